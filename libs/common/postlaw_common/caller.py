@@ -1,0 +1,58 @@
+"""Who is calling: set by the gRPC server from the verified context token, read by use cases, carried on into calls and events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from postlaw_common.errors import Unauthenticated
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """`kind`: api_key, user, service, person or operator."""
+
+    kind: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`tenant_id` empty: the platform itself. `signed` is the token as it came, to be forwarded with our own calls."""
+
+    tenant_id: str
+    actor: Actor
+    on_behalf_of: Actor | None = None
+    scopes: frozenset[str] = frozenset()
+    credential_id: str = ""
+    signed: bytes = b""
+
+
+_current: ContextVar[Caller | None] = ContextVar("postlaw_caller", default=None)
+
+
+def current() -> Caller:
+    """The caller of this call or job. Raises Unauthenticated where there is none."""
+    caller = _current.get()
+    if caller is None:
+        raise Unauthenticated("This call carries no caller's context. Send one in the metadata entry postlaw-context-bin.")
+    return caller
+
+
+def maybe_current() -> Caller | None:
+    return _current.get()
+
+
+@contextmanager
+def acting_as(caller: Caller | None) -> Iterator[None]:
+    """Everything inside is done in this caller's name: calls carry its token, events its actor."""
+    token = _current.set(caller)
+    try:
+        yield
+    finally:
+        _current.reset(token)

@@ -1,0 +1,100 @@
+"""Events: protobuf on the bus in CloudEvents binary mode, serialized once.
+
+The same bytes stand in the document, on the bus and in the audit log, so reconciliation compares hashes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from postlaw_common.bus import Received, Record
+from postlaw_common.caller import maybe_current
+from postlaw_common.ids import new_id
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`subject`: the aggregate, `sequence`: its version after this event (0: none), `data`: the message's bytes."""
+
+    id: str
+    type: str
+    source: str
+    subject: str
+    sequence: int
+    tenant_id: str
+    time_us: int
+    data: bytes
+    actor: str = ""
+    on_behalf_of: str = ""
+    traceparent: str = ""
+
+
+def new_event(
+    type: str, data: bytes, *, source: str, subject: str, sequence: int, tenant_id: str, event_id: str | None = None, time_us: int | None = None
+) -> Event:
+    """An event of now, in the current caller's name. `source` is the service: "consent"."""
+    caller = maybe_current()
+    return Event(
+        id=event_id or new_id("evt"),
+        type=type,
+        source=source,
+        subject=subject,
+        sequence=sequence,
+        tenant_id=tenant_id,
+        time_us=time_us or time.time_ns() // 1000,
+        data=data,
+        actor=str(caller.actor) if caller else f"service:{source}",
+        on_behalf_of=str(caller.on_behalf_of) if caller and caller.on_behalf_of else "",
+        traceparent=_traceparent(),
+    )
+
+
+def _traceparent() -> str:
+    from opentelemetry import trace
+
+    span = trace.get_current_span().get_span_context()
+    return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}" if span.is_valid else ""
+
+
+def to_record(event: Event, topic: str, partition: int, key: bytes | None = None) -> Record:
+    """The event as a record; `key` defaults to its subject."""
+    headers = {
+        "ce_specversion": b"1.0",
+        "ce_id": event.id.encode(),
+        "ce_type": event.type.encode(),
+        "ce_source": b"/postlaw/" + event.source.encode(),
+        "ce_subject": event.subject.encode(),
+        "ce_time": str(event.time_us).encode(),
+        "ce_sequence": str(event.sequence).encode(),
+        "ce_tenant": event.tenant_id.encode(),
+        "ce_actor": event.actor.encode(),
+    }
+    if event.on_behalf_of:
+        headers["ce_onbehalfof"] = event.on_behalf_of.encode()
+    if event.traceparent:
+        headers["traceparent"] = event.traceparent.encode()
+    headers["content-type"] = b"application/protobuf"
+    return Record(topic=topic, partition=partition, value=event.data, key=key or event.subject.encode(), headers=headers)
+
+
+def from_record(record: Received) -> Event:
+    """The event that a record carries. ValueError where it is none."""
+    headers: Mapping[str, bytes] = record.headers
+    try:
+        return Event(
+            id=headers["ce_id"].decode(),
+            type=headers["ce_type"].decode(),
+            source=headers["ce_source"].decode().removeprefix("/postlaw/"),
+            subject=headers["ce_subject"].decode(),
+            sequence=int(headers["ce_sequence"]),
+            tenant_id=headers["ce_tenant"].decode(),
+            time_us=int(headers["ce_time"]),
+            data=record.value,
+            actor=headers.get("ce_actor", b"").decode(),
+            on_behalf_of=headers.get("ce_onbehalfof", b"").decode(),
+            traceparent=headers.get("traceparent", b"").decode(),
+        )
+    except (KeyError, UnicodeDecodeError, ValueError) as wrong:
+        raise ValueError(f"{record.topic}[{record.partition}]@{record.offset} is not an event of ours: {wrong}") from wrong

@@ -1,0 +1,44 @@
+"""Keys that several services must share: made once at installation, kept wrapped in the database `platform`."""
+
+from __future__ import annotations
+
+import os
+
+from postlaw_common.keys import RootKey
+from postlaw_common.store import AlreadyExists, CollectionSpec, Store
+
+PLATFORM_KEYS = CollectionSpec("platform_keys")
+
+PLACEMENT = "placement"  # never rotated: consent events and jobs of one person must meet in one partition for good
+OPT_OUT_TOKENS = "opt-out-tokens"  # versions are added, never removed: a link works for as long as opt-outs are kept
+
+
+class PlatformKeys:
+    """32-byte keys by (name, version). `store` is the database `platform`, shared by every service."""
+
+    def __init__(self, store: Store, root: RootKey) -> None:
+        self._store = store
+        self._root = root
+        self._known: dict[str, bytes] = {}
+
+    async def get(self, name: str, version: int = 1, *, create: bool = True) -> bytes:
+        """The key; made on first use, by whoever comes first. KeyError where `create` is off and there is none."""
+        id = f"{name}/{version}"
+        if id in self._known:
+            return self._known[id]
+        collection = self._store.collection(PLATFORM_KEYS.name)
+        document = await collection.get(id)
+        if document is None:
+            if not create:
+                raise KeyError(id)
+            fresh = await self._root.wrap(os.urandom(32), purpose=f"platform/{id}")
+            try:
+                await collection.insert({"_id": id, "wrapped": fresh})
+            except AlreadyExists:
+                pass
+            document = await collection.get(id, linearizable=True)
+            if document is None:
+                raise KeyError(id)
+        key = await self._root.unwrap(document["wrapped"], purpose=f"platform/{id}")
+        self._known[id] = key
+        return key

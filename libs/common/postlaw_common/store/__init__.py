@@ -1,0 +1,105 @@
+"""The store: documents with declared indexes, one document the unit of atomicity (ADR: no multi-document transactions).
+
+A document is a dict with string keys: `_id` (str), `v` (int, its version, kept by the store: 1 when inserted, +1 at each
+replace), and values of None, bool, int, float, str, bytes, list or dict. Indexes are on one top-level field, by equality;
+pages run in ascending order of `_id`. `open_store` chooses the adapter by URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An equality index on one top-level field (a str or bytes value; absent or None: not indexed)."""
+
+    field: str
+    unique: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSpec:
+    """A collection as its service needs it. Declared where it is used, ensured when the service starts."""
+
+    name: str
+    indexes: tuple[Index, ...] = ()
+
+
+class StoreUnavailable(Exception):
+    """The store cannot be reached, or did not answer in time. A write that was under way may have happened, or not."""
+
+
+class AlreadyExists(Exception):
+    """A document with this `_id` (or a value of a unique index) is there already."""
+
+
+class VersionConflict(Exception):
+    """The document is not at the version that the writer had read, or is gone."""
+
+
+class Collection(Protocol):
+    async def insert(self, document: Document) -> None:
+        """Durable when it returns (w: majority, j; fsync). Raises AlreadyExists."""
+        ...
+
+    async def insert_many(self, documents: Sequence[Document]) -> set[str]:
+        """Inserts what is new; returns the `_id`s of those that were there already (by `_id` or unique index), untouched."""
+        ...
+
+    async def get(self, id: str, *, linearizable: bool = False) -> Document | None:
+        """The document, or None. `linearizable`: reflects every write acknowledged before the call, whoever made it."""
+        ...
+
+    async def get_many(self, ids: Sequence[str]) -> dict[str, Document]:
+        """Those that exist, by `_id`. For up to a few hundred; a bulk path reads by index instead."""
+        ...
+
+    async def replace(self, document: Document, *, version: int) -> Document:
+        """Replaces the document at exactly this version; returns it with its new `v`. Raises VersionConflict."""
+        ...
+
+    async def delete(self, id: str, *, version: int | None = None) -> bool:
+        """True when it was there. Raises VersionConflict when `version` is given and differs."""
+        ...
+
+    async def find(self, field: str, value: str | bytes, *, after: str = "", limit: int = 1000) -> list[Document]:
+        """A page of those whose indexed field equals value, ascending by `_id`, beginning after `after`."""
+        ...
+
+    def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:
+        """All of them (or all with that indexed value) in pages, ascending by `_id`, in constant memory."""
+        ...
+
+    async def count(self, field: str | None = None, value: str | bytes | None = None) -> int: ...
+
+
+class Store(Protocol):
+    """One service's own database."""
+
+    async def start(self, collections: Sequence[CollectionSpec]) -> None:
+        """Opens it and ensures the collections and indexes."""
+        ...
+
+    def collection(self, name: str) -> Collection:
+        """A collection that `start` was told of; KeyError otherwise."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+def open_store(url: str, database: str, *, state: str) -> Store:
+    """The database that a URL and a name mean, not yet started: `sqlite:` (a file below `state`) or `mongodb://…`."""
+    if url.startswith("sqlite:"):
+        from postlaw_common.store.embedded import EmbeddedStore
+
+        return EmbeddedStore(state, database)
+    if url.startswith(("mongodb://", "mongodb+srv://")):
+        from postlaw_common.store.mongodb import MongoStore
+
+        return MongoStore(url, database)
+    raise ValueError(f"POSTLAW_STORE is {url!r}; it must begin with 'sqlite:' or 'mongodb://'")
