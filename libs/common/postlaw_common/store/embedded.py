@@ -1,0 +1,165 @@
+"""The embedded store: a SQLite file a database, one writer that gathers concurrent writes, and readers beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import TypeVar, cast
+
+from postlaw_common.sqlite import Outcome, WorkThread, connect, hand_back, in_one_line, make_directory, resolve
+from postlaw_common.store import AlreadyExists, CollectionSpec, Document, StoreUnavailable, VersionConflict
+from postlaw_common.store.embedded_table import Table
+
+T = TypeVar("T")
+Call = tuple[Callable[[sqlite3.Connection], object], "asyncio.Future[object]"]
+
+PAGE = 1000  # documents that `scan` holds at once
+INSERT_CHUNK = 500  # documents packed before others get their turn on the event loop
+
+
+class EmbeddedStore:
+    """`state` is the directory of `<database>.db`. Meant for one process; a second one is safe, and slow."""
+
+    def __init__(self, state: str, database: str) -> None:
+        self._path = Path(state) / f"{database}.db"
+        self._collections: dict[str, EmbeddedCollection] = {}
+        self._open = False
+
+    async def start(self, collections: Sequence[CollectionSpec]) -> None:
+        """May be called again with further collections. Raises StoreUnavailable with one clear line."""
+        self._loop = asyncio.get_running_loop()
+        tables = [Table(spec) for spec in collections]
+        try:
+            if not self._open:
+                await asyncio.to_thread(self._open_file)
+            await self.write(lambda c: [table.ensure(c) for table in tables])
+        except (OSError, sqlite3.Error) as error:
+            raise StoreUnavailable(in_one_line(self._path, error)) from error
+        for table in tables:
+            self._collections[table.spec.name] = EmbeddedCollection(self, table)
+
+    def _open_file(self) -> None:
+        make_directory(self._path.parent)
+        self._connection = connect(self._path)
+        self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        self._reads = connect(self._path, read_only=True)
+        self._writer: WorkThread[Call] = WorkThread(f"{self._path.stem}-writer", self._run_writes)
+        self._reader: WorkThread[Call] = WorkThread(f"{self._path.stem}-reader", self._run_reads)
+        self._writer.start()
+        self._reader.start()
+        self._open = True
+
+    def collection(self, name: str) -> EmbeddedCollection:
+        return self._collections[name]
+
+    async def write(self, call: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs `call` inside the next transaction; returns when it is durable. `call` writes all of what it does, or raises first."""
+        return await self._on(self._writer, call)
+
+    async def read(self, call: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._on(self._reader, call)
+
+    async def _on(self, thread: WorkThread[Call], call: Callable[[sqlite3.Connection], T]) -> T:
+        if not self._open:
+            raise StoreUnavailable(f"{self._path.stem} is closed")
+        future: asyncio.Future[object] = self._loop.create_future()
+        thread.put((call, future))
+        return cast("T", await future)
+
+    def _run_writes(self, batch: list[Call]) -> None:
+        outcomes: list[Outcome] = []
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for call, future in batch:
+                try:
+                    outcomes.append((future, call(connection)))
+                except (AlreadyExists, VersionConflict) as refused:
+                    outcomes.append((future, refused))
+            connection.execute("COMMIT")
+        except Exception as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            failure = StoreUnavailable(in_one_line(self._path, error))
+            outcomes = [(future, failure) for _, future in batch]
+        hand_back(self._loop, resolve, outcomes)
+
+    def _run_reads(self, batch: list[Call]) -> None:
+        outcomes: list[Outcome] = []
+        for call, future in batch:
+            try:
+                outcomes.append((future, call(self._reads)))
+            except Exception as error:
+                outcomes.append((future, StoreUnavailable(in_one_line(self._path, error))))
+        hand_back(self._loop, resolve, outcomes)
+
+    async def close(self) -> None:
+        if not self._open:
+            return
+        self._open = False
+        await self._writer.close()
+        await self._reader.close()
+        self._reads.close()
+        self._connection.close()
+
+
+class EmbeddedCollection:
+    def __init__(self, store: EmbeddedStore, table: Table) -> None:
+        self._store = store
+        self._table = table
+
+    async def insert(self, document: Document) -> None:
+        row = self._table.row(document)
+        existing = await self._store.write(lambda c: self._table.insert(c, [row]))
+        if existing:
+            raise AlreadyExists(f"{self._table.spec.name}/{document['_id']} is there already")
+
+    async def insert_many(self, documents: Sequence[Document]) -> set[str]:
+        existing: set[str] = set()
+        writes: list[asyncio.Task[set[str]]] = []
+        for first in range(0, len(documents), INSERT_CHUNK):
+            rows = [self._table.row(document) for document in documents[first : first + INSERT_CHUNK]]
+            writes.append(asyncio.ensure_future(self._store.write(lambda c, rows=rows: self._table.insert(c, rows))))
+            await asyncio.sleep(0)
+        for done in await asyncio.gather(*writes):
+            existing |= done
+        return existing
+
+    async def get(self, id: str, *, linearizable: bool = False) -> Document | None:
+        # One file, and a write is acknowledged after its COMMIT: every read that begins later sees it.
+        found = await self._store.read(lambda c: self._table.get(c, [id]))
+        return found.get(id)
+
+    async def get_many(self, ids: Sequence[str]) -> dict[str, Document]:
+        return await self._store.read(lambda c: self._table.get(c, ids))
+
+    async def replace(self, document: Document, *, version: int) -> Document:
+        row = self._table.row(document)
+        await self._store.write(lambda c: self._table.replace(c, row, version))
+        return {**document, "v": version + 1}
+
+    async def delete(self, id: str, *, version: int | None = None) -> bool:
+        return await self._store.write(lambda c: self._table.delete(c, id, version))
+
+    async def find(self, field: str, value: str | bytes, *, after: str = "", limit: int = 1000) -> list[Document]:
+        self._table.column(field)
+        return await self._store.read(lambda c: self._table.page(c, field, value, after, limit))
+
+    async def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:
+        if field is not None:
+            self._table.column(field)
+        after = ""
+        while True:
+            page = await self._store.read(lambda c, after=after: self._table.page(c, field, value, after, PAGE))
+            if page:
+                yield page
+            if len(page) < PAGE:
+                return
+            after = page[-1]["_id"]
+
+    async def count(self, field: str | None = None, value: str | bytes | None = None) -> int:
+        if field is not None:
+            self._table.column(field)
+        return await self._store.read(lambda c: self._table.count(c, field, value))
