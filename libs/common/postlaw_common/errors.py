@@ -25,12 +25,21 @@ class PostlawError(Exception):
     title = "Something failed on our side"
     status = 500
 
-    def __init__(self, detail: str, *, type: str | None = None, fields: Sequence[FieldError] = (), retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        type: str | None = None,
+        fields: Sequence[FieldError] = (),
+        retry_after_s: float | None = None,
+        incident: str = "",
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.type = type or self.type
         self.fields = tuple(fields)
         self.retry_after_s = retry_after_s
+        self.incident = incident  # where the cause stands in our own log; only of errors that were not expected
 
 
 class Invalid(PostlawError):
