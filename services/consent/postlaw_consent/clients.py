@@ -1,0 +1,58 @@
+"""The two services that consent asks: sending, whether the mail has stopped; subscribers, who is meant by an address or an id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import grpc.aio
+
+from postlaw.consent.v1 import consent_pb2
+from postlaw.sending.v1 import sending_pb2
+from postlaw.sending.v1.sending_pb2_grpc import SendingServiceAsyncStub, SendingServiceStub
+from postlaw.subscribers.v1 import subscribers_pb2
+from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceAsyncStub, SubscribersServiceStub
+from postlaw_consent.domain.scope import Scope
+from postlaw_consent.use_cases.withdraw_consent import Outcome
+from postlaw_consent.wire import scope_to_wire
+
+Channel = Callable[[str], grpc.aio.Channel]
+
+
+class Sending:
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    @cached_property
+    def _stub(self) -> SendingServiceAsyncStub:
+        return SendingServiceStub(self._channel("sending"))
+
+    async def await_stopped(
+        self, tenant_id: str, address_key: bytes, scope: Scope, partition: int, offset: int, *, timeout: float
+    ) -> tuple[Outcome, int]:
+        """The outcome and the epoch that it rests on. Raises whatever the call raises."""
+        answer = await self._stub.AwaitStopped(
+            sending_pb2.AwaitStoppedRequest(
+                tenant_id=tenant_id, address_key=address_key, scope=scope_to_wire(scope), partition=partition, offset=offset
+            ),
+            timeout=timeout,
+        )
+        # Whatever is not plainly "stopped" is not stopped: an answer of a later version included.
+        return ("stopped" if answer.outcome == consent_pb2.OUTCOME_STOPPED else "recorded"), answer.epoch
+
+
+class Subscribers:
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    @cached_property
+    def _stub(self) -> SubscribersServiceAsyncStub:
+        return SubscribersServiceStub(self._channel("subscribers"))
+
+    async def by_address(self, address: str) -> bytes:
+        """The address_key, also of an address that nobody here has. Raises PostlawError."""
+        return (await self._stub.ResolvePerson(subscribers_pb2.ResolvePersonRequest(address=address))).address_key
+
+    async def by_subscriber(self, subscriber_id: str) -> bytes:
+        """The address_key. Raises NotFound and every other PostlawError."""
+        return (await self._stub.ResolvePerson(subscribers_pb2.ResolvePersonRequest(subscriber_id=subscriber_id))).address_key

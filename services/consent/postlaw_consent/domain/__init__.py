@@ -1,0 +1,1 @@
+"""Entities and rules: no I/O, the standard library alone."""

@@ -1,0 +1,159 @@
+"""The ledger: one document an event, never changed in what it says, only in the note of where it was published.
+
+`_id` = tenant/person/version, so the optimistic insert of the next version is a person's only lock: two writers that read the
+same history cannot both append to it. A withdrawal carries its own outbox mark `pending` until it has been published, then its
+`offset`; consents come in bulk and share an intent document instead (intents.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_consent.domain.event import ConsentEvent, person_of
+from postlaw_consent.domain.standing import Fact
+
+LEDGER = CollectionSpec("ledger", (Index("person"), Index("bucket"), Index("pending")))
+
+PENDING = "1"
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event, its bytes as they stand everywhere, and the partition in which it belongs."""
+
+    event: ConsentEvent
+    data: bytes
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A ledger document as it was read. `offset`: where it was published, None while not noted. `call`: its intent, "" for none."""
+
+    fact: Fact
+    event_id: str
+    idempotency_key: str
+    data: bytes
+    partition: int
+    offset: int | None
+    recorded_at_us: int
+    call: str
+    document: Document
+
+
+class Ledger:
+    """`encode` is the wire's; `collection` the ledger's, opened by the runner."""
+
+    def __init__(self, collection: Callable[[], Collection], encode: Callable[[ConsentEvent], bytes]) -> None:
+        self._collection = collection
+        self._encode = encode
+
+    def entry(self, event: ConsentEvent, partition: int) -> Entry:
+        return Entry(event, self._encode(event), partition)
+
+    async def append(self, entry: Entry) -> Line:
+        """One event, marked as not yet published. Raises AlreadyExists when the person has that version already."""
+        document = document_of(entry)
+        document["pending"] = PENDING
+        await self._collection().insert(dict(document))
+        return line_of(document)
+
+    async def append_many(self, entries: Sequence[Entry], call: str) -> set[str]:
+        """At most one event a person; `call` names their intent. Returns the `_id`s whose version was taken."""
+        documents: list[Document] = []
+        for entry in entries:
+            document = document_of(entry)
+            document["call"] = call
+            documents.append(document)
+        return await self._collection().insert_many(documents)
+
+    async def history(self, tenant_id: str, address_key: bytes) -> list[Line]:
+        """A person's events in the order of their versions."""
+        person = person_of(tenant_id, address_key)
+        lines: list[Line] = []
+        after = ""
+        while True:
+            page = await self._collection().find("person", person, after=after, limit=_PAGE)
+            lines.extend(line_of(document) for document in page)
+            if len(page) < _PAGE:
+                return lines
+            after = page[-1]["_id"]
+
+    async def page(self, tenant_id: str, address_key: bytes, *, after_version: int, limit: int) -> list[Line]:
+        """Part of a history."""
+        person = person_of(tenant_id, address_key)
+        after = id_of(person, after_version) if after_version else ""
+        return [line_of(document) for document in await self._collection().find("person", person, after=after, limit=limit)]
+
+    def partition(self, tenant_id: str, partition: int) -> AsyncIterator[list[Document]]:
+        """All documents of a tenant in one partition, in pages, person by person."""
+        return self._collection().scan("bucket", bucket_of(tenant_id, partition))
+
+    async def fence(self) -> None:
+        """Returns once the store has proved that it still leads: reads that follow see every write acknowledged before the call.
+
+        A deposed leader would otherwise serve a partition scan without the newest withdrawals, and nobody would notice."""
+        await self._collection().get("fence", linearizable=True)
+
+    async def by_ids(self, ids: Sequence[str]) -> list[Line]:
+        found = await self._collection().get_many(ids)
+        return [line_of(document) for document in found.values()]
+
+    async def pending(self, *, after: str, limit: int) -> list[Line]:
+        return [line_of(document) for document in await self._collection().find("pending", PENDING, after=after, limit=limit)]
+
+    async def note_published(self, line: Line, offset: int) -> None:
+        """Puts the offset in the mark's place. Whoever comes second leaves it as it is."""
+        document = {name: value for name, value in line.document.items() if name != "pending"}
+        document["offset"] = offset
+        try:
+            await self._collection().replace(document, version=line.document.get("v", 1))
+        except VersionConflict:
+            return
+
+
+def id_of(person: str, version: int) -> str:
+    return f"{person}/{version:08d}"
+
+
+def bucket_of(tenant_id: str, partition: int) -> str:
+    return f"{tenant_id}/{partition:04d}"
+
+
+def document_of(entry: Entry) -> Document:
+    event = entry.event
+    person = event.person
+    return {
+        "_id": id_of(person, event.version),
+        "person": person,
+        "bucket": bucket_of(event.tenant_id, entry.partition),
+        "event_id": event.event_id,
+        "kind": event.kind,
+        "scope": event.scope.key,
+        "route": event.route,
+        "at": event.at_us,
+        "recorded": event.recorded_at_us,
+        "key": event.idempotency_key,
+        "event": entry.data,
+    }
+
+
+def fact_of(document: Document) -> Fact:
+    return Fact(int(document["_id"][-8:]), document["kind"], document["scope"], document["route"], document["at"])
+
+
+def line_of(document: Document) -> Line:
+    return Line(
+        fact=fact_of(document),
+        event_id=document["event_id"],
+        idempotency_key=document["key"],
+        data=document["event"],
+        partition=int(document["bucket"][-4:]),
+        offset=document.get("offset"),
+        recorded_at_us=document["recorded"],
+        call=document.get("call", ""),
+        document=document,
+    )

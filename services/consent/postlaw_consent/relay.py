@@ -1,0 +1,83 @@
+"""What a crash or a lost bus left between ledger and bus: published by whoever runs.
+
+An event may so be on the bus twice, with the same id and the same bytes. The common outbox would store each event's bytes a
+second time; here the document is the event, so a mark or an intent is enough.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from postlaw_common.bus import BusUnavailable
+from postlaw_common.store import StoreUnavailable
+from postlaw_common.telemetry import get_logger
+from postlaw_consent.intents import Intent, Intents
+from postlaw_consent.ledger import Ledger, Line
+from postlaw_consent.outgoing import Outgoing
+
+EVERY_S = 1.0
+AFTER_US = 3_000_000  # younger ones are still in the hands of the call that wrote them
+FORGET_US = 24 * 3600 * 1_000_000  # an intent of which nothing was ever written: no call lives that long
+_PAGE = 500
+
+_log = get_logger(__name__)
+
+
+class Relay:
+    def __init__(
+        self, ledger: Ledger, intents: Intents, outgoing: Outgoing, now_us: Callable[[], int], *, after_us: int = AFTER_US
+    ) -> None:
+        self._ledger = ledger
+        self._intents = intents
+        self._outgoing = outgoing
+        self._now_us = now_us
+        self._after_us = after_us
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self.sweep()
+            except (BusUnavailable, StoreUnavailable) as gone:
+                _log.warning("the relay waits", failure=type(gone).__name__)
+            await asyncio.sleep(EVERY_S)
+
+    async def sweep(self) -> int:
+        """One pass over all that is old enough; the number of events published. Raises BusUnavailable, StoreUnavailable."""
+        before = self._now_us() - self._after_us
+        published = await self._withdrawals(before)  # first: somebody may still get mail
+        after = ""
+        while intents := await self._intents.open(after=after):
+            after = intents[-1].id
+            for intent in intents:
+                if intent.at_us <= before:
+                    published += await self._finish(intent)
+        if published:
+            _log.warning("published what a crash or a lost bus had left behind", events=published)
+        return published
+
+    async def _withdrawals(self, before: int) -> int:
+        published = 0
+        after = ""
+        while lines := await self._ledger.pending(after=after, limit=_PAGE):
+            after = lines[-1].document["_id"]
+            old = [line for line in lines if line.recorded_at_us <= before]
+            offsets = await self._outgoing.publish_lines(old)
+            await asyncio.gather(*(self._ledger.note_published(line, offset) for line, offset in zip(old, offsets, strict=True)))
+            published += len(old)
+        return published
+
+    async def _finish(self, intent: Intent) -> int:
+        lines = [line for line in await self._written(intent) if line.call == intent.id]
+        if lines:
+            await self._outgoing.publish_lines(lines)
+        if lines or intent.at_us < self._now_us() - FORGET_US:
+            await self._intents.end(intent.id)
+        return len(lines)
+
+    async def _written(self, intent: Intent) -> list[Line]:
+        found: list[Line] = []
+        for begin in range(0, len(intent.ids), _PAGE):
+            found.extend(await self._ledger.by_ids(intent.ids[begin : begin + _PAGE]))
+        return found

@@ -1,0 +1,85 @@
+"""Consent, wired by hand. `build` opens nothing."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from postlaw.consent.v1.consent_pb2_grpc import add_ConsentServiceServicer_to_server
+from postlaw_common.platform import Platform
+from postlaw_common.service import Background, Service, Servicer
+from postlaw_consent.afterwards import Afterwards
+from postlaw_consent.clients import Sending, Subscribers
+from postlaw_consent.ends import Ends
+from postlaw_consent.intents import INTENTS, Intents
+from postlaw_consent.ledger import LEDGER, Ledger
+from postlaw_consent.notices import NOTICES, Notices
+from postlaw_consent.outgoing import ANSWERS, EVENTS, Outgoing
+from postlaw_consent.relay import Relay
+from postlaw_consent.servicer import ConsentServicer
+from postlaw_consent.tokens import Tokens
+from postlaw_consent.use_cases.get_decisions import GetDecisions
+from postlaw_consent.use_cases.read_ledger import DescribeToken, ListConsentEvents
+from postlaw_consent.use_cases.record_consents import RecordConsents
+from postlaw_consent.use_cases.withdraw_consent import WITHIN_S, WithdrawConsent
+from postlaw_consent.views import MOST_PEOPLE, Views
+from postlaw_consent.wire import decode, encode, encode_answer
+
+
+class ConsentSettings(BaseSettings):
+    """`POSTLAW_CONSENT_…`. `token_key_version` goes up by one to mint under a fresh key; never down."""
+
+    model_config = SettingsConfigDict(env_prefix="POSTLAW_CONSENT_")
+
+    token_key_version: int = Field(default=1, ge=1, le=255)
+    answer_within_s: float = Field(default=WITHIN_S, gt=0, le=60)
+    view_people: int = Field(default=MOST_PEOPLE, ge=0)
+
+
+def build(platform: Platform, settings: ConsentSettings) -> Service:
+    store = platform.store("consent")
+    ledger = Ledger(lambda: store.collection(LEDGER.name), encode)
+    intents = Intents(lambda: store.collection(INTENTS.name))
+    notices = Notices(lambda: store.collection(NOTICES.name))
+    outgoing = Outgoing(platform.bus, decode)
+    afterwards = Afterwards()
+    ends = Ends(platform.bus)
+    tokens = Tokens(platform.platform_keys, version=settings.token_key_version)
+    views = Views(ledger, platform.bus, ends, most_people=settings.view_people)
+    servicer = ConsentServicer(
+        record_consents=RecordConsents(ledger, intents, notices, outgoing, platform.placement, afterwards, platform.now_us),
+        withdraw_consent=WithdrawConsent(
+            ledger=ledger,
+            outgoing=outgoing,
+            bus=platform.bus,
+            await_stopped=Sending(platform.channel).await_stopped,
+            encode_answer=encode_answer,
+            placement=platform.placement,
+            afterwards=afterwards,
+            now_us=platform.now_us,
+            within_s=settings.answer_within_s,
+        ),
+        get_decisions=GetDecisions(ledger, ends, views, tokens, platform.placement, platform.now_us),
+        describe_token=DescribeToken(ledger, tokens),
+        list_events=ListConsentEvents(ledger, decode),
+        tokens=tokens,
+        subscribers=Subscribers(platform.channel),
+    )
+
+    async def on_start() -> None:
+        await tokens.start()
+        await ends.start()
+
+    async def on_stop() -> None:
+        await afterwards.drain()
+        await ends.close()
+
+    return Service(
+        name="consent",
+        databases={"consent": (LEDGER, INTENTS, NOTICES)},
+        topics=(EVENTS, ANSWERS),
+        servicers=(Servicer("postlaw.consent.v1.ConsentService", add_ConsentServiceServicer_to_server, servicer),),
+        backgrounds=(Background("relay", Relay(ledger, intents, outgoing, platform.now_us).run),),
+        on_start=on_start,
+        on_stop=on_stop,
+    )

@@ -1,0 +1,196 @@
+"""gRPC to use case: who calls, who is meant, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from postlaw.consent.v1 import consent_pb2 as pb
+from postlaw_common.caller import current
+from postlaw_common.errors import FieldError, Invalid
+from postlaw_consent.clients import Subscribers
+from postlaw_consent.domain.event import ADDRESS_KEY_BYTES, Actor, Route
+from postlaw_consent.domain.scope import EVERYTHING, Scope
+from postlaw_consent.tokens import Tokens
+from postlaw_consent.use_cases.get_decisions import GetDecisions
+from postlaw_consent.use_cases.read_ledger import DescribeToken, ListConsentEvents
+from postlaw_consent.use_cases.record_consents import Consent, RecordConsents
+from postlaw_consent.use_cases.withdraw_consent import Request, WithdrawConsent
+from postlaw_consent.wire import (
+    decisions_to_wire,
+    event_to_wire,
+    microseconds,
+    receipt_to_wire,
+    route_from_wire,
+    scope_from_wire,
+    scope_to_wire,
+)
+
+_TOGETHER = 50  # people resolved at a time
+_LONGEST_KEY = 200
+
+
+class ConsentServicer:
+    def __init__(
+        self,
+        record_consents: RecordConsents,
+        withdraw_consent: WithdrawConsent,
+        get_decisions: GetDecisions,
+        describe_token: DescribeToken,
+        list_events: ListConsentEvents,
+        tokens: Tokens,
+        subscribers: Subscribers,
+    ) -> None:
+        self._record_consents = record_consents
+        self._withdraw_consent = withdraw_consent
+        self._get_decisions = get_decisions
+        self._describe_token = describe_token
+        self._list_events = list_events
+        self._tokens = tokens
+        self._subscribers = subscribers
+
+    async def RecordConsents(self, request: pb.RecordConsentsRequest, context: Any) -> pb.RecordConsentsResponse:
+        caller = current()
+        keys = await self._people(request.consents)
+        scopes: dict[bytes, Scope] = {}
+        consents = [_consent(record, place, keys[place], scopes) for place, record in enumerate(request.consents)]
+        recorded = await self._record_consents(caller.tenant_id, *_actors(), consents)
+        return pb.RecordConsentsResponse(
+            event_ids=recorded.event_ids, recorded=recorded.recorded, already_recorded=recorded.already_recorded
+        )
+
+    async def WithdrawConsent(self, request: pb.WithdrawConsentRequest, context: Any) -> pb.Withdrawal:
+        caller = current()
+        scope = scope_from_wire(request.scope)
+        route = _allowed(route_from_wire(request.route, "api"), ("api", "import", "page"), "route")
+        _check_key(request.idempotency_key, "idempotency_key")
+        address_key = await self._person(request)
+        actor, on_behalf_of = _actors()
+        receipt = await self._withdraw_consent(
+            Request(caller.tenant_id, address_key, scope, route, actor, on_behalf_of, idempotency_key=request.idempotency_key)
+        )
+        return receipt_to_wire(receipt)
+
+    async def WithdrawByToken(self, request: pb.WithdrawByTokenRequest, context: Any) -> pb.Withdrawal:
+        optout = await self._tokens.open(request.token)
+        route = _allowed(route_from_wire(request.route, "one_click"), ("one_click", "page"), "route")
+        receipt = await self._withdraw_consent(
+            Request(
+                tenant_id=optout.tenant_id,
+                address_key=optout.address_key,
+                scope=EVERYTHING if request.everything else optout.scope,
+                route=route,
+                actor=Actor("person", optout.address_key.hex()),
+                campaign_id=optout.campaign_id,
+            )
+        )
+        return receipt_to_wire(receipt)
+
+    async def DescribeToken(self, request: pb.DescribeTokenRequest, context: Any) -> pb.TokenDescription:
+        described = await self._describe_token(request.token)
+        return pb.TokenDescription(
+            tenant_id=described.optout.tenant_id,
+            scope=scope_to_wire(described.optout.scope),
+            already_withdrawn=described.already_withdrawn,
+        )
+
+    async def GetDecisions(self, request: pb.GetDecisionsRequest, context: Any) -> pb.GetDecisionsResponse:
+        decisions = await self._get_decisions(
+            current().tenant_id,
+            scope_from_wire(request.scope),
+            request.partition,
+            request.address_keys,
+            bulk=request.bulk,
+            mint=request.opt_out_tokens,
+            campaign_id=request.campaign_id,
+        )
+        return decisions_to_wire(decisions)
+
+    async def ListConsentEvents(self, request: pb.ListConsentEventsRequest, context: Any) -> pb.ListConsentEventsResponse:
+        caller = current()
+        address_key = await self._person(request)
+        events, following = await self._list_events(caller.tenant_id, address_key, size=request.page_size, after=request.page_token)
+        return pb.ListConsentEventsResponse(events=[event_to_wire(event) for event in events], next_page_token=following)
+
+    async def _person(self, request: pb.WithdrawConsentRequest | pb.ListConsentEventsRequest) -> bytes:
+        if request.address_key:
+            return _address_key(request.address_key, "address_key")
+        if request.subscriber_id:
+            return await self._subscribers.by_subscriber(request.subscriber_id)
+        if isinstance(request, pb.WithdrawConsentRequest) and request.address:
+            return await self._subscribers.by_address(request.address)
+        raise Invalid("Say who is meant.", fields=[FieldError("who", "name an address_key, an address or a subscriber_id")])
+
+    async def _people(self, records: Sequence[pb.ConsentRecord]) -> list[bytes]:
+        """The address_keys, asked of subscribers only where a record names its person otherwise."""
+        keys = [record.address_key for record in records]
+        missing = [place for place, key in enumerate(keys) if not key]
+        for begin in range(0, len(missing), _TOGETHER):
+            some = missing[begin : begin + _TOGETHER]
+            for place, key in zip(some, await asyncio.gather(*(self._resolved(records[place], place) for place in some)), strict=True):
+                keys[place] = key
+        return keys
+
+    async def _resolved(self, record: pb.ConsentRecord, place: int) -> bytes:
+        if record.subscriber_id:
+            return await self._subscribers.by_subscriber(record.subscriber_id)
+        if record.address:
+            return await self._subscribers.by_address(record.address)
+        raise Invalid("Say who is meant.", fields=[FieldError(f"consents[{place}]", "name an address_key, an address or a subscriber_id")])
+
+
+def _consent(record: pb.ConsentRecord, place: int, address_key: bytes, scopes: dict[bytes, Scope]) -> Consent:
+    path = f"consents[{place}]."
+    raw = record.scope.SerializeToString()
+    scope = scopes.get(raw)
+    if scope is None:  # a bulk is about one list, seldom about more
+        scope = scopes[raw] = scope_from_wire(record.scope, path + "scope")
+    key = record.idempotency_key
+    _check_key(key, path + "idempotency_key")
+    wording, notice_hash = record.wording, record.notice_hash
+    if wording:
+        digest = hashlib.sha256(wording.encode()).digest()
+        if notice_hash and notice_hash != digest:
+            raise Invalid(
+                "The wording is not the one that the hash names.", fields=[FieldError(path + "notice_hash", "is not SHA-256 of wording")]
+            )
+        notice_hash = digest
+    elif notice_hash and len(notice_hash) != 32:
+        raise Invalid("That is no SHA-256 hash.", fields=[FieldError(path + "notice_hash", "must have 32 bytes")])
+    return Consent(
+        address_key=_address_key(address_key, path + "address_key"),
+        scope=scope,
+        route=_allowed(route_from_wire(record.route, "api", path + "route"), ("api", "import", "page"), path + "route"),
+        given_at_us=microseconds(record.given_at) if record.HasField("given_at") else None,
+        source=record.source,
+        wording=wording,
+        notice_hash=notice_hash,
+        sealed_profile_evidence=record.sealed_profile_evidence,
+        sealed_proof_evidence=record.sealed_proof_evidence,
+        idempotency_key=key,
+    )
+
+
+def _actors() -> tuple[Actor, Actor | None]:
+    caller = current()
+    behalf = caller.on_behalf_of
+    return Actor(caller.actor.kind, caller.actor.id), Actor(behalf.kind, behalf.id) if behalf else None
+
+
+def _address_key(key: bytes, field: str) -> bytes:
+    if len(key) != ADDRESS_KEY_BYTES:
+        raise Invalid("That is no address key.", fields=[FieldError(field, f"must have {ADDRESS_KEY_BYTES} bytes")])
+    return key
+
+
+def _allowed(route: Route, routes: tuple[Route, ...], field: str) -> Route:
+    if route not in routes:
+        raise Invalid("That route does not lead here.", fields=[FieldError(field, "must be one of " + ", ".join(routes))])
+    return route
+
+
+def _check_key(key: str, field: str) -> None:
+    if len(key) > _LONGEST_KEY:
+        raise Invalid("That idempotency key is too long.", fields=[FieldError(field, f"must have at most {_LONGEST_KEY} characters")])

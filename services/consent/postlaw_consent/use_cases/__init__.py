@@ -1,0 +1,1 @@
+"""What this service does, a file a verb where it decides something."""

@@ -1,0 +1,223 @@
+"""Consents given: in bulk, idempotent by key within a person, an import of thousands as quick as the ledger's log allows.
+
+Most people of an import are new, so the first round inserts everyone's version 1 without looking; who exists already is read
+and appended to, one event a person and round, until all are in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from postlaw_common.bus import BusUnavailable
+from postlaw_common.errors import Conflict, FieldError, Invalid, Unavailable
+from postlaw_common.ids import new_id
+from postlaw_common.placement import Placement
+from postlaw_common.telemetry import get_logger
+from postlaw_consent.afterwards import Afterwards
+from postlaw_consent.domain.event import Actor, ConsentEvent, Kind, Route
+from postlaw_consent.domain.scope import Scope
+from postlaw_consent.domain.standing import FRESH_ROUTES
+from postlaw_consent.intents import Intents
+from postlaw_consent.ledger import Entry, Ledger, id_of
+from postlaw_consent.notices import Notices
+from postlaw_consent.outgoing import Outgoing
+
+_LOST_RACES = 20
+_TOGETHER = 50  # histories that are read at a time
+_CLOCK_SKEW_US = 5 * 60 * 1_000_000
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """One consent as it is to be recorded. `given_at_us` None: now. `wording`: what the person read, its hash in the event."""
+
+    address_key: bytes
+    scope: Scope
+    route: Route
+    given_at_us: int | None = None
+    source: str = ""
+    wording: str = ""
+    notice_hash: bytes = b""
+    sealed_profile_evidence: bytes = b""
+    sealed_proof_evidence: bytes = b""
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """`event_ids` in the order asked, an earlier event's where one was there already."""
+
+    event_ids: list[str]
+    recorded: int
+    already_recorded: int
+
+
+@dataclass(slots=True)
+class _Head:
+    """The end of a person's history: last version, latest time, and by idempotency key what it was used for."""
+
+    version: int = 0
+    at_us: int = 0
+    keys: dict[str, tuple[str, Kind, str]] = field(default_factory=dict[str, tuple[str, Kind, str]])
+
+    def add(self, version: int, at_us: int, key: str, use: tuple[str, Kind, str]) -> None:
+        self.version = max(self.version, version)
+        self.at_us = max(self.at_us, at_us)
+        if key:
+            self.keys.setdefault(key, use)
+
+
+class RecordConsents:
+    def __init__(
+        self,
+        ledger: Ledger,
+        intents: Intents,
+        notices: Notices,
+        outgoing: Outgoing,
+        placement: Callable[[], Placement],
+        afterwards: Afterwards,
+        now_us: Callable[[], int],
+    ) -> None:
+        self._ledger = ledger
+        self._intents = intents
+        self._notices = notices
+        self._outgoing = outgoing
+        self._placement = placement
+        self._afterwards = afterwards
+        self._now_us = now_us
+
+    async def __call__(self, tenant_id: str, actor: Actor, on_behalf_of: Actor | None, consents: Sequence[Consent]) -> Recorded:
+        """Raises Invalid, Conflict for an idempotency key used for something else, StoreUnavailable; after each of the latter two
+        asking again with the same keys is safe."""
+        self._check(consents)
+        await self._notices.keep(tenant_id, {consent.notice_hash: consent.wording for consent in consents if consent.wording})
+        ids = [""] * len(consents)
+        already = 0
+        entries: list[Entry] = []
+        calls: list[str] = []
+        conflicts: list[FieldError] = []
+        heads: dict[bytes, _Head] = {}
+        waiting = list(range(len(consents)))
+        turn = _only_ones(consents)
+        losses = -1  # the first round's collisions are no lost races: it only guessed
+        while waiting:
+            if losses > _LOST_RACES:
+                raise Unavailable(
+                    "Some of these people's entries change too fast right now. Ask again, with the same keys.", retry_after_s=1
+                )
+            batch: list[Entry] = []
+            places: list[int] = []
+            done: set[int] = set()
+            for place in turn:
+                consent = consents[place]
+                head = heads.setdefault(consent.address_key, _Head())
+                use = head.keys.get(consent.idempotency_key) if consent.idempotency_key else None
+                if use is None:
+                    batch.append(self._entry(tenant_id, actor, on_behalf_of, consent, head))
+                    places.append(place)
+                    continue
+                done.add(place)
+                ids[place], kind, scope = use
+                already += 1
+                if kind != "given" or scope != consent.scope.key:
+                    conflicts.append(FieldError(f"consents[{place}].idempotency_key", "was used for something else of this person"))
+            if batch:
+                names = [id_of(entry.event.person, entry.event.version) for entry in batch]
+                call = await self._intents.begin(names, batch[0].event.recorded_at_us)
+                calls.append(call)
+                taken = await self._ledger.append_many(batch, call)
+                losses += bool(taken)
+                for place, name, entry in zip(places, names, batch, strict=True):
+                    event = entry.event
+                    if name in taken:
+                        heads.pop(event.address_key, None)
+                        continue
+                    heads[event.address_key].add(
+                        event.version, event.at_us, event.idempotency_key, (event.event_id, "given", event.scope.key)
+                    )
+                    ids[place] = event.event_id
+                    entries.append(entry)
+                    done.add(place)
+            waiting = [place for place in waiting if place not in done]
+            turn = _one_each(consents, waiting)
+            await self._read_heads(tenant_id, {consents[place].address_key for place in turn} - heads.keys(), heads)
+        await self._publish(entries, calls)
+        if conflicts:
+            raise Conflict("An idempotency key was used for something else.", type="idempotency-key-reused", fields=conflicts)
+        return Recorded(ids, len(entries), already)
+
+    def _check(self, consents: Sequence[Consent]) -> None:
+        latest = self._now_us() + _CLOCK_SKEW_US
+        wrong = [
+            FieldError(f"consents[{place}].given_at", "lies in the future")
+            for place, consent in enumerate(consents)
+            if consent.given_at_us is not None and consent.given_at_us > latest
+        ]
+        if wrong:
+            raise Invalid("A consent cannot have been given in the future.", fields=wrong)
+
+    def _entry(self, tenant_id: str, actor: Actor, on_behalf_of: Actor | None, consent: Consent, head: _Head) -> Entry:
+        now = self._now_us()
+        if consent.given_at_us is not None:
+            at = min(consent.given_at_us, now)
+        else:  # an act of this moment comes after all that is on record, whatever the clocks of two instances say
+            at = max(now, head.at_us + 1) if consent.route in FRESH_ROUTES else now
+        event = ConsentEvent(
+            event_id=new_id("evt"),
+            tenant_id=tenant_id,
+            address_key=consent.address_key,
+            version=head.version + 1,
+            kind="given",
+            scope=consent.scope,
+            route=consent.route,
+            at_us=at,
+            recorded_at_us=now,
+            actor=actor,
+            on_behalf_of=on_behalf_of,
+            source=consent.source,
+            notice_hash=consent.notice_hash,
+            sealed_profile_evidence=consent.sealed_profile_evidence,
+            sealed_proof_evidence=consent.sealed_proof_evidence,
+            idempotency_key=consent.idempotency_key,
+        )
+        return self._ledger.entry(event, self._placement().partition(tenant_id, consent.address_key))
+
+    async def _read_heads(self, tenant_id: str, address_keys: set[bytes], heads: dict[bytes, _Head]) -> None:
+        wanted = list(address_keys)
+        for begin in range(0, len(wanted), _TOGETHER):
+            some = wanted[begin : begin + _TOGETHER]
+            histories = await asyncio.gather(*(self._ledger.history(tenant_id, address_key) for address_key in some))
+            for address_key, history in zip(some, histories, strict=True):
+                head = heads[address_key] = _Head()
+                for line in history:
+                    fact = line.fact
+                    head.add(fact.version, fact.at_us, line.idempotency_key, (line.event_id, fact.kind, fact.scope))
+
+    async def _publish(self, entries: Sequence[Entry], calls: Sequence[str]) -> None:
+        try:
+            if entries:
+                await self._outgoing.publish(entries)
+        except BusUnavailable:
+            _log.warning("consents recorded but not yet published; the relay will", events=len(entries))
+            return
+        for call in calls:
+            self._afterwards.begin(self._intents.end(call), what="ending an intent")
+
+
+def _only_ones(consents: Sequence[Consent]) -> list[int]:
+    """The places of those who occur once: for them a guess at version 1 cannot break the order or the keys of their own others."""
+    count = Counter(consent.address_key for consent in consents)
+    return [place for place, consent in enumerate(consents) if count[consent.address_key] == 1]
+
+
+def _one_each(consents: Sequence[Consent], places: Sequence[int]) -> list[int]:
+    """The first of these places of each person."""
+    first: dict[bytes, int] = {}
+    for place in places:
+        first.setdefault(consents[place].address_key, place)
+    return list(first.values())

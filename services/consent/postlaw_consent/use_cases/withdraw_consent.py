@@ -1,0 +1,209 @@
+"""A person says stop: ledger, bus, and the answer that sending gives (design §3, rule 1).
+
+The insert into the ledger is the commit. Whatever fails before it is an error, since nothing was promised; whatever fails
+after it makes the answer *recorded*, never an error. All of it runs to its end even if the caller hangs up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from postlaw_common.bus import Bus
+from postlaw_common.errors import Conflict, Unavailable
+from postlaw_common.events import Event, to_record
+from postlaw_common.ids import new_id
+from postlaw_common.placement import Placement
+from postlaw_common.store import AlreadyExists
+from postlaw_common.telemetry import get_logger
+from postlaw_consent.afterwards import Afterwards
+from postlaw_consent.domain.event import Actor, ConsentEvent, Route, person_of
+from postlaw_consent.domain.scope import Scope
+from postlaw_consent.domain.standing import fold, standing_withdrawal
+from postlaw_consent.ledger import Entry, Ledger, Line
+from postlaw_consent.outgoing import ANSWERS, Outgoing
+
+Outcome = Literal["stopped", "recorded"]
+
+WITHIN_S = 8.0  # of a caller's ten: an honest "recorded" must still arrive
+_TRIES = 20
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """`offset` -1: not published in time. `epoch`: of the holding that the answer rests on, 0 for none."""
+
+    event_id: str
+    tenant_id: str
+    address_key: bytes
+    scope: Scope
+    outcome: Outcome
+    withdrawn_at_us: int
+    answered_at_us: int
+    already_withdrawn: bool
+    partition: int
+    offset: int = -1
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who says stop to what. `campaign_id`: of the message whose link was used."""
+
+    tenant_id: str
+    address_key: bytes
+    scope: Scope
+    route: Route
+    actor: Actor
+    on_behalf_of: Actor | None = None
+    campaign_id: str = ""
+    idempotency_key: str = ""
+
+
+class AwaitStopped(Protocol):
+    """Sending's answer and the epoch it rests on. May raise anything."""
+
+    async def __call__(
+        self, tenant_id: str, address_key: bytes, scope: Scope, partition: int, offset: int, *, timeout: float
+    ) -> tuple[Outcome, int]: ...
+
+
+class WithdrawConsent:
+    def __init__(
+        self,
+        ledger: Ledger,
+        outgoing: Outgoing,
+        bus: Bus,
+        await_stopped: AwaitStopped,
+        encode_answer: Callable[[Receipt], bytes],
+        placement: Callable[[], Placement],
+        afterwards: Afterwards,
+        now_us: Callable[[], int],
+        within_s: float = WITHIN_S,
+    ) -> None:
+        self._ledger = ledger
+        self._outgoing = outgoing
+        self._bus = bus
+        self._await_stopped = await_stopped
+        self._encode_answer = encode_answer
+        self._placement = placement
+        self._afterwards = afterwards
+        self._now_us = now_us
+        self._within_s = within_s
+
+    async def __call__(self, request: Request) -> Receipt:
+        """Raises Unavailable or StoreUnavailable where the ledger did not take it, Conflict for a reused idempotency key."""
+        return await asyncio.shield(self._afterwards.begin(self._withdraw(request), what="withdrawal"))
+
+    async def _withdraw(self, request: Request) -> Receipt:
+        ends = asyncio.get_running_loop().time() + self._within_s
+        line, repeated = await self._commit(request)
+        offset = line.offset if line.offset is not None else await self._publish(line, ends)
+        outcome: Outcome = "recorded"
+        epoch = 0
+        if offset is not None:
+            outcome, epoch = await self._ask(request, line.partition, offset, ends)
+        receipt = Receipt(
+            event_id=line.event_id,
+            tenant_id=request.tenant_id,
+            address_key=request.address_key,
+            scope=request.scope,
+            outcome=outcome,
+            withdrawn_at_us=line.fact.at_us,
+            answered_at_us=self._now_us(),
+            already_withdrawn=repeated,
+            partition=line.partition,
+            offset=-1 if offset is None else offset,
+            epoch=epoch,
+        )
+        self._afterwards.begin(self._log_answer(receipt), what="answer to the log")
+        return receipt
+
+    async def _commit(self, request: Request) -> tuple[Line, bool]:
+        """The withdrawal that stands in the ledger, and whether it stood there before."""
+        for _ in range(_TRIES):
+            history = await self._ledger.history(request.tenant_id, request.address_key)
+            if _standing(history, request) is not None:
+                # A stale read would hide that the scope was reopened since: look again behind a fence.
+                await self._ledger.fence()
+                history = await self._ledger.history(request.tenant_id, request.address_key)
+                if (line := _standing(history, request)) is not None:
+                    return line, True
+            try:
+                return await self._ledger.append(self._entry(request, history)), False
+            except AlreadyExists:
+                continue
+        raise Unavailable("This person's entries change too fast right now. Try again.", retry_after_s=1)
+
+    def _entry(self, request: Request, history: list[Line]) -> Entry:
+        now = self._now_us()
+        event = ConsentEvent(
+            event_id=new_id("evt"),
+            tenant_id=request.tenant_id,
+            address_key=request.address_key,
+            version=history[-1].fact.version + 1 if history else 1,
+            kind="withdrawn",
+            scope=request.scope,
+            route=request.route,
+            at_us=max([now, *(line.fact.at_us for line in history)]),  # clocks of two instances may differ
+            recorded_at_us=now,
+            actor=request.actor,
+            on_behalf_of=request.on_behalf_of,
+            campaign_id=request.campaign_id,
+            idempotency_key=request.idempotency_key,
+        )
+        return self._ledger.entry(event, self._placement().partition(request.tenant_id, request.address_key))
+
+    async def _publish(self, line: Line, ends: float) -> int | None:
+        """The offset; None where the bus did not take it in time: the relay publishes it later."""
+        publishing = self._afterwards.begin(self._publish_and_note(line), what="publishing a withdrawal")
+        await asyncio.wait({publishing}, timeout=max(0.0, ends - asyncio.get_running_loop().time()))
+        if not publishing.done() or publishing.cancelled() or publishing.exception() is not None:
+            return None
+        return publishing.result()
+
+    async def _publish_and_note(self, line: Line) -> int:
+        [offset] = await self._outgoing.publish_lines([line])
+        self._afterwards.begin(self._ledger.note_published(line, offset), what="noting an offset")
+        return offset
+
+    async def _ask(self, request: Request, partition: int, offset: int, ends: float) -> tuple[Outcome, int]:
+        left = ends - asyncio.get_running_loop().time()
+        try:
+            return await asyncio.wait_for(
+                self._await_stopped(request.tenant_id, request.address_key, request.scope, partition, offset, timeout=left), max(0.0, left)
+            )
+        except Exception as failure:  # the ledger has it, so whatever went wrong here, the honest answer is "recorded"
+            _log.warning("the stop could not be confirmed", partition=partition, failure=type(failure).__name__)
+            return "recorded", 0
+
+    async def _log_answer(self, receipt: Receipt) -> None:
+        person = person_of(receipt.tenant_id, receipt.address_key)
+        event = Event(
+            id=new_id("evt"),
+            type="postlaw.consent.WithdrawalAnswered",
+            source="consent",
+            subject=person,
+            sequence=0,
+            tenant_id=receipt.tenant_id,
+            time_us=receipt.answered_at_us,
+            data=self._encode_answer(receipt),
+            actor="service:consent",
+        )
+        await self._bus.publish([to_record(event, ANSWERS.name, receipt.partition)])
+
+
+def _standing(history: list[Line], request: Request) -> Line | None:
+    """The earlier withdrawal that this request repeats; None where a new one is needed."""
+    if request.idempotency_key:
+        for line in history:
+            if line.idempotency_key == request.idempotency_key:
+                if line.fact.kind != "withdrawn" or line.fact.scope != request.scope.key:
+                    raise Conflict("This idempotency key was used for something else of this person.", type="idempotency-key-reused")
+                return line
+    version = standing_withdrawal(fold(line.fact for line in history), request.scope)
+    return next((line for line in history if line.fact.version == version), None)

@@ -1,0 +1,141 @@
+"""Partition views: a tenant's people of one partition, folded once and kept while a campaign asks about them batch after batch.
+
+A view is loaded after its `offset` was read, so every event below that is in it. It catches up by the log: who has a new event
+there is folded anew from the ledger, nobody else has changed. Kept for a minute at most, and within a bound on people.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from postlaw_common.bus import Bus
+from postlaw_consent.domain.standing import Fact, Standing, fold
+from postlaw_consent.ends import Ends
+from postlaw_consent.ledger import Ledger, fact_of
+from postlaw_consent.outgoing import EVENTS
+
+KEEP_S = 60.0
+CATCH_UP_AFTER_S = 0.2
+MOST_PEOPLE = 500_000  # in all views together: about 100 bytes a person beside the shared standings
+MOST_CHANGES = 2_000  # beyond that, loading anew is quicker than reading person by person
+
+
+class TooManyPeople(Exception):
+    """The partition does not fit into memory beside what is there; decide person by person."""
+
+
+@dataclass(slots=True)
+class View:
+    """`offset`: every event of the partition below it is in `people` (by address_key). Times on the monotonic clock."""
+
+    offset: int
+    loaded: float
+    checked: float
+    people: dict[bytes, Standing] = field(default_factory=dict[bytes, Standing])
+
+
+class Views:
+    def __init__(
+        self,
+        ledger: Ledger,
+        bus: Bus,
+        ends: Ends,
+        *,
+        most_people: int = MOST_PEOPLE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ledger = ledger
+        self._bus = bus
+        self._ends = ends
+        self._most_people = most_people
+        self._clock = clock
+        self._views: dict[tuple[str, int], View] = {}
+        self._locks: dict[tuple[str, int], asyncio.Lock] = {}
+        self._shared: dict[tuple[frozenset[str], frozenset[str]], Standing] = {}
+
+    async def get(self, tenant_id: str, partition: int) -> View:
+        """A view that is at most a minute old. Raises TooManyPeople, StoreUnavailable, BusUnavailable.
+
+        Use it before the next await: it moves on with the log."""
+        place = (tenant_id, partition)
+        async with self._locks.setdefault(place, asyncio.Lock()):
+            self._drop_old()
+            view = self._views.get(place)
+            if view is None or (self._clock() - view.checked > CATCH_UP_AFTER_S and not await self._catch_up(view, tenant_id, partition)):
+                self._views.pop(place, None)
+                view = self._views[place] = await self._load(tenant_id, partition)
+            return view
+
+    def _drop_old(self) -> None:
+        oldest = self._clock() - KEEP_S
+        for place in [place for place, view in self._views.items() if view.loaded < oldest]:
+            del self._views[place]
+        for place in [place for place, lock in self._locks.items() if place not in self._views and not lock.locked()]:
+            del self._locks[place]
+        if not self._views:
+            self._shared.clear()
+
+    async def _load(self, tenant_id: str, partition: int) -> View:
+        offset = await self._ends.end(partition)
+        await self._ledger.fence()
+        now = self._clock()
+        view = View(offset, now, now)
+        room = self._room()
+        person = ""
+        facts: list[Fact] = []
+        async for page in self._ledger.partition(tenant_id, partition):
+            for document in page:
+                if document["person"] != person:
+                    self._put(view, person, facts)
+                    person, facts = document["person"], []
+                facts.append(fact_of(document))
+            if len(view.people) > room:
+                room = self._make_room(len(view.people))
+        self._put(view, person, facts)
+        return view
+
+    def _put(self, view: View, person: str, facts: Sequence[Fact]) -> None:
+        if facts:
+            view.people[bytes.fromhex(person.rpartition("/")[2])] = self._share(fold(facts))
+
+    def _share(self, standing: Standing) -> Standing:
+        """The one object for all who stand alike, without what only a receipt needs."""
+        key = (standing.opened, frozenset(standing.closed))
+        known = self._shared.get(key)
+        if known is None:
+            known = self._shared[key] = Standing(standing.opened, dict.fromkeys(standing.closed, 0))
+        return known
+
+    async def _catch_up(self, view: View, tenant_id: str, partition: int) -> bool:
+        """False where loading anew is better."""
+        now = self._clock()
+        end = await self._ends.end(partition)
+        if end < view.offset or end - view.offset > MOST_CHANGES:
+            return False
+        if end > view.offset:
+            await self._ledger.fence()
+            changed = {record.key for record in await self._bus.read_range(EVENTS.name, partition, view.offset, end)}
+            mine = tenant_id.encode() + b"/"
+            fresh: dict[bytes, Standing] = {}
+            for key in changed:
+                if key is not None and key.startswith(mine):
+                    address_key = bytes.fromhex(key.rpartition(b"/")[2].decode())
+                    fresh[address_key] = self._share(fold(line.fact for line in await self._ledger.history(tenant_id, address_key)))
+            view.people.update(fresh)
+            view.offset = end
+        view.checked = now
+        return True
+
+    def _room(self) -> int:
+        return self._most_people - sum(len(view.people) for view in self._views.values())
+
+    def _make_room(self, wanted: int) -> int:
+        """Gives up other views, the oldest first, for one of more than `wanted` people; how many it may then hold."""
+        while self._views and self._room() < wanted:
+            del self._views[min(self._views, key=lambda place: self._views[place].loaded)]
+        if self._room() < wanted:
+            raise TooManyPeople
+        return self._room()

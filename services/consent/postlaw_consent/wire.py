@@ -1,0 +1,175 @@
+"""Dataclasses to protobuf and back. An event is serialized here once: ledger, bus and audit hold these bytes."""
+
+from __future__ import annotations
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from postlaw.consent.v1 import consent_pb2 as pb
+from postlaw.identity.v1 import context_pb2
+from postlaw_common.errors import FieldError, Invalid
+from postlaw_consent.domain.event import Actor, ConsentEvent, Kind, Route
+from postlaw_consent.domain.scope import EVERYTHING, Scope
+from postlaw_consent.use_cases.get_decisions import Decisions
+from postlaw_consent.use_cases.withdraw_consent import Receipt
+
+_KINDS: dict[Kind, pb.ConsentEvent.Kind.ValueType] = {"given": pb.ConsentEvent.KIND_GIVEN, "withdrawn": pb.ConsentEvent.KIND_WITHDRAWN}
+_ROUTES: dict[Route, pb.Route.ValueType] = {
+    "api": pb.ROUTE_API,
+    "import": pb.ROUTE_IMPORT,
+    "one_click": pb.ROUTE_ONE_CLICK,
+    "page": pb.ROUTE_PAGE,
+}
+_ACTORS: dict[str, context_pb2.Actor.Kind.ValueType] = {
+    "api_key": context_pb2.Actor.KIND_API_KEY,
+    "user": context_pb2.Actor.KIND_USER,
+    "service": context_pb2.Actor.KIND_SERVICE,
+    "person": context_pb2.Actor.KIND_PERSON,
+    "operator": context_pb2.Actor.KIND_OPERATOR,
+}
+_KINDS_BACK: dict[int, Kind] = {number: name for name, number in _KINDS.items()}
+_ROUTES_BACK: dict[int, Route] = {number: name for name, number in _ROUTES.items()}
+_ACTORS_BACK: dict[int, str] = {number: name for name, number in _ACTORS.items()}
+
+
+def timestamp(us: int) -> Timestamp:
+    seconds, rest = divmod(us, 1_000_000)
+    return Timestamp(seconds=seconds, nanos=rest * 1000)
+
+
+def microseconds(stamp: Timestamp) -> int:
+    return stamp.seconds * 1_000_000 + stamp.nanos // 1000
+
+
+def scope_to_wire(scope: Scope) -> pb.Scope:
+    if scope.kind == "list":
+        return pb.Scope(list_id=scope.id)
+    if scope.kind == "topic":
+        return pb.Scope(topic=scope.id)
+    return pb.Scope(everything=True)
+
+
+def scope_from_wire(message: pb.Scope, field: str = "scope") -> Scope:
+    """Raises Invalid where the message names no scope, or an overlong one. `field`: where it stood in the request."""
+    match message.WhichOneof("of"):
+        case "list_id":
+            scope = Scope("list", message.list_id)
+        case "topic":
+            scope = Scope("topic", message.topic)
+        case "everything" if message.everything:
+            return EVERYTHING
+        case _:
+            raise _invalid(field, "name a list_id, a topic, or everything")
+    if problem := scope.problem():
+        raise _invalid(field, problem)
+    return scope
+
+
+def route_from_wire(number: pb.Route.ValueType, default: Route, field: str = "route") -> Route:
+    """Raises Invalid for a number that this version does not know."""
+    if number == pb.ROUTE_UNSPECIFIED:
+        return default
+    route = _ROUTES_BACK.get(number)
+    if route is None:
+        raise _invalid(field, "not a known route")
+    return route
+
+
+def actor_to_wire(actor: Actor) -> context_pb2.Actor:
+    return context_pb2.Actor(kind=_ACTORS.get(actor.kind, context_pb2.Actor.KIND_UNSPECIFIED), id=actor.id)
+
+
+def actor_from_wire(message: context_pb2.Actor) -> Actor:
+    return Actor(_ACTORS_BACK.get(message.kind, ""), message.id)
+
+
+def event_to_wire(event: ConsentEvent) -> pb.ConsentEvent:
+    return pb.ConsentEvent(
+        event_id=event.event_id,
+        tenant_id=event.tenant_id,
+        address_key=event.address_key,
+        version=event.version,
+        kind=_KINDS[event.kind],
+        scope=scope_to_wire(event.scope),
+        route=_ROUTES[event.route],
+        at=timestamp(event.at_us),
+        recorded_at=timestamp(event.recorded_at_us),
+        source=event.source,
+        notice_hash=event.notice_hash,
+        sealed_profile_evidence=event.sealed_profile_evidence,
+        sealed_proof_evidence=event.sealed_proof_evidence,
+        actor=actor_to_wire(event.actor),
+        on_behalf_of=actor_to_wire(event.on_behalf_of) if event.on_behalf_of else None,
+        campaign_id=event.campaign_id,
+        idempotency_key=event.idempotency_key,
+    )
+
+
+def event_from_wire(message: pb.ConsentEvent) -> ConsentEvent:
+    return ConsentEvent(
+        event_id=message.event_id,
+        tenant_id=message.tenant_id,
+        address_key=message.address_key,
+        version=message.version,
+        kind=_KINDS_BACK[message.kind],
+        scope=scope_from_wire(message.scope),
+        route=_ROUTES_BACK[message.route],
+        at_us=microseconds(message.at),
+        recorded_at_us=microseconds(message.recorded_at),
+        actor=actor_from_wire(message.actor),
+        on_behalf_of=actor_from_wire(message.on_behalf_of) if message.HasField("on_behalf_of") else None,
+        source=message.source,
+        notice_hash=message.notice_hash,
+        sealed_profile_evidence=message.sealed_profile_evidence,
+        sealed_proof_evidence=message.sealed_proof_evidence,
+        campaign_id=message.campaign_id,
+        idempotency_key=message.idempotency_key,
+    )
+
+
+def encode(event: ConsentEvent) -> bytes:
+    """The event's one and only serialization: stored, never repeated."""
+    return event_to_wire(event).SerializeToString()
+
+
+def decode(data: bytes) -> ConsentEvent:
+    return event_from_wire(pb.ConsentEvent.FromString(data))
+
+
+def receipt_to_wire(receipt: Receipt) -> pb.Withdrawal:
+    return pb.Withdrawal(
+        event_id=receipt.event_id,
+        outcome=pb.OUTCOME_STOPPED if receipt.outcome == "stopped" else pb.OUTCOME_RECORDED,
+        withdrawn_at=timestamp(receipt.withdrawn_at_us),
+        answered_at=timestamp(receipt.answered_at_us),
+        scope=scope_to_wire(receipt.scope),
+        already_withdrawn=receipt.already_withdrawn,
+    )
+
+
+def encode_answer(receipt: Receipt) -> bytes:
+    """The event that tells the log what a person was answered."""
+    return pb.WithdrawalAnswered(
+        tenant_id=receipt.tenant_id,
+        address_key=receipt.address_key,
+        withdrawal=receipt_to_wire(receipt),
+        partition=receipt.partition,
+        offset=receipt.offset,
+        epoch=receipt.epoch,
+    ).SerializeToString()
+
+
+def decisions_to_wire(decisions: Decisions) -> pb.GetDecisionsResponse:
+    one = pb.Decision
+    return pb.GetDecisionsResponse(
+        decisions=[
+            one(allow=True, basis=decision.basis, opt_out_token=token or b"") if decision.allow else one(reasons=decision.reasons)
+            for decision, token in zip(decisions.decisions, decisions.tokens, strict=True)
+        ],
+        consent_offset=decisions.consent_offset,
+        law_version=decisions.law_version,
+        expires_at=timestamp(decisions.expires_at_us),
+    )
+
+
+def _invalid(field: str, message: str) -> Invalid:
+    return Invalid("One field of the request is wrong.", fields=[FieldError(field, message)])
