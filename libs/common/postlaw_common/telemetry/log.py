@@ -80,12 +80,14 @@ class _Foreign(logging.Handler):
     """Records of libraries, which know nothing of our classes: their arguments are sieved one by one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        # The first line only: asyncio's further lines hold the representation of whatever failed, values included.
-        phrase = str(record.msg).partition("\n")[0]
+        phrase = str(record.msg)
         if record.args:
             args = record.args if isinstance(record.args, tuple) else (record.args,)
             with contextlib.suppress(TypeError, ValueError):  # a phrase that cannot take them is shown without
                 phrase %= tuple(loggable(arg) for arg in args)
+        if not record.name.startswith("postlaw"):
+            # The first line only: asyncio's further lines hold the representation of whatever failed, values included.
+            phrase = phrase.partition("\n")[0]
         failure = record.exc_info[1] if record.exc_info else None
         log = get_logger(record.name)
         (log.error if record.levelno >= logging.ERROR else log.warning)(phrase, exc_info=failure)
