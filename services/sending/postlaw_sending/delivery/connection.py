@@ -13,6 +13,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from postlaw_sending.delivery.content import dot_stuffed
 from postlaw_sending.delivery.dialogue import Dialogue
@@ -114,10 +115,8 @@ class Connection(Dialogue):
         if self.alive:
             self.alive = False
             self._said = deque()
-            try:
+            with suppress(OSError, TimeoutError):  # it is only courtesy
                 await self.ask(b"QUIT\r\n", _QUIT_S)
-            except (OSError, TimeoutError):
-                pass  # it was only courtesy
         self._end("the connection was closed by us")
 
     def pause_writing(self) -> None:

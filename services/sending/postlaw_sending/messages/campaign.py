@@ -1,0 +1,192 @@
+"""One campaign, compiled: everything that is the same for all recipients is bytes before the first message is made."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Final, Protocol
+
+from postlaw_common.errors import FieldError, Invalid
+from postlaw_sending.delivery.paths import BadAddress, path
+from postlaw_sending.messages import footer
+from postlaw_sending.messages.headers import one_line, phrase, unstructured
+from postlaw_sending.messages.parts import encode
+from postlaw_sending.messages.templates import RenderFailed, Templates
+
+SIZE_LIMIT: Final = 1_000_000  # bytes of a rendered part
+SUBJECT_LIMIT: Final = 1_000  # characters
+_TOKEN: Final = re.compile(rb"[A-Za-z0-9._~-]{1,600}")
+_ID: Final = re.compile(r"[a-z0-9]{1,26}")
+_NOT_IN_ID: Final = re.compile(r"[^A-Za-z0-9._-]")
+
+
+class Recipient(Protocol):
+    """What a message needs to know; protos' JobRecipient is one."""
+
+    @property
+    def subscriber_id(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def fields(self) -> Mapping[str, str]: ...
+    @property
+    def opt_out_token(self) -> bytes: ...
+
+
+class CompiledCampaign:
+    """Made by `compile_campaign`. `render` and `envelope_from` are a function of the recipient (and of the second, for `Date`)."""
+
+    def __init__(
+        self,
+        *,
+        templates: Templates,
+        sender: tuple[bytes, bytes],
+        footers: tuple[bytes, bytes, bytes],
+        ids: tuple[str, str],
+        list_name: str,
+        link: str,
+        has_html: bool,
+        now: Callable[[], float],
+    ) -> None:
+        display_name, address = sender
+        campaign_id, list_id = ids
+        self._templates = templates
+        self._text_footer, self._html_footer, self._html_footer_end = footers
+        self._link = link
+        self._has_html = has_html
+        self._now = now
+        self._domain = address.rpartition(b"@")[2]
+        self._campaign = _short(campaign_id)
+        self._boundary = b"=_" + hashlib.sha256(campaign_id.encode()).hexdigest()[:32].encode()
+        self._head = b"From: %b <%b>\r\nTo: <" % (display_name, address)
+        list_label = _NOT_IN_ID.sub("-", list_id).encode()
+        # RFC 2919 §3; RFC 8058 §3.1; Feedback-ID is read from the right: sender, kind of mail, list, campaign
+        self._list = b"\r\nList-Id: %b <%b.%b>\r\nList-Unsubscribe: <%b" % (phrase(list_name), list_label, self._domain, link.encode())
+        self._tail = (
+            b">\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+            b"Feedback-ID: %b:%b:campaign:postlaw\r\nMIME-Version: 1.0\r\n" % (_NOT_IN_ID.sub("-", campaign_id).encode(), list_label)
+        )
+        if has_html:
+            self._tail += b'Content-Type: multipart/alternative; boundary="%b"\r\n\r\n--%b\r\n' % (self._boundary, self._boundary)
+        self._html_start = b"\r\n--%b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: " % self._boundary
+        self._end = b"\r\n--%b--\r\n" % self._boundary
+        self._date_of = 0
+        self._date = b""
+
+    def render(self, recipient: Recipient) -> bytes:
+        """One whole RFC 5322 message with CRLF line ends. RenderFailed: for this recipient only.
+
+        Values in the templates: the recipient's fields by name, then `address` and `unsubscribe_url`, which no field can replace.
+        """
+        try:
+            to, _ = path(recipient.address.encode())
+        except (BadAddress, UnicodeError) as error:
+            raise RenderFailed("the address cannot be mailed") from error
+        token = recipient.opt_out_token
+        if not to or not _TOKEN.fullmatch(token):
+            raise RenderFailed("there is no address, or no token for the unsubscribe link")
+        values = dict(recipient.fields)
+        values["address"] = recipient.address
+        values["unsubscribe_url"] = self._link + token.decode("ascii")
+        render = self._templates.render
+        subject = one_line(render("subject", values))
+        if not subject:
+            raise RenderFailed("template.subject renders as nothing")
+        if len(subject) > SUBJECT_LIMIT:
+            raise RenderFailed("template.subject renders as more than 1,000 characters")
+        text_encoding, text = self._part(render("text", values), "text", token)
+        pieces = [
+            self._head, to, b">\r\nSubject: ", unstructured(subject, 9), b"\r\nDate: ", self._date_now(),
+            b"\r\nMessage-ID: <", self._campaign, b".", _short(recipient.subscriber_id), b"@", self._domain, b">",
+            self._list, token, self._tail,
+            b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: ", text_encoding, b"\r\n\r\n", text,
+        ]  # fmt: skip
+        if self._has_html:
+            html_encoding, page = self._part(render("html", values), "html", token)
+            pieces += (self._html_start, html_encoding, b"\r\n\r\n", page, self._end)
+        return b"".join(pieces)
+
+    def envelope_from(self, recipient: Recipient) -> bytes:
+        """The return path of this recipient (VERP): a bounce names campaign and subscriber by id, and nobody by address.
+
+        At most 59 octets before the @ for ids of ours; RFC 5321 §4.5.3.1.1 allows 64.
+        """
+        return b"bounce+%b%b@%b" % (self._campaign, _short(recipient.subscriber_id), self._domain)
+
+    def _part(self, rendered: str, field: str, token: bytes) -> tuple[bytes, bytes]:
+        body = rendered.encode()
+        if len(body) > SIZE_LIMIT:
+            raise RenderFailed(f"template.{field} renders as more than 1 MB")
+        link = self._link.encode() + token
+        if field == "text":
+            body = b"%b%b%b\r\n" % (body, self._text_footer, link)
+        else:
+            body = footer.put_in(body, self._html_footer + html.escape(link.decode()).encode() + self._html_footer_end)
+        return encode(body, self._boundary)
+
+    def _date_now(self) -> bytes:
+        second = int(self._now())
+        if second != self._date_of:
+            self._date = format_datetime(datetime.fromtimestamp(second, UTC)).encode()
+            self._date_of = second
+        return self._date
+
+
+def compile_campaign(
+    *,
+    subject: str,
+    html: str,
+    text: str,
+    sender_name: str,
+    sender_address: str,
+    postal_address: str,
+    campaign_id: str,
+    list_id: str,
+    list_name: str,
+    public_url: str,
+    now: Callable[[], float] = time.time,
+) -> CompiledCampaign:
+    """Compile protos' Campaign. `public_url` is the gateway's: links are `<public_url>/u/<token>`. `now`: seconds since the epoch.
+
+    Invalid, naming each wrong field and its line. `html` may be empty: the message is then plain text.
+    """
+    wrong: list[FieldError] = []
+    address = b""
+    try:
+        address, needs_utf8 = path(sender_address.encode())
+        if needs_utf8 or not address:
+            raise BadAddress("before the @, only ASCII: not every server takes another (RFC 6531)")
+    except (BadAddress, UnicodeError) as error:
+        wrong.append(FieldError("sender.address", str(error)))
+    named = {"sender.name": sender_name, "sender.postal_address": postal_address, "template.subject": subject, "template.text": text}
+    wrong += [FieldError(field, "must not be empty") for field, value in named.items() if not one_line(value)]
+    templates = Templates(subject, text, html)
+    wrong += templates.wrong
+    if wrong:
+        raise Invalid("the campaign cannot be made into messages", fields=wrong)
+    return CompiledCampaign(
+        templates=templates,
+        sender=(phrase(sender_name), address),
+        footers=(
+            footer.text_footer(sender_name, postal_address, list_name),
+            *footer.html_footer(sender_name, postal_address, list_name),
+        ),
+        ids=(campaign_id, list_id),
+        list_name=list_name or list_id,
+        link=public_url.rstrip("/") + "/u/",
+        has_html=bool(html.strip()),
+        now=now,
+    )
+
+
+def _short(id: str) -> bytes:
+    """An id without its prefix, as it can stand in an address; of an id that is not one of ours, a digest."""
+    tail = id.rpartition("_")[2]
+    if _ID.fullmatch(tail):
+        return tail.encode()
+    return hashlib.sha256(id.encode()).hexdigest()[:26].encode()

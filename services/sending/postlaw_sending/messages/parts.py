@@ -1,0 +1,25 @@
+"""A body as MIME carries it (RFC 2045)."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Final
+
+_LINE_LIMIT: Final = 998  # RFC 5322 §2.1.1
+_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
+
+
+def encode(body: bytes, boundary: bytes) -> tuple[bytes, bytes]:
+    """The transfer encoding's name, and the body in it with CRLF line ends.
+
+    As it is (7bit, 8bit) wherever RFC 2045 §2.7, §2.8 allow it and the boundary does not occur in it, else base64.
+    """
+    lines = body.split(b"\r\n")
+    ends = len(lines) - 1
+    if body.count(b"\n") != ends or body.count(b"\r") != ends:
+        body = _LINE_END.sub(b"\r\n", body)
+        lines = body.split(b"\r\n")
+    if max(map(len, lines)) > _LINE_LIMIT or b"\0" in body or boundary in body:
+        return b"base64", base64.encodebytes(body).replace(b"\n", b"\r\n")
+    return (b"7bit" if body.isascii() else b"8bit"), body

@@ -1,0 +1,79 @@
+"""A customer's templates: minijinja, one environment a campaign, plain strings in, text out.
+
+No Python object is reachable from a template, no file and no other campaign's template: values are strings, and there is no loader.
+A field that a recipient does not have renders as nothing; looking into it (`{{ field.part }}`) fails that recipient.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from minijinja import Environment, TemplateError
+
+from postlaw_common.errors import FieldError
+
+FIELDS: Final = ("subject", "text", "html")  # of protos' Template
+FUEL: Final = 200_000  # instructions a rendering; a page of 100 kB with loops over its fields takes a few thousand
+_NEVER_RENDERS: Final = frozenset({"UnknownFilter", "UnknownTest", "UnknownFunction", "TemplateNotFound"})
+
+
+class RenderFailed(Exception):
+    """This recipient's message cannot be made. `reason` names field, line and kind of the error, and holds no personal data."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Templates:
+    """The compiled templates of one campaign. `wrong`: what is wrong with them, for whoever writes them; render only if empty."""
+
+    def __init__(self, subject: str, text: str, html: str) -> None:
+        self._environment = Environment(
+            debug=False, fuel=FUEL, auto_escape_callback=lambda name: name == "html", keep_trailing_newline=True
+        )
+        self._constant: dict[str, str] = {}
+        self.wrong: list[FieldError] = []
+        for field, source in zip(FIELDS, (subject, text, html), strict=True):
+            source = _crlf(source)
+            if not any(mark in source for mark in ("{{", "{%", "{#")):
+                self._constant[field] = source
+                continue
+            try:
+                self._environment.add_template(field, source)
+            except (TemplateError, UnicodeError) as error:
+                self.wrong.append(FieldError(f"template.{field}", _explain(error)))
+                continue
+            self._try(field)
+
+    def render(self, field: str, values: dict[str, str]) -> str:
+        """RenderFailed."""
+        constant = self._constant.get(field)
+        if constant is not None:
+            return constant
+        try:
+            return self._environment.render_template(field, **values)
+        except TemplateError as error:
+            raise RenderFailed(f"template.{field} line {error.line}: {error.kind}") from None
+        except UnicodeError:
+            raise RenderFailed(f"template.{field}: a value is not text") from None
+
+    def _try(self, field: str) -> None:
+        """What fails for everybody is found now. What depends on the values cannot be: it fails its recipients only."""
+        sample = dict.fromkeys(self._environment.undeclared_variables_in_template(field), "sample")
+        try:
+            self._environment.render_template(field, **sample)
+        except TemplateError as error:
+            if error.kind in _NEVER_RENDERS:
+                self.wrong.append(FieldError(f"template.{field}", _explain(error)))
+
+
+def _explain(error: TemplateError | UnicodeError) -> str:
+    if isinstance(error, UnicodeError):
+        return "not valid Unicode"
+    return f"line {error.line}: {error.detail or error.kind}"
+
+
+def _crlf(source: str) -> str:
+    """Once here, so that a rendered part need not be rewritten for each recipient."""
+    return source.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
