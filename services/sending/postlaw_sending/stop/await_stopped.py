@@ -1,0 +1,75 @@
+"""AwaitStopped (design §3, rule 3): what a person is told, and what it rests on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from postlaw_common.store import StoreUnavailable
+from postlaw_common.telemetry import get_logger
+from postlaw_sending.stop.holding import Holding
+from postlaw_sending.stop.holdings import Holdings
+from postlaw_sending.stop.observing import LEASE_S, Observer
+from postlaw_sending.stop.watermarks import Watermarks
+
+log = get_logger("sending.stop")
+
+ANSWER_WITHIN_S = 6.0  # a lease time for a lost holder to show, a take-over, and some to spare
+OBSERVE_EVERY_S = LEASE_S / 6
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`stopped` false: recorded. `reason`: why only that."""
+
+    stopped: bool
+    epoch: int
+    reason: str = ""
+
+
+class AwaitStopped:
+    """Answers for withdrawals that already stand in the consent log. Several may run at once, in any process."""
+
+    def __init__(self, holdings: Holdings, watermarks: Watermarks, observer: Observer) -> None:
+        self._holdings = holdings
+        self._watermarks = watermarks
+        self._observer = observer
+
+    async def __call__(self, tag: bytes, partition: int, offset: int, within_s: float = ANSWER_WITHIN_S) -> Answer:
+        """The withdrawal of the recipient `tag` stands at `offset` of the consent partition."""
+        deadline = time.monotonic() + within_s
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._judge(tag, partition, offset, deadline)
+        except TimeoutError:
+            return Answer(False, 0, "the worker did not confirm in time")
+        except StoreUnavailable as unavailable:
+            return Answer(False, 0, f"the store of holdings cannot be reached: {unavailable}")
+
+    async def _judge(self, tag: bytes, partition: int, offset: int, deadline: float) -> Answer:
+        while True:
+            # Read after the publish, never from a cache: an older epoch's watermark says nothing of a newer holder.
+            holding = await self._holdings.read(partition)
+            if holding.owner is None:
+                # Nobody holds it, and whoever takes it reads the log's end first: only what was left open can still be under way.
+                return self._by_claims(holding, tag)
+            mark = self._watermarks.latest(partition)
+            if mark is not None and mark.epoch == holding.epoch and mark.applied >= offset:
+                if tag in mark.left_open:
+                    return Answer(False, mark.epoch, "an earlier worker was lost while it handed over a message to this address")
+                if offset not in mark.waiting:
+                    return Answer(True, mark.epoch)
+            self._observer.observe([holding])
+            if self._observer.is_lost(holding):
+                taken = await self._holdings.take(holding, None)
+                if taken is not None:
+                    log.warning("holder_lost", partition=partition, epoch=taken.epoch)
+                    return self._by_claims(taken, tag)
+                continue
+            await self._watermarks.moved(partition, mark, timeout=min(OBSERVE_EVERY_S, max(0.0, deadline - time.monotonic())))
+
+    def _by_claims(self, holding: Holding, tag: bytes) -> Answer:
+        if holding.names(tag):
+            return Answer(False, holding.epoch, "a worker was lost while it handed over a message to this address")
+        return Answer(True, holding.epoch)

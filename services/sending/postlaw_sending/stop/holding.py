@@ -1,0 +1,135 @@
+"""A holding: the one document of a partition that says who owns it, and what is about to be handed over.
+
+Every write states the epoch that the writer holds; raising the epoch and returning the open claims are one write (rule 5).
+The document is also the delivery ledger of its live batches: one byte of state a recipient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+PENDING, CLAIMED, SENT, REFUSED, FAILED, BOUNCED, EXPIRED, UNKNOWN, DEFERRED = range(9)
+
+# A paused process keeps its sockets: what it left open counts as under way for so long, unless its end is attested (design §3, rule 5).
+LEFT_OPEN_US = 24 * 3600 * 1_000_000
+
+
+@dataclass(slots=True)
+class OpenClaim:
+    """Recipients of one batch that a worker is about to hand over. `tags` and `indexes` run side by side."""
+
+    job_offset: int
+    indexes: list[int]
+    tags: list[bytes]
+    scope: str
+
+
+@dataclass(slots=True)
+class LeftOpen:
+    """A recipient whose hand-off has no final reply, the worker that began it, and the epoch in which it did."""
+
+    tag: bytes
+    scope: str
+    worker: str
+    epoch: int
+    since_us: int
+
+
+@dataclass(slots=True)
+class BatchRecord:
+    """What the ledger keeps of a live batch. `states`, a byte each; `after_us`, four bytes each (little-endian);
+    `reasons` by index, for those that were not simply sent."""
+
+    job_offset: int
+    event_id: str
+    consent_offset: int
+    started_at_us: int
+    states: bytes
+    after_us: bytes
+    reasons: dict[int, str] = field(default_factory=dict[int, str])
+
+
+@dataclass(slots=True)
+class Holding:
+    """`v` is the stored version that the next write replaces. `taken`: by campaign, the next batch number not yet taken."""
+
+    partition: int
+    owner: str | None = None
+    epoch: int = 0
+    renewals: int = 0
+    job_offset: int = 0
+    batches: list[BatchRecord] = field(default_factory=list[BatchRecord])
+    claims: list[OpenClaim] = field(default_factory=list[OpenClaim])
+    left_open: list[LeftOpen] = field(default_factory=list[LeftOpen])
+    taken: dict[str, int] = field(default_factory=dict[str, int])
+    v: int = 0
+
+    def raise_epoch(self, new_owner: str | None, now_us: int) -> None:
+        """Take-over: nobody below the new epoch may write again; what stood under an open claim becomes `unknown`."""
+        batches = {batch.job_offset: batch for batch in self.batches}
+        for claim in self.claims:
+            batch = batches[claim.job_offset]
+            states = bytearray(batch.states)
+            for index, tag in zip(claim.indexes, claim.tags, strict=True):
+                if states[index] == CLAIMED:
+                    states[index] = UNKNOWN
+                    batch.reasons[index] = "worker_lost"
+                    self.left_open.append(LeftOpen(tag, claim.scope, self.owner or "", self.epoch, now_us))
+            batch.states = bytes(states)
+        self.claims = []
+        self.owner = new_owner
+        self.epoch += 1
+        self.renewals += 1
+
+    def lapse(self, now_us: int) -> None:
+        """Forget what has stood open for longer than any process is assumed to stay paused."""
+        if self.left_open:
+            self.left_open = [entry for entry in self.left_open if now_us - entry.since_us < LEFT_OPEN_US]
+
+    def names(self, tag: bytes) -> bool:
+        """Whether a hand-off to this recipient may still be under way from an earlier holder, or stands under an open claim."""
+        return any(entry.tag == tag for entry in self.left_open) or any(tag in claim.tags for claim in self.claims)
+
+
+def holding_id(partition: int) -> str:
+    return f"p{partition:04d}"
+
+
+def to_document(holding: Holding) -> dict[str, Any]:
+    return {
+        "_id": holding_id(holding.partition),
+        "partition": holding.partition,
+        "owner": holding.owner,
+        "epoch": holding.epoch,
+        "renewals": holding.renewals,
+        "job_offset": holding.job_offset,
+        "batches": [
+            [b.job_offset, b.event_id, b.consent_offset, b.started_at_us, b.states, b.after_us, [[i, r] for i, r in b.reasons.items()]]
+            for b in holding.batches
+        ],
+        "claims": [[c.job_offset, c.indexes, b"".join(c.tags), c.scope] for c in holding.claims],
+        "left_open": [[e.tag, e.scope, e.worker, e.epoch, e.since_us] for e in holding.left_open],
+        "taken": [[campaign, number] for campaign, number in holding.taken.items()],
+    }
+
+
+def from_document(document: dict[str, Any]) -> Holding:
+    return Holding(
+        partition=document["partition"],
+        owner=document["owner"],
+        epoch=document["epoch"],
+        renewals=document["renewals"],
+        job_offset=document["job_offset"],
+        batches=[
+            BatchRecord(offset, event_id, consent_offset, started, bytes(states), bytes(after), {int(i): r for i, r in reasons})
+            for offset, event_id, consent_offset, started, states, after, reasons in document["batches"]
+        ],
+        claims=[
+            OpenClaim(offset, list(indexes), [bytes(tags[i : i + 16]) for i in range(0, len(tags), 16)], scope)
+            for offset, indexes, tags, scope in document["claims"]
+        ],
+        left_open=[LeftOpen(bytes(tag), scope, worker, epoch, since) for tag, scope, worker, epoch, since in document["left_open"]],
+        taken=dict(document["taken"]),
+        v=document["v"],
+    )

@@ -1,0 +1,67 @@
+"""The watermarks as they come: for each partition the newest, for those who await a stop."""
+
+from __future__ import annotations
+
+import asyncio
+
+from postlaw_common.bus import Bus, BusUnavailable, Received
+from postlaw_common.telemetry import get_logger
+from postlaw_sending.stop.wire import WATERMARKS, Applied
+
+log = get_logger("sending.watermarks")
+
+
+class Watermarks:
+    """Tails the watermark topic over all partitions, from the last record of each."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._latest: dict[int, Applied] = {}
+        self._changed: dict[int, asyncio.Event] = {}
+
+    def latest(self, partition: int) -> Applied | None:
+        return self._latest.get(partition)
+
+    async def moved(self, partition: int, since: Applied | None, timeout: float) -> None:
+        """Returns once the newest differs from `since`, or after `timeout` seconds."""
+        if self._latest.get(partition) is not since:
+            return
+        event = self._changed.setdefault(partition, asyncio.Event())
+        try:
+            async with asyncio.timeout(timeout):
+                await event.wait()
+        except TimeoutError:
+            return
+
+    def see(self, records: list[Received]) -> None:
+        for record in records:
+            mark = Applied.from_bytes(record.value)
+            known = self._latest.get(mark.partition)
+            # The log orders one holder's watermarks; across holders the epoch does.
+            if known is None or mark.epoch >= known.epoch:
+                self._latest[mark.partition] = mark
+                event = self._changed.pop(mark.partition, None)
+                if event is not None:
+                    event.set()
+
+    async def run(self) -> None:
+        """Background: never ends; a bus that is gone is waited for."""
+        while True:
+            try:
+                await self._tail()
+            except BusUnavailable as gone:
+                log.warning("bus_unavailable", error=str(gone))
+                await asyncio.sleep(0.5)
+
+    async def _tail(self) -> None:
+        partitions = [(WATERMARKS, partition) for partition in range(self._bus.partitions)]
+        ends_client = await self._bus.end_offset_client()
+        reader = await self._bus.reader()
+        try:
+            ends = await ends_client.end_offsets(partitions)
+            await reader.assign({where: max(0, end - 1) for where, end in ends.items()})
+            while True:
+                self.see(await reader.read(max_records=5000, timeout=5.0))
+        finally:
+            await reader.close()
+            await ends_client.close()

@@ -1,0 +1,1 @@
+"""The worker: holds partitions, takes job batches, claims, hands over, settles."""

@@ -1,0 +1,133 @@
+"""Hearing: the worker tails the consent partitions that it holds, ahead of its jobs, and says how far it has applied them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+from postlaw_common.bus import Bus, BusUnavailable, Received, Record
+from postlaw_common.telemetry import get_logger
+from postlaw_sending.stop.wire import CONSENT_EVENTS, WATERMARKS, Applied, withdrawal
+from postlaw_sending.worker.partition import HeldPartition
+
+log = get_logger("sending.hearing")
+
+PERMIT_S = 2.0
+CHECK_EVERY_S = 0.5
+
+
+class Hearing:
+    """`held`: the partitions held now, by number; shared with the worker, who calls `reassign` when it changes."""
+
+    def __init__(self, bus: Bus, held: Mapping[int, HeldPartition]) -> None:
+        self._bus = bus
+        self._held = held
+        self._reassign = asyncio.Event()
+        self._to_mark: set[int] = set()
+        self._mark = asyncio.Event()
+        self._halted: set[int] = set()
+
+    def reassign(self) -> None:
+        self._halted &= self._held.keys()
+        self._reassign.set()
+
+    def mark(self, partition: int) -> None:
+        """Publish this partition's watermark: something that it says has changed."""
+        self._to_mark.add(partition)
+        self._mark.set()
+
+    async def tail(self) -> None:
+        """Background: applies what the log says, in order."""
+        while True:
+            reader = await self._bus.reader()
+            try:
+                self._reassign.set()
+                while True:
+                    if self._reassign.is_set():
+                        self._reassign.clear()
+                        await reader.assign(
+                            {(CONSENT_EVENTS, n): p.gate.next_offset for n, p in self._held.items() if n not in self._halted}
+                        )
+                    self._apply(await reader.read(max_records=2000, timeout=0.25))
+            except BusUnavailable as gone:
+                log.warning("bus_unavailable", error=str(gone))
+                await asyncio.sleep(0.25)
+            finally:
+                await reader.close()
+
+    def _apply(self, records: list[Received]) -> None:
+        for record in records:
+            partition = self._held.get(record.partition)
+            if partition is None or record.partition in self._halted or record.offset < partition.gate.next_offset:
+                continue
+            try:
+                heard = withdrawal(record.value)
+                if record.offset > partition.gate.next_offset:
+                    raise ValueError(f"offsets {partition.gate.next_offset} to {record.offset - 1} are missing")
+            except ValueError as wrong:
+                self._halt(record, wrong)
+                continue
+            if heard is not None:
+                partition.gate.apply(record.offset, *heard)
+            partition.gate.advance(record.offset + 1)
+            if heard is not None:
+                self.mark(record.partition)
+
+    def _halt(self, record: Received, why: Exception) -> None:
+        """On the stop's own path nothing is skipped: the permit ends, and nothing is sent until somebody has looked."""
+        log.error("consent_partition_halted", partition=record.partition, offset=record.offset, error=str(why))
+        self._halted.add(record.partition)
+        self._reassign.set()
+
+    async def publish_marks(self) -> None:
+        """Background: the watermarks of all partitions that changed, in one publish."""
+        while True:
+            await self._mark.wait()
+            self._mark.clear()
+            partitions, self._to_mark = self._to_mark, set()
+            records = [
+                Record(WATERMARKS, number, applied(partition).to_bytes())
+                for number in partitions
+                if (partition := self._held.get(number)) is not None and not partition.lost
+            ]
+            if not records:
+                continue
+            try:
+                await self._bus.publish(records)
+            except BusUnavailable as gone:
+                log.warning("watermark_not_published", error=str(gone))
+                await asyncio.sleep(0.25)
+                self._to_mark |= partitions
+                self._mark.set()
+
+    async def keep_permits(self) -> None:
+        """Background: asks for the ends of the log on a client that does nothing else (rule 4)."""
+        client = await self._bus.end_offset_client()
+        try:
+            while True:
+                began = time.monotonic()
+                numbers = list(self._held)
+                if numbers:
+                    try:
+                        ends = await client.end_offsets([(CONSENT_EVENTS, number) for number in numbers])
+                    except BusUnavailable as gone:
+                        log.warning("permit_not_renewed", error=str(gone))
+                    else:
+                        for (_, number), end in ends.items():
+                            if number in self._held:
+                                self._held[number].gate.log_end_read(began, end, PERMIT_S)
+                await asyncio.sleep(max(0.05, CHECK_EVERY_S - (time.monotonic() - began)))
+        finally:
+            await client.close()
+
+
+def applied(partition: HeldPartition) -> Applied:
+    """What is true of the partition at this instant."""
+    return Applied(
+        partition=partition.number,
+        applied=partition.gate.next_offset - 1,
+        waiting=frozenset(partition.gate.waiting()),
+        epoch=partition.holding.epoch,
+        left_open=partition.left_open_tags(),
+    )

@@ -1,0 +1,133 @@
+"""Taking jobs: sealed batches off the log, opened, and held against the second gate's window before anyone is claimed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+from postlaw.sending.v1 import sending_pb2 as sending
+from postlaw_common.bus import Bus, BusUnavailable, Received
+from postlaw_common.errors import PostlawError
+from postlaw_common.telemetry import get_logger
+from postlaw_sending.stop.holding import BatchRecord
+from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, withdrawal
+from postlaw_sending.worker.live_batch import Compiled, LiveBatch, Recipient
+from postlaw_sending.worker.partition import HeldPartition
+from postlaw_sending.worker.wire import live_batch, parse_job, unreadable_batch
+
+log = get_logger("sending.jobs")
+
+RECORDS_AHEAD = 64  # job records in memory, over all partitions
+OPEN_AHEAD = 2  # batches with unclaimed recipients, a partition
+
+
+class OpenBatch(Protocol):
+    @property
+    def recipients(self) -> Sequence[Recipient]: ...
+    @property
+    def compiled(self) -> Compiled: ...
+
+
+Opener = Callable[[sending.SealedBatch, int], Awaitable[OpenBatch]]
+
+
+class Jobs:
+    """`opener` unseals a batch of a partition; it raises PostlawError where the campaign's key or document is gone for good."""
+
+    def __init__(self, bus: Bus, held: Mapping[int, HeldPartition], opener: Opener, wanted: Callable[[], bool]) -> None:
+        self._bus = bus
+        self._held = held
+        self._opener = opener
+        self._wanted = wanted
+        self._reassign = asyncio.Event()
+        self._room = asyncio.Event()
+        self._more = asyncio.Event()
+
+    def more(self) -> None:
+        """Lanes may want more, or there is more to take."""
+        self._more.set()
+
+    def reassign(self) -> None:
+        self._reassign.set()
+        self._room.set()
+
+    async def tail(self) -> None:
+        """Background: keeps a few records a partition in memory, no more."""
+        while True:
+            reader = await self._bus.reader()
+            try:
+                self._reassign.set()
+                while True:
+                    if self._reassign.is_set():
+                        self._reassign.clear()
+                        await reader.assign({(JOBS, number): partition.next_job_offset for number, partition in self._held.items()})
+                    if sum(len(partition.records) for partition in self._held.values()) >= RECORDS_AHEAD:
+                        self._room.clear()
+                        await self._room.wait()
+                        continue
+                    for record in await reader.read(max_records=RECORDS_AHEAD, timeout=0.5):
+                        partition = self._held.get(record.partition)
+                        if partition is not None and record.offset >= partition.next_job_offset:
+                            partition.records.append(record)
+                    self.more()
+            except BusUnavailable as gone:
+                log.warning("bus_unavailable", error=str(gone))
+                await asyncio.sleep(0.25)
+            finally:
+                await reader.close()
+
+    async def take(self) -> None:
+        """Background: opens records where lanes will soon want them."""
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            for partition in list(self._held.values()):
+                while partition.records and not partition.lost and not partition.releasing and self._room_in(partition) and self._wanted():
+                    await self._take_one(partition, partition.records[0])
+                    partition.records.popleft()
+                    self._room.set()
+
+    @staticmethod
+    def _room_in(partition: HeldPartition) -> bool:
+        return sum(1 for batch in partition.batches.values() if batch.unclaimed) < OPEN_AHEAD
+
+    async def _take_one(self, partition: HeldPartition, record: Received) -> None:
+        sealed = parse_job(record)
+        if sealed.batch < partition.holding.taken.get(sealed.campaign_id, 0):
+            partition.pass_over(record)  # published again after a planner's crash: the first copy counts
+            return
+        batch = await self.open(partition.number, record.offset, sealed, None)
+        await self.look_back(partition, batch)
+        partition.take_batch(batch)
+
+    async def open(self, partition: int, offset: int, sealed: sending.SealedBatch, ledger: BatchRecord | None) -> LiveBatch:
+        """The batch with its people. Where it can no longer be opened, its people are `expired`."""
+        wait_s = 0.1
+        while True:
+            try:
+                opened = await self._opener(sealed, partition)
+                return live_batch(offset, sealed, opened.recipients, opened.compiled, ledger)
+            except PostlawError as wrong:
+                if wrong.status < 500:
+                    log.error("batch_not_opened", campaign=sealed.campaign_id, batch=sealed.batch, error=wrong.type)
+                    return unreadable_batch(offset, sealed, ledger)
+                log.warning("batch_waits", campaign=sealed.campaign_id, batch=sealed.batch, error=wrong.type)
+                await asyncio.sleep(wait_s)
+                wait_s = min(2.0, wait_s * 2)
+
+    async def look_back(self, partition: HeldPartition, batch: LiveBatch) -> None:
+        """The gate must know every withdrawal since the batch's first gate; fetch those from before its window."""
+        while batch.consent_offset < partition.gate.window_start:
+            start, end = batch.consent_offset, partition.gate.window_start
+            try:
+                records = await self._bus.read_range(CONSENT_EVENTS, partition.number, start, end)
+            except BusUnavailable as gone:
+                log.warning("bus_unavailable", error=str(gone))
+                await asyncio.sleep(0.25)
+                continue
+            for record in records:
+                heard = withdrawal(record.value)
+                if heard is not None:
+                    partition.gate.block(record.offset, *heard)
+            partition.gate.window_start = start

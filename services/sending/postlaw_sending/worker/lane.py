@@ -1,0 +1,124 @@
+"""A lane: one connection's loop from claim to hand-off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
+
+from postlaw_sending.delivery.replies import Reply
+from postlaw_sending.messages.failure import RenderFailed
+from postlaw_sending.stop.holding import BOUNCED, DEFERRED, FAILED, REFUSED, SENT, UNKNOWN
+from postlaw_sending.stop.holdings import wall_clock_us
+from postlaw_sending.stop.second_gate import HandOff
+from postlaw_sending.worker.live_batch import Claim
+from postlaw_sending.worker.partition import HeldPartition
+
+_STATES = {"accepted": SENT, "rejected": BOUNCED, "deferred": DEFERRED, "dropped": UNKNOWN}
+
+
+class Connection(Protocol):
+    """What a lane needs of delivery's connection."""
+
+    @property
+    def alive(self) -> bool: ...
+    async def room(self) -> bool: ...
+    def hand_off(self, sender: bytes, recipient: bytes, message: bytes, done: Callable[[Reply], None]) -> None: ...
+
+
+class Ended:
+    """Called with the final reply of one hand-off."""
+
+    __slots__ = ("claim", "hand_off", "index", "mark", "partition")
+
+    def __init__(self, partition: HeldPartition, claim: Claim, index: int, hand_off: HandOff, mark: Callable[[int], None]) -> None:
+        self.partition, self.claim, self.index, self.hand_off, self.mark = partition, claim, index, hand_off, mark
+
+    def __call__(self, reply: Reply) -> None:
+        state = _STATES[reply.kind]
+        if state == UNKNOWN:
+            # Before the watermark moves: who waits for this reply must hear that the receiver may yet have the message.
+            self.partition.leave_open(self.claim, self.index)
+        if self.partition.gate.end(self.hand_off):
+            self.mark(self.partition.number)
+        reason = "" if state == SENT else "connection_lost" if state == UNKNOWN else f"{reply.code} {reply.text}"
+        self.partition.settle(self.claim, self.index, state, reason, reply.at_us)
+
+
+class Lane:
+    """`connection` gives a live connection, waiting for as long as there is none; `status` is a campaign's, from memory."""
+
+    def __init__(
+        self,
+        connection: Callable[[], Awaitable[Connection]],
+        status: Callable[[str], str],
+        next_claim: Callable[[], Coroutine[Any, Any, tuple[HeldPartition, Claim]]],
+        mark: Callable[[int], None],
+    ) -> None:
+        self._connection = connection
+        self._status = status
+        self._next_claim = next_claim
+        self._mark = mark
+
+    async def run(self) -> None:
+        """Background: hands over one claim while the next is being written down."""
+        await self._connection()
+        coming = asyncio.create_task(self._next_claim())
+        try:
+            while True:
+                partition, claim = await asyncio.shield(coming)
+                coming = asyncio.create_task(self._next_claim())
+                try:
+                    await self.hand_over(partition, claim)
+                finally:
+                    partition.give_back(claim)
+        finally:
+            coming.cancel()
+            if coming.done() and not coming.cancelled() and coming.exception() is None:
+                partition, claim = coming.result()
+                partition.give_back(claim)
+
+    async def hand_over(self, partition: HeldPartition, claim: Claim) -> None:
+        """Every recipient of the claim, up to its write; the replies come in later. Given back where we may not go on."""
+        batch, gate = claim.batch, partition.gate
+        while claim.todo:
+            index = claim.todo[-1]
+            recipient = batch.recipients[index]
+            try:
+                message = batch.compiled.render(recipient)
+                sender = batch.compiled.envelope_from(recipient)
+            except RenderFailed as failed:
+                claim.todo.pop()
+                partition.settle(claim, index, FAILED, failed.reason, 0)
+                continue
+            connection = await self._connection()
+            await connection.room()
+            if partition.lost or partition.releasing:
+                partition.give_back(claim)
+                return
+            if not connection.alive:
+                continue
+            if not gate.permitted():
+                await asyncio.sleep(0.02)
+                continue
+            # From here to the write there is no await: this is the gate (rule 4).
+            refusal = self._refusal(claim, index, partition)
+            claim.todo.pop()
+            if refusal is not None:
+                partition.settle(claim, index, *refusal, 0)
+                continue
+            hand_off = gate.begin(batch.tags[index], batch.scope)
+            connection.hand_off(sender, recipient.address.encode(), message, Ended(partition, claim, index, hand_off, self._mark))
+
+    def _refusal(self, claim: Claim, index: int, partition: HeldPartition) -> tuple[int, str] | None:
+        batch = claim.batch
+        if partition.gate.blocks(batch.tags[index], batch.scope, batch.consent_offset):
+            return REFUSED, "withdrawn_before_hand_off"
+        status = self._status(batch.campaign_id)
+        if status == "paused":
+            return DEFERRED, "campaign_paused"
+        if status == "cancelled":
+            return REFUSED, "campaign_cancelled"
+        if batch.expires_at_us and wall_clock_us() >= batch.expires_at_us:
+            return DEFERRED, "decision_expired"
+        return None

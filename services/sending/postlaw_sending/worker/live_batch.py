@@ -1,0 +1,131 @@
+"""A live batch: up to 200 people of one partition on their way to a final state each, and the claims on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from postlaw_sending.stop.holding import CLAIMED, DEFERRED, PENDING, BatchRecord, OpenClaim
+
+CLAIM_SIZE = 32  # recipients a claim, at most: what a lost worker may leave unknown a connection
+
+
+class Recipient(Protocol):
+    """One person of an opened batch, as campaigns.opening gives it."""
+
+    @property
+    def address_key(self) -> bytes: ...
+    @property
+    def subscriber_id(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def refusals(self) -> Sequence[str]: ...
+
+
+class Compiled(Protocol):
+    """A compiled campaign, as messages.compile_campaign gives it."""
+
+    def render(self, recipient: Recipient) -> bytes: ...
+    def envelope_from(self, recipient: Recipient) -> bytes: ...
+
+
+@dataclass(slots=True)
+class LiveBatch:
+    """`states` etc. run side by side with `recipients`. Times in microseconds since the epoch."""
+
+    job_offset: int
+    tenant_id: str
+    campaign_id: str
+    number: int
+    attempt: int
+    scope: str
+    consent_offset: int
+    law_version: str
+    expires_at_us: int
+    recipients: Sequence[Recipient]
+    tags: list[bytes]
+    compiled: Compiled
+    event_id: str
+    started_at_us: int
+    states: bytearray
+    after_us: list[int]
+    reasons: dict[int, str] = field(default_factory=dict[int, str])
+    unclaimed: list[int] = field(default_factory=list[int])  # indexes still pending, last first
+    open: int = 0  # recipients in no final state
+
+    def __post_init__(self) -> None:
+        self.unclaimed = [index for index in range(len(self.states) - 1, -1, -1) if self.states[index] == PENDING]
+        self.open = sum(1 for state in self.states if state in (PENDING, CLAIMED))
+
+    def settle(self, index: int, state: int, reason: str, at_us: int) -> None:
+        """A recipient's end (or, DEFERRED, its end in this batch)."""
+        self.states[index] = state
+        if reason:
+            self.reasons[index] = reason
+        if at_us:
+            self.after_us[index] = min(max(1, at_us - self.started_at_us), 0xFFFFFFFF)
+        self.open -= 1
+
+    def refuse_pending(self, state: int, reason: str) -> None:
+        """The rest of the batch goes no further: its campaign was paused or cancelled, its decisions have expired."""
+        for index in self.unclaimed:
+            self.settle(index, state, reason, 0)
+        self.unclaimed = []
+
+    def defer_pending(self, reason: str) -> None:
+        self.refuse_pending(DEFERRED, reason)
+
+    def record(self) -> BatchRecord:
+        return BatchRecord(
+            job_offset=self.job_offset,
+            event_id=self.event_id,
+            consent_offset=self.consent_offset,
+            started_at_us=self.started_at_us,
+            states=bytes(self.states),
+            after_us=b"".join(value.to_bytes(4, "little") for value in self.after_us),
+            reasons=self.reasons,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Claim:
+    """Recipients of one batch, noted durably before any MAIL. `todo` are those not yet handed over, first last."""
+
+    batch: LiveBatch
+    indexes: list[int]
+    todo: list[int]
+    left: int
+
+    @classmethod
+    def take(cls, batch: LiveBatch) -> Claim:
+        indexes = [batch.unclaimed.pop() for _ in range(min(CLAIM_SIZE, len(batch.unclaimed)))]
+        for index in indexes:
+            batch.states[index] = CLAIMED
+        return cls(batch, indexes, indexes[::-1], len(indexes))
+
+    def settle(self, index: int, state: int, reason: str, at_us: int) -> bool:
+        """True when this was the claim's last recipient."""
+        self.batch.settle(index, state, reason, at_us)
+        self.left -= 1
+        return self.left == 0
+
+    def give_back(self) -> None:
+        """Those that were never handed over are pending again."""
+        for index in self.todo:
+            self.batch.states[index] = PENDING
+            self.batch.unclaimed.append(index)
+        self.left -= len(self.todo)
+        self.todo = []
+
+    def record(self) -> OpenClaim:
+        batch = self.batch
+        open_now = [index for index in self.indexes if batch.states[index] == CLAIMED]
+        return OpenClaim(batch.job_offset, open_now, [batch.tags[index] for index in open_now], batch.scope)
+
+
+def expand(record: BatchRecord) -> tuple[bytearray, list[int]]:
+    """The states and times that a predecessor left in the ledger."""
+    after = [int.from_bytes(record.after_us[i : i + 4], "little") for i in range(0, len(record.after_us), 4)]
+    return bytearray(record.states), after

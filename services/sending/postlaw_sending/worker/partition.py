@@ -1,0 +1,223 @@
+"""One held partition: its holding's only writer, its second gate, its live batches and claims.
+
+Every write of the holding gathers whatever changed since the last one, over all connections. A claim may be handed over only
+after a write that contains it has returned; a settled batch leaves as one event only after a write that contains its states.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from postlaw_common.bus import Received
+from postlaw_common.store import StoreUnavailable
+from postlaw_common.telemetry import get_logger
+from postlaw_sending.stop.holding import Holding, LeftOpen
+from postlaw_sending.stop.holdings import EpochRefused, Holdings, wall_clock_us
+from postlaw_sending.stop.observing import RENEW_EVERY_S
+from postlaw_sending.stop.second_gate import SecondGate
+from postlaw_sending.worker.live_batch import Claim, LiveBatch
+
+log = get_logger("sending.worker")
+
+WINDOW_KEPT = 20_000  # blocked recipients before those decided on are forgotten
+
+
+class HeldPartition:
+    """`publish_settled` makes and publishes the events of finished batches; `changed` tells the worker that there is work, `mark`
+    that the watermark says something new."""
+
+    def __init__(
+        self,
+        holding: Holding,
+        gate: SecondGate,
+        holdings: Holdings,
+        publish_settled: Callable[[HeldPartition, list[LiveBatch]], Awaitable[None]],
+        changed: Callable[[], None],
+        mark: Callable[[int], None],
+    ) -> None:
+        self.holding = holding
+        self.gate = gate
+        self.batches: dict[int, LiveBatch] = {}  # by job offset
+        self.records: deque[Received] = deque()  # jobs read, not yet taken
+        self.claims: set[Claim] = set()
+        self.lost = False  # the epoch was refused
+        self.releasing = False
+        self.released = False
+        self.worker = holding.owner or ""
+        self.dropped = False  # a connection ended without its final reply
+        self._handing_back = False
+        self._fresh_left_open: list[LeftOpen] = []
+        self._holdings = holdings
+        self._publish_settled = publish_settled
+        self._changed = changed
+        self._mark = mark
+        self._dirty = asyncio.Event()
+        self._waiters: list[asyncio.Future[None]] = []
+        self._publishing: set[asyncio.Task[None]] = set()
+        self._being_published: set[int] = set()
+
+    @property
+    def number(self) -> int:
+        return self.holding.partition
+
+    @property
+    def next_job_offset(self) -> int:
+        """From where the jobs topic is to be read on."""
+        return self.records[-1].offset + 1 if self.records else self.holding.job_offset
+
+    def take_batch(self, batch: LiveBatch) -> None:
+        """A job record becomes a live batch. The ledger learns of it with the first claim."""
+        self.holding.job_offset = max(self.holding.job_offset, batch.job_offset + 1)
+        self.holding.taken[batch.campaign_id] = max(self.holding.taken.get(batch.campaign_id, 0), batch.number + 1)
+        self.batches[batch.job_offset] = batch
+        if batch.open:
+            self._changed()
+        else:
+            self.touch()
+
+    def pass_over(self, record: Received) -> None:
+        """A job record that leads to nothing: taken before, or not ours to read."""
+        self.holding.job_offset = max(self.holding.job_offset, record.offset + 1)
+
+    async def claim(self) -> Claim | None:
+        """The next claim, durable; None where nothing is left to claim or the partition is gone."""
+        if self.lost or self.releasing:
+            return None
+        for batch in self.batches.values():
+            if batch.unclaimed:
+                claim = Claim.take(batch)
+                self.claims.add(claim)
+                try:
+                    await self.written()
+                except asyncio.CancelledError:
+                    self.give_back(claim)
+                    raise
+                return None if self.lost else claim
+        return None
+
+    def has_unclaimed(self) -> bool:
+        return any(batch.unclaimed for batch in self.batches.values())
+
+    def settle(self, claim: Claim, index: int, state: int, reason: str, at_us: int) -> None:
+        if claim.settle(index, state, reason, at_us):
+            self.close(claim)
+
+    def close(self, claim: Claim) -> None:
+        self.claims.discard(claim)
+        self.touch()
+        self._changed()
+
+    def give_back(self, claim: Claim) -> None:
+        claim.give_back()
+        if claim.left == 0:
+            self.close(claim)
+
+    def leave_open(self, claim: Claim, index: int) -> None:
+        """We ended a connection without a final reply and cannot tell whether the receiver has: it counts as under way."""
+        entry = LeftOpen(claim.batch.tags[index], claim.batch.scope, self.worker, self.holding.epoch, wall_clock_us())
+        self._fresh_left_open.append(entry)
+        self.dropped = True
+
+    def left_open_tags(self) -> frozenset[bytes]:
+        return frozenset(entry.tag for entry in (*self.holding.left_open, *self._fresh_left_open))
+
+    def touch(self) -> None:
+        self._dirty.set()
+
+    async def written(self) -> None:
+        """Returns after a write that contains everything as it is now, or once the partition is lost."""
+        if self.lost:
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self._dirty.set()
+        await waiter
+
+    async def keep(self) -> None:
+        """The writer: runs for as long as the partition is held, and renews when nothing else is to be written."""
+        try:
+            while not self.lost and not self.released:
+                try:
+                    async with asyncio.timeout(RENEW_EVERY_S):
+                        await self._dirty.wait()
+                except TimeoutError:
+                    pass
+                await self._write()
+        finally:
+            self._resolve(self._waiters)
+            self._changed()
+
+    async def _write(self) -> None:
+        self._dirty.clear()
+        waiters, self._waiters = self._waiters, []
+        finished = [b for b in self.batches.values() if not b.open and b.job_offset not in self._being_published]
+        # A copy: what changes while the store works must come in whole with the next write, never by halves with this one.
+        written = replace(
+            self.holding,
+            owner=None if self._handing_back else self.worker,
+            batches=[batch.record() for batch in self.batches.values()],
+            claims=[claim.record() for claim in self.claims],
+            left_open=self.holding.left_open + self._fresh_left_open,
+            taken=dict(self.holding.taken),
+        )
+        fresh = list(self._fresh_left_open)
+        while True:
+            try:
+                await self._holdings.write(written, held_by=self.worker, fresh=fresh)
+                break
+            except StoreUnavailable as unavailable:
+                # Nothing new becomes durable, so nothing new is handed over; what was claimed may end.
+                log.warning("holding_not_written", partition=self.number, error=str(unavailable))
+                await asyncio.sleep(0.25)
+            except EpochRefused as refused:
+                log.warning("epoch_refused", partition=self.number, reason=str(refused))
+                self.lost = True
+                break
+        self.holding.v, self.holding.renewals = written.v, written.renewals
+        if len(written.left_open) < len(self.holding.left_open):
+            self._mark(self.number)  # an end was attested, or has lapsed: whoever waits may now be answered
+        self.holding.left_open = written.left_open
+        self._fresh_left_open = self._fresh_left_open[len(fresh) :]
+        self.released = self._handing_back and not self.lost
+        self._resolve(waiters)
+        if finished and not self.lost:
+            self._being_published.update(batch.job_offset for batch in finished)
+            task = asyncio.create_task(self._publish(finished))
+            self._publishing.add(task)
+            task.add_done_callback(self._publishing.discard)
+
+    @staticmethod
+    def _resolve(waiters: list[asyncio.Future[None]]) -> None:
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        waiters.clear()
+
+    async def _publish(self, finished: list[LiveBatch]) -> None:
+        await self._publish_settled(self, finished)
+        for batch in finished:
+            self.batches.pop(batch.job_offset, None)
+            self._being_published.discard(batch.job_offset)
+        if self.gate.size > WINDOW_KEPT:
+            self.gate.forget_before(min((batch.consent_offset for batch in self.batches.values()), default=self.gate.next_offset))
+        self.touch()
+        self._changed()
+
+    async def release(self, deadline_s: float) -> None:
+        """Hand the partition back in good order: claims end, settled batches leave, then nobody owns it.
+
+        Out of time, it is handed back as it stands: an observer takes it over, and what is open becomes `unknown`."""
+        self.releasing = True
+        until = time.monotonic() + deadline_s
+        while self.claims or self._publishing or any(not batch.open for batch in self.batches.values()):
+            if self.lost or time.monotonic() > until:
+                return
+            await asyncio.sleep(0.02)
+        self._handing_back = True
+        while not self.released and not self.lost and time.monotonic() < until:
+            self.touch()
+            await asyncio.sleep(0.01)

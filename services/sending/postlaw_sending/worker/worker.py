@@ -1,0 +1,219 @@
+"""The worker's cycle: hold partitions, hear withdrawals, take jobs, claim, hand over, settle.
+
+A worker that is overtaken on a partition begins nothing more for it; once every hand-off that it had under way there has its final
+reply, it says so, and they no longer count as under way (rule 5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from postlaw_common.bus import Bus, BusUnavailable
+from postlaw_common.ids import new_id
+from postlaw_common.store import Collection, StoreUnavailable
+from postlaw_common.telemetry import get_logger
+from postlaw_sending.stop.holding import Holding
+from postlaw_sending.stop.holdings import Holdings
+from postlaw_sending.stop.observing import RENEW_EVERY_S, Observer
+from postlaw_sending.stop.second_gate import SecondGate
+from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, withdrawal
+from postlaw_sending.worker.hearing import Hearing
+from postlaw_sending.worker.jobs import Jobs, Opener
+from postlaw_sending.worker.lane import Connection, Lane
+from postlaw_sending.worker.live_batch import CLAIM_SIZE, Claim, LiveBatch
+from postlaw_sending.worker.ownership import Roll, fair_share, to_take
+from postlaw_sending.worker.partition import HeldPartition
+from postlaw_sending.worker.wire import parse_job, settled_record
+
+log = get_logger("sending.worker")
+
+DRAIN_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a worker needs of the rest of sending. `connections`: one awaitable source of a live connection a lane."""
+
+    bus: Bus
+    holdings: Holdings
+    workers: Callable[[], Collection]
+    opener: Opener
+    status: Callable[[str], str]
+    connections: list[Callable[[], Awaitable[Connection]]]
+
+
+def new_worker_id() -> str:
+    """Unlike any other process's, before or after: an attestation names one process."""
+    return f"{socket.gethostname()}-{os.getpid()}-{new_id('wrk')}"
+
+
+class Worker:
+    """`run` until cancelled; `stop` first, for an orderly end."""
+
+    def __init__(self, outside: Outside, worker_id: str | None = None) -> None:
+        self.id = worker_id or new_worker_id()
+        self.held: dict[int, HeldPartition] = {}
+        self._outside = outside
+        self._roll = Roll(outside.workers, self.id)
+        self._observer = Observer()
+        self._hearing = Hearing(outside.bus, self.held)
+        self._jobs = Jobs(outside.bus, self.held, outside.opener, self._wanted)
+        self._turn: deque[int] = deque()
+        self._work = asyncio.Event()
+        self._stopping = False
+        self._group = asyncio.TaskGroup()
+
+    async def run(self) -> None:
+        """Background. One that raises stops the process, which is the right end where the stop's own path is broken."""
+        await self._outside.holdings.ensure()
+        lanes = [Lane(connection, self._outside.status, self._next_claim, self._hearing.mark) for connection in self._outside.connections]
+        async with self._group as group:
+            for loop in (
+                self._own,
+                self._hearing.tail,
+                self._hearing.publish_marks,
+                self._hearing.keep_permits,
+                self._jobs.tail,
+                self._jobs.take,
+            ):
+                group.create_task(loop())
+            for lane in lanes:
+                group.create_task(lane.run())
+
+    async def stop(self, within_s: float = DRAIN_S) -> None:
+        """Finish what is under way, hand every partition back, leave the roll. Call it while `run` still runs."""
+        self._stopping = True
+        await asyncio.gather(*(partition.release(within_s) for partition in self.held.values()))
+        await self._roll.leave()
+
+    # ---- claims for lanes
+
+    def _wanted(self) -> bool:
+        """Whether lanes will soon want more batches opened than there are."""
+        unclaimed = sum(len(batch.unclaimed) for partition in self.held.values() for batch in partition.batches.values())
+        return unclaimed < 3 * CLAIM_SIZE * len(self._outside.connections)
+
+    def _changed(self) -> None:
+        self._work.set()
+        self._jobs.more()
+
+    async def _next_claim(self) -> tuple[HeldPartition, Claim]:
+        """The next durable claim. Lanes stay with one partition while it has people to claim, so that one write serves several."""
+        while True:
+            for _ in range(len(self._turn)):
+                partition = self.held.get(self._turn[0])
+                if partition is not None and partition.has_unclaimed() and not partition.releasing:
+                    claim = await partition.claim()
+                    if claim is not None:
+                        self._jobs.more()
+                        return partition, claim
+                self._turn.rotate(-1)
+            self._work.clear()
+            self._jobs.more()
+            await self._work.wait()
+
+    # ---- partitions
+
+    async def _own(self) -> None:
+        while True:
+            try:
+                if not self._stopping:
+                    await self._balance()
+            except (StoreUnavailable, BusUnavailable) as unavailable:
+                log.warning("ownership_waits", error=str(unavailable))
+            await asyncio.sleep(RENEW_EVERY_S / 2)
+
+    async def _balance(self) -> None:
+        self._drop_lost()
+        living = await self._roll.beat()
+        holdings = await self._outside.holdings.all()
+        self._observer.observe(holdings)
+        share = fair_share(self._outside.holdings.partitions, len(living))
+        wanted = [h for h in to_take(holdings, self._observer, len(self.held), share) if h.partition not in self.held]
+        if wanted:
+            await self._take(wanted)
+        for number in list(self.held)[share:]:
+            if not self.held[number].releasing:
+                self._start(self._hand_back(self.held[number]))
+
+    async def _take(self, wanted: list[Holding]) -> None:
+        """Raise the epoch, read the end of the log, apply up to it; only then is anything sent (rule 5)."""
+        taken = [h for h in await asyncio.gather(*(self._outside.holdings.take(h, self.id) for h in wanted)) if h is not None]
+        if not taken:
+            return
+        client = await self._outside.bus.end_offset_client()
+        try:
+            ends = await client.end_offsets([(CONSENT_EVENTS, holding.partition) for holding in taken])
+        finally:
+            await client.close()
+        ready = await asyncio.gather(*(self._prepare(holding, ends[(CONSENT_EVENTS, holding.partition)]) for holding in taken))
+        for partition in ready:
+            self.held[partition.number] = partition
+            self._turn.append(partition.number)
+            self._start(partition.keep())
+        self._hearing.reassign()
+        self._jobs.reassign()
+        for partition in ready:
+            self._hearing.mark(partition.number)
+        log.info("partitions_taken", count=len(ready), held=len(self.held))
+        self._changed()
+
+    async def _prepare(self, holding: Holding, end: int) -> HeldPartition:
+        start = min([end, *(record.consent_offset for record in holding.batches)])
+        gate = SecondGate(start)
+        for record in await self._outside.bus.read_range(CONSENT_EVENTS, holding.partition, start, end) if start < end else []:
+            heard = withdrawal(record.value)
+            if heard is not None:
+                gate.apply(record.offset, *heard)
+        gate.advance(end)
+        partition = HeldPartition(holding, gate, self._outside.holdings, self._publish_settled, self._changed, self._hearing.mark)
+        for ledger in holding.batches:
+            [record] = await self._outside.bus.read_range(JOBS, holding.partition, ledger.job_offset, ledger.job_offset + 1)
+            partition.batches[ledger.job_offset] = await self._jobs.open(holding.partition, ledger.job_offset, parse_job(record), ledger)
+        partition.touch()
+        return partition
+
+    async def _hand_back(self, partition: HeldPartition) -> None:
+        await partition.release(DRAIN_S)
+        self._forget(partition)
+
+    def _drop_lost(self) -> None:
+        for partition in [p for p in self.held.values() if p.lost or p.released]:
+            self._forget(partition)
+            if partition.lost:
+                self._start(self._attest(partition))
+
+    def _forget(self, partition: HeldPartition) -> None:
+        if self.held.get(partition.number) is partition:
+            del self.held[partition.number]
+            self._turn.remove(partition.number)
+            self._hearing.reassign()
+            self._jobs.reassign()
+
+    async def _attest(self, partition: HeldPartition) -> None:
+        """Overtaken: once all that was under way here has its final reply, nothing of ours is under way any more.
+
+        Where a connection ended without one, the receiver may have the message yet: that stays counted."""
+        await partition.gate.idle()
+        if not partition.dropped:
+            cleared = await self._outside.holdings.strike_out(partition.number, self.id, partition.holding.epoch)
+            log.info("end_attested", partition=partition.number, cleared=cleared)
+
+    async def _publish_settled(self, partition: HeldPartition, finished: list[LiveBatch]) -> None:
+        records = [settled_record(partition.number, batch, self.id, partition.holding.epoch) for batch in finished]
+        while True:
+            try:
+                await self._outside.bus.publish(records)
+                return
+            except BusUnavailable as gone:
+                log.warning("outcomes_wait", partition=partition.number, error=str(gone))
+                await asyncio.sleep(0.5)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._group.create_task(work)
