@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import grpc.aio
 
 from postlaw.consent.v1 import consent_pb2
 from postlaw.sending.v1 import sending_pb2
-from postlaw.sending.v1.sending_pb2_grpc import SendingServiceAsyncStub, SendingServiceStub
+from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw.subscribers.v1 import subscribers_pb2
-from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceAsyncStub, SubscribersServiceStub
+from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceStub
 from postlaw_consent.domain.scope import Scope
 from postlaw_consent.use_cases.withdraw_consent import Outcome
 from postlaw_consent.wire import scope_to_wire
+
+if TYPE_CHECKING:
+    from postlaw.sending.v1.sending_pb2_grpc import SendingServiceAsyncStub
+    from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceAsyncStub
 
 Channel = Callable[[str], grpc.aio.Channel]
 

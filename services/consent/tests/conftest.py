@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import hashlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,239 @@ from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw.sending.v1 import sending_pb2
 from postlaw.sending.v1.sending_pb2_grpc import add_SendingServiceServicer_to_server
 from postlaw_common.blobs import open_blobs
-from postlaw_common.bus import Bus, Received, open_bus
+from postlaw_common.bus import Bus, BusUnavailable, EndOffsets, GroupReader, Reader, Received, Record, Topic, open_bus
 from postlaw_common.caller import Actor, Caller, acting_as
 from postlaw_common.keys import open_root_key
-from postlaw_common.keys.platform import PLATFORM_KEYS, PlatformKeys
+from postlaw_common.keys.platform import PLACEMENT, PLATFORM_KEYS, PlatformKeys
 from postlaw_common.placement import Placement
 from postlaw_common.platform import Platform
-from postlaw_common.service import Service
-from postlaw_common.store import Store, open_store
-from postlaw_consent.outgoing import EVENTS
+from postlaw_common.rpc.status import error_of
+from postlaw_common.store import open_store
+from postlaw_consent.outgoing import ANSWERS, EVENTS
 from postlaw_consent.service import ConsentSettings, build
 from postlaw_consent.servicer import ConsentServicer
+from postlaw_consent.wire import decode
 
-TENANT = "ten_test"
-PARTITIONS = 4
+TENANT = "ten_06d3k5yznp1w9r8g7f6e5d4c3b"
+
+
+class UnreliableBus:
+    """The embedded bus, which a test can take away: `down` refuses, `hanging` never answers. Before or after the append."""
+
+    def __init__(self, inner: Bus) -> None:
+        self.inner = inner
+        self.down = False
+        self.hanging = False
+
+    @property
+    def partitions(self) -> int:
+        return self.inner.partitions
+
+    async def start(self) -> None:
+        await self.inner.start()
+
+    async def ensure_topics(self, topics: Sequence[Topic]) -> None:
+        await self.inner.ensure_topics(topics)
+
+    async def publish(self, records: Sequence[Record]) -> list[int]:
+        if self.down:
+            raise BusUnavailable("taken away by the test")
+        if self.hanging:
+            await asyncio.Event().wait()
+        return await self.inner.publish(records)
+
+    async def reader(self) -> Reader:
+        return await self.inner.reader()
+
+    async def group(self, group: str, topics: Sequence[str]) -> GroupReader:
+        return await self.inner.group(group, topics)
+
+    async def end_offset_client(self) -> EndOffsets:
+        return await self.inner.end_offset_client()
+
+    async def read_range(self, topic: str, partition: int, start: int, end: int) -> list[Received]:
+        return await self.inner.read_range(topic, partition, start, end)
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+
+class FakeSending:
+    """Answers AwaitStopped as `mode` says: stopped, recorded, hang or fail."""
+
+    def __init__(self) -> None:
+        self.mode = "stopped"
+        self.asked: list[sending_pb2.AwaitStoppedRequest] = []
+
+    async def AwaitStopped(self, request: sending_pb2.AwaitStoppedRequest, context: Any) -> sending_pb2.AwaitStoppedResponse:
+        self.asked.append(request)
+        if self.mode == "hang":
+            await asyncio.Event().wait()
+        if self.mode == "fail":
+            await context.abort(grpc.StatusCode.INTERNAL, "broken by the test")
+        outcome = pb.OUTCOME_STOPPED if self.mode == "stopped" else pb.OUTCOME_RECORDED
+        return sending_pb2.AwaitStoppedResponse(outcome=outcome, epoch=7)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return None  # the other methods of the service: registered, never called
+
+
+class ErrorsAsOurs:
+    """A stub's channel that raises our errors, as the mesh's own does."""
+
+    def __init__(self, bare: grpc.aio.Channel, service: str) -> None:
+        self._bare = bare
+        self._service = service
+
+    def unary_unary(self, *arguments: Any, **more: Any) -> Any:
+        bare = self._bare.unary_unary(*arguments, **more)
+
+        async def call(request: Any, *, timeout: float = 10.0) -> Any:
+            try:
+                return await bare(request, timeout=timeout)
+            except grpc.aio.AioRpcError as failure:
+                raise error_of(failure, self._service) from None
+
+        return call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bare, name)
+
+
+class World:
+    """One installation in a directory; `stop` and `start` are a restart, `crash` one that finished nothing."""
+
+    def __init__(self, directory: Path) -> None:
+        self.state = str(directory)
+        self.sending = FakeSending()
+        self.settings = ConsentSettings(answer_within_s=1.0)
+        self.clock_ahead_us = 0
+        self.caller = Caller(TENANT, Actor("api_key", "key_1"), scopes=frozenset({"consents:write"}))
+        self.tenant = TENANT
+
+    def now_us(self) -> int:
+        return time.time_ns() // 1000 + self.clock_ahead_us
+
+    async def start(self, *, relay: bool = False) -> None:
+        self.bus = UnreliableBus(open_bus("embedded:", state=self.state, partitions=4))
+        await self.bus.start()
+        self.stores = {name: open_store("sqlite:", name, state=self.state) for name in ("consent", "platform")}
+        root = open_root_key("file:", state=self.state)
+        await root.start()
+        await self.stores["platform"].start([PLATFORM_KEYS])
+        keys = PlatformKeys(self.stores["platform"], root)
+        self.placement = Placement(await keys.get(PLACEMENT), self.bus.partitions)
+        self._server = grpc.aio.server()
+        add_SendingServiceServicer_to_server(self.sending, self._server)  # pyright: ignore[reportArgumentType]
+        port = self._server.add_insecure_port("127.0.0.1:0")
+        await self._server.start()
+        nobody = "127.0.0.1:1"
+        self._channels = {
+            service: grpc.aio.insecure_channel(f"127.0.0.1:{port}" if service == "sending" else nobody) for service in ("sending", "subscribers")
+        }
+        self.service = build(
+            Platform(
+                bus=self.bus,
+                blobs=open_blobs("file:", state=self.state),
+                root_key=root,
+                platform_keys=keys,
+                store=self.stores.__getitem__,
+                channel=lambda service: ErrorsAsOurs(self._channels[service], service),  # pyright: ignore[reportArgumentType]
+                placement=lambda: self.placement,
+                now_us=self.now_us,
+                public_url="http://localhost",
+            ),
+            self.settings,
+        )
+        for name, collections in self.service.databases.items():
+            await self.stores[name].start(collections)
+        await self.bus.ensure_topics(self.service.topics)
+        assert self.service.on_start is not None
+        await self.service.on_start()
+        servicer = self.service.servicers[0].servicer
+        assert isinstance(servicer, ConsentServicer)
+        self.consent = servicer
+        self._relay = asyncio.create_task(self.service.backgrounds[0].run()) if relay else None
+
+    async def stop(self) -> None:
+        await self._cancel_relay()
+        if self.service.on_stop is not None:
+            await self.service.on_stop()
+        await self._close()
+
+    async def _cancel_relay(self) -> None:
+        if self._relay is not None:
+            self._relay.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._relay
+
+    async def _close(self) -> None:
+        for channel in self._channels.values():
+            await channel.close()
+        await self._server.stop(None)
+        await self.bus.close()
+        for store in self.stores.values():
+            await store.close()
+
+    def person(self, name: str) -> bytes:
+        return b"\x01" + hashlib.sha256(name.encode()).digest()
+
+    def partition(self, person: bytes) -> int:
+        return self.placement.partition(self.tenant, person)
+
+    async def record(self, *consents: pb.ConsentRecord) -> pb.RecordConsentsResponse:
+        with acting_as(self.caller):
+            return await self.consent.RecordConsents(pb.RecordConsentsRequest(consents=consents), None)
+
+    async def given(self, person: bytes, list_id: str = "lst_1", **more: Any) -> pb.RecordConsentsResponse:
+        scope = more.pop("scope", None) or pb.Scope(list_id=list_id)
+        return await self.record(pb.ConsentRecord(address_key=person, scope=scope, **more))
+
+    async def withdraw(self, person: bytes, list_id: str = "lst_1", **more: Any) -> pb.Withdrawal:
+        scope = more.pop("scope", None) or pb.Scope(list_id=list_id)
+        with acting_as(self.caller):
+            return await self.consent.WithdrawConsent(pb.WithdrawConsentRequest(address_key=person, scope=scope, **more), None)
+
+    async def by_token(self, token: str, **more: Any) -> pb.Withdrawal:
+        with acting_as(None):
+            return await self.consent.WithdrawByToken(pb.WithdrawByTokenRequest(token=token, **more), None)
+
+    async def decide(self, *people: bytes, list_id: str = "lst_1", **more: Any) -> pb.GetDecisionsResponse:
+        scope = more.pop("scope", None) or pb.Scope(list_id=list_id)
+        request = pb.GetDecisionsRequest(
+            scope=scope, partition=self.partition(people[0]), address_keys=people, opt_out_tokens=True, campaign_id="cmp_1", **more
+        )
+        with acting_as(self.caller):
+            return await self.consent.GetDecisions(request, None)
+
+    async def allowed(self, person: bytes, list_id: str = "lst_1", **more: Any) -> bool:
+        return (await self.decide(person, list_id=list_id, **more)).decisions[0].allow
+
+    async def token(self, person: bytes, list_id: str = "lst_1") -> str:
+        """A token as it goes into a link; the person must be allowed."""
+        return (await self.decide(person, list_id=list_id)).decisions[0].opt_out_token.decode()
+
+    async def published(self, topic: str = EVENTS.name) -> list[Received]:
+        """All records of the topic, partition by partition."""
+        client = await self.bus.end_offset_client()
+        places = [(topic, partition) for partition in range(self.bus.partitions)]
+        ends = await client.end_offsets(places)
+        await client.close()
+        return [record for place, end in ends.items() for record in await self.bus.read_range(*place, 0, end)]
+
+    async def events(self) -> list[Any]:
+        """The consent events on the bus."""
+        return [decode(record.value) for record in await self.published()]
+
+    async def answers(self) -> list[pb.WithdrawalAnswered]:
+        return [pb.WithdrawalAnswered.FromString(record.value) for record in await self.published(ANSWERS.name)]
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    one = World(tmp_path)
+    await one.start()
+    yield one
+    await one.stop()
