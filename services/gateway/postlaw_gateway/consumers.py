@@ -1,0 +1,55 @@
+"""The gateway's ear for revocations: it tails identity's topic on every partition, without a group, so that every gateway hears all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from postlaw_common.bus import Bus, BusUnavailable, Reader
+from postlaw_gateway.wire import IDENTITY_TOPIC, REVOKED_TYPE, revoked_key_id
+
+_DEAF_AFTER_S = 3.0  # a dead bus is known within about two seconds (Reader.read)
+
+
+class RevocationTail:
+    """`hears` is False while the bus is away."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._positions: dict[tuple[str, int], int] = {}
+        self._heard_at = float("-inf")
+
+    def hears(self) -> bool:
+        return time.monotonic() - self._heard_at < _DEAF_AFTER_S
+
+    async def start(self) -> None:
+        """Notes where the topic ends now: revocations before that are known to identity, and no key is kept yet."""
+        client = await self._bus.end_offset_client()
+        try:
+            partitions = [(IDENTITY_TOPIC, partition) for partition in range(self._bus.partitions)]
+            self._positions = await client.end_offsets(partitions)
+        finally:
+            await client.close()
+
+    async def run(self, revoke: Callable[[str], None]) -> None:
+        """Calls `revoke(credential_id)` for each ApiKeyRevoked, until cancelled.
+        After the bus was away it reads on from its own positions, so that nothing is missed."""
+        while True:
+            reader = await self._bus.reader()
+            try:
+                await reader.assign(self._positions)
+                await self._read(reader, revoke)
+            except BusUnavailable:
+                await asyncio.sleep(0.2)
+            finally:
+                await reader.close()
+
+    async def _read(self, reader: Reader, revoke: Callable[[str], None]) -> None:
+        while True:
+            records = await reader.read(timeout=0.5)
+            for record in records:
+                if record.headers.get("ce_type") == REVOKED_TYPE.encode():
+                    revoke(revoked_key_id(record.value))
+                self._positions[record.topic, record.partition] = record.offset + 1
+            self._heard_at = time.monotonic()

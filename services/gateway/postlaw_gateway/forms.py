@@ -1,0 +1,107 @@
+"""The body of an opt-out: what RFC 8058 §3.2 lets a mailbox provider send, and what our own page sends. At most 8 kB."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+import python_multipart
+from python_multipart.exceptions import FormParserError
+
+from postlaw_common.errors import PostlawError
+from postlaw_gateway.pages import EVERYTHING, FIELD, THIS
+
+MAX_BODY = 8192
+_ONE_CLICK = b"List-Unsubscribe=One-Click"
+_URLENCODED = b"application/x-www-form-urlencoded"
+
+
+class UnreadableForm(PostlawError):
+    """The request is not an opt-out. Its status says why: 400, 405, 413 or 415."""
+
+    type, title, status = "invalid-request", "The request is not valid", 400
+
+    def __init__(self, detail: str, *, status: int = 400, type: str = "invalid-request") -> None:
+        super().__init__(detail, type=type)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`one_click`: by RFC 8058, else by the page. `everything`: all mail of this sender, not only what the link stands for."""
+
+    one_click: bool
+    everything: bool
+
+
+async def read_body(receive: Any, content_length: bytes | None) -> bytes:
+    """The whole body. Raises UnreadableForm beyond 8 kB, announced or not."""
+    if content_length is not None and content_length.isdigit() and int(content_length) > MAX_BODY:
+        raise _too_large()
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body", False):
+        if len(body) > MAX_BODY:
+            raise _too_large()
+        message = await receive()
+        body += message.get("body", b"")
+    if message["type"] == "http.disconnect":
+        raise UnreadableForm("The request ended before its body did.")
+    if len(body) > MAX_BODY:
+        raise _too_large()
+    return body
+
+
+def _too_large() -> UnreadableForm:
+    return UnreadableForm("The body of an opt-out has at most 8 kB.", status=413, type="too-large")
+
+
+def read_choice(content_type: bytes, body: bytes) -> Choice:
+    """What a POST asks for. A missing content type is taken as the usual one: some senders of one-click leave it out, and a
+    person's stop should not fail over it. Raises UnreadableForm."""
+    kind = content_type.partition(b";")[0].strip().lower() or _URLENCODED
+    if kind == _URLENCODED:
+        if body.rstrip() == _ONE_CLICK:
+            return Choice(one_click=True, everything=False)
+        fields = _urlencoded(body)
+    elif kind == b"multipart/form-data":
+        fields = _multipart(content_type, body)
+    else:
+        raise UnreadableForm(
+            "Send List-Unsubscribe=One-Click as application/x-www-form-urlencoded or multipart/form-data (RFC 8058).",
+            status=415,
+            type="unsupported-media-type",
+        )
+    if fields.get("list-unsubscribe", "").strip().lower() == "one-click":
+        return Choice(one_click=True, everything=False)
+    if fields.get(FIELD) in (THIS, EVERYTHING):
+        return Choice(one_click=False, everything=fields[FIELD] == EVERYTHING)
+    raise UnreadableForm("The body must be List-Unsubscribe=One-Click (RFC 8058 §3.2).")
+
+
+def _urlencoded(body: bytes) -> dict[str, str]:
+    try:
+        return {name.lower(): value for name, value in parse_qsl(body.decode("ascii"), max_num_fields=20)}
+    except ValueError:
+        raise UnreadableForm("The body is not a form.") from None
+
+
+def _multipart(content_type: bytes, body: bytes) -> dict[str, str]:
+    fields: dict[str, str] = {}
+
+    def on_field(field: Any) -> None:
+        if field.field_name is not None:
+            fields[field.field_name.decode("latin-1").lower()] = (field.value or b"").decode("latin-1")
+
+    def on_file(_: Any) -> None:
+        return None
+
+    headers = {"Content-Type": content_type}
+    try:
+        parser = python_multipart.create_form_parser(headers, on_field, on_file)
+        parser.write(body)
+        parser.finalize()
+    except (FormParserError, ValueError):
+        raise UnreadableForm("The body is not a form.") from None
+    return fields

@@ -1,0 +1,91 @@
+"""The pages that a recipient sees: server-rendered HTML without scripts, cookies or anything from elsewhere.
+
+Made for a phone, a screen reader and a slow line: one column, one heading, native form elements, the system's own font.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from html import escape
+
+from postlaw_gateway.wire import Link, Receipt
+
+_STYLE = (
+    ":root{color-scheme:light dark}"
+    "body{font:1.125rem/1.5 system-ui,sans-serif;margin:0 auto;max-width:34rem;padding:1.5rem}"
+    "h1{font-size:1.5rem;line-height:1.25}"
+    "form{margin:1.5rem 0}"
+    "button{font:inherit;padding:.75rem 1.25rem;min-height:3rem;width:100%;border:2px solid #1a4fb4;border-radius:.5rem;cursor:pointer}"
+    "button.first{background:#1a4fb4;color:#fff}"
+    "button.second{background:transparent;color:inherit;margin-top:1rem}"
+    "button:focus-visible{outline:3px solid #c9730a;outline-offset:3px}"
+    "dl{border-top:1px solid;padding-top:1rem;font-size:1rem}dt{font-weight:bold}dd{margin:0 0 .75rem;overflow-wrap:anywhere}"
+)
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+
+CONTENT_SECURITY_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+# What the two buttons send; RFC 8058 has its own name and value, which the page does not use.
+FIELD, THIS, EVERYTHING = "stop", "this", "everything"
+
+
+def _page(title: str, body: str) -> bytes:
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="robots" content="noindex, nofollow">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{escape(title)}</h1>\n{body}</main>\n"
+        "</body>\n</html>\n"
+    ).encode()
+
+
+def ask(link: Link, sender: str) -> bytes:
+    """The page behind the link in a message. `sender` is the customer's name, or empty where it could not be had."""
+    by = escape(sender) if sender else "this sender"
+    form = '<form method="post">\n'
+    if link.everything:
+        title, what = "Stop all mail", f"You will get no more mail from {by}."
+        form += _button("first", EVERYTHING, f"Stop all mail from {by}")
+    else:
+        title = "Stop this mail"
+        about = f" about “{escape(link.topic)}”" if link.topic else " from this mailing list"
+        what = f"You will get no more mail{about} of {by}." if not link.topic else f"You will get no more mail{about} from {by}."
+        form += _button("first", THIS, "Stop this mail") + _button("second", EVERYTHING, f"Stop everything from {by}")
+    before = "<p>You have stopped this already. You need do nothing more.</p>\n" if link.already_withdrawn else ""
+    after = "<p>Nothing changes until you press a button. You need no account and no password.</p>\n"
+    return _page(title, f"{before}<p>{what}</p>\n{form}</form>\n{after}")
+
+
+def _button(kind: str, value: str, words: str) -> str:
+    return f'<button class="{kind}" type="submit" name="{FIELD}" value="{value}">{words}</button>\n'
+
+
+def done(receipt: Receipt) -> bytes:
+    """The receipt of a withdrawal."""
+    said = "Done. The mail has stopped." if receipt.stopped else "Done. One message already on its way may still arrive."
+    scope = "all mail from this sender" if receipt.everything else "this mail"
+    return _page(
+        "Your request is recorded" if not receipt.stopped else "The mail has stopped",
+        f'<p role="status">{said}</p>\n<dl>\n<dt>What you stopped</dt>\n<dd>{scope}</dd>\n'
+        f'<dt>When</dt>\n<dd><time datetime="{receipt.withdrawn_at}">{_readable(receipt.withdrawn_at)}</time></dd>\n'
+        f"<dt>Receipt</dt>\n<dd><code>{escape(receipt.event_id)}</code></dd>\n</dl>\n"
+        "<p>Keep the receipt if you like: it names your request in a log that nobody can change afterwards.</p>\n",
+    )
+
+
+def _readable(rfc3339: str) -> str:
+    return f"{rfc3339[:10]} {rfc3339[11:19]} UTC"
+
+
+def failed(status: int) -> bytes:
+    """One page for every wrong link, whatever is wrong with it; others for what a person can do something about."""
+    if status == 404:
+        return _page(
+            "This link does not work",
+            "<p>It may have been cut off. Open it again from the message, or copy the whole address.</p>\n",
+        )
+    if status in (503, 504):
+        return _page("Please try again", "<p>We could not take down your request just now. Please try again in a minute.</p>\n")
+    return _page("This did not work", "<p>Please open the link from your message again, and press a button there.</p>\n")

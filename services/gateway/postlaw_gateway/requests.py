@@ -1,0 +1,131 @@
+"""A request in HTTP's words → the contract's message: path, then query or body, then what the gateway itself sets."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+from google.protobuf.message import Message
+
+from postlaw_common.errors import FieldError, Invalid, NotFound, PostlawError, TooLarge
+from postlaw_gateway.answers import version_of
+from postlaw_gateway.json_in import fill, parse_object, refuse
+from postlaw_gateway.routes import Route
+
+MAX_JSON = 1024 * 1024
+_MAX_QUERY_FIELDS = 50
+_LONGEST_ID = 100
+
+
+class UnsupportedMediaType(PostlawError):
+    type, title, status = "unsupported-media-type", "The body is of a type that is not taken here", 415
+
+
+class Disconnected(Exception):
+    """The client went away before its request had come whole: nobody is there to be answered."""
+
+
+def header(scope: Any, name: bytes) -> str | None:
+    for found, value in scope["headers"]:
+        if found == name:
+            return value.decode("latin-1")
+    return None
+
+
+async def read_json_body(scope: Any, receive: Any) -> bytes:
+    """At most 1 MiB, announced or not. Raises TooLarge, UnsupportedMediaType, Disconnected."""
+    announced = header(scope, b"content-length") or ""
+    if announced.isdigit() and int(announced) > MAX_JSON:
+        raise _too_large()
+    parts: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > MAX_JSON:
+            raise _too_large()
+        parts.append(part)
+        more = message.get("more_body", False)
+    kind = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
+    if size and kind != "application/json":
+        raise UnsupportedMediaType("Send the body as application/json.")
+    return b"".join(parts)
+
+
+def _too_large() -> TooLarge:
+    return TooLarge("A JSON body has at most 1 MiB. People by the thousand come in through POST /v1/imports.")
+
+
+def build(route: Route, scope: Any, body: bytes, derived_key: str = "") -> Message:
+    """The request. Raises Invalid with every wrong field, VersionMismatch for a stale or strange If-Match."""
+    request = route.method.new_request()
+    if route.verb in ("POST", "PUT"):
+        refuse_query(scope)
+        fill(request, parse_object(body) if body else {}, hidden=route.unsettable)
+    elif body:
+        raise Invalid(f"{route.verb} takes no body here.")
+    else:
+        fill(request, _query_fields(request, query_of(scope)), hidden=route.unsettable)
+    for name, value in scope["path_params"].items():
+        if not (len(value) <= _LONGEST_ID and value.isascii() and value.isprintable()):
+            raise NotFound("There is no such thing.")
+        setattr(request, name, value)
+    for place, value_name in route.fixed.items():
+        _put(request, place, lambda holder, name, chosen=value_name: _enum_number(holder, name, chosen))
+    if route.key_field and derived_key:
+        numbers = iter(range(1_000_000))
+        _put(request, route.key_field, lambda _holder, _name: f"{derived_key}/{next(numbers)}")
+    if route.has_version:
+        _put(request, "if_version", lambda _holder, _name: version_of(header(scope, b"if-match")))
+    return request
+
+
+def query_of(scope: Any) -> list[tuple[str, str]]:
+    """Names and values. Raises Invalid where it is not UTF-8, or a name comes twice."""
+    try:
+        pairs = parse_qsl(scope["query_string"].decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS, errors="strict")
+    except ValueError:
+        raise Invalid(f"The query is not valid: UTF-8, percent-encoded, at most {_MAX_QUERY_FIELDS} fields.") from None
+    names = [name for name, _ in pairs]
+    refuse([FieldError(name[:64], "comes twice in the query") for name in sorted({name for name in names if names.count(name) > 1})])
+    return pairs
+
+
+def refuse_query(scope: Any) -> None:
+    """On POST and PUT everything stands in the body."""
+    refuse([FieldError(name[:64], "belongs into the body") for name, _ in query_of(scope)])
+
+
+def _query_fields(request: Message, pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    """Query values are text; those of boolean fields become booleans, the rest `fill` reads from text."""
+    fields = request.DESCRIPTOR.fields_by_name
+    boolean = {"true": True, "false": False}
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        field = fields.get(name)
+        is_bool = field is not None and field.type == field.TYPE_BOOL
+        found[name] = boolean.get(value, value) if is_bool else value
+    return found
+
+
+def _enum_number(holder: Message, name: str, value_name: str) -> int:
+    enum = holder.DESCRIPTOR.fields_by_name[name].enum_type
+    if enum is None:
+        raise TypeError(f"{name} is not an enum field")
+    return enum.values_by_name[value_name].number
+
+
+def _put(message: Message, place: str, value: Any) -> None:
+    """Sets a dotted field, in every item where it leads through a repeated one."""
+    first, _, rest = place.partition(".")
+    if not rest:
+        setattr(message, first, value(message, first))
+    elif message.DESCRIPTOR.fields_by_name[first].is_repeated:
+        for item in getattr(message, first):
+            _put(item, rest, value)
+    else:
+        _put(getattr(message, first), rest, value)

@@ -1,0 +1,116 @@
+"""The route table: all of REST in one list. Scopes and the need of a context come from the contract's own method options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from postlaw_gateway.clients import Method, method
+
+
+class Kind(Enum):
+    """How a route carries its bytes: JSON both ways, an upload of CSV, a download of CSV."""
+
+    JSON = "json"
+    UPLOAD = "upload"
+    DOWNLOAD = "download"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route. `path` parameters name request fields; on GET the query names the others, else the JSON body does.
+
+    `hidden` are request fields (dotted) that no caller sets; `fixed` sets enum fields by value name. `location` is the new thing's
+    path, by fields of the answer. `reveals` are RESTRICTED fields that the answer shows this once and that are never stored.
+    `key_field` takes what follows from the Idempotency-Key. `fresh_s`: a NotFound on an id younger than this is no sign of prying,
+    since the thing appears a moment after its id does."""
+
+    verb: str
+    path: str
+    rpc: str
+    summary: str
+    tag: str
+    status: int = 200
+    kind: Kind = Kind.JSON
+    hidden: frozenset[str] = frozenset()
+    fixed: Mapping[str, str] = field(default_factory=dict[str, str])
+    location: str = ""
+    reveals: frozenset[str] = frozenset()
+    key_field: str = ""
+    upsert: bool = False  # 200 instead of `status` when the thing was there before
+    fresh_s: float = 0
+
+    @property
+    def method(self) -> Method:
+        return method(self.rpc)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return tuple(re.findall(r"{(\w+)}", self.path))
+
+    @property
+    def has_version(self) -> bool:
+        """The request can be made to hold for one version only (If-Match)."""
+        return "if_version" in self.method.request.fields_by_name
+
+    @property
+    def unsettable(self) -> frozenset[str]:
+        """Everything that neither query nor body may name."""
+        return self.hidden | frozenset(self.fixed) | frozenset(self.parameters) | {"if_version", self.key_field} - {""}
+
+
+_CAMPAIGN = "/v1/campaigns/{campaign_id}"
+_IMPORT = "/v1/imports/{import_id}"
+_SUBSCRIBER = "/v1/subscribers/{subscriber_id}"
+# A consent is recorded by people's names for things; what only the mesh can know is not taken from outside.
+_CONSENT_HIDDEN = frozenset(f"consents.{name}" for name in ("route", "idempotency_key", "address_key"))
+
+ROUTES: Sequence[Route] = (
+    Route("POST", "/v1/lists", "subscribers.CreateList", "Make a list", "lists", 201, location="/v1/lists/{list_id}"),
+    Route("GET", "/v1/lists", "subscribers.ListLists", "All lists, in pages", "lists"),
+    Route("GET", "/v1/lists/{list_id}", "subscribers.GetList", "One list", "lists"),
+    Route(
+        "POST", "/v1/imports", "subscribers.CreateImport", "Import people from a CSV file", "imports", 202,
+        kind=Kind.UPLOAD, location=_IMPORT,
+    ),
+    Route("GET", _IMPORT, "subscribers.GetImport", "How far an import is", "imports"),
+    Route("GET", _IMPORT + "/errors", "subscribers.GetImportErrors", "The refused rows, as CSV", "imports", kind=Kind.DOWNLOAD),
+    Route("POST", _IMPORT + "/cancel", "subscribers.CancelImport", "Cancel an import", "imports"),
+    Route("POST", _IMPORT + "/resume", "subscribers.ResumeImport", "Resume a cancelled import", "imports"),
+    Route(
+        "POST", "/v1/subscribers", "subscribers.PutSubscriber", "Add a person, or change the one who has this address", "subscribers", 201,
+        hidden=frozenset({"subscriber_id"}), location=_SUBSCRIBER, upsert=True,
+    ),
+    Route("GET", _SUBSCRIBER, "subscribers.GetSubscriber", "One person", "subscribers"),
+    Route("PUT", _SUBSCRIBER, "subscribers.PutSubscriber", "Replace a person's address, fields and lists", "subscribers"),
+    Route("DELETE", _SUBSCRIBER, "subscribers.DeleteSubscriber", "Delete a person", "subscribers", 204),
+    Route("GET", _SUBSCRIBER + "/consents", "consent.ListConsentEvents", "A person's consents and withdrawals", "consents",
+          hidden=frozenset({"address_key"})),
+    Route(
+        "POST", "/v1/consents", "consent.RecordConsents", "Record up to 1,000 consents", "consents", 201,
+        hidden=_CONSENT_HIDDEN, fixed={"consents.route": "ROUTE_API"}, key_field="consents.idempotency_key",
+    ),
+    Route(
+        "POST", "/v1/consents/withdraw", "consent.WithdrawConsent", "Withdraw a consent, and stop the mail", "consents",
+        hidden=frozenset({"address_key"}), fixed={"route": "ROUTE_API"}, key_field="idempotency_key",
+    ),
+    Route("POST", "/v1/campaigns", "sending.CreateCampaign", "Draft a campaign", "campaigns", 201, location=_CAMPAIGN),
+    Route("GET", "/v1/campaigns", "sending.ListCampaigns", "All campaigns, in pages", "campaigns"),
+    Route("GET", _CAMPAIGN, "sending.GetCampaign", "One campaign, with its status and totals", "campaigns"),
+    Route("POST", _CAMPAIGN + "/launch", "sending.LaunchCampaign", "Begin to send", "campaigns"),
+    Route("POST", _CAMPAIGN + "/pause", "sending.PauseCampaign", "Pause sending", "campaigns"),
+    Route("POST", _CAMPAIGN + "/resume", "sending.ResumeCampaign", "Go on sending", "campaigns"),
+    Route("POST", _CAMPAIGN + "/cancel", "sending.CancelCampaign", "End a campaign for good", "campaigns"),
+    Route("GET", _CAMPAIGN + "/recipients", "sending.ListRecipients", "What became of each recipient, in pages", "campaigns"),
+    Route("GET", "/v1/audit/events/{event_id}/proof", "audit.GetEventProof", "Proof that an event is in the log", "audit", fresh_s=60),
+    Route("GET", "/v1/audit/checkpoint", "audit.GetCheckpoint", "The log's size and root, signed; open to everyone", "audit"),
+    Route("GET", "/v1/audit/consistency", "audit.GetConsistencyProof", "Proof that the log has only grown between two sizes", "audit"),
+    Route(
+        "POST", "/v1/api-keys", "identity.CreateApiKey", "Make an API key; its secret is shown this once", "api-keys", 201,
+        hidden=frozenset({"tenant_id"}), reveals=frozenset({"secret"}),
+    ),
+    Route("GET", "/v1/api-keys", "identity.ListApiKeys", "All API keys, in pages, without their secrets", "api-keys"),
+    Route("DELETE", "/v1/api-keys/{api_key_id}", "identity.RevokeApiKey", "Revoke an API key, everywhere within a second", "api-keys"),
+)  # fmt: skip

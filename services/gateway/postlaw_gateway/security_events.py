@@ -1,0 +1,80 @@
+"""What a person should know of (promise S3): each refusal becomes an AccessRefused on the security topic, off the request's path."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from dataclasses import dataclass
+
+from postlaw_common.bus import Bus, BusUnavailable
+from postlaw_common.caller import Caller, acting_as
+from postlaw_common.events import Event, new_event, to_record
+from postlaw_common.telemetry import get_logger
+from postlaw_gateway.wire import SECURITY_TOPIC, SECURITY_TYPE, access_refused
+
+_WAITING = 10_000  # events; beyond that an attacker would fill our memory: the overflow is counted and logged
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`kind` as in AccessRefused; `path` is the route's template, never the ids; `caller` None: unknown."""
+
+    kind: str
+    method: str
+    path: str
+    caller: Caller | None = None
+    object_id: str = ""
+
+
+class SecurityEvents:
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._waiting: asyncio.Queue[Event] = asyncio.Queue(_WAITING)
+        self._lost = 0
+        self._log = get_logger("gateway")
+
+    def refused(self, refusal: Refusal) -> None:
+        """Takes it down, at once; it is published within moments."""
+        tenant_id = refusal.caller.tenant_id if refusal.caller else ""
+        credential_id = refusal.caller.credential_id if refusal.caller else ""
+        with acting_as(refusal.caller):
+            event = new_event(
+                SECURITY_TYPE,
+                access_refused(tenant_id, credential_id, refusal.kind, refusal.method, refusal.path, refusal.object_id),
+                source="gateway",
+                subject=credential_id or "unknown",
+                sequence=0,
+                tenant_id=tenant_id,
+            )
+        try:
+            self._waiting.put_nowait(event)
+        except asyncio.QueueFull:
+            self._lost += 1
+
+    async def run(self) -> None:
+        """Publishes until cancelled; what the bus did not take is tried again."""
+        while True:
+            await self._publish([await self._waiting.get()])
+
+    async def flush(self) -> None:
+        """Publishes what waits: when stopping, and in tests."""
+        if not self._waiting.empty():
+            await self._publish([])
+
+    async def _publish(self, batch: list[Event]) -> None:
+        while len(batch) < _AT_ONCE and not self._waiting.empty():
+            batch.append(self._waiting.get_nowait())
+        records = [to_record(event, SECURITY_TOPIC, self._partition(event)) for event in batch]
+        while True:
+            try:
+                await self._bus.publish(records)
+                break
+            except BusUnavailable:
+                await asyncio.sleep(0.5)
+        if self._lost:
+            self._log.warning("security events were lost: too many waited", lost=self._lost)
+            self._lost = 0
+
+    def _partition(self, event: Event) -> int:
+        return zlib.crc32(event.subject.encode()) % self._bus.partitions

@@ -1,0 +1,77 @@
+"""The gateway put together: the only door. It owns no domain, only its own notes of answered Idempotency-Keys."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from postlaw_common.bus import Topic
+from postlaw_common.keys.customer import CUSTOMER_KEYS, CustomerKeys
+from postlaw_common.platform import Platform
+from postlaw_common.service import Background, Service
+from postlaw_common.store import StoreUnavailable
+from postlaw_common.telemetry import get_logger
+from postlaw_gateway.app import GatewayApp
+from postlaw_gateway.authentication import Authentication
+from postlaw_gateway.clients import Calls
+from postlaw_gateway.consumers import RevocationTail
+from postlaw_gateway.idempotency import IDEMPOTENCY_KEYS, IdempotencyKeys
+from postlaw_gateway.opt_out import OptOut
+from postlaw_gateway.rate_limits import RateLimits
+from postlaw_gateway.rest import Parts
+from postlaw_gateway.security_events import SecurityEvents
+from postlaw_gateway.senders import Senders
+from postlaw_gateway.wire import IDENTITY_TOPIC, SECURITY_TOPIC
+
+_SWEEP_S = 900.0
+
+
+class GatewaySettings(BaseSettings):
+    """`POSTLAW_GATEWAY_RATE_PER_SECOND` and `…_RATE_BURST`: requests per API key and gateway process."""
+
+    model_config = SettingsConfigDict(env_prefix="POSTLAW_GATEWAY_")
+
+    rate_per_second: float = Field(default=100.0, gt=0)
+    rate_burst: int = Field(default=200, ge=1)
+
+
+def build(platform: Platform, settings: GatewaySettings) -> Service:
+    calls = Calls(platform.channel)
+    tail = RevocationTail(platform.bus)
+    authentication = Authentication(calls, now_us=platform.now_us, hears_revocations=tail.hears)
+    security = SecurityEvents(platform.bus)
+    keys: list[CustomerKeys] = []
+
+    def customer_keys() -> CustomerKeys:
+        if not keys:
+            keys.append(CustomerKeys(platform.store("gateway"), platform.root_key))
+        return keys[0]
+
+    idempotency = IdempotencyKeys(lambda: platform.store("gateway").collection(IDEMPOTENCY_KEYS.name), customer_keys, platform.now_us)
+    parts = Parts(calls, authentication, RateLimits(settings.rate_per_second, settings.rate_burst, time.monotonic), idempotency, security)
+    opt_out = OptOut(calls, Senders(calls, time.monotonic), security, https=platform.public_url.startswith("https:"))
+    return Service(
+        name="gateway",
+        databases={"gateway": (IDEMPOTENCY_KEYS, CUSTOMER_KEYS)},
+        topics=(Topic(IDENTITY_TOPIC), Topic(SECURITY_TOPIC)),
+        backgrounds=(
+            Background("gateway: hears revocations", lambda: tail.run(authentication.revoke)),
+            Background("gateway: publishes security events", security.run),
+            Background("gateway: sweeps idempotency keys", lambda: _sweep(idempotency)),
+        ),
+        on_start=tail.start,
+        on_stop=security.flush,
+        http_app=GatewayApp(parts, opt_out, public_url=platform.public_url),
+    )
+
+
+async def _sweep(idempotency: IdempotencyKeys) -> None:
+    while True:
+        await asyncio.sleep(_SWEEP_S)
+        try:
+            await idempotency.sweep()
+        except StoreUnavailable:
+            get_logger("gateway").warning("expired idempotency keys could not be swept; the next sweep takes them")

@@ -1,0 +1,118 @@
+"""The gateway's own few messages: what identity issues, what the security topic carries, what a token stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from google.protobuf.message import Message
+
+from postlaw.audit.v1 import audit_pb2
+from postlaw.consent.v1 import consent_pb2
+from postlaw.identity.v1 import context_pb2, identity_pb2
+from postlaw.options.v1 import options_pb2
+from postlaw.subscribers.v1 import subscribers_pb2
+from postlaw_common.caller import Actor, Caller
+
+SECURITY_TOPIC = audit_pb2.AccessRefused.DESCRIPTOR.GetOptions().Extensions[options_pb2.event].topic
+SECURITY_TYPE = audit_pb2.AccessRefused.DESCRIPTOR.GetOptions().Extensions[options_pb2.event].type
+IDENTITY_TOPIC = identity_pb2.ApiKeyRevoked.DESCRIPTOR.GetOptions().Extensions[options_pb2.event].topic
+REVOKED_TYPE = identity_pb2.ApiKeyRevoked.DESCRIPTOR.GetOptions().Extensions[options_pb2.event].type
+
+
+def _actor(actor: context_pb2.Actor) -> Actor:
+    return Actor(context_pb2.Actor.Kind.Name(actor.kind).removeprefix("KIND_").lower(), actor.id)
+
+
+def issued_caller(issued: Message) -> tuple[Caller, int]:
+    """(the caller, when its context ends in microseconds since the epoch) of an IssuedContext."""
+    answer = cast(identity_pb2.IssuedContext, issued)
+    context = answer.context
+    caller = Caller(
+        tenant_id=context.tenant_id,
+        actor=_actor(context.actor),
+        on_behalf_of=_actor(context.on_behalf_of) if context.HasField("on_behalf_of") else None,
+        scopes=frozenset(context.scopes),
+        credential_id=context.credential_id,
+        signed=answer.signed.SerializeToString(),
+    )
+    return caller, context.expires_at.ToMicroseconds()
+
+
+def authenticate_request(secret: str) -> Message:
+    return identity_pb2.AuthenticateApiKeyRequest(secret=secret)
+
+
+def tenant_request(tenant_id: str) -> Message:
+    return identity_pb2.GetTenantRequest(tenant_id=tenant_id)
+
+
+def tenant_name(tenant: Message) -> str:
+    return cast(identity_pb2.Tenant, tenant).name
+
+
+def revoked_key_id(data: bytes) -> str:
+    """The id of the API key that an ApiKeyRevoked names."""
+    return identity_pb2.ApiKeyRevoked.FromString(data).api_key.api_key_id
+
+
+def access_refused(tenant_id: str, credential_id: str, kind: str, method: str, path: str, object_id: str) -> bytes:
+    return audit_pb2.AccessRefused(
+        tenant_id=tenant_id, credential_id=credential_id, kind=kind, method=method, path=path, object_id=object_id
+    ).SerializeToString()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What an unsubscribe link stands for. `topic` is set where the scope is one; `everything` where it is all mail."""
+
+    tenant_id: str
+    topic: str
+    everything: bool
+    already_withdrawn: bool
+
+
+def describe_request(token: str) -> Message:
+    return consent_pb2.DescribeTokenRequest(token=token)
+
+
+def link(description: Message) -> Link:
+    it = cast(consent_pb2.TokenDescription, description)
+    return Link(it.tenant_id, it.scope.topic, it.scope.everything, it.already_withdrawn)
+
+
+def withdraw_request(token: str, *, one_click: bool, everything: bool) -> Message:
+    route = consent_pb2.ROUTE_ONE_CLICK if one_click else consent_pb2.ROUTE_PAGE
+    return consent_pb2.WithdrawByTokenRequest(token=token, route=route, everything=everything)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a person gets for a withdrawal. `withdrawn_at` is RFC 3339 in UTC."""
+
+    event_id: str
+    stopped: bool
+    withdrawn_at: str
+    everything: bool
+    already_withdrawn: bool
+
+
+def receipt(withdrawal: Message) -> Receipt:
+    it = cast(consent_pb2.Withdrawal, withdrawal)
+    stopped = it.outcome == consent_pb2.OUTCOME_STOPPED
+    return Receipt(it.event_id, stopped, it.withdrawn_at.ToJsonString(), it.scope.everything, it.already_withdrawn)
+
+
+def import_settings_part() -> tuple[Message, Message]:
+    """(a CreateImportRequest, its settings to be filled)."""
+    part = subscribers_pb2.CreateImportRequest()
+    part.settings.SetInParent()
+    return part, part.settings
+
+
+def import_chunk_part(chunk: bytes) -> Message:
+    return subscribers_pb2.CreateImportRequest(chunk=chunk)
+
+
+def csv_bytes(chunk: Message) -> bytes:
+    return cast(subscribers_pb2.CsvChunk, chunk).data
