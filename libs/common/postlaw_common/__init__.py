@@ -1,0 +1,6 @@
+"""What every service stands on; knows no word of mail or law."""
+
+import os
+
+# gRPC's core would write lines of its own to standard error, beside our log; it looks at this once, when grpc is imported.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")

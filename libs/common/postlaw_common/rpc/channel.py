@@ -30,6 +30,7 @@ DEFAULT_S = 10.0
 STREAM_S = 3600.0  # a stream's deadline where the caller names none
 _ATTEMPTS = 3
 _PAUSE_S = 0.05  # before the second attempt, doubled for each further one, each ± 50 %
+_random = random.SystemRandom()
 
 Metadata = list[tuple[str, str | bytes]]
 
@@ -65,16 +66,24 @@ class MeshChannel(grpc.aio.Channel):
             self._bare = self._open()
         return self._bare
 
-    def unary_unary(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, _registered_method: bool = False) -> Any:
+    def unary_unary(
+        self, method: str, request_serializer: Any = None, response_deserializer: Any = None, _registered_method: bool = False
+    ) -> Any:
         return _Answered(self, method, lambda: self.bare().unary_unary(method, request_serializer, response_deserializer))
 
-    def stream_unary(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, _registered_method: bool = False) -> Any:
+    def stream_unary(
+        self, method: str, request_serializer: Any = None, response_deserializer: Any = None, _registered_method: bool = False
+    ) -> Any:
         return _Uploaded(self, method, lambda: self.bare().stream_unary(method, request_serializer, response_deserializer))
 
-    def unary_stream(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, _registered_method: bool = False) -> Any:
+    def unary_stream(
+        self, method: str, request_serializer: Any = None, response_deserializer: Any = None, _registered_method: bool = False
+    ) -> Any:
         return _Streamed(self, method, lambda: self.bare().unary_stream(method, request_serializer, response_deserializer))
 
-    def stream_stream(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, _registered_method: bool = False) -> Any:
+    def stream_stream(
+        self, method: str, request_serializer: Any = None, response_deserializer: Any = None, _registered_method: bool = False
+    ) -> Any:
         return _Streamed(self, method, lambda: self.bare().stream_stream(method, request_serializer, response_deserializer))
 
     async def close(self, grace: float | None = None) -> None:
@@ -147,7 +156,7 @@ class _Answered(_Method):
                 error = error_of(failure, self._service)
                 if not isinstance(error, Unavailable) or attempt == self._attempts:
                     raise error from None
-            pause = max(error.retry_after_s or 0.0, _PAUSE_S * 2 ** (attempt - 1)) * random.uniform(0.5, 1.5)  # noqa: S311
+            pause = max(error.retry_after_s or 0.0, _PAUSE_S * 2 ** (attempt - 1)) * _random.uniform(0.5, 1.5)
             seconds = ends - time.monotonic() - pause
             if seconds <= 0:
                 raise error

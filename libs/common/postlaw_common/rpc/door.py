@@ -165,5 +165,3 @@ async def _written(answers: AsyncIterator[Any], context: Context) -> None:
 async def _refuse(path: str, context: Context, failure: Exception) -> None:
     error = as_postlaw_error(failure, path)
     await context.abort(code_of(error), error.detail[:500], ((DETAILS_KEY, details_of(error)),))
-
-

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import traceback
 
 from postlaw_common.blobs import BlobsUnavailable
 from postlaw_common.bus import BusUnavailable
 from postlaw_common.errors import PostlawError, Unavailable
 from postlaw_common.keys import KeysUnavailable
 from postlaw_common.store import StoreUnavailable
+from postlaw_common.telemetry import get_logger
 
-_log = logging.getLogger("postlaw.rpc")
+_log = get_logger(__name__)
 
 _BACKING = (
     (BusUnavailable, "bus"),
@@ -24,14 +23,13 @@ _BACKING = (
 
 def as_postlaw_error(failure: BaseException, where: str) -> PostlawError:
     """The error itself if it is one of ours; else Unavailable for a backing service that is gone, else "internal" with an
-    incident id under which the log holds the stack (not the exception's words, which may hold personal data)."""
+    incident id under which the log holds the stack."""
     if isinstance(failure, PostlawError):
         return failure
     for kind, name in _BACKING:
         if isinstance(failure, kind):
-            _log.warning("%s: the %s cannot be reached", where, name)
+            _log.warning("a part that a call needs cannot be reached", method=where, part=name, exc_info=failure)
             return Unavailable(f"The {name} that this needs cannot be reached now. Try again.", retry_after_s=1.0)
     incident = f"inc_{os.urandom(8).hex()}"
-    stack = "".join(traceback.format_tb(failure.__traceback__))
-    _log.error("%s: incident %s: %s\n%s", where, incident, type(failure).__qualname__, stack)
+    _log.error("a call failed unexpectedly", method=where, incident=incident, exc_info=failure)
     return PostlawError(f"Something failed on our side. Quote the incident {incident} when you report it.", incident=incident)

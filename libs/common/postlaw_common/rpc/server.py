@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,8 +18,6 @@ from postlaw_common.rpc.door import Door
 from postlaw_common.rpc.method_table import NOBODY, policies_of
 from postlaw_common.rpc.tls import TlsIdentity
 from postlaw_common.service import Servicer
-
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # the core would write lines of its own to stderr beside our log
 
 LARGEST_MESSAGE = 16 << 20  # bytes
 _OPTIONS: Sequence[tuple[str, Any]] = (
@@ -93,7 +90,9 @@ class MeshServer:
         stopping = asyncio.create_task(self._server.stop(seconds))
         await asyncio.sleep(0)
         await self.quiet(seconds)
-        await self._server.stop(None)  # ends at once what only watches our health
+        # What is left then only watches our health; peers that have nothing open go by themselves.
+        await asyncio.wait({stopping}, timeout=0.1)
+        await self._server.stop(None)
         await stopping
 
 
@@ -109,9 +108,7 @@ class _Registrar:
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]) -> None:
         table = policies_of(service)
-        wrapped = {
-            name: self._door.wrapped(f"{service}/{name}", table.get(name, NOBODY), handler) for name, handler in handlers.items()
-        }
+        wrapped = {name: self._door.wrapped(f"{service}/{name}", table.get(name, NOBODY), handler) for name, handler in handlers.items()}
         self._server.add_registered_method_handlers(service, wrapped)
 
 

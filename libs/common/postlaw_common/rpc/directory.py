@@ -1,0 +1,62 @@
+"""Where services are: in this process, at an address from settings, or in a process that wrote its addresses into the state."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import grpc.aio
+
+from postlaw_common.errors import Unavailable
+from postlaw_common.rpc.channel import MeshChannel, connect
+from postlaw_common.rpc.tls import Identities
+
+_FILE = "addresses.json"
+
+
+class Directory:
+    """Channels to services, one bare channel per (who asks, whom), made when first used."""
+
+    def __init__(self, identities: Identities, peers: Mapping[str, str]) -> None:
+        self._identities = identities
+        self._peers = peers
+        self.here: dict[str, str] = {}
+        self._bare: dict[tuple[str, str], grpc.aio.Channel] = {}
+
+    def channel(self, service: str, as_service: Callable[[], str], token: Callable[[], bytes] | None = None) -> MeshChannel:
+        """A channel to `service` that shows `as_service()`'s certificate; both are looked up at the first call.
+        Calls raise Unavailable while the service has no address."""
+        return MeshChannel(service, lambda: self._open(service, as_service()), token)
+
+    def _open(self, service: str, as_service: str) -> grpc.aio.Channel:
+        bare = self._bare.get((as_service, service))
+        if bare is None:
+            address = self._peers.get(service) or self.here.get(service)
+            if address is None:
+                raise Unavailable(f"The service {service} does not run here; name its address in POSTLAW_PEER_{service.upper()}.")
+            bare = self._bare[as_service, service] = connect(address, service, self._identities(as_service))
+        return bare
+
+    async def close(self) -> None:
+        for bare in self._bare.values():
+            await bare.close()
+        self._bare.clear()
+
+    def publish(self, state: Path) -> None:
+        """Writes the addresses of this process for the operator's commands on this machine."""
+        draft = state / f"{_FILE}.{os.getpid()}"
+        draft.write_text(json.dumps(self.here))
+        draft.replace(state / _FILE)
+
+    def withdraw(self, state: Path) -> None:
+        (state / _FILE).unlink(missing_ok=True)
+
+
+def published(state: Path) -> dict[str, str]:
+    """The addresses that a running process has written; {} where none runs."""
+    try:
+        return json.loads((state / _FILE).read_text())
+    except (OSError, ValueError):
+        return {}
