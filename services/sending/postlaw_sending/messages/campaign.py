@@ -56,7 +56,9 @@ class CompiledCampaign:
         display_name, address = sender
         campaign_id, list_id = ids
         self._templates = templates
-        self._text_footer, self._html_footer, self._html_footer_end = footers
+        text_footer, html_footer, self._html_footer_end = footers
+        self._text_footer = text_footer + link.encode()
+        self._html_footer = html_footer + html.escape(link).encode()
         self._link = link
         self._has_html = has_html
         self._now = now
@@ -122,11 +124,10 @@ class CompiledCampaign:
         body = rendered.encode()
         if len(body) > SIZE_LIMIT:
             raise RenderFailed(f"template.{field} renders as more than 1 MB")
-        link = self._link.encode() + token
         if field == "text":
-            body = b"%b%b%b\r\n" % (body, self._text_footer, link)
+            body = b"%b%b%b\r\n" % (body, self._text_footer, token)
         else:
-            body = footer.put_in(body, self._html_footer + html.escape(link.decode()).encode() + self._html_footer_end)
+            body = footer.put_in(body, b"%b%b%b" % (self._html_footer, token, self._html_footer_end))
         return encode(body, self._boundary)
 
     def _date_now(self) -> bytes:

@@ -14,6 +14,8 @@ _WORD_BYTES: Final = 42  # 56 characters in base 64, 68 with "=?utf-8?B?" and "?
 
 def one_line(text: str) -> str:
     """The text without line ends and other controls, without space at its ends."""
+    if text.isprintable() and "  " not in text:
+        return text.strip(" ")
     return _CONTROLS.sub(" ", text).strip(" ")
 
 
