@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -48,13 +48,14 @@ class Door:
             run = handler.stream_stream if handler.response_streaming else handler.stream_unary
         else:
             run = handler.unary_stream if handler.response_streaming else handler.unary_unary
-        assert run is not None
+        # grpc's types know only its threaded server; under grpc.aio it is the servicer's own async method.
+        method: Run = cast("Any", run)
         read = _each_read if handler.request_streaming else _read
         if handler.response_streaming:
-            call = self._streaming(path, policy, run, parse, read)
+            call = self._streaming(path, policy, method, parse, read)
             make = grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
         else:
-            call = self._answering(path, policy, run, parse, read)
+            call = self._answering(path, policy, method, parse, read)
             make = grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
         return make(call, request_deserializer=None, response_serializer=handler.response_serializer)
 
@@ -99,7 +100,7 @@ class Door:
     def _enter(self, context: Context) -> deadline.TimeLeft | None:
         self.under_way += 1
         self.quiet.clear()
-        remaining = context.time_remaining()
+        remaining = _time_remaining(context)
         return None if remaining is None else deadline.begin(remaining)
 
     def _leave(self, left: deadline.TimeLeft | None) -> None:
@@ -114,7 +115,7 @@ class Door:
         peer = peer_service(context)
         if peer not in policy.callers:
             raise Denied(f"{path} may not be called by {peer or 'a peer without a service name'}.", type="caller-not-allowed")
-        if context.time_remaining() is None:
+        if _time_remaining(context) is None:
             raise Invalid(f"{path} was called without a deadline; set one on every call.", type="deadline-required")
         token, traceparent = b"", ""
         for key, value in context.invocation_metadata() or ():
@@ -136,11 +137,16 @@ class Door:
 def peer_service(context: Context) -> str:
     """The peer's name from the one URI SAN of its verified certificate; empty where it has none of ours, or speaks an older TLS."""
     shown = context.auth_context()
-    names = shown.get("peer_spiffe_id", ())
+    names = list(shown.get("peer_spiffe_id", ()))
     if len(names) != 1 or TLS_1_3 not in shown.get("ssl_tls_version", ()):
         return ""
     name = names[0].decode()
     return name[len(SPIFFE_PREFIX) :] if name.startswith(SPIFFE_PREFIX) else ""
+
+
+def _time_remaining(context: Context) -> float | None:
+    """Seconds; None where the call has no deadline (which grpc's types leave out)."""
+    return cast("float | None", context.time_remaining())
 
 
 def _read(raw: bytes, parse: Parse) -> Any:

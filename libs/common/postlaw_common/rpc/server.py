@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health_aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha.reflection import aio as reflection_aio
 
@@ -43,7 +42,7 @@ class MeshServer:
         self._identity = identity
         self._door = Door(verifier)
         self._server = grpc.aio.server(options=_OPTIONS)
-        self._health = health_aio.HealthServicer()
+        self._health: Any = cast("Any", health).aio.HealthServicer()
         self._names = [servicer.name for servicer in servicers]
         registrar: Any = _Registrar(self._server, self._door)
         for servicer in servicers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -26,7 +26,7 @@ def validate(message: Message) -> None:
     """Raises Invalid with every wrong field (the first 50)."""
     checks = _compiled.get(message.DESCRIPTOR.full_name)
     if checks is None:
-        checks = compile_checks(message.DESCRIPTOR)
+        checks = compile_checks(cast("Descriptor", message.DESCRIPTOR))
     if not checks:
         return
     wrong: list[FieldError] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -76,7 +76,7 @@ class Mesh:
 @asynccontextmanager
 async def mesh(
     state: Path, builders: Sequence[Builder], *, now_us: Callable[[], int] | None = None, **settings: Any
-) -> AsyncIterator[Mesh]:
+) -> AsyncGenerator[Mesh]:
     """Starts the services, all ready; further `settings` are PlatformSettings' fields."""
     key = Ed25519PrivateKey.generate()
     trusted = TrustedKey(_KEY_ID, key.public_key().public_bytes_raw())
@@ -88,7 +88,7 @@ async def mesh(
         of_identity = keys_of_identity(started[0].channel("identity", as_service="gateway"))
         return [trusted, *await of_identity()]
 
-    given = {"state": state, "http_port": {"gateway": 0}, "drain_s": 5.0, **settings}
+    given: dict[str, Any] = {"state": state, "http_port": {"gateway": 0}, "drain_s": 5.0, **settings}
     async with run_services(PlatformSettings(**given), builders, key_source=keys, identities=_identity, now_us=now_us) as running:
         started.append(running)
         yield Mesh(running, key)

@@ -1,0 +1,139 @@
+"""What a call of ours carries: the caller's signed context, the trace, and a deadline (10 s, or what is left of the call served).
+
+It raises the very error that the server raised; and it is repeated, a few times and on UNAVAILABLE only, where the method's
+option says `idempotent`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from typing import Any
+
+import grpc.aio
+
+from postlaw_common.errors import DeadlineExceeded, Unavailable
+from postlaw_common.rpc import deadline
+from postlaw_common.rpc.context_token import METADATA_KEY
+from postlaw_common.rpc.method_table import policy_of
+from postlaw_common.rpc.status import error_of
+from postlaw_common.rpc.tracing import TRACEPARENT, outgoing
+
+DEFAULT_S = 10.0
+STREAM_S = 3600.0  # a stream's deadline where the caller names none
+_ATTEMPTS = 3
+_PAUSE_S = 0.05  # before the second attempt, doubled for each further one, each ± 50 %
+_random = random.SystemRandom()
+
+Metadata = list[tuple[str, str | bytes]]
+
+
+class Method:
+    """One method of a stub; the bare callable is made at the first call, when the server's address is known."""
+
+    def __init__(self, service: str, token: Callable[[], bytes], path: str, make: Callable[[], Any]) -> None:
+        self._service = service
+        self._token = token
+        self._make = make
+        self._bare: Any = None
+        self._attempts = _ATTEMPTS if policy_of(path).idempotent else 1
+
+    def _callable(self) -> Any:
+        if self._bare is None:
+            self._bare = self._make()
+        return self._bare
+
+    def _metadata(self, given: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
+        metadata: Metadata = list(given) if given else []
+        token = self._token()
+        if token:
+            metadata.append((METADATA_KEY, token))
+        trace = outgoing()
+        if trace:
+            metadata.append((TRACEPARENT, trace))
+        return metadata
+
+
+class Answered(Method):
+    """unary → unary."""
+
+    async def __call__(self, request: Any, *, timeout: float | None = None, metadata: Any = None, **more: Any) -> Any:
+        seconds = deadline.bounded(DEFAULT_S if timeout is None else timeout)
+        if seconds <= 0:
+            raise DeadlineExceeded(f"No time was left to call {self._service}.")
+        bare, sent = self._callable(), self._metadata(metadata)
+        ends = time.monotonic() + seconds
+        for attempt in range(1, self._attempts + 1):
+            try:
+                return await bare(request, timeout=seconds, metadata=sent, **more)
+            except grpc.aio.AioRpcError as failure:
+                error = error_of(failure, self._service)
+                if not isinstance(error, Unavailable) or attempt == self._attempts:
+                    raise error from None
+            pause = max(error.retry_after_s or 0.0, _PAUSE_S * 2 ** (attempt - 1)) * _random.uniform(0.5, 1.5)
+            seconds = ends - time.monotonic() - pause
+            if seconds <= 0:
+                raise error
+            await asyncio.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
+
+
+class Uploaded(Method):
+    """stream → unary. What the request iterator raises is raised here, too."""
+
+    async def __call__(self, requests: Any, *, timeout: float | None = None, metadata: Any = None, **more: Any) -> Any:
+        seconds = STREAM_S if timeout is None else timeout
+        broke: list[Exception] = []
+        try:
+            return await self._callable()(_watched(requests, broke), timeout=seconds, metadata=self._metadata(metadata), **more)
+        except grpc.aio.AioRpcError as failure:
+            raise error_of(failure, self._service) from None
+        except asyncio.CancelledError:
+            if broke:
+                raise broke[0] from None
+            raise
+
+
+async def _watched(requests: Any, broke: list[Exception]) -> AsyncGenerator[Any]:
+    try:
+        if isinstance(requests, AsyncIterable):
+            async for request in requests:
+                yield request
+        else:
+            for request in requests:
+                yield request
+    except Exception as failure:
+        broke.append(failure)
+        raise
+
+
+class Streamed(Method):
+    """… → stream."""
+
+    def __call__(self, request: Any, *, timeout: float | None = None, metadata: Any = None, **more: Any) -> Answers:
+        seconds = STREAM_S if timeout is None else timeout
+        call = self._callable()(request, timeout=seconds, metadata=self._metadata(metadata), **more)
+        return Answers(call, self._service)
+
+
+class Answers:
+    """The messages of a streamed answer: `async for page in stub.StreamAudience(request)`. `cancel` ends it early."""
+
+    def __init__(self, call: Any, service: str) -> None:
+        self._call = call
+        self._pages = call.__aiter__()
+        self._service = service
+
+    def __aiter__(self) -> Answers:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return await self._pages.__anext__()
+        except grpc.aio.AioRpcError as failure:
+            raise error_of(failure, self._service) from None
+
+    def cancel(self) -> bool:
+        return self._call.cancel()
