@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterable, AsyncIterator
 from datetime import datetime
 from typing import Protocol
@@ -17,6 +18,15 @@ class BlobExists(Exception):
 
 class BlobRetained(Exception):
     """The object is under retention and cannot be removed or changed yet."""
+
+
+KEY = re.compile(r"[A-Za-z0-9._\-]+(/[A-Za-z0-9._\-]+)*")
+
+
+def check_key(key: str) -> None:
+    """Raises ValueError for what is no key, so that every adapter refuses the same."""
+    if not KEY.fullmatch(key) or any(part in (".", "..") for part in key.split("/")):
+        raise ValueError(f"not a key for a blob: {key!r}")
 
 
 class Blobs(Protocol):

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from postlaw_common.blobs import BlobExists, BlobRetained, BlobsUnavailable
+from postlaw_common.blobs import BlobExists, BlobRetained, BlobsUnavailable, check_key
 from postlaw_common.sqlite import in_one_line, make_directory
-
-KEY = re.compile(r"[A-Za-z0-9._\-]+(/[A-Za-z0-9._\-]+)*")
 
 
 class EmbeddedBlobs:
@@ -37,8 +34,7 @@ class EmbeddedBlobs:
             part.unlink()
 
     def _path(self, key: str) -> Path:
-        if not KEY.fullmatch(key) or any(part in (".", "..") for part in key.split("/")):
-            raise ValueError(f"not a key for a blob: {key!r}")
+        check_key(key)
         return self._objects / key
 
     async def put(self, key: str, data: bytes, *, retain_until: datetime | None = None, if_absent: bool = False) -> None:

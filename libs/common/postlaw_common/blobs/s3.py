@@ -1,0 +1,190 @@
+"""Blobs on S3, by aioboto3. Retention is Object Lock in COMPLIANCE mode: nobody shortens it, not even the account's owner.
+
+`s3://bucket[/prefix][?endpoint=http://…&region=…]`; the bucket must have Object Lock enabled. A version that is under retention
+refuses to be deleted, and `put` refuses to hide it under a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import aioboto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from postlaw_common.blobs import BlobExists, BlobRetained, BlobsUnavailable, check_key
+
+PART = 8 << 20  # bytes of a multipart upload's part; S3 wants 5 MiB at least
+MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError", "NoSuchVersion"}
+TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
+
+
+class S3Blobs:
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        options = dict(parse_qsl(parts.query))
+        if unknown := options.keys() - {"endpoint", "region"}:
+            raise ValueError(f"POSTLAW_BLOBS does not know {', '.join(sorted(unknown))}; it knows endpoint, region")
+        if not parts.netloc:
+            raise ValueError("POSTLAW_BLOBS names no bucket: s3://bucket[/prefix]?endpoint=…")
+        self._bucket = parts.netloc
+        self._prefix = parts.path.strip("/") + "/" if parts.path.strip("/") else ""
+        self._endpoint = options.get("endpoint")
+        self._region = options.get("region", "us-east-1")
+        self._stack = AsyncExitStack()
+        self._client: Any = None  # aioboto3 makes its clients at run time, without types
+
+    async def start(self) -> None:
+        """Raises BlobsUnavailable when the bucket does not answer or is not there."""
+        config = Config(
+            connect_timeout=3, read_timeout=20, retries={"max_attempts": 3, "mode": "standard"}, s3={"addressing_style": "path"}
+        )
+        session = aioboto3.Session()
+        client = session.client("s3", endpoint_url=self._endpoint, region_name=self._region, config=config)
+        self._client = await self._stack.enter_async_context(client)
+        try:
+            with self._errors(self._bucket):
+                await self._client.head_bucket(Bucket=self._bucket)
+        except (BlobsUnavailable, KeyError) as error:
+            await self.close()
+            raise BlobsUnavailable(f"the bucket {self._bucket} cannot be used: {error}") from error
+
+    def _object(self, key: str) -> dict[str, str]:
+        check_key(key)
+        return {"Bucket": self._bucket, "Key": self._prefix + key}
+
+    async def put(self, key: str, data: bytes, *, retain_until: datetime | None = None, if_absent: bool = False) -> None:
+        place = self._object(key)
+        more: dict[str, Any] = {}
+        if retain_until is not None:
+            more |= {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": retain_until.astimezone(UTC)}
+        if if_absent:
+            more["IfNoneMatch"] = "*"
+        else:
+            # With versions a put never destroys what is retained, but it would hide it.
+            await self._refuse_retained(key)
+        with self._errors(key):
+            await self._client.put_object(**place, Body=data, ChecksumAlgorithm="SHA256", **more)
+
+    async def _refuse_retained(self, key: str) -> None:
+        try:
+            with self._errors(key):
+                head = await self._client.head_object(**self._object(key))
+        except KeyError:
+            return
+        until = head.get("ObjectLockRetainUntilDate")
+        if until is not None and until > datetime.now(UTC):
+            raise BlobRetained(f"{key} is kept until {until.isoformat()}")
+
+    async def put_stream(self, key: str, chunks: AsyncIterable[bytes]) -> int:
+        place = self._object(key)
+        await self._refuse_retained(key)
+        with self._errors(key):
+            upload = {**place, "UploadId": (await self._client.create_multipart_upload(**place))["UploadId"]}
+        try:
+            size, parts = await self._send_parts(key, upload, chunks)
+            with self._errors(key):
+                await self._client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+        except BaseException:
+            await asyncio.shield(self._abort(key, upload))
+            raise
+        return size
+
+    async def _abort(self, key: str, upload: dict[str, str]) -> None:
+        try:
+            with self._errors(key):
+                await self._client.abort_multipart_upload(**upload)
+        except (BlobsUnavailable, KeyError):
+            return  # a lifecycle rule of the bucket sweeps what is left; the stream's own error is the one that counts
+
+    async def _send_parts(self, key: str, upload: dict[str, str], chunks: AsyncIterable[bytes]) -> tuple[int, list[dict[str, Any]]]:
+        parts: list[dict[str, Any]] = []
+        size = 0
+        waiting = bytearray()
+
+        async def send() -> None:
+            number = len(parts) + 1
+            with self._errors(key):
+                answer = await self._client.upload_part(**upload, PartNumber=number, Body=bytes(waiting))
+            parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+            waiting.clear()
+
+        async for chunk in chunks:
+            size += len(chunk)
+            waiting += chunk
+            if len(waiting) >= PART:
+                await send()
+        if waiting or not parts:
+            await send()
+        return size, parts
+
+    async def get(self, key: str) -> bytes | None:
+        try:
+            with self._errors(key):
+                answer = await self._client.get_object(**self._object(key))
+                async with answer["Body"] as body:
+                    return await body.read()
+        except KeyError:
+            return None
+
+    async def stream(self, key: str, *, start: int = 0, chunk_size: int = 1 << 18) -> AsyncIterator[bytes]:
+        size = await self.size(key)
+        if size is None:
+            raise KeyError(key)
+        if start >= size:
+            return  # S3 calls such a range an error
+        with self._errors(key):
+            answer = await self._client.get_object(**self._object(key), Range=f"bytes={start}-")
+            async with answer["Body"] as body:
+                async for chunk in body.iter_chunks(chunk_size):
+                    yield chunk
+
+    async def size(self, key: str) -> int | None:
+        try:
+            with self._errors(key):
+                return (await self._client.head_object(**self._object(key)))["ContentLength"]
+        except KeyError:
+            return None
+
+    async def delete(self, key: str) -> None:
+        """Deletes every version: a delete marker alone would leave the bytes."""
+        place = self._object(key)
+        await self._refuse_retained(key)
+        with self._errors(key):
+            pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=place["Key"])
+            async for page in pages:
+                for version in [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]:
+                    if version["Key"] == place["Key"]:
+                        await self._client.delete_object(**place, VersionId=version["VersionId"])
+
+    async def keys(self, prefix: str) -> AsyncIterator[str]:
+        with self._errors(prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix + prefix)
+            async for page in pages:
+                for found in page.get("Contents", ()):
+                    yield found["Key"].removeprefix(self._prefix)
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+        self._client = None
+
+    @contextmanager
+    def _errors(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code in MISSING:
+                raise KeyError(key) from error
+            if code in TAKEN:
+                raise BlobExists(key) from error
+            if code == "AccessDenied" and "lock" in str(error).lower() or code in ("ObjectLocked", "InvalidRetentionPeriod"):
+                raise BlobRetained(f"{key} is under retention") from error
+            raise BlobsUnavailable(f"{key}: S3 refused ({code}: {error.response.get('Error', {}).get('Message', '')})") from error
+        except (BotoCoreError, TimeoutError, OSError) as error:
+            raise BlobsUnavailable(f"{key}: S3 does not answer ({type(error).__name__}: {error})") from error

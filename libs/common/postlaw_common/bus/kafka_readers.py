@@ -1,0 +1,173 @@
+"""Reading Kafka: by assignment, as a group's member, and end offsets alone.
+
+A consumer whose broker is gone returns nothing and raises nothing, so each reader asks for its end offsets beside its reads,
+on a client that fetches nothing (behind a long poll on the same client the answer takes up to 500 ms, alone 1 ms).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
+from aiokafka.structs import OffsetAndMetadata
+
+from postlaw_common.bus import BusUnavailable, Received
+from postlaw_common.bus.kafka_connection import Connection, as_unavailable
+
+PROBE_EVERY = 0.7  # seconds; a dead broker is known after this and PROBE_TIMEOUT
+PROBE_TIMEOUT = 1.3
+SLICE = 0.3  # seconds that one poll may wait before the probe's answer is looked at again
+
+
+class KafkaEndOffsets:
+    def __init__(self, consumer: AIOKafkaConsumer, connection: Connection) -> None:
+        self._consumer = consumer
+        self._servers = connection.servers
+
+    async def end_offsets(self, partitions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        if not partitions:
+            return {}
+        with as_unavailable("asking for end offsets", self._servers):
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                found = await self._consumer.end_offsets([TopicPartition(*partition) for partition in partitions])
+        return {(partition.topic, partition.partition): offset for partition, offset in found.items()}
+
+    async def beginning_offset(self, partition: TopicPartition) -> int:
+        with as_unavailable("asking for first offsets", self._servers):
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                return (await self._consumer.beginning_offsets([partition]))[partition]
+
+    async def close(self) -> None:
+        await self._consumer.stop()
+
+
+class Probe:
+    """Knows whether the leaders of some partitions still answer, at the cost of one small request every PROBE_EVERY seconds."""
+
+    def __init__(self, ends: KafkaEndOffsets) -> None:
+        self._ends = ends
+        self._asking: asyncio.Task[None] | None = None
+        self._asked_at = float("-inf")
+        self._failure: BusUnavailable | None = None
+
+    async def check(self, partitions: Collection[TopicPartition]) -> None:
+        """Raises BusUnavailable when the last answer was none. Waits only where the bus was found gone before."""
+        now = asyncio.get_running_loop().time()
+        if self._asking is None and now - self._asked_at >= PROBE_EVERY and partitions:
+            self._asked_at = now
+            self._asking = asyncio.create_task(self._ask([(p.topic, p.partition) for p in partitions]))
+        if self._asking is not None and (self._asking.done() or self._failure is not None):
+            await self._asking
+            self._asking = None
+        if self._failure is not None:
+            raise self._failure
+
+    async def _ask(self, partitions: list[tuple[str, int]]) -> None:
+        try:
+            await self._ends.end_offsets(partitions)
+            self._failure = None
+        except BusUnavailable as failure:
+            self._failure = failure
+
+    async def close(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
+        await self._ends.close()
+
+
+class KafkaReader:
+    def __init__(self, consumer: AIOKafkaConsumer, ends: KafkaEndOffsets, connection: Connection) -> None:
+        self._consumer = consumer
+        self._ends = ends
+        self._probe = Probe(ends)
+        self._servers = connection.servers
+        self._partitions: list[TopicPartition] = []
+
+    async def assign(self, positions: Mapping[tuple[str, int], int]) -> None:
+        self._partitions = [TopicPartition(*partition) for partition in positions]
+        self._consumer.assign(self._partitions)
+        # assign() forgets the position of every partition, also of those that it had before: seek each one again.
+        for partition, offset in positions.items():
+            self._consumer.seek(TopicPartition(*partition), offset)
+
+    async def read(self, *, max_records: int = 500, timeout: float = 1.0) -> list[Received]:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while True:
+            await self._probe.check(self._partitions)
+            remaining = deadline - loop.time()
+            if not self._partitions:
+                await asyncio.sleep(max(0.0, remaining))
+                return []
+            try:
+                with as_unavailable("reading", self._servers):
+                    found = await self._consumer.getmany(timeout_ms=max(0, int(min(remaining, SLICE) * 1000)), max_records=max_records)
+            except BusUnavailable as unavailable:
+                if not isinstance(unavailable.__cause__, OffsetOutOfRangeError):
+                    raise
+                await self._move_into_range(unavailable.__cause__.args[0])
+                continue
+            if found or remaining <= SLICE:
+                return flatten(found)
+
+    async def _move_into_range(self, positions: Mapping[TopicPartition, int]) -> None:
+        """What retention took is passed over. A position behind the end means another log, which is never read in silence."""
+        for partition, position in positions.items():
+            first = await self._ends.beginning_offset(partition)
+            if position > first:
+                raise BusUnavailable(f"{partition.topic}/{partition.partition} ends before {position}: was its log replaced?")
+            self._consumer.seek(partition, first)
+
+    async def close(self) -> None:
+        await self._probe.close()
+        await self._consumer.stop()
+
+
+class KafkaGroupReader:
+    def __init__(self, consumer: AIOKafkaConsumer, ends: KafkaEndOffsets, connection: Connection) -> None:
+        self._consumer = consumer
+        self._probe = Probe(ends)
+        self._servers = connection.servers
+
+    async def read(self, *, max_records: int = 500, timeout: float = 1.0) -> list[Received]:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while True:
+            await self._probe.check(self._consumer.assignment())
+            remaining = deadline - loop.time()
+            with as_unavailable("reading", self._servers):
+                found = await self._consumer.getmany(timeout_ms=max(0, int(min(remaining, SLICE) * 1000)), max_records=max_records)
+            if found or remaining <= SLICE:
+                return flatten(found)
+
+    async def commit(self, records: Sequence[Received]) -> None:
+        mine = self._consumer.assignment()
+        offsets: dict[TopicPartition, OffsetAndMetadata] = {}
+        for record in records:
+            partition = TopicPartition(record.topic, record.partition)
+            if partition in mine and (partition not in offsets or offsets[partition].offset <= record.offset):
+                offsets[partition] = OffsetAndMetadata(record.offset + 1, "")
+        if not offsets:
+            return
+        try:
+            await self._consumer.commit(offsets)
+        except (CommitFailedError, IllegalStateError):
+            # Another member has these partitions now and does the records again, which is what idempotent handlers are for.
+            return
+        except (KafkaError, OSError) as error:
+            raise BusUnavailable(f"committing: Kafka at {self._servers} does not answer ({type(error).__name__}: {error})") from error
+
+    async def close(self) -> None:
+        await self._probe.close()
+        await self._consumer.stop()
+
+
+def flatten(found: Mapping[TopicPartition, Sequence[ConsumerRecord[bytes, bytes]]]) -> list[Received]:
+    return [
+        Received(r.topic, r.partition, r.offset, r.value or b"", r.key, dict(r.headers), r.timestamp * 1000)
+        for records in found.values()
+        for r in records
+    ]

@@ -1,0 +1,198 @@
+"""The store on MongoDB, by PyMongo's own asyncio client (ADR 0002): the only module that knows it.
+
+Writes are acknowledged by a majority and journalled; `get(linearizable=True)` reads with read concern `linearizable`. A server
+that has no read concerns (a MongoDB-wire server over another database, in tests) must be named as such in the URL,
+`…?postlawReadConcern=local`: nothing falls back by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from pymongo import ASCENDING, AsyncMongoClient, ReadPreference, ReturnDocument, WriteConcern
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from postlaw_common.store import AlreadyExists, CollectionSpec, Document, StoreUnavailable, VersionConflict
+
+DUPLICATE = 11000
+PAGE = 1000  # documents that `scan` hands out at once
+BULK = 1000  # documents in one insert command
+TIMEOUT_MS = 5000  # for one operation, retries within it
+OWN_OPTION = "postlawReadConcern"
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """The URL as the driver knows it, and the read concern for linearizable reads: `linearizable`, or `local` by setting."""
+    base, _, query = url.partition("?")
+    options = parse_qsl(query, keep_blank_values=True)
+    concern = dict(options).get(OWN_OPTION, "linearizable")
+    if concern not in ("linearizable", "local"):
+        raise ValueError(f"{OWN_OPTION} in POSTLAW_STORE must be linearizable or local, not {concern!r}")
+    rest = urlencode([option for option in options if option[0] != OWN_OPTION])
+    return (f"{base}?{rest}" if rest else base), concern
+
+
+class MongoStore:
+    """`database` is one service's own; a test may put a prefix before it by the URL's path."""
+
+    def __init__(self, url: str, database: str) -> None:
+        self._url, self._concern = split_url(url)
+        self._database = database
+        self._client: AsyncMongoClient[Document] | None = None
+        self._collections: dict[str, MongoCollection] = {}
+
+    async def start(self, collections: Sequence[CollectionSpec]) -> None:
+        with as_unavailable(self._database):
+            if self._client is None:
+                self._client = AsyncMongoClient(
+                    self._url, serverSelectionTimeoutMS=TIMEOUT_MS, timeoutMS=TIMEOUT_MS, appname=f"postlaw-{self._database}", tz_aware=True
+                )
+            database = self._client[self._database]
+            there = set(await database.list_collection_names())
+            for spec in collections:
+                if spec.name not in there:
+                    await self._create(spec.name)
+                collection = database.get_collection(
+                    spec.name, write_concern=WriteConcern(w="majority", j=True), read_preference=ReadPreference.PRIMARY
+                )
+                for index in spec.indexes:
+                    await self._index(collection, index.field, index.unique)
+                self._collections[spec.name] = MongoCollection(collection, spec, self._concern)
+
+    async def _create(self, name: str) -> None:
+        assert self._client is not None
+        try:
+            await self._client[self._database].create_collection(name)
+        except OperationFailure as error:
+            if error.code != 48:  # NamespaceExists: another replica of this service was quicker
+                raise
+
+    async def _index(self, collection: AsyncCollection[Document], field: str, unique: bool) -> None:
+        if unique:
+            # Sparse: a document without the field takes no place in it, as the port says.
+            await collection.create_index([(field, ASCENDING)], unique=True, sparse=True)
+        else:
+            await collection.create_index([(field, ASCENDING), ("_id", ASCENDING)])
+
+    def collection(self, name: str) -> MongoCollection:
+        return self._collections[name]
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+
+class MongoCollection:
+    def __init__(self, collection: AsyncCollection[Document], spec: CollectionSpec, concern: str) -> None:
+        self._collection = collection
+        self._linearizable = collection.with_options(read_concern=ReadConcern(concern))
+        self._name = spec.name
+        self._indexed = frozenset(index.field for index in spec.indexes)
+
+    async def insert(self, document: Document) -> None:
+        with as_unavailable(self._name):
+            try:
+                await self._collection.insert_one(first_version(document))
+            except DuplicateKeyError as error:
+                raise AlreadyExists(f"{self._name}/{document['_id']} is there already") from error
+
+    async def insert_many(self, documents: Sequence[Document]) -> set[str]:
+        existing: set[str] = set()
+        for first in range(0, len(documents), BULK):
+            part = [first_version(document) for document in documents[first : first + BULK]]
+            with as_unavailable(self._name):
+                try:
+                    await self._collection.insert_many(part, ordered=False)
+                except BulkWriteError as error:
+                    existing |= duplicates(error, part)
+        return existing
+
+    async def get(self, id: str, *, linearizable: bool = False) -> Document | None:
+        with as_unavailable(self._name):
+            return await (self._linearizable if linearizable else self._collection).find_one({"_id": id})
+
+    async def get_many(self, ids: Sequence[str]) -> dict[str, Document]:
+        with as_unavailable(self._name):
+            return {document["_id"]: document async for document in self._collection.find({"_id": {"$in": list(ids)}})}
+
+    async def replace(self, document: Document, *, version: int) -> Document:
+        new = {**document, "v": version + 1}
+        with as_unavailable(self._name):
+            try:
+                before = await self._collection.find_one_and_replace(
+                    {"_id": document["_id"], "v": version}, new, projection={"_id": True}, return_document=ReturnDocument.BEFORE
+                )
+            except DuplicateKeyError as error:
+                raise AlreadyExists(f"{self._name}/{document['_id']}: a unique value is taken") from error
+        if before is None:
+            raise VersionConflict(f"{self._name}/{document['_id']} is not at version {version}")
+        return new
+
+    async def delete(self, id: str, *, version: int | None = None) -> bool:
+        wanted: dict[str, Any] = {"_id": id} if version is None else {"_id": id, "v": version}
+        with as_unavailable(self._name):
+            if (await self._collection.delete_one(wanted)).deleted_count:
+                return True
+            if version is not None and await self._collection.find_one({"_id": id}, {"_id": True}) is not None:
+                raise VersionConflict(f"{self._name}/{id} is not at version {version}")
+        return False
+
+    async def find(self, field: str, value: str | bytes, *, after: str = "", limit: int = 1000) -> list[Document]:
+        wanted = self._equal(field, value)
+        if after:
+            wanted["_id"] = {"$gt": after}
+        with as_unavailable(self._name):
+            return await self._collection.find(wanted).sort("_id", ASCENDING).limit(limit).to_list()
+
+    async def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:
+        page: list[Document] = []
+        with as_unavailable(self._name):
+            # One cursor, so that the server goes through its index once; it may outlive a single operation's time.
+            async with self._collection.find(self._equal(field, value), batch_size=PAGE).sort("_id", ASCENDING) as cursor:
+                async for document in cursor:
+                    page.append(document)
+                    if len(page) == PAGE:
+                        yield page
+                        page = []
+        if page:
+            yield page
+
+    async def count(self, field: str | None = None, value: str | bytes | None = None) -> int:
+        with as_unavailable(self._name):
+            return await self._collection.count_documents(self._equal(field, value))
+
+    def _equal(self, field: str | None, value: str | bytes | None) -> dict[str, Any]:
+        if field is None:
+            return {}
+        if field not in self._indexed:
+            raise KeyError(f"{self._name} has no index on {field}")
+        return {field: value}
+
+
+def first_version(document: Document) -> Document:
+    if type(document["_id"]) is not str:
+        raise TypeError(f"_id must be a str, not {type(document['_id']).__name__}")
+    return {**document, "v": 1}
+
+
+def duplicates(error: BulkWriteError, documents: Sequence[Document]) -> set[str]:
+    """The `_id`s that an unordered insert found taken. Anything else that failed is raised."""
+    details: Mapping[str, Any] = error.details or {}
+    failed: list[Mapping[str, Any]] = list(details.get("writeErrors", ()))
+    if details.get("writeConcernErrors") or any(one["code"] != DUPLICATE for one in failed):
+        raise error
+    return {documents[one["index"]]["_id"] for one in failed}
+
+
+@contextmanager
+def as_unavailable(what: str) -> Iterator[None]:
+    try:
+        yield
+    except PyMongoError as error:
+        raise StoreUnavailable(f"{what}: the store does not answer ({type(error).__name__}: {str(error).splitlines()[0][:300]})") from error

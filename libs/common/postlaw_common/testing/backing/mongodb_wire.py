@@ -1,0 +1,140 @@
+"""A MongoDB-wire server as local processes: FerretDB in a small Go program, over a PostgreSQL cluster of our own.
+
+It knows no majority, fail-over or linearizable reads: what rests on these is not proved by tests that run on it. FerretDB 1.24
+filters by `_jsonb->'field' @> …`, which no B-tree serves, so that each find reads everything; an event trigger in PostgreSQL
+puts a GIN index beside every index that FerretDB makes (365 → 1,657 finds a second in 8,000 documents).
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+
+from postlaw_common.testing.backing.processes import BackingFailed, Program, free_port, listening, run
+
+TRIGGER = r"""
+CREATE FUNCTION gin_beside() RETURNS event_trigger LANGUAGE plpgsql AS $$
+DECLARE made record; field text; home regclass;
+BEGIN
+  FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE command_tag = 'CREATE INDEX' LOOP
+    field := substring(pg_get_indexdef(made.objid) from 'USING btree \(\(\(?_jsonb -> ''([A-Za-z0-9_.]+)''');
+    IF field IS NOT NULL THEN
+      SELECT indrelid::regclass INTO home FROM pg_index WHERE indexrelid = made.objid;
+      EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON %s USING gin ((_jsonb->%L) jsonb_path_ops) WITH (fastupdate = off)',
+                     'gin_' || home::oid || '_' || md5(field), home, field);
+    END IF;
+  END LOOP;
+END $$;
+CREATE EVENT TRIGGER gin_beside ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION gin_beside();
+"""
+
+
+def postgres_bin() -> Path | None:
+    """Where PostgreSQL's server programs are: on the path, or where Debian puts them."""
+    for found in [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path(shutil.which("postgres") or "/nowhere/x").parent]:
+        if all((found / program).exists() for program in ("postgres", "initdb", "psql")):
+            return found
+    return None
+
+
+def install(project: Path, bin: Path) -> None:
+    """`project` holds main.go and go.mod. Takes a minute or two the first time, nothing after."""
+    if (bin / "mongodb-wire").exists() and postgres_bin():
+        return
+    if postgres_bin() is None:
+        raise BackingFailed("the MongoDB-wire server needs PostgreSQL: apt-get install postgresql")
+    if shutil.which("go") is None:
+        raise BackingFailed("the MongoDB-wire server needs Go: https://go.dev/dl")
+    bin.mkdir(parents=True, exist_ok=True)
+    tags = "ferretdb_no_hana,ferretdb_no_mysql"
+    run(["go", "build", "-trimpath", "-tags", tags, "-o", str(bin / "mongodb-wire"), "."], cwd=project)
+
+
+def installed(bin: Path) -> bool:
+    return (bin / "mongodb-wire").exists() and postgres_bin() is not None
+
+
+class LocalMongoWire:
+    """Both processes, with their data below `directory`; without fsync, since nothing here outlives a test."""
+
+    def __init__(self, directory: Path, bin: Path) -> None:
+        self._directory = directory
+        self._bin = bin
+        self.postgres = Program(directory, "postgres")
+        self.program = Program(directory, "mongodb-wire")
+
+    @property
+    def url(self) -> str:
+        return f"mongodb://127.0.0.1:{(self._directory / 'port').read_text()}/?postlawReadConcern=local"
+
+    def start(self, seconds: float = 60.0) -> None:
+        programs = postgres_bin()
+        assert programs is not None
+        self._directory.mkdir(parents=True, exist_ok=True)
+        port = self._start_postgres(programs, seconds)
+        password = (self._directory / "password").read_text()
+        url = f"postgres://postlaw:{password}@127.0.0.1:{port}/postlaw"
+        if not (self._directory / "ready").exists():
+            psql = [str(programs / "psql"), "-q", "-v", "ON_ERROR_STOP=1"]
+            run([*psql, url.rpartition("/")[0] + "/postgres", "-c", "CREATE DATABASE postlaw"])
+            run([*psql, url, "-c", TRIGGER])
+            (self._directory / "ready").touch()
+        wire_port = self._port("port")
+        state = self._directory / "state"
+        state.mkdir(exist_ok=True)
+        # Its own telemetry stays off: nothing in a test speaks to the outside.
+        self.program.start([str(self._bin / "mongodb-wire"), "-listen", f"127.0.0.1:{wire_port}", "-postgres", url], cwd=state)
+        self.program.wait(lambda: listening(wire_port), seconds)
+
+    def _port(self, name: str) -> int:
+        file = self._directory / name
+        if not file.exists():
+            file.write_text(str(free_port()))
+        return int(file.read_text())
+
+    def _start_postgres(self, programs: Path, seconds: float) -> int:
+        user = "postgres" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+        data = self._cluster(programs, user)
+        port = self._port("postgres-port")
+        settings = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "plan_cache_mode=force_custom_plan", "max_connections=200"]
+        settings.append("unix_socket_directories=")
+        options = [word for setting in settings for word in ("-c", setting)]
+        self.postgres.start([str(programs / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port), *options], user=user, cwd=data)
+        self.postgres.wait(lambda: self.postgres.logged("ready to accept connections"), seconds)
+        return port
+
+    def _cluster(self, programs: Path, user: str | None) -> Path:
+        place = self._directory / "cluster"
+        if place.exists():
+            return Path(place.read_text())
+        root = self._directory
+        if user is not None:
+            try:
+                owner = pwd.getpwnam(user)
+            except KeyError:
+                raise BackingFailed("as root, PostgreSQL needs the user postgres: apt-get install postgresql makes it") from None
+            if not all(parent.stat().st_mode & 0o001 for parent in (root, *root.parents)):
+                root = Path(tempfile.mkdtemp(prefix="postlaw-backing-"))  # that user cannot reach a checkout below /root
+                root.chmod(0o755)
+        data = root / "postgres"
+        data.mkdir(mode=0o700, exist_ok=True)
+        secret = data.parent / "password.init"
+        secret.write_text(secrets.token_hex(16))
+        secret.chmod(0o600)
+        if user is not None:
+            os.chown(data, owner.pw_uid, owner.pw_gid)
+            os.chown(secret, owner.pw_uid, owner.pw_gid)
+        words = ["--username=postlaw", "--auth=scram-sha-256", f"--pwfile={secret}", "--locale=C", "--encoding=UTF8", "--no-sync"]
+        run([str(programs / "initdb"), "-D", str(data), *words], cwd=data, user=user)
+        secret.rename(self._directory / "password")
+        place.write_text(str(data))
+        return data
+
+    def stop(self) -> None:
+        self.program.stop()
+        self.postgres.stop(signal.SIGINT)  # its fast shutdown: does not wait for clients

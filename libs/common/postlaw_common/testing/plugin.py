@@ -1,0 +1,84 @@
+"""The pytest plugin of this repository: backing services by fixture, and a header that says which ones the run uses.
+
+A test that asks for `kafka_url`, `mongodb_url`, `s3_url` or `local_kafka` runs where that service is available; elsewhere it is
+deselected, and the header has said why. With POSTLAW_TEST_REQUIRE=all a missing service stops the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from postlaw_common.testing.backing import Backing, BackingFailed
+from postlaw_common.testing.backing.kafka import LocalKafka
+
+BACKING = pytest.StashKey[Backing]()
+NEEDS = {"kafka_url": "kafka", "mongodb_url": "mongodb", "s3_url": "s3"}
+LOCAL_NEEDS = {"local_kafka": "kafka"}  # a process of the test's own, to be killed
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    try:
+        config.stash[BACKING] = Backing(config.rootpath)
+    except BackingFailed as failure:
+        raise pytest.UsageError(str(failure)) from failure
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if BACKING in config.stash:
+        config.stash[BACKING].close()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return config.stash[BACKING].header()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    backing = config.stash[BACKING]
+    lacking = {name for name, service in NEEDS.items() if not backing.available(service)}
+    lacking |= {name for name, service in LOCAL_NEEDS.items() if not backing.local.installed(service)}
+    left_out = [item for item in items if lacking.intersection(getattr(item, "fixturenames", ()))]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(scope="session")
+def backing(pytestconfig: pytest.Config) -> Backing:
+    return pytestconfig.stash[BACKING]
+
+
+@pytest.fixture(scope="session")
+def kafka_url(backing: Backing) -> str:
+    """For `open_bus`. Topics outlive a test: give each its own names."""
+    return backing.url("kafka")
+
+
+@pytest.fixture(scope="session")
+def mongodb_url(backing: Backing) -> str:
+    """For `open_store`. Databases outlive a test: give each its own names."""
+    return backing.url("mongodb")
+
+
+@pytest.fixture(scope="session")
+def s3_url(backing: Backing) -> str:
+    """For `open_blobs`, with its credentials in the environment. Objects outlive a test: give each its own prefix."""
+    return backing.url("s3")
+
+
+@pytest.fixture
+def local_kafka(backing: Backing, tmp_path: Path) -> Iterator[Callable[[], LocalKafka]]:
+    """Makes brokers that belong to this test alone, started, to be stopped, killed and started again as it likes."""
+    made: list[LocalKafka] = []
+
+    def make() -> LocalKafka:
+        broker = LocalKafka(tmp_path / f"kafka-{len(made)}", backing.local.kafka_libs)
+        made.append(broker)
+        broker.start()
+        return broker
+
+    yield make
+    for broker in made:
+        broker.kill()
