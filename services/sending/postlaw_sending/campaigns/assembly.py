@@ -1,0 +1,131 @@
+"""Campaigns, wired by hand. Nothing is opened here."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from postlaw_common.bus import Topic
+from postlaw_common.consumers import Consumer
+from postlaw_common.ids import new_id
+from postlaw_common.keys.customer import CUSTOMER_KEYS, CustomerKeys
+from postlaw_common.outbox import Outbox
+from postlaw_common.platform import Platform
+from postlaw_common.service import Background
+from postlaw_common.service_context import ServiceContexts
+from postlaw_common.store import Collection, CollectionSpec
+from postlaw_sending.campaigns.backlog import Backlog
+from postlaw_sending.campaigns.campaigns import CAMPAIGN_DOCUMENTS, Campaigns
+from postlaw_sending.campaigns.clients import Consent, Subscribers
+from postlaw_sending.campaigns.consumers import outcomes_consumer
+from postlaw_sending.campaigns.domain.campaign import Campaign
+from postlaw_sending.campaigns.ending import Ending
+from postlaw_sending.campaigns.keys import CAMPAIGN_KEYS, CampaignKeys, keep_destroying
+from postlaw_sending.campaigns.leases import LEASES, Leases
+from postlaw_sending.campaigns.opening import BatchOpener
+from postlaw_sending.campaigns.outcomes import BATCHES, TOTALS, Outcomes
+from postlaw_sending.campaigns.planner import Planner
+from postlaw_sending.campaigns.planning import Planning
+from postlaw_sending.campaigns.plans import PLANS, Plans
+from postlaw_sending.campaigns.retries import RETRIES, Retries
+from postlaw_sending.campaigns.use_cases.create_campaign import CreateCampaign
+from postlaw_sending.campaigns.use_cases.move_campaign import MoveCampaign
+from postlaw_sending.campaigns.use_cases.read_campaigns import ReadCampaigns
+from postlaw_sending.campaigns.watch import CampaignWatch
+from postlaw_sending.campaigns.wire import CAMPAIGNS, JOBS, OUTCOMES, settled
+from postlaw_sending.messages.campaign import CompiledCampaign, compile_campaign
+
+COLLECTIONS = (
+    CAMPAIGN_DOCUMENTS, CAMPAIGN_KEYS, CUSTOMER_KEYS, LEASES, PLANS, RETRIES, BATCHES, TOTALS
+)  # fmt: skip
+TOPICS = (Topic(CAMPAIGNS), Topic(JOBS), Topic(OUTCOMES))
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignParts:
+    """What the service is made of. `always` runs in every process of sending, `planning` and `consumers` beside the API."""
+
+    create: CreateCampaign
+    move: MoveCampaign
+    read: ReadCampaigns
+    opener: BatchOpener
+    watch: CampaignWatch
+    always: Sequence[Background]
+    planning: Sequence[Background]
+    consumers: Sequence[Consumer]
+
+
+def assemble(platform: Platform, database: str, holdings: CollectionSpec, backlog_limit: int) -> CampaignParts:
+    """`database`: sending's own. `holdings`: the stop's, whose job offsets say what stands in the log."""
+    store = platform.store(database)
+
+    def opened(spec: CollectionSpec) -> Collection:
+        return store.collection(spec.name)
+
+    def partitions() -> int:
+        return platform.bus.partitions
+
+    def compiled(campaign: Campaign) -> CompiledCampaign:
+        return _compile(campaign, platform.public_url)
+
+    contexts: list[ServiceContexts] = []
+
+    def acting() -> ServiceContexts:
+        # Channels are made once the loop runs.
+        if not contexts:
+            contexts.append(ServiceContexts(platform.channel("identity"), "sending", now_us=platform.now_us))
+        return contexts[0]
+
+    outbox = Outbox(platform.bus, lambda: [opened(CAMPAIGN_DOCUMENTS)])
+    campaigns = Campaigns(lambda: opened(CAMPAIGN_DOCUMENTS), outbox, partitions)
+    keys = CampaignKeys(lambda: opened(CAMPAIGN_KEYS), CustomerKeys(store, platform.root_key))
+    leases = Leases(lambda: opened(LEASES), f"{socket.gethostname()}-{os.getpid()}-{new_id('pln')}")
+    plans = Plans(lambda: opened(PLANS))
+    retries = Retries(lambda: opened(RETRIES), lambda: opened(BATCHES))
+    outcomes = Outcomes(lambda: opened(BATCHES), lambda: opened(TOTALS), lambda: opened(RETRIES))
+    watch = CampaignWatch(platform.bus, campaigns)
+    subscribers = Subscribers(platform.channel)
+    planner = Planner(
+        partitions=partitions,
+        campaigns=campaigns,
+        leases=leases,
+        keys=keys,
+        watch=watch,
+        planning=Planning(platform.bus, plans, retries, subscribers, Consent(platform.channel), platform.now_us),
+        backlog=Backlog(platform.bus, lambda: opened(holdings), backlog_limit),
+        retries=retries,
+        ending=Ending(campaigns, outcomes, platform.now_us),
+        contexts=acting,
+        backlog_limit=backlog_limit,
+    )
+    return CampaignParts(
+        create=CreateCampaign(campaigns, subscribers, acting, compiled, platform.now_us),
+        move=MoveCampaign(campaigns, keys, leases, planner.nudge, platform.now_us),
+        read=ReadCampaigns(campaigns, plans, outcomes, retries, settled, partitions),
+        opener=BatchOpener(keys, campaigns, watch, compiled),
+        watch=watch,
+        always=(Background("campaign watch", watch.run),),
+        planning=(
+            Background("campaign outbox", outbox.run),
+            Background("planner", planner.run),
+            Background("campaign keys", lambda: keep_destroying(keys, campaigns, platform.now_us)),
+        ),
+        consumers=(outcomes_consumer(outcomes),),
+    )
+
+
+def _compile(campaign: Campaign, public_url: str) -> CompiledCampaign:
+    return compile_campaign(
+        subject=campaign.template.subject,
+        html=campaign.template.html,
+        text=campaign.template.text,
+        sender_name=campaign.sender.name,
+        sender_address=campaign.sender.address,
+        postal_address=campaign.sender.postal_address,
+        campaign_id=campaign.campaign_id,
+        list_id=campaign.list_id,
+        list_name=campaign.list_name,
+        public_url=public_url,
+    )

@@ -1,0 +1,133 @@
+"""Campaigns in the store. Each change is written together with the event that announces it (postlaw_common.outbox).
+
+`revision` is the campaign's version as others see it; the store's own `v` also counts the outbox being cleared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+
+from postlaw_common.caller import Actor
+from postlaw_common.errors import NotFound
+from postlaw_common.events import new_event, to_record
+from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
+from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Status, Template
+from postlaw_sending.campaigns.wire import CAMPAIGN_CHANGED, CAMPAIGNS, changed
+
+CAMPAIGN_DOCUMENTS = CollectionSpec("campaigns", (Index("tenant_id"), OUTBOX_INDEX))
+
+
+def partition_of(campaign_id: str, partitions: int) -> int:
+    """Where a campaign's own events go: by its id, so that they stay in order."""
+    return int.from_bytes(hashlib.blake2b(campaign_id.encode(), digest_size=8).digest(), "big") % partitions
+
+
+class Campaigns:
+    """`collection`: `campaigns` of the database `sending`. `partitions`: the installation's count."""
+
+    def __init__(self, collection: Callable[[], Collection], outbox: Outbox, partitions: Callable[[], int]) -> None:
+        self._open = collection
+        self._outbox = outbox
+        self._partitions = partitions
+
+    async def insert(self, campaign: Campaign, actor: Actor | None) -> Campaign:
+        """Version 1, announced. Raises AlreadyExists."""
+        first = replace(campaign, version=1)
+        document = self._announced(_to_document(first), first, actor)
+        await self._open().insert(document)
+        await self._outbox.publish_after_write(self._open(), document)
+        return first
+
+    async def find(self, campaign_id: str) -> Campaign | None:
+        """Whoever's it is: for our own work."""
+        document = await self._open().get(campaign_id, linearizable=True)
+        return _from_document(document) if document else None
+
+    async def get(self, campaign_id: str, tenant_id: str) -> Campaign:
+        """This customer's. Raises NotFound, also for another customer's."""
+        document = await self._open().get(campaign_id)
+        if document is None or document["tenant_id"] != tenant_id:
+            raise _not_found(campaign_id)
+        return _from_document(document)
+
+    async def page(self, tenant_id: str, *, after: str, limit: int) -> list[Campaign]:
+        """Oldest first; ids sort by time of making."""
+        return [_from_document(document) for document in await self._open().find("tenant_id", tenant_id, after=after, limit=limit)]
+
+    async def change(
+        self, campaign_id: str, tenant_id: str, change: Callable[[Campaign], Campaign], actor: Actor | None
+    ) -> tuple[Campaign, bool]:
+        """Reads, changes and writes until nobody came in between. (the campaign now, whether this call changed it).
+
+        `change` returns its argument where there is nothing to do, and raises where it may not be done. Raises NotFound."""
+        while True:
+            document = await self._open().get(campaign_id, linearizable=True)
+            if document is None or document["tenant_id"] != tenant_id:
+                raise _not_found(campaign_id)
+            before = _from_document(document)
+            after = change(before)
+            if after is before:
+                return before, False
+            after = replace(after, version=before.version + 1)
+            written = self._announced(document | _to_document(after), after, actor)
+            try:
+                stored = await self._open().replace(written, version=document["v"])
+            except VersionConflict:
+                continue
+            await self._outbox.publish_after_write(self._open(), stored)
+            return after, True
+
+    def _announced(self, document: Document, campaign: Campaign, actor: Actor | None) -> Document:
+        event = new_event(
+            CAMPAIGN_CHANGED,
+            changed(campaign, actor),
+            source="sending",
+            subject=campaign.campaign_id,
+            sequence=campaign.version,
+            tenant_id=campaign.tenant_id,
+        )
+        return add_to_outbox(document, [to_record(event, CAMPAIGNS, partition_of(campaign.campaign_id, self._partitions()))])
+
+
+def _not_found(campaign_id: str) -> NotFound:
+    return NotFound(f"There is no campaign {campaign_id}.")
+
+
+def _to_document(campaign: Campaign) -> Document:
+    return {
+        "_id": campaign.campaign_id,
+        "tenant_id": campaign.tenant_id,
+        "name": campaign.name,
+        "list_id": campaign.list_id,
+        "list_name": campaign.list_name,
+        "sender": [campaign.sender.name, campaign.sender.address, campaign.sender.postal_address],
+        "template": [campaign.template.subject, campaign.template.html, campaign.template.text],
+        "status": campaign.status.value,
+        "created_at_us": campaign.created_at_us,
+        "launched_at_us": campaign.launched_at_us,
+        "ended_at_us": campaign.ended_at_us,
+        "launched_by": list(campaign.launched_by),
+        "revision": campaign.version,
+    }
+
+
+def _from_document(document: Document) -> Campaign:
+    kind, id = document["launched_by"]
+    return Campaign(
+        campaign_id=document["_id"],
+        tenant_id=document["tenant_id"],
+        name=document["name"],
+        list_id=document["list_id"],
+        list_name=document["list_name"],
+        sender=Sender(*document["sender"]),
+        template=Template(*document["template"]),
+        status=Status(document["status"]),
+        created_at_us=document["created_at_us"],
+        launched_at_us=document["launched_at_us"],
+        ended_at_us=document["ended_at_us"],
+        launched_by=(kind, id),
+        version=document["revision"],
+    )

@@ -1,0 +1,1 @@
+"""What a campaign, its plan and its recipients are: plain values and rules."""

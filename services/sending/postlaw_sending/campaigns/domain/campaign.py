@@ -1,0 +1,104 @@
+"""A campaign and its life, as a table of moves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    DRAFT = "draft"
+    SENDING = "sending"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    FINISHED = "finished"
+
+
+class Move(StrEnum):
+    LAUNCH = "launch"
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    FINISH = "finish"
+
+
+# A move that leads to where the campaign already is changes nothing: a repeated request gets the answer of the first.
+MOVES: Mapping[Move, Mapping[Status, Status]] = {
+    Move.LAUNCH: {Status.DRAFT: Status.SENDING, Status.SENDING: Status.SENDING},
+    Move.PAUSE: {Status.SENDING: Status.PAUSED, Status.PAUSED: Status.PAUSED},
+    Move.RESUME: {Status.PAUSED: Status.SENDING, Status.SENDING: Status.SENDING},
+    Move.CANCEL: {
+        Status.DRAFT: Status.CANCELLED,
+        Status.SENDING: Status.CANCELLED,
+        Status.PAUSED: Status.CANCELLED,
+        Status.CANCELLED: Status.CANCELLED,
+    },
+    Move.FINISH: {Status.SENDING: Status.FINISHED, Status.FINISHED: Status.FINISHED},
+}
+
+_ADVICE: Mapping[Status, str] = {
+    Status.DRAFT: "It has not been launched; launch it first.",
+    Status.SENDING: "It is being sent; pause or cancel it.",
+    Status.PAUSED: "It is paused; resume or cancel it.",
+    Status.CANCELLED: "It was cancelled, for good; create a new campaign.",
+    Status.FINISHED: "It has finished; create a new campaign.",
+}
+
+
+class WrongMove(Exception):
+    """The campaign's status does not allow this move; the message says what does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    name: str
+    address: str
+    postal_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """minijinja; `html` may be empty."""
+
+    subject: str
+    html: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """Times in microseconds since the epoch, 0: not yet. `launched_by`: kind and id of who launched it. `version` 0: not stored yet."""
+
+    campaign_id: str
+    tenant_id: str
+    name: str
+    list_id: str
+    list_name: str
+    sender: Sender
+    template: Template
+    status: Status = Status.DRAFT
+    created_at_us: int = 0
+    launched_at_us: int = 0
+    ended_at_us: int = 0
+    launched_by: tuple[str, str] = ("", "")
+    version: int = 0
+
+    @property
+    def ended(self) -> bool:
+        return self.status in (Status.CANCELLED, Status.FINISHED)
+
+
+def moved(campaign: Campaign, move: Move, now_us: int) -> Campaign:
+    """The campaign after this move; the same object where it is there already. Raises WrongMove."""
+    target = MOVES[move].get(campaign.status)
+    if target is None:
+        raise WrongMove(f"A campaign that is {campaign.status} cannot {move}. {_ADVICE[campaign.status]}")
+    if target is campaign.status:
+        return campaign
+    return replace(
+        campaign,
+        status=target,
+        launched_at_us=now_us if move is Move.LAUNCH else campaign.launched_at_us,
+        ended_at_us=now_us if target in (Status.CANCELLED, Status.FINISHED) else 0,
+    )

@@ -1,0 +1,193 @@
+"""The planner: makes campaigns into batches, several partitions at a time, round-robin over the campaigns of each.
+
+A part that cannot be reached makes it wait, by campaign and partition, and go on from where the plans stand; nothing is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from postlaw_common.bus import BusUnavailable
+from postlaw_common.caller import Actor
+from postlaw_common.store import StoreUnavailable, VersionConflict
+from postlaw_common.telemetry import get_logger
+from postlaw_sending.campaigns.backlog import Backlog
+from postlaw_sending.campaigns.campaigns import Campaigns
+from postlaw_sending.campaigns.contexts import Contexts
+from postlaw_sending.campaigns.domain.campaign import Status
+from postlaw_sending.campaigns.ending import Ending
+from postlaw_sending.campaigns.keys import CampaignKeyDestroyed, CampaignKeys
+from postlaw_sending.campaigns.leases import Leases
+from postlaw_sending.campaigns.planning import GROUP, Led, Planning
+from postlaw_sending.campaigns.retries import Retries
+from postlaw_sending.campaigns.watch import CampaignWatch
+
+log = get_logger("sending.campaigns.planner")
+
+AT_ONCE = 4  # partitions under way at one time: while one waits for an answer, another works
+LOOK_EVERY_S = 0.5  # for campaigns to plan; launching one in this process is heard at once
+NO_ROOM_S = 0.1
+WAITING_EVERY_S = 1.0
+LONGEST_BACK_OFF_S = 5.0
+SCOPES = ("audience:read", "decisions:read", "lists:read")
+
+
+class Planner:
+    """A background. `partitions`: the installation's count."""
+
+    def __init__(
+        self,
+        *,
+        partitions: Callable[[], int],
+        campaigns: Campaigns,
+        leases: Leases,
+        keys: CampaignKeys,
+        watch: CampaignWatch,
+        planning: Planning,
+        backlog: Backlog,
+        retries: Retries,
+        ending: Ending,
+        contexts: Callable[[], Contexts],
+        backlog_limit: int,
+    ) -> None:
+        self._partitions = partitions
+        self._campaigns = campaigns
+        self._leases = leases
+        self._keys = keys
+        self._watch = watch
+        self._planning = planning
+        self._backlog = backlog
+        self._retries = retries
+        self._ending = ending
+        self._contexts = contexts
+        # A group is planned only when there is room for a whole one: single batches would cost a durable write each.
+        self._room_wanted = max(1, min(GROUP, backlog_limit // 2))
+        self._led: dict[str, Led] = {}
+        self._last_served: dict[int, str] = {}
+        self._hands = asyncio.Semaphore(AT_ONCE)
+        self._wake = asyncio.Event()
+        watch.when_changed(self.nudge)
+
+    def nudge(self) -> None:
+        """Something has changed: look now."""
+        self._wake.set()
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._lead(), name="planner leads")
+                for partition in range(self._partitions()):
+                    tasks.create_task(self._tend(partition), name=f"planner {partition}")
+        finally:
+            for led in self._led.values():
+                await led.close_readers()
+            await self._backlog.close()
+            with suppress(StoreUnavailable):
+                await self._leases.release()
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), seconds)
+
+    async def _lead(self) -> None:
+        """Keeps to hand the campaigns that are ours to plan, as they are now, and ends those that are done."""
+        while True:
+            try:
+                held = await self._leases.hold()
+                for campaign_id in self._led.keys() - held:
+                    await self._led.pop(campaign_id).close_readers()
+                for campaign_id in held:
+                    await self._look_after(campaign_id)
+            except (StoreUnavailable, BusUnavailable) as error:
+                log.warning("planner cannot look for campaigns", error=str(error))
+            except Exception:
+                log.exception("planner failed to look for campaigns")
+            await self._pause(LOOK_EVERY_S)
+
+    async def _look_after(self, campaign_id: str) -> None:
+        led = self._led.get(campaign_id)
+        status = await self._watch.see(campaign_id)
+        if led is None or led.campaign.status != status:
+            campaign = await self._campaigns.find(campaign_id)
+            if campaign is None or campaign.status is Status.DRAFT:
+                return  # a launch that is under way, or was cut off
+            if led is None:
+                try:
+                    key = await self._keys.get(campaign.tenant_id, campaign_id)
+                except CampaignKeyDestroyed:
+                    log.alert("campaign left open beyond its key's life", campaign_id=campaign_id)
+                    await self._leases.close(campaign_id)
+                    return
+                led = self._led[campaign_id] = Led(campaign, key)
+            elif led.campaign.status is not campaign.status:
+                led.campaign = campaign
+                led.not_before.clear()
+                led.next_look.clear()
+                await led.close_readers()
+        led.anybody_waits = await self._retries.any(campaign_id)
+        if await self._ending.reached(led, self._partitions()):
+            self._led.pop(campaign_id, None)
+            await led.close_readers()
+            await self._leases.close(campaign_id)
+
+    async def _tend(self, partition: int) -> None:
+        """One partition's turns, one after another."""
+        while True:
+            led = self._next(partition)
+            if led is None:
+                await self._pause(NO_ROOM_S if self._led else LOOK_EVERY_S)
+                continue
+            async with self._hands:
+                went_on = await self._turn(led, partition)
+            if not went_on:
+                await self._pause(NO_ROOM_S)
+
+    def _next(self, partition: int) -> Led | None:
+        """The campaign after the one served last."""
+        now = time.monotonic()
+        ids = sorted(id for id, led in self._led.items() if led.has_work(partition, now))
+        if not ids:
+            return None
+        last = self._last_served.get(partition, "")
+        chosen = next((id for id in ids if id > last), ids[0])
+        return self._led[chosen]
+
+    async def _turn(self, led: Led, partition: int) -> bool:
+        """False: nothing could be planned now."""
+        campaign = led.campaign
+        self._last_served[partition] = campaign.campaign_id
+        led.busy.add(partition)
+        try:
+            room, jobs_end = await self._backlog.room(partition)
+            if room < self._room_wanted:
+                return False
+            actor = Actor(*campaign.launched_by)
+            async with self._contexts().acting(campaign.tenant_id, actor, SCOPES, f"campaign {campaign.campaign_id}"):
+                planned = await self._planning.turn(led, partition, room, jobs_end)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            await self._fail(led, partition, error)
+            return False
+        finally:
+            led.busy.discard(partition)
+        if led.campaign.status is not Status.SENDING or self._led.get(campaign.campaign_id) is not led:
+            await led.close_readers()
+        led.failures.pop(partition, None)
+        if not planned:
+            led.next_look[partition] = time.monotonic() + WAITING_EVERY_S
+        return planned
+
+    async def _fail(self, led: Led, partition: int, error: Exception) -> None:
+        """Forget, wait, and begin again from what the store says."""
+        await led.forget(partition)
+        failures = led.failures[partition] = led.failures.get(partition, 0) + 1
+        led.not_before[partition] = time.monotonic() + min(LONGEST_BACK_OFF_S, 0.1 * 2 ** min(failures, 10))
+        if isinstance(error, VersionConflict):
+            log.info("another planner was here", campaign_id=led.campaign.campaign_id, partition=partition)
+        else:
+            log.warning("planning waits", campaign_id=led.campaign.campaign_id, partition=partition, failure=error)

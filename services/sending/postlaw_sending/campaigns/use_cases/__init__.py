@@ -1,0 +1,1 @@
+"""What a customer does with campaigns, a file a verb where it decides something."""

@@ -1,0 +1,53 @@
+"""Launch, pause, resume, cancel: one table of moves, and what must be there before a campaign is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from postlaw_common.caller import current
+from postlaw_common.errors import Conflict
+from postlaw_sending.campaigns.campaigns import Campaigns
+from postlaw_sending.campaigns.domain.campaign import Campaign, Move, WrongMove, moved
+from postlaw_sending.campaigns.keys import CampaignKeys
+from postlaw_sending.campaigns.leases import Leases
+
+
+class MoveCampaign:
+    """`nudge` tells this process's planner that there is something to do."""
+
+    def __init__(
+        self, campaigns: Campaigns, keys: CampaignKeys, leases: Leases, nudge: Callable[[], None], now_us: Callable[[], int]
+    ) -> None:
+        self._campaigns = campaigns
+        self._keys = keys
+        self._leases = leases
+        self._nudge = nudge
+        self._now_us = now_us
+
+    async def __call__(self, campaign_id: str, move: Move) -> Campaign:
+        """The campaign after the move; one that is there already is answered as it is. Raises NotFound, Conflict, Unavailable."""
+        caller = current()
+        if move is Move.LAUNCH:
+            await self._prepare(campaign_id, caller.tenant_id)
+        now_us = self._now_us()
+        launched_by = (caller.actor.kind, caller.actor.id)
+
+        def change(campaign: Campaign) -> Campaign:
+            try:
+                after = moved(campaign, move, now_us)
+            except WrongMove as wrong:
+                raise Conflict(str(wrong)) from wrong
+            return replace(after, launched_by=launched_by) if after is not campaign and move is Move.LAUNCH else after
+
+        campaign, _ = await self._campaigns.change(campaign_id, caller.tenant_id, change, caller.actor)
+        self._nudge()
+        return campaign
+
+    async def _prepare(self, campaign_id: str, tenant_id: str) -> None:
+        """The key, and the lease by which a planner finds the campaign: before it says "sending", so that a crash forgets neither."""
+        campaign = await self._campaigns.get(campaign_id, tenant_id)
+        if campaign.ended:
+            return
+        await self._keys.make(tenant_id, campaign_id)
+        await self._leases.offer(campaign_id)

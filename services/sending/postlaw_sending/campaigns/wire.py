@@ -1,0 +1,246 @@
+"""Campaigns' protobuf on one side, plain values on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from postlaw.consent.v1 import consent_pb2 as consent
+from postlaw.identity.v1 import context_pb2 as identity
+from postlaw.sending.v1 import sending_pb2 as sending
+from postlaw_common.caller import Actor
+from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Status, Template
+from postlaw_sending.campaigns.domain.recipients import Outcome, Settled, State, Totals
+
+CAMPAIGNS = "postlaw.sending.campaigns.v1"
+JOBS = "postlaw.sending.jobs.v1"
+OUTCOMES = "postlaw.sending.outcomes.v1"
+CAMPAIGN_CHANGED = "postlaw.sending.CampaignChanged"
+
+JobRecipient = sending.JobRecipient
+SealedBatch = sending.SealedBatch
+Decision = consent.Decision
+
+_STATUS = {
+    Status.DRAFT: sending.Campaign.STATUS_DRAFT,
+    Status.SENDING: sending.Campaign.STATUS_SENDING,
+    Status.PAUSED: sending.Campaign.STATUS_PAUSED,
+    Status.CANCELLED: sending.Campaign.STATUS_CANCELLED,
+    Status.FINISHED: sending.Campaign.STATUS_FINISHED,
+}
+_STATUS_BACK = {number: status for status, number in _STATUS.items()}
+_ACTOR_KINDS = {
+    "api_key": identity.Actor.KIND_API_KEY,
+    "user": identity.Actor.KIND_USER,
+    "service": identity.Actor.KIND_SERVICE,
+    "person": identity.Actor.KIND_PERSON,
+    "operator": identity.Actor.KIND_OPERATOR,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """On what the first gate decided a batch, and until when it may be used. Times in microseconds since the epoch."""
+
+    consent_offset: int
+    law_version: str
+    decided_at_us: int
+    expires_at_us: int
+
+
+def timestamp(us: int) -> Timestamp | None:
+    return Timestamp(seconds=us // 1_000_000, nanos=us % 1_000_000 * 1000) if us else None
+
+
+def micros(at: Timestamp) -> int:
+    return at.seconds * 1_000_000 + at.nanos // 1000
+
+
+def campaign_to_wire(campaign: Campaign, totals: Totals | None = None) -> sending.Campaign:
+    return sending.Campaign(
+        campaign_id=campaign.campaign_id,
+        tenant_id=campaign.tenant_id,
+        name=campaign.name,
+        list_id=campaign.list_id,
+        sender=sending.Sender(
+            name=campaign.sender.name, address=campaign.sender.address, postal_address=campaign.sender.postal_address
+        ),
+        template=sending.Template(subject=campaign.template.subject, html=campaign.template.html, text=campaign.template.text),
+        status=_STATUS[campaign.status],
+        totals=totals_to_wire(totals) if totals else None,
+        created_at=timestamp(campaign.created_at_us),
+        launched_at=timestamp(campaign.launched_at_us),
+        finished_at=timestamp(campaign.ended_at_us),
+        version=campaign.version,
+    )
+
+
+def campaign_from_wire(message: sending.Campaign) -> Campaign:
+    """All but the list's name and who launched it, which are not said outside."""
+    return Campaign(
+        campaign_id=message.campaign_id,
+        tenant_id=message.tenant_id,
+        name=message.name,
+        list_id=message.list_id,
+        list_name="",
+        sender=sender_from_wire(message.sender),
+        template=template_from_wire(message.template),
+        status=_STATUS_BACK[message.status],
+        created_at_us=micros(message.created_at),
+        launched_at_us=micros(message.launched_at),
+        ended_at_us=micros(message.finished_at),
+        version=message.version,
+    )
+
+
+def sender_from_wire(sender: sending.Sender) -> Sender:
+    return Sender(sender.name, sender.address, sender.postal_address)
+
+
+def template_from_wire(template: sending.Template) -> Template:
+    return Template(template.subject, template.html, template.text)
+
+
+def totals_to_wire(totals: Totals) -> sending.Totals:
+    tally = totals.tally
+    return sending.Totals(
+        audience=totals.audience,
+        audience_complete=totals.audience_complete,
+        pending=totals.pending,
+        sent=tally.sent,
+        refused=tally.refused,
+        failed=tally.failed,
+        bounced=tally.bounced,
+        expired=tally.expired,
+        unknown=tally.unknown,
+        refused_by_reason=tally.refused_by_reason,
+    )
+
+
+def recipient_to_wire(outcome: Outcome) -> sending.Recipient:
+    return sending.Recipient(
+        subscriber_id=outcome.subscriber_id,
+        address_key=outcome.address_key,
+        state=sending.RecipientState.ValueType(outcome.state),
+        reason=outcome.reason,
+        handed_over_at=timestamp(outcome.handed_over_at_us),
+    )
+
+
+def changed(campaign: Campaign, actor: Actor | None) -> bytes:
+    """A CampaignChanged of this version."""
+    return sending.CampaignChanged(
+        tenant_id=campaign.tenant_id,
+        campaign_id=campaign.campaign_id,
+        status=_STATUS[campaign.status],
+        version=campaign.version,
+        actor=identity.Actor(kind=_ACTOR_KINDS[actor.kind], id=actor.id) if actor else None,
+    ).SerializeToString()
+
+
+def status_of(value: bytes) -> tuple[str, str, int]:
+    """(campaign_id, status, version) of a CampaignChanged."""
+    event = sending.CampaignChanged.FromString(value)
+    return event.campaign_id, _STATUS_BACK[event.status].value, event.version
+
+
+def settled(value: bytes) -> Settled:
+    """A BatchSettled. ValueError when its parallel lists differ in length."""
+    event = sending.BatchSettled.FromString(value)
+    size = len(event.states)
+    texts = ("", *event.reason_texts)
+    reasons = [texts[number] for number in event.reasons] if event.reasons else [""] * size
+    after = list(event.handed_over_after_us) or [0] * size
+    if not len(event.address_keys) == len(event.subscriber_ids) == len(reasons) == len(after) == size:
+        raise ValueError(f"batch {event.batch} of {event.campaign_id} has lists of different lengths")
+    return Settled(
+        tenant_id=event.tenant_id,
+        campaign_id=event.campaign_id,
+        partition=event.partition,
+        batch=event.batch,
+        attempt=event.attempt,
+        started_at_us=event.started_at_us,
+        states=event.states,
+        address_keys=event.address_keys,
+        subscriber_ids=event.subscriber_ids,
+        reasons=reasons,
+        handed_over_after_us=after,
+    )
+
+
+def state_from_wire(state: int) -> State:
+    return State(state)
+
+
+def job_batch(people: bytes, decisions: Sequence[consent.Decision]) -> bytes:
+    """A JobBatch of the audience's page and the first gate's answers, in the same order.
+
+    `people` is the AudiencePage as it came: the two messages agree in their first four fields (a test holds them to it), so that
+    a page of 200 changes its name without a copy in Python."""
+    batch = sending.JobBatch.FromString(people)
+    for recipient, decision in zip(batch.recipients, decisions, strict=True):
+        _decide(recipient, decision)
+    return batch.SerializeToString()
+
+
+def job_batch_again(
+    address_keys: Sequence[bytes],
+    people: Mapping[bytes, bytes],
+    decisions: Mapping[bytes, consent.Decision],
+    ids: Mapping[bytes, str],
+    otherwise: str,
+) -> bytes:
+    """A JobBatch of exactly these recipients: who is not in `people` stays in it, refused, so that it accounts for everyone.
+
+    `people`: AudienceMembers by address_key; `ids`: subscriber ids of those that are not there; `otherwise`: why they are refused."""
+    batch = sending.JobBatch()
+    for key in address_keys:
+        recipient = batch.recipients.add()
+        if key in people:
+            recipient.ParseFromString(people[key])
+            _decide(recipient, decisions[key])
+        else:
+            recipient.address_key, recipient.subscriber_id = key, ids.get(key, "")
+            recipient.refusals.append(otherwise)
+    return batch.SerializeToString()
+
+
+def _decide(recipient: sending.JobRecipient, decision: consent.Decision) -> None:
+    if decision.allow:
+        recipient.opt_out_token = decision.opt_out_token
+        return
+    recipient.ClearField("address")
+    recipient.ClearField("fields")
+    recipient.refusals.extend(decision.reasons or ("not_allowed",))
+
+
+def sealed_batch(campaign: Campaign, batch: int, attempt: int, gate: Gate, size: int, sealed: bytes) -> bytes:
+    return sending.SealedBatch(
+        tenant_id=campaign.tenant_id,
+        campaign_id=campaign.campaign_id,
+        batch=batch,
+        attempt=attempt,
+        scope=list_scope(campaign.list_id),
+        consent_offset=gate.consent_offset,
+        law_version=gate.law_version,
+        decided_at_us=gate.decided_at_us,
+        expires_at_us=gate.expires_at_us,
+        size=size,
+        sealed=sealed,
+    ).SerializeToString()
+
+
+def recipients(batch: bytes) -> list[sending.JobRecipient]:
+    return list(sending.JobBatch.FromString(batch).recipients)
+
+
+def list_scope(list_id: str) -> consent.Scope:
+    return consent.Scope(list_id=list_id)
+
+
+def batch_number(value: bytes) -> tuple[str, int]:
+    """(campaign_id, batch) of a SealedBatch."""
+    sealed = sending.SealedBatch.FromString(value)
+    return sealed.campaign_id, sealed.batch

@@ -1,0 +1,76 @@
+"""gRPC → use case."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from postlaw.sending.v1 import sending_pb2 as sending
+from postlaw_sending.campaigns.domain.campaign import Move
+from postlaw_sending.campaigns.use_cases.create_campaign import CreateCampaign
+from postlaw_sending.campaigns.use_cases.move_campaign import MoveCampaign
+from postlaw_sending.campaigns.use_cases.read_campaigns import ReadCampaigns
+from postlaw_sending.campaigns.wire import (
+    campaign_to_wire,
+    recipient_to_wire,
+    sender_from_wire,
+    state_from_wire,
+    template_from_wire,
+)
+
+
+class SendingServicer:
+    """`await_stopped` and `attest` are the stop's."""
+
+    def __init__(
+        self,
+        *,
+        create: CreateCampaign,
+        move: MoveCampaign,
+        read: ReadCampaigns,
+        await_stopped: Callable[[sending.AwaitStoppedRequest], Awaitable[sending.AwaitStoppedResponse]],
+        attest: Callable[[sending.AttestWorkerEndRequest], Awaitable[sending.AttestWorkerEndResponse]],
+    ) -> None:
+        self._create = create
+        self._move = move
+        self._read = read
+        self._await_stopped = await_stopped
+        self._attest = attest
+
+    async def CreateCampaign(self, request: sending.CreateCampaignRequest, context: Any) -> sending.Campaign:
+        sender, template = sender_from_wire(request.sender), template_from_wire(request.template)
+        return campaign_to_wire(await self._create(request.name, request.list_id, sender, template))
+
+    async def GetCampaign(self, request: sending.GetCampaignRequest, context: Any) -> sending.Campaign:
+        return campaign_to_wire(*await self._read.get(request.campaign_id))
+
+    async def ListCampaigns(self, request: sending.ListCampaignsRequest, context: Any) -> sending.ListCampaignsResponse:
+        campaigns, next_page = await self._read.page(request.page_size, request.page_token)
+        return sending.ListCampaignsResponse(campaigns=map(campaign_to_wire, campaigns), next_page_token=next_page)
+
+    async def LaunchCampaign(self, request: sending.GetCampaignRequest, context: Any) -> sending.Campaign:
+        return await self._moved(request, Move.LAUNCH)
+
+    async def PauseCampaign(self, request: sending.GetCampaignRequest, context: Any) -> sending.Campaign:
+        return await self._moved(request, Move.PAUSE)
+
+    async def ResumeCampaign(self, request: sending.GetCampaignRequest, context: Any) -> sending.Campaign:
+        return await self._moved(request, Move.RESUME)
+
+    async def CancelCampaign(self, request: sending.GetCampaignRequest, context: Any) -> sending.Campaign:
+        return await self._moved(request, Move.CANCEL)
+
+    async def _moved(self, request: sending.GetCampaignRequest, move: Move) -> sending.Campaign:
+        campaign = await self._move(request.campaign_id, move)
+        return campaign_to_wire(campaign, await self._read.totals(campaign))
+
+    async def ListRecipients(self, request: sending.ListRecipientsRequest, context: Any) -> sending.ListRecipientsResponse:
+        state = state_from_wire(request.state)
+        outcomes, next_page = await self._read.recipients(request.campaign_id, state, request.page_size, request.page_token)
+        return sending.ListRecipientsResponse(recipients=map(recipient_to_wire, outcomes), next_page_token=next_page)
+
+    async def AwaitStopped(self, request: sending.AwaitStoppedRequest, context: Any) -> sending.AwaitStoppedResponse:
+        return await self._await_stopped(request)
+
+    async def AttestWorkerEnd(self, request: sending.AttestWorkerEndRequest, context: Any) -> sending.AttestWorkerEndResponse:
+        return await self._attest(request)

@@ -1,0 +1,39 @@
+"""Sending's own settings, from `POSTLAW_SENDING_…`. Every description ends an error line after "give ", as the platform's do."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from postlaw_sending.delivery.relay import Relay, TlsPolicy
+
+
+class SendingSettings(BaseSettings):
+    """`role`: one process does everything, or the API with planner and projection, or delivery alone (which scales by itself)."""
+
+    model_config = SettingsConfigDict(env_prefix="POSTLAW_SENDING_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    role: Literal["all", "api", "worker"] = Field("all", description="all, api or worker")
+
+    relay_host: str = Field("127.0.0.1", min_length=1, description="the host name of the server that takes our mail")
+    relay_port: int = Field(2525, ge=1, le=65535, description="a port from 1 to 65535")
+    relay_connections: int = Field(10, ge=1, le=1000, description="a number of connections from 1 to 1000")
+    relay_depth: int = Field(8, ge=1, le=256, description="a number of transactions in flight on a connection, from 1 to 256")
+    relay_tls: TlsPolicy = Field("opportunistic", description="none, opportunistic or required")
+    relay_tls_ca: str = Field("", description="the PEM file of the authorities that the relay's certificate is held against")
+    relay_ehlo: str = Field("localhost", min_length=1, description="the name that we greet the relay with")
+
+    planner_backlog: int = Field(32, ge=1, le=10_000, description="a number of batches planned ahead per partition, from 1 to 10000")
+
+    def relay(self) -> Relay:
+        return Relay(
+            host=self.relay_host,
+            port=self.relay_port,
+            connections=self.relay_connections,
+            depth=self.relay_depth,
+            tls=self.relay_tls,
+            tls_ca=self.relay_tls_ca,
+            ehlo=self.relay_ehlo,
+        )

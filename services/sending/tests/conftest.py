@@ -1,0 +1,316 @@
+"""An installation of sending in a directory, with subscribers, consent and identity played by the test."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from postlaw.consent.v1 import consent_pb2 as consent
+from postlaw.consent.v1.consent_pb2_grpc import add_ConsentServiceServicer_to_server
+from postlaw.identity.v1 import context_pb2, identity_pb2
+from postlaw.identity.v1.identity_pb2_grpc import add_IdentityServiceServicer_to_server
+from postlaw.sending.v1 import sending_pb2 as sending
+from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
+from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
+from postlaw.subscribers.v1.subscribers_pb2_grpc import add_SubscribersServiceServicer_to_server
+from postlaw_common.bus import Bus, Record
+from postlaw_common.caller import Actor
+from postlaw_common.errors import NotFound, Unavailable
+from postlaw_common.events import new_event, to_record
+from postlaw_common.platform import Platform
+from postlaw_common.service import Service
+from postlaw_common.store import Store
+from postlaw_common.testing.mesh import Mesh, fake, mesh
+from postlaw_sending.campaigns.assembly import CampaignParts, assemble
+from postlaw_sending.campaigns.domain.recipients import State
+from postlaw_sending.campaigns.wire import JOBS, OUTCOMES, SealedBatch
+from postlaw_sending.service import build
+from postlaw_sending.settings import SendingSettings
+from postlaw_sending.stop.holdings import HOLDINGS
+
+TENANT = "ten_00000000000000000000000001"
+PARTITIONS = 4
+SCOPES = ("campaigns:write", "campaigns:read", "campaigns:launch")
+
+
+def address_key(number: int) -> bytes:
+    return b"\x01" + (number * 7919 % 1_000_003).to_bytes(4, "big") + number.to_bytes(28, "big")
+
+
+@dataclass
+class FakeSubscribers:
+    """People by list and partition. `away`: cannot be reached. `gone`: deleted meanwhile."""
+
+    lists: dict[str, dict[int, list[bytes]]] = field(default_factory=dict[str, dict[int, list[bytes]]])
+    names: dict[bytes, int] = field(default_factory=dict[bytes, int])
+    gone: set[bytes] = field(default_factory=set[bytes])
+    away: bool = False
+    opened: int = 0
+
+    def add_list(self, list_id: str, numbers: Iterable[int]) -> None:
+        people = self.lists[list_id] = {partition: [] for partition in range(PARTITIONS)}
+        for number in numbers:
+            self.names[address_key(number)] = number
+            people[number % PARTITIONS].append(address_key(number))
+        for keys in people.values():
+            keys.sort()
+
+    def member(self, key: bytes) -> subscribers.AudienceMember:
+        number = self.names[key]
+        self.opened += 1
+        return subscribers.AudienceMember(
+            address_key=key, subscriber_id=f"sub_{number}", address=f"p{number}@example.com", fields={"name": f"P{number}"}
+        )
+
+    async def GetList(self, request: subscribers.GetListRequest, context: Any) -> subscribers.List:
+        self.check()
+        if request.list_id not in self.lists:
+            raise NotFound("There is no such list.")
+        return subscribers.List(list_id=request.list_id, name="Weekly")
+
+    async def StreamAudience(self, request: subscribers.StreamAudienceRequest, context: Any) -> AsyncIterator[subscribers.AudiencePage]:
+        self.check()
+        keys = [key for key in self.lists[request.list_id][request.partition] if key > request.after_address_key and key not in self.gone]
+        for start in range(0, len(keys), request.page_size):
+            self.check()
+            yield subscribers.AudiencePage(members=[self.member(key) for key in keys[start : start + request.page_size]])
+
+    async def OpenPeople(self, request: subscribers.OpenPeopleRequest, context: Any) -> subscribers.AudiencePage:
+        self.check()
+        return subscribers.AudiencePage(members=[self.member(key) for key in request.address_keys if key not in self.gone])
+
+    def check(self) -> None:
+        if self.away:
+            raise Unavailable("The test has taken subscribers away.")
+
+
+@dataclass
+class FakeConsent:
+    """Everybody may be mailed but those in `refused`, by number."""
+
+    refused: dict[bytes, str] = field(default_factory=dict[bytes, str])
+    away: bool = False
+
+    async def GetDecisions(self, request: consent.GetDecisionsRequest, context: Any) -> consent.GetDecisionsResponse:
+        if self.away:
+            raise Unavailable("The test has taken consent away.")
+        assert len(request.address_keys) <= 1000
+        return consent.GetDecisionsResponse(
+            decisions=[
+                consent.Decision(allow=False, reasons=[self.refused[key]])
+                if key in self.refused
+                else consent.Decision(allow=True, basis="consent", opt_out_token=b"tok" + key.hex().encode())
+                for key in request.address_keys
+            ],
+            consent_offset=17,
+            law_version="law-1",
+            expires_at=Timestamp(seconds=int(time.time()) + 3600),
+        )
+
+
+@dataclass
+class FakeIdentity:
+    """Issues contexts that the mesh believes."""
+
+    mesh: Mesh | None = None
+
+    async def IssueServiceContext(self, request: identity_pb2.IssueServiceContextRequest, context: Any) -> identity_pb2.IssuedContext:
+        assert self.mesh is not None
+        caller = self.mesh.caller(request.tenant_id, request.scopes, actor=Actor("service", "sending"))
+        signed = context_pb2.SignedContext.FromString(caller.signed)
+        return identity_pb2.IssuedContext(signed=signed, context=context_pb2.CallerContext.FromString(signed.context))
+
+    async def ListSigningKeys(self, request: identity_pb2.ListSigningKeysRequest, context: Any) -> identity_pb2.ListSigningKeysResponse:
+        return identity_pb2.ListSigningKeysResponse()
+
+
+Verdict = Callable[[sending.JobRecipient, int], tuple[State, str]]
+
+
+def everyone_gets_it(recipient: sending.JobRecipient, attempt: int) -> tuple[State, str]:
+    return State.SENT, ""
+
+
+class World:
+    """One installation, running. The test plays the worker too: `deliver` takes what stands in the log and settles it."""
+
+    def __init__(self, m: Mesh, platform: Platform, people: FakeSubscribers, law: FakeConsent) -> None:
+        self.mesh = m
+        self.platform = platform
+        self.people = people
+        self.law = law
+        self.parts: CampaignParts = assemble(platform, "sending", HOLDINGS, 32)
+        self.stub = SendingServiceStub(m.channel("sending", caller=m.caller(TENANT, SCOPES)))
+        self.batches: dict[tuple[str, int, int], list[sending.JobRecipient]] = {}
+        self.mailed: list[str] = []
+        self._next: dict[int, int] = {}
+        self._taken: dict[tuple[str, int], int] = {}
+
+    @property
+    def bus(self) -> Bus:
+        return self.platform.bus
+
+    @property
+    def store(self) -> Store:
+        return self.platform.store("sending")
+
+    def as_tenant(self, tenant_id: str) -> Any:
+        return SendingServiceStub(self.mesh.channel("sending", caller=self.mesh.caller(tenant_id, SCOPES)))
+
+    async def draft(self, list_id: str = "lst_1", **changed: Any) -> sending.Campaign:
+        request = sending.CreateCampaignRequest(
+            name="June",
+            list_id=list_id,
+            sender=sending.Sender(name="Shop", address="news@shop.example", postal_address="1 Main St"),
+            template=sending.Template(subject="Hello {{ name }}", text="Hello {{ name }}"),
+        )
+        for name, value in changed.items():
+            getattr(request, name).CopyFrom(value)
+        return await self.stub.CreateCampaign(request)
+
+    async def launched(self, list_id: str = "lst_1") -> str:
+        campaign = await self.draft(list_id)
+        await self.stub.LaunchCampaign(sending.GetCampaignRequest(campaign_id=campaign.campaign_id))
+        return campaign.campaign_id
+
+    async def get(self, campaign_id: str) -> sending.Campaign:
+        return await self.stub.GetCampaign(sending.GetCampaignRequest(campaign_id=campaign_id))
+
+    async def records(self, partition: int) -> list[SealedBatch]:
+        """Everything in the jobs partition, duplicates and all."""
+        received = await self.bus.read_range(JOBS, partition, 0, 1_000_000)
+        return [SealedBatch.FromString(record.value) for record in received]
+
+    async def deliver(self, verdict: Verdict = everyone_gets_it, *, partitions: Sequence[int] = range(PARTITIONS)) -> int:
+        """As the worker does: each batch once by its number, first copy first; one BatchSettled a batch. How many it settled."""
+        done = 0
+        for partition in partitions:
+            start = self._next.get(partition, 0)
+            for record in await self.bus.read_range(JOBS, partition, start, start + 1_000_000):
+                self._next[partition] = record.offset + 1
+                sealed = SealedBatch.FromString(record.value)
+                place = (sealed.campaign_id, partition)
+                if sealed.batch < self._taken.get(place, 0):
+                    continue
+                assert sealed.batch == self._taken.get(place, 0), "a gap in the batch numbers"
+                self._taken[place] = sealed.batch + 1
+                opened = await self.parts.opener.open(sealed, partition)
+                people = [person for person in opened.recipients if isinstance(person, sending.JobRecipient)]
+                assert len(people) == sealed.size
+                self.batches[sealed.campaign_id, partition, sealed.batch] = people
+                await self.settle(sealed, partition, people, verdict)
+                done += 1
+            await self._hold(partition)
+        return done
+
+    async def settle(self, sealed: SealedBatch, partition: int, people: list[sending.JobRecipient], verdict: Verdict) -> None:
+        texts: list[str] = []
+        states, reasons = bytearray(), list[int]()
+        for person in people:
+            state, reason = (State.REFUSED, ",".join(person.refusals)) if person.refusals else verdict(person, sealed.attempt)
+            if state is State.SENT:
+                self.mailed.append(person.address)
+            if reason and reason not in texts:
+                texts.append(reason)
+            states.append(state)
+            reasons.append(texts.index(reason) + 1 if reason else 0)
+        event = sending.BatchSettled(
+            tenant_id=sealed.tenant_id,
+            campaign_id=sealed.campaign_id,
+            partition=partition,
+            batch=sealed.batch,
+            attempt=sealed.attempt,
+            address_keys=[person.address_key for person in people],
+            subscriber_ids=[person.subscriber_id for person in people],
+            states=bytes(states),
+            reasons=reasons,
+            reason_texts=texts,
+            started_at_us=self.platform.now_us(),
+            handed_over_after_us=[5 if state == State.SENT else 0 for state in states],
+        )
+        await self.bus.publish([settled_record(event)])
+
+    async def _hold(self, partition: int) -> None:
+        collection = self.store.collection(HOLDINGS.name)
+        id = f"p{partition:04d}"
+        found = await collection.get(id)
+        document = {"_id": id, "job_offset": self._next.get(partition, 0)}
+        if found is None:
+            await collection.insert(document)
+        else:
+            await collection.replace(document, version=found["v"])
+
+    async def until(self, campaign_id: str, status: sending.Campaign.Status.ValueType, verdict: Verdict = everyone_gets_it) -> sending.Campaign:
+        """Delivers until the campaign has this status and nothing is pending."""
+        async with asyncio.timeout(30):
+            while True:
+                await self.deliver(verdict)
+                campaign = await self.get(campaign_id)
+                if campaign.status == status and not campaign.totals.pending:
+                    return campaign
+                await asyncio.sleep(0.02)
+
+
+def settled_record(event: sending.BatchSettled) -> Record:
+    data = event.SerializeToString()
+    made = new_event(
+        "postlaw.sending.BatchSettled", data, source="sending", subject=event.campaign_id, sequence=0, tenant_id=event.tenant_id
+    )
+    return to_record(made, OUTCOMES, event.partition)
+
+
+def add_up(totals: sending.Totals) -> bool:
+    states = totals.sent + totals.refused + totals.failed + totals.bounced + totals.expired + totals.unknown
+    return totals.pending == 0 and totals.audience == states
+
+
+async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
+    """Waits for a durable effect, which has no event to wait for."""
+    async with asyncio.timeout(30):
+        while not await check():
+            await asyncio.sleep(0.02)
+
+
+Opened = Callable[..., Any]
+
+
+@pytest.fixture
+def open_world(tmp_path: Path) -> Opened:
+    """`async with open_world() as world`: an installation in this test's directory; the second time, the same one again."""
+
+    @asynccontextmanager
+    async def opened(
+        people: FakeSubscribers | None = None, law: FakeConsent | None = None, *, backlog: int = 32, now_us: Callable[[], int] | None = None
+    ) -> AsyncIterator[World]:
+        people, law, identity = people or FakeSubscribers(), law or FakeConsent(), FakeIdentity()
+        platforms: list[Platform] = []
+
+        def build_sending(platform: Platform) -> Service:
+            platforms.append(platform)
+            return build(platform, SendingSettings(role="api", planner_backlog=backlog))
+
+        builders = [
+            fake("subscribers", add_SubscribersServiceServicer_to_server, people),
+            fake("consent", add_ConsentServiceServicer_to_server, law),
+            fake("identity", add_IdentityServiceServicer_to_server, identity),
+            build_sending,
+        ]
+        async with mesh(tmp_path, builders, partitions=PARTITIONS, now_us=now_us) as m:
+            identity.mesh = m
+            world = World(m, platforms[0], people, law)
+            watching = asyncio.create_task(world.parts.watch.run())
+            try:
+                yield world
+            finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+
+    return opened
