@@ -1,0 +1,82 @@
+"""Calls to consent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import grpc.aio
+
+from postlaw.consent.v1 import consent_pb2, consent_pb2_grpc
+from postlaw_subscribers.domain.import_job import ImportJob
+from postlaw_subscribers.rooms import ConsentLedger, GivenConsent
+
+SCOPES = ("consents:write",)
+
+
+class NoConsent:
+    """The customer attests nothing: the rows are taken, and nobody of them may be mailed."""
+
+    async def record(self, list_id: str, given: Sequence[GivenConsent]) -> None:
+        return
+
+
+class AttestedConsent:
+    """What one import's customer attests, recorded for each person in consent's ledger.
+
+    The idempotency key is made of the attestation, not of the import: the same attestation, uploaded again with the same file, gives
+    nobody consent a second time, and so cannot undo what a person withdrew in between."""
+
+    def __init__(self, stub: Any, job: ImportJob) -> None:
+        attested = job.settings.consent
+        if attested is None:
+            raise ValueError("an import without an attestation records no consent")
+        self._stub = stub
+        collected_us = attested.collected_us or job.created_us
+        self._given_us = min(collected_us, job.created_us)
+        self._source = attested.source
+        self._notice = hashlib.sha256(attested.wording.encode()).digest() if attested.wording else b""
+        told = [job.settings.list_id, attested.source, attested.wording, attested.attested_by, attested.collected_us]
+        self._key = "import/" + hashlib.sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest()[:40]
+
+    async def record(self, list_id: str, given: Sequence[GivenConsent]) -> None:
+        record = consent_pb2.ConsentRecord(
+            scope=consent_pb2.Scope(list_id=list_id),
+            route=consent_pb2.ROUTE_IMPORT,
+            source=self._source,
+            notice_hash=self._notice,
+            idempotency_key=self._key,
+        )
+        record.given_at.FromMicroseconds(self._given_us)
+        request = consent_pb2.RecordConsentsRequest()
+        for each in given:
+            added = request.consents.add()
+            added.CopyFrom(record)
+            added.address_key = each.address_key
+            added.sealed_proof_evidence = each.evidence
+        await self._stub.RecordConsents(request)
+
+
+def evidence_of(job: ImportJob) -> bytes:
+    """What is sealed under each person's proof key: the attestation, whole."""
+    attested = job.settings.consent
+    if attested is None:
+        return b""
+    told = {
+        "import_id": job.import_id,
+        "list_id": job.settings.list_id,
+        "source": attested.source,
+        "wording": attested.wording,
+        "attested_by": attested.attested_by,
+        "collected_us": attested.collected_us,
+    }
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def ledger_for(channel: grpc.aio.Channel, job: ImportJob) -> tuple[ConsentLedger, bytes]:
+    """(where the consent of this import's rows goes, the evidence of each)"""
+    if job.settings.consent is None:
+        return NoConsent(), b""
+    return AttestedConsent(consent_pb2_grpc.ConsentServiceStub(channel), job), evidence_of(job)

@@ -1,0 +1,89 @@
+"""The header line: which cell separator a file uses, which column holds the address, and what the fields are called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from postlaw_subscribers.domain.csv_rows import RowReader
+
+MAX_COLUMNS = 100
+MAX_NAME = 100
+_DELIMITERS = ",;\t"
+_ADDRESS_COLUMNS = ("email", "e-mail", "email address", "e-mail address", "email_address", "emailaddress", "address", "mail")
+
+
+class BadHeader(ValueError):
+    """The whole file cannot be taken; the message says why and what to do, and holds nothing but column names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """`names` by column, "" where a column has no name and is left out; `end`: the byte at which the rows begin."""
+
+    delimiter: str
+    names: tuple[str, ...]
+    address_at: int
+    end: int
+
+
+def read_header(text: bytes, address_column: str = "") -> Header:
+    """The header from the file's first bytes (64 kB suffice). Raises BadHeader."""
+    line = text.split(b"\n", 1)[0].decode(errors="replace")
+    delimiter = sniff(line)
+    reader = RowReader(delimiter)
+    rows = reader.feed(text[: 1 << 16].rpartition(b"\n")[0] + b"\n" if b"\n" in text else text + b"\n")
+    first = next((row for row in rows if row.cells), None)
+    if first is None:
+        raise BadHeader("The file is empty: its first line must name the columns, one of them 'email'.")
+    if first.reason:
+        raise BadHeader(f"The header line cannot be read ({first.reason}): name the columns in one line, at most 100 of them.")
+    names = tuple(cell.strip() for cell in first.cells)
+    _check(names)
+    return Header(delimiter, names, _address_at(names, address_column), _end_of_row(text, first.number, delimiter))
+
+
+def sniff(line: str) -> str:
+    """The separator that occurs most often outside quotes; a comma where there is none."""
+    counts = dict.fromkeys(_DELIMITERS, 0)
+    quoted = False
+    for character in line[:65536]:
+        if character == '"':
+            quoted = not quoted
+        elif not quoted and character in counts:
+            counts[character] += 1
+    return max(_DELIMITERS, key=lambda delimiter: counts[delimiter])
+
+
+def _check(names: tuple[str, ...]) -> None:
+    if len(names) > MAX_COLUMNS:
+        raise BadHeader(f"The file has {len(names)} columns; at most {MAX_COLUMNS} are taken. Leave some out.")
+    seen: set[str] = set()
+    for name in names:
+        if len(name) > MAX_NAME or "\0" in name:
+            raise BadHeader(f"A column's name is longer than {MAX_NAME} characters or holds a NUL. Is the header line missing?")
+        if name and name.casefold() in seen:
+            raise BadHeader(f"Two columns are called '{name}'. Rename one.")
+        seen.add(name.casefold())
+
+
+def _address_at(names: tuple[str, ...], wanted: str) -> int:
+    folded = [name.casefold() for name in names]
+    for candidate in (wanted.strip().casefold(),) if wanted else _ADDRESS_COLUMNS:
+        if candidate in folded:
+            return folded.index(candidate)
+    if wanted:
+        raise BadHeader("No column has the name that 'address_column' gives. Compare it with the header line.")
+    hint = " The first line looks like a person, not like a header." if any("@" in name for name in names) else ""
+    raise BadHeader(f"No column is called 'email'.{hint} Add a header line, or name the column in 'address_column'.")
+
+
+def _end_of_row(text: bytes, number: int, delimiter: str) -> int:
+    """The byte after row `number`: a header may hold quoted line ends, so lines are added until that row is whole."""
+    end = 0
+    while True:
+        end = text.find(b"\n", end) + 1
+        if not end:
+            return len(text)
+        reader = RowReader(delimiter)
+        if len(reader.feed(text[:end])) >= number:
+            return reader.offset

@@ -1,0 +1,82 @@
+"""A person as a customer knows them, the lists they are on, and the names by which both are found."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+KEY_BYTES = 33
+_ID_BYTES = KEY_BYTES + 2  # 35 bytes make 56 characters of base 32, without padding
+_ID_PREFIX = "sub_"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What tells who a person is; it lives only sealed. `address` as mail is sent to it, `fields` as the customer named them."""
+
+    address: str
+    fields: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """`version` counts the changes that the customer sees, from 1. Times in microseconds since the epoch."""
+
+    tenant_id: str
+    address_key: bytes
+    subscriber_id: str
+    profile: Profile
+    list_ids: tuple[str, ...]
+    created_us: int
+    updated_us: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class MailingList:
+    tenant_id: str
+    list_id: str
+    name: str
+    description: str
+    created_us: int
+    version: int
+
+
+class AddressIndex:
+    """Turns normalised addresses into address keys: one byte of key version, then HMAC-SHA-256 under the customer's index key."""
+
+    def __init__(self, version: int, key: bytes) -> None:
+        self._version = bytes([version])
+        self._start = hmac.new(key, digestmod=hashlib.sha256)
+
+    def key_of(self, address: str) -> bytes:
+        """33 bytes. `address` is normalised (`addresses.normalise`).
+
+        The local part is folded here. RFC 5321 §2.4 leaves its case to the receiving host, but hardly any host tells `Ann@` from
+        `ann@`: were they two people, an opt-out of one would leave the other mailed in the same mailbox. Plus-addresses stay
+        apart: they are addresses that people choose on purpose, and no standard says what stands before the plus."""
+        local, _, domain = address.rpartition("@")
+        folded = local.lower() if local.isascii() else unicodedata.normalize("NFC", local.casefold())
+        digest = self._start.copy()
+        digest.update(f"{folded}@{domain}".encode())
+        return self._version + digest.digest()
+
+
+def subscriber_id(address_key: bytes, generation: int) -> str:
+    """The id of the `generation`-th person (from 0) who was made under this address key. It says where their document is, and no more."""
+    return _ID_PREFIX + base64.b32encode(address_key + generation.to_bytes(2, "big")).decode().lower()
+
+
+def made_under(subscriber_id: str) -> bytes | None:
+    """The address key that this id was made under; None where it is no subscriber id."""
+    if not subscriber_id.startswith(_ID_PREFIX):
+        return None
+    try:
+        raw = base64.b32decode(subscriber_id.removeprefix(_ID_PREFIX).upper())
+    except ValueError:
+        return None
+    return raw[:KEY_BYTES] if len(raw) == _ID_BYTES else None

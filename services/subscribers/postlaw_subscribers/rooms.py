@@ -1,0 +1,86 @@
+"""What every use case works with: the documents, the keys, and how events leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from postlaw_common.bus import Record
+from postlaw_common.errors import Invalid, NotFound
+from postlaw_common.keys.customer import CustomerKeys
+from postlaw_common.outbox import Outbox
+from postlaw_common.placement import Placement
+from postlaw_subscribers.addresses import InvalidAddress, normalise
+from postlaw_subscribers.domain.import_job import ImportJob
+from postlaw_subscribers.domain.person import AddressIndex, MailingList, Person
+from postlaw_subscribers.jobs import Jobs
+from postlaw_subscribers.lists import Lists
+from postlaw_subscribers.members import Members
+from postlaw_subscribers.people import People
+from postlaw_subscribers.person_keys import PersonKeys
+from postlaw_subscribers.uploads import Uploads
+
+TOPIC = "postlaw.subscribers.events.v1"
+_INDEX = "address-index"  # the purpose of the customer's key under which addresses are hashed
+
+
+class Events(Protocol):
+    """Makes the records that announce a change; wire.py does."""
+
+    def list_created(self, list_: MailingList) -> Record: ...
+
+    def import_finished(self, job: ImportJob) -> Record: ...
+
+    def subscriber_changed(self, person: Person, changed: Sequence[str]) -> Record: ...
+
+    def subscriber_deleted(self, tenant_id: str, subscriber_id: str, address_key: bytes, version: int) -> Record: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    people: People
+    members: Members
+    lists: Lists
+    jobs: Jobs
+    uploads: Uploads
+    person_keys: PersonKeys
+    customer_keys: CustomerKeys
+    outbox: Outbox
+    events: Events
+    placement: Callable[[], Placement]
+    now_us: Callable[[], int]
+
+    async def index(self, tenant_id: str) -> AddressIndex:
+        version, key = await self.customer_keys.get(tenant_id, _INDEX)
+        return AddressIndex(version, key)
+
+    async def address_key(self, tenant_id: str, address: str) -> tuple[str, bytes]:
+        """(normalised address, address key). Raises Invalid."""
+        try:
+            normalised = normalise(address.strip())
+        except InvalidAddress as error:
+            raise Invalid(f"The address cannot be mailed to: {error}", type="invalid-address") from None
+        return normalised, (await self.index(tenant_id)).key_of(normalised)
+
+    async def check_lists(self, tenant_id: str, list_ids: Sequence[str]) -> None:
+        """Raises NotFound for a list that this customer does not have."""
+        for list_id in dict.fromkeys(list_ids):
+            if await self.lists.get(tenant_id, list_id) is None:
+                raise NotFound(f"There is no list {list_id}.")
+
+
+@dataclass(frozen=True, slots=True)
+class GivenConsent:
+    """`evidence` is sealed under the person's proof key."""
+
+    address_key: bytes
+    evidence: bytes
+
+
+class ConsentLedger(Protocol):
+    """Consent's ledger, for one import: it knows the attestation that all rows share."""
+
+    async def record(self, list_id: str, given: Sequence[GivenConsent]) -> None:
+        """Records them all; what was recorded before stays as it is. Raises PostlawError."""
+        ...

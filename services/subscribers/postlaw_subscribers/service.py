@@ -1,0 +1,67 @@
+"""Wires the service by hand; opens nothing."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+
+from postlaw.subscribers.v1 import subscribers_pb2_grpc
+from postlaw_common.bus import Topic
+from postlaw_common.caller import Actor, Caller
+from postlaw_common.keys.customer import CUSTOMER_KEYS, CustomerKeys
+from postlaw_common.outbox import Outbox
+from postlaw_common.platform import Platform
+from postlaw_common.service import Background, Service, Servicer
+from postlaw_common.service_context import ServiceContexts
+from postlaw_subscribers.clients import SCOPES, ledger_for
+from postlaw_subscribers.consumers import settling
+from postlaw_subscribers.domain.import_job import ImportJob
+from postlaw_subscribers.jobs import IMPORTS, ROW_MARKS, Jobs
+from postlaw_subscribers.lists import LISTS, Lists
+from postlaw_subscribers.members import MEMBERS, Members
+from postlaw_subscribers.people import DATABASE, MOVED, PEOPLE, People
+from postlaw_subscribers.person_keys import KEY_DATABASE, PERSON_KEYS, PersonKeys
+from postlaw_subscribers.rooms import TOPIC, Rooms
+from postlaw_subscribers.servicer import SubscribersServicer
+from postlaw_subscribers.settings import SubscribersSettings
+from postlaw_subscribers.uploads import Uploads
+from postlaw_subscribers.use_cases.run_import import ImportRunner
+from postlaw_subscribers.wire import SubscriberEvents
+
+
+def build(platform: Platform, settings: SubscribersSettings) -> Service:
+    store, key_store = platform.store(DATABASE), platform.store(KEY_DATABASE)
+    customer_keys = CustomerKeys(key_store, platform.root_key)
+    rooms = Rooms(
+        people=People(store),
+        members=Members(key_store),
+        lists=Lists(store),
+        jobs=Jobs(store, customer_keys),
+        uploads=Uploads(platform.blobs),
+        person_keys=PersonKeys(key_store, customer_keys),
+        customer_keys=customer_keys,
+        outbox=Outbox(platform.bus, lambda: [store.collection(spec.name) for spec in (PEOPLE, LISTS, IMPORTS)]),
+        events=SubscriberEvents(platform.placement),
+        placement=platform.placement,
+        now_us=platform.now_us,
+    )
+    contexts = ServiceContexts(platform.channel("identity"), "subscribers")
+    consent = platform.channel("consent")
+
+    def acting(job: ImportJob) -> AbstractAsyncContextManager[Caller]:
+        kind, _, id = job.created_by.partition(":")
+        return contexts.acting(job.tenant_id, Actor(kind, id), SCOPES, f"import {job.import_id}")
+
+    runner = ImportRunner(
+        rooms, acting, lambda job: ledger_for(consent, job), at_once=settings.imports_at_once, lease_s=settings.import_lease_s
+    )
+    servicer = SubscribersServicer(rooms, runner.wake, upload_max_bytes=settings.upload_max_bytes)
+    return Service(
+        name="subscribers",
+        databases={DATABASE: (PEOPLE, MOVED, LISTS, IMPORTS, ROW_MARKS), KEY_DATABASE: (PERSON_KEYS, MEMBERS, CUSTOMER_KEYS)},
+        topics=(Topic(TOPIC),),
+        servicers=(
+            Servicer("postlaw.subscribers.v1.SubscribersService", subscribers_pb2_grpc.add_SubscribersServiceServicer_to_server, servicer),
+        ),
+        consumers=(settling(rooms),),
+        backgrounds=(Background("imports", runner.run), rooms.outbox.background()),
+    )

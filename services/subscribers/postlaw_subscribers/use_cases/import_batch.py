@@ -1,0 +1,188 @@
+"""One batch of an import: judge the rows, seal the people, store them, record their consent. Safe to repeat as a whole.
+
+The way of most rows is bulk inserts alone: keys, members, people, in this order, so that nobody can delete a person whose copies are
+still to come. Who turns out to be there already goes the slow way (known_rows.py). Every person that an import makes is marked with
+the row that made them; so a repeated batch counts what it counted before, and a second row of one address is seen without
+remembering any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from postlaw_common.crypto import seal
+from postlaw_common.placement import Placement
+from postlaw_common.store import Document
+from postlaw_subscribers.addresses import InvalidAddress, normalise
+from postlaw_subscribers.domain.csv_header import Header
+from postlaw_subscribers.domain.csv_rows import Row
+from postlaw_subscribers.domain.import_job import (
+    CONTROL_CHARACTER,
+    DUPLICATE_IN_FILE,
+    INVALID_ADDRESS,
+    NO_ADDRESS,
+    TOO_MANY_CELLS,
+    Outcome,
+)
+from postlaw_subscribers.domain.person import AddressIndex, subscriber_id
+from postlaw_subscribers.domain.report import Refusal
+from postlaw_subscribers.members import to_member
+from postlaw_subscribers.people import pack_profile
+from postlaw_subscribers.person_keys import PROFILE, PROOF_EVIDENCE, Keys, Wrapping, document_id, place
+from postlaw_subscribers.rooms import ConsentLedger, GivenConsent, Rooms
+
+AT_ONCE = 100  # rows judged or sealed before others get their turn on the event loop: some 5 ms
+BULK = 500  # people a bulk insert
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSource:
+    """What is the same for all rows of an import. `evidence` empty: the customer attests no consent."""
+
+    tenant_id: str
+    import_id: str
+    list_id: str
+    header: Header
+    index: AddressIndex
+    wrapping: Wrapping
+    placement: Placement
+    now_us: int
+    evidence: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A row that can be taken."""
+
+    row: Row
+    address_key: bytes
+    address: str
+    fields: dict[str, str]
+
+
+@dataclass(slots=True)
+class Result:
+    taken: dict[Outcome, int] = field(default_factory=dict[Outcome, int])
+    refusals: list[Refusal] = field(default_factory=list[Refusal])
+
+    def took(self, outcome: Outcome, count: int = 1) -> None:
+        self.taken[outcome] = self.taken.get(outcome, 0) + count
+
+    def refuse(self, row: Row, reason: str, column: str = "") -> None:
+        self.refusals.append(Refusal(row.number, reason, column, row.cells))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Candidates and the rows that a later step refuses or counts."""
+
+    candidates: list[Candidate]
+    result: Result
+
+
+async def judge(source: ImportSource, rows: Sequence[Row]) -> Judged:
+    """Which rows can be taken; the first of several rows with one address is."""
+    result = Result()
+    accepted: dict[bytes, Candidate] = {}
+    for start in range(0, len(rows), AT_ONCE):
+        for row in rows[start : start + AT_ONCE]:
+            if not row.reason and not any(row.cells):
+                continue  # a blank line is no row
+            candidate = _judge_row(source, row, result)
+            if candidate is None:
+                continue
+            if candidate.address_key in accepted:
+                result.refuse(row, DUPLICATE_IN_FILE, source.header.names[source.header.address_at])
+            else:
+                accepted[candidate.address_key] = candidate
+        await asyncio.sleep(0)
+    return Judged(list(accepted.values()), result)
+
+
+def _judge_row(source: ImportSource, row: Row, result: Result) -> Candidate | None:
+    names, at = source.header.names, source.header.address_at
+    if row.reason:
+        result.refuse(row, row.reason)
+        return None
+    if len(row.cells) > len(names) and any(row.cells[len(names) :]):
+        result.refuse(row, TOO_MANY_CELLS)
+        return None
+    cells = [cell.strip() for cell in row.cells]
+    address = cells[at] if at < len(cells) else ""
+    if not address:
+        result.refuse(row, NO_ADDRESS, names[at])
+        return None
+    try:
+        normalised = normalise(address)
+    except InvalidAddress:
+        result.refuse(row, INVALID_ADDRESS, names[at])
+        return None
+    fields = {name: cell for name, cell in zip(names, cells, strict=False) if cell and name and name != names[at]}
+    for name, cell in fields.items():
+        if "\0" in cell:
+            result.refuse(row, CONTROL_CHARACTER, name)
+            return None
+    return Candidate(row, source.index.key_of(normalised), normalised, fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    keys: Keys
+    key_document: Document
+    person: Document
+    member: Document
+
+
+def seal_person(source: ImportSource, candidate: Candidate, keys: Keys, key_document: Document) -> Sealed:
+    """The documents of a new person. `made_by`: which row made them."""
+    tenant_id, address_key = source.tenant_id, candidate.address_key
+    profile = seal(keys.profile, pack_profile(candidate.address, candidate.fields), place(tenant_id, address_key, PROFILE))
+    person: Document = {
+        "_id": document_id(tenant_id, address_key),
+        "tenant_id": tenant_id,
+        "address_key": address_key,
+        "subscriber_id": subscriber_id(address_key, keys.generation),
+        "profile": profile,
+        "list_ids": [source.list_id],
+        "created_us": source.now_us,
+        "updated_us": source.now_us,
+        "revision": 1,
+        "made_by": made_by(source, candidate.row),
+    }
+    member = to_member(source.list_id, source.placement.partition(tenant_id, address_key), person, keys.wrapped_profile)
+    return Sealed(keys, key_document, person, member)
+
+
+def made_by(source: ImportSource, row: Row) -> str:
+    return f"{source.import_id}/{row.number}"
+
+
+async def store_new(rooms: Rooms, source: ImportSource, candidates: Sequence[Candidate]) -> tuple[dict[bytes, Keys], list[Candidate]]:
+    """Stores those who are new: (their keys by address key, the candidates who have keys or a document already)."""
+    made: list[tuple[Candidate, Sealed]] = []
+    for start in range(0, len(candidates), AT_ONCE):
+        for candidate in candidates[start : start + AT_ONCE]:
+            made.append((candidate, seal_person(source, candidate, *source.wrapping.fresh(candidate.address_key))))
+        await asyncio.sleep(0)
+    known = await rooms.person_keys.insert([sealed.key_document for _, sealed in made])
+    new = [(candidate, sealed) for candidate, sealed in made if sealed.key_document["_id"] not in known] if known else made
+    if new:
+        await rooms.members.insert([sealed.member for _, sealed in new])
+        known |= await rooms.people.documents.insert_many([sealed.person for _, sealed in new])
+    keys = {candidate.address_key: sealed.keys for candidate, sealed in new if sealed.person["_id"] not in known}
+    return keys, [candidate for candidate, _ in made if candidate.address_key not in keys]
+
+
+async def record_consents(ledger: ConsentLedger, source: ImportSource, taken: dict[bytes, Keys]) -> None:
+    """One call for all of them; each one's evidence is sealed under their own proof key, which outlives the profile."""
+    if not source.evidence or not taken:
+        return
+    given: list[GivenConsent] = []
+    for address_key, keys in taken.items():
+        sealed = seal(keys.proof, source.evidence, place(source.tenant_id, address_key, PROOF_EVIDENCE))
+        given.append(GivenConsent(address_key, sealed))
+        if len(given) % AT_ONCE == 0:
+            await asyncio.sleep(0)
+    await ledger.record(source.list_id, given)

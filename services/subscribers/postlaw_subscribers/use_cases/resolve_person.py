@@ -1,0 +1,58 @@
+"""Who is meant by an address or an id; and evidence about them, sealed under their keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from postlaw_common.crypto import seal
+from postlaw_common.errors import NotFound
+from postlaw_subscribers.domain.person import Person
+from postlaw_subscribers.people import from_document, is_gone
+from postlaw_subscribers.person_keys import PROFILE_EVIDENCE, PROOF_EVIDENCE, place
+from postlaw_subscribers.rooms import Rooms
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """`subscriber_id` is empty where nobody is known by that address; consent may be given or withdrawn all the same."""
+
+    address_key: bytes
+    subscriber_id: str
+    sealed_profile_evidence: bytes
+    sealed_proof_evidence: bytes
+
+
+async def get_subscriber(rooms: Rooms, tenant_id: str, id: str) -> Person:
+    """Raises NotFound, also for another customer's subscriber."""
+    document = await rooms.people.by_id(tenant_id, id)
+    if document is None:
+        raise NotFound("There is no such subscriber.")
+    wrapping = await rooms.person_keys.wrapping(tenant_id)
+    keys = (await rooms.person_keys.open_many(wrapping, [document["address_key"]])).get(document["address_key"])
+    if keys is None:
+        raise NotFound("There is no such subscriber.")
+    return from_document(document, keys)
+
+
+async def resolve_person(
+    rooms: Rooms, tenant_id: str, *, address: str = "", subscriber_id: str = "", profile_evidence: bytes = b"", proof_evidence: bytes = b""
+) -> Resolved:
+    """Raises Invalid (the address), NotFound (the id)."""
+    if subscriber_id:
+        document = await rooms.people.by_id(tenant_id, subscriber_id)
+        if document is None:
+            raise NotFound("There is no such subscriber.")
+        address_key = document["address_key"]
+    else:
+        _, address_key = await rooms.address_key(tenant_id, address)
+        document = await rooms.people.by_key(tenant_id, address_key)
+    known = "" if document is None or is_gone(document) else document["subscriber_id"]
+    if not profile_evidence and not proof_evidence:
+        return Resolved(address_key, known, b"", b"")
+    keys = await rooms.person_keys.ensure(await rooms.person_keys.wrapping(tenant_id), address_key)
+    return Resolved(
+        address_key,
+        known,
+        seal(keys.profile, profile_evidence, place(tenant_id, address_key, PROFILE_EVIDENCE)) if profile_evidence else b"",
+        seal(keys.proof, proof_evidence, place(tenant_id, address_key, PROOF_EVIDENCE)) if proof_evidence else b"",
+    )

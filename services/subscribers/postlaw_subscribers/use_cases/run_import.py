@@ -1,0 +1,236 @@
+"""Runs imports in the background: one process at a time runs a job, and whoever takes it up goes on at its last checkpoint.
+
+A runner holds a job by (owner, epoch): every write of the job's document is at the version that it read, so a runner that was thought
+dead and taken over cannot write again. Time only decides when a runner counts as dead: its document unchanged for one lease, on the
+observer's own clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import replace
+
+from postlaw_common.blobs import BlobsUnavailable
+from postlaw_common.bus import BusUnavailable
+from postlaw_common.caller import Caller
+from postlaw_common.crypto import SealBroken
+from postlaw_common.errors import DeadlineExceeded, RateLimited, Unavailable
+from postlaw_common.keys import KeysUnavailable
+from postlaw_common.store import Document, StoreUnavailable, VersionConflict
+from postlaw_common.telemetry import get_logger
+from postlaw_subscribers.domain.csv_header import BadHeader, Header, read_header
+from postlaw_subscribers.domain.csv_rows import Row, RowReader
+from postlaw_subscribers.domain.import_job import Checkpoint, ImportJob, Outcome, State
+from postlaw_subscribers.domain.report import lines
+from postlaw_subscribers.jobs import OpenJob
+from postlaw_subscribers.rooms import ConsentLedger, Rooms
+from postlaw_subscribers.uploads import Truncated
+from postlaw_subscribers.use_cases.import_batch import BULK, ImportSource, Result, judge, record_consents, store_new
+from postlaw_subscribers.use_cases.known_rows import take_known
+
+OUTAGES = (StoreUnavailable, BusUnavailable, BlobsUnavailable, KeysUnavailable, Unavailable, DeadlineExceeded, RateLimited)
+ENOUGH_ROWS = 1000  # rows between two checkpoints: more where they are short, since a batch ends with a frame of the upload
+ENOUGH_BYTES = 1 << 20
+
+Acting = Callable[[ImportJob], AbstractAsyncContextManager[Caller]]
+Ledger = Callable[[ImportJob], tuple[ConsentLedger, bytes]]
+
+_log = get_logger(__name__)
+
+
+class ImportRunner:
+    """`acting(job)`: a context in which calls are made for the job's customer. `ledger(job)`: (where consent goes, the evidence)."""
+
+    def __init__(
+        self, rooms: Rooms, acting: Acting, ledger: Ledger, *, at_once: int = 2, lease_s: float = 10.0, poll_s: float = 1.0
+    ) -> None:
+        self.wake = asyncio.Event()
+        self._rooms = rooms
+        self._acting = acting
+        self._ledger = ledger
+        self._at_once = at_once
+        self._lease_s = lease_s
+        self._poll_s = poll_s
+        self._owner = uuid.uuid4().hex
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._seen: dict[str, tuple[int, float]] = {}  # of jobs that others run: the version last seen, and when
+
+    async def run(self) -> None:
+        """Until cancelled; what is under way then is taken up again by whoever comes next."""
+        try:
+            while True:
+                with suppress(*OUTAGES):
+                    await self._take_up()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.wake.wait(), self._poll_s)
+                self.wake.clear()
+        finally:
+            for task in self._running.values():
+                task.cancel()
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def _take_up(self) -> None:
+        documents = await self._rooms.jobs.waiting()
+        self._seen = {id: seen for id, seen in self._seen.items() if any(document["_id"] == id for document in documents)}
+        for document in documents:
+            if len(self._running) >= self._at_once:
+                return
+            if document["_id"] in self._running or not self._is_free(document):
+                continue
+            opened = await self._rooms.jobs.open(document)
+            job = replace(opened.job, state=State.RUNNING, owner=self._owner, epoch=opened.job.epoch + 1)
+            with suppress(VersionConflict):
+                task = asyncio.create_task(self._run_one(await self._rooms.jobs.save(opened, job)), name=f"import {job.import_id}")
+                self._running[document["_id"]] = task
+                task.add_done_callback(lambda _, id=document["_id"]: self._ended(id))
+
+    def _is_free(self, document: Document) -> bool:
+        if not document["owner"]:
+            return True
+        version, since = self._seen.get(document["_id"], (0, 0.0))
+        if version != document["v"]:
+            self._seen[document["_id"]] = (document["v"], time.monotonic())
+            return False
+        return time.monotonic() - since > self._lease_s
+
+    def _ended(self, id: str) -> None:
+        self._running.pop(id, None)
+        self.wake.set()
+
+    async def _run_one(self, opened: OpenJob) -> None:
+        run = _Run(self._rooms, self._acting, self._ledger, opened, self._lease_s)
+        try:
+            await run.to_the_end()
+        except VersionConflict:
+            _log.info("import was taken over or cancelled", import_id=opened.job.import_id)
+        except (BadHeader, Truncated) as failure:
+            await run.finish(State.FAILED, str(failure))
+        except OUTAGES as failure:
+            _log.warning("import waits to be taken up again", import_id=opened.job.import_id, failure=failure)
+        except Exception as failure:
+            _log.error("import failed", import_id=opened.job.import_id, exc_info=failure)
+            row = run.opened.job.checkpoint.next_row
+            text = "its key is gone or a sealed part was changed" if isinstance(failure, SealBroken) else "something failed on our side"
+            with suppress(*OUTAGES, VersionConflict):
+                await run.finish(State.FAILED, f"The import stopped before row {row}: {text}. What was taken stays. Resume it.")
+
+
+class _Run:
+    """One job in this process's hands."""
+
+    def __init__(self, rooms: Rooms, acting: Acting, ledger: Ledger, opened: OpenJob, lease_s: float) -> None:
+        self.opened = opened
+        self._rooms = rooms
+        self._acting = acting
+        self._ledger, self._evidence = ledger(opened.job)
+        self._lease_s = lease_s
+
+    async def to_the_end(self) -> None:
+        job = self.opened.job
+        header = read_header(await self._start_of_text(), job.settings.address_column)
+        if not job.names:
+            checkpoint = Checkpoint(header.end, 2) if job.checkpoint.offset < header.end else job.checkpoint
+            self.opened = await self._rooms.jobs.save(self.opened, replace(job, names=header.names, checkpoint=checkpoint))
+        async for rows, checkpoint in self._batches(header):
+            await self._persist(lambda rows=rows, checkpoint=checkpoint: self._take(header, rows, checkpoint))
+        await self._persist(lambda: self.finish(State.DONE))
+
+    async def finish(self, state: State, failure: str = "") -> None:
+        job = self.opened.job.moved_to(state, now_us=self._rooms.now_us(), failure=failure)
+        self.opened = await self._rooms.jobs.save(self.opened, job, [self._rooms.events.import_finished(job)])
+        await self._rooms.outbox.publish_after_write(self._rooms.jobs.documents, self.opened.document)
+        resumable = state is State.FAILED and job.checkpoint.counts.rows > 0
+        if not resumable:
+            await self._rooms.uploads.remove(job.tenant_id, job.import_id)
+            await self._rooms.jobs.forget_rows(job.import_id)
+
+    async def _start_of_text(self) -> bytes:
+        async for frame in self._text(0):
+            return frame
+        return b""
+
+    def _text(self, start: int) -> AsyncIterator[bytes]:
+        job = self.opened.job
+        return self._rooms.uploads.read(job.tenant_id, job.import_id, self.opened.sealer, stored=job.stored, start=start)
+
+    async def _batches(self, header: Header) -> AsyncIterator[tuple[list[Row], Checkpoint]]:
+        """Rows, and the checkpoint that is reached once they are done with (its counts are still to come)."""
+        at = self.opened.job.checkpoint
+        reader = RowReader(header.delimiter, offset=at.offset, next_number=at.next_row)
+        rows: list[Row] = []
+        read = 0
+        async for frame in self._text(at.offset):
+            rows += reader.feed(frame)
+            read += len(frame)
+            if len(rows) >= ENOUGH_ROWS or read >= ENOUGH_BYTES:
+                yield rows, Checkpoint(reader.offset, reader.next_number)
+                rows, read = [], 0
+            await asyncio.sleep(0)
+        rows += reader.feed(b"", last=True)
+        yield rows, Checkpoint(reader.offset, reader.next_number)
+
+    async def _take(self, header: Header, rows: Sequence[Row], reached: Checkpoint) -> None:
+        """Everything of one batch, then the checkpoint. Safe to repeat."""
+        job = self.opened.job
+        source = ImportSource(
+            tenant_id=job.tenant_id,
+            import_id=job.import_id,
+            list_id=job.settings.list_id,
+            header=header,
+            index=await self._rooms.index(job.tenant_id),
+            wrapping=await self._rooms.person_keys.wrapping(job.tenant_id),
+            placement=self._rooms.placement(),
+            now_us=self._rooms.now_us(),
+            evidence=self._evidence,
+        )
+        result = Result()
+        async with self._acting(job):
+            for start in range(0, len(rows), BULK):
+                part = await self._take_part(source, rows[start : start + BULK])
+                for outcome, count in part.taken.items():
+                    result.took(outcome, count)
+                result.refusals += part.refusals
+        if result.refusals:
+            first_row = job.checkpoint.next_row
+            await self._rooms.uploads.put_errors(job.tenant_id, job.import_id, self.opened.sealer, first_row, lines(result.refusals))
+        reasons: dict[str, int] = {}
+        for refusal in result.refusals:
+            reasons[refusal.reason] = reasons.get(refusal.reason, 0) + 1
+        counts = job.checkpoint.counts.plus(result.taken, reasons)
+        await self._checkpoint(replace(job, checkpoint=replace(reached, counts=counts), beat=job.beat + 1))
+
+    async def _take_part(self, source: ImportSource, rows: Sequence[Row]) -> Result:
+        judged = await judge(source, rows)
+        taken, known = await store_new(self._rooms, source, judged.candidates)
+        judged.result.took(Outcome.ADDED, len(taken))
+        if known:
+            taken |= await take_known(self._rooms, source, known, judged.result)
+        await record_consents(self._ledger, source, taken)
+        return judged.result
+
+    async def _checkpoint(self, job: ImportJob) -> None:
+        """Writes what is done. A job that was cancelled meanwhile keeps its state, and counts its last batch all the same."""
+        try:
+            self.opened = await self._rooms.jobs.save(self.opened, job)
+        except VersionConflict:
+            now = await self._rooms.jobs.get(job.tenant_id, job.import_id)
+            if now is not None and now.job.state is State.CANCELLED and now.job.epoch == job.epoch:
+                await self._rooms.jobs.save(now, replace(now.job, checkpoint=job.checkpoint))
+            raise
+
+    async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Repeats a step for as long as a part that it needs is away, and shows meanwhile that this runner lives."""
+        pause = 0.2
+        while True:
+            try:
+                return await step()
+            except OUTAGES as failure:
+                _log.warning("import waits for a part that is away", import_id=self.opened.job.import_id, failure=failure)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, self._lease_s / 4)
+            with suppress(*OUTAGES):
+                self.opened = await self._rooms.jobs.save(self.opened, replace(self.opened.job, beat=self.opened.job.beat + 1))

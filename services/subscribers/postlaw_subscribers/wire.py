@@ -1,0 +1,152 @@
+"""Dataclasses ↔ protobuf, both ways, and the events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from postlaw.subscribers.v1 import subscribers_pb2 as pb
+from postlaw_common.bus import Record
+from postlaw_common.events import new_event, to_record
+from postlaw_common.placement import Placement
+from postlaw_subscribers.domain.import_job import Attestation, ImportJob, Settings, State
+from postlaw_subscribers.domain.person import MailingList, Person
+from postlaw_subscribers.members import Member
+from postlaw_subscribers.rooms import TOPIC
+
+_SOURCE = "subscribers"
+_STATES = {
+    State.QUEUED: pb.Import.STATE_QUEUED,
+    State.RUNNING: pb.Import.STATE_RUNNING,
+    State.DONE: pb.Import.STATE_DONE,
+    State.CANCELLED: pb.Import.STATE_CANCELLED,
+    State.FAILED: pb.Import.STATE_FAILED,
+}
+
+
+def timestamp(us: int) -> Timestamp | None:
+    """None for 0: not known."""
+    if not us:
+        return None
+    made = Timestamp()
+    made.FromMicroseconds(us)
+    return made
+
+
+def list_message(list_: MailingList) -> pb.List:
+    return pb.List(
+        list_id=list_.list_id,
+        name=list_.name,
+        description=list_.description,
+        created_at=timestamp(list_.created_us),
+        version=list_.version,
+    )
+
+
+def list_of(message: pb.List, tenant_id: str) -> MailingList:
+    return MailingList(tenant_id, message.list_id, message.name, message.description, message.created_at.ToMicroseconds(), message.version)
+
+
+def subscriber_message(person: Person) -> pb.Subscriber:
+    return pb.Subscriber(
+        subscriber_id=person.subscriber_id,
+        address=person.profile.address,
+        fields=dict(person.profile.fields),
+        list_ids=person.list_ids,
+        created_at=timestamp(person.created_us),
+        updated_at=timestamp(person.updated_us),
+        version=person.version,
+    )
+
+
+def settings_of(message: pb.ImportSettings) -> Settings:
+    consent = None
+    if message.HasField("consent"):
+        told = message.consent
+        collected_us = told.collected_at.ToMicroseconds() if told.HasField("collected_at") else 0
+        consent = Attestation(told.source, told.wording, told.attested_by, collected_us)
+    return Settings(message.list_id, message.filename, message.encoding, message.address_column, consent)
+
+
+def settings_message(settings: Settings) -> pb.ImportSettings:
+    message = pb.ImportSettings(
+        list_id=settings.list_id, filename=settings.filename, encoding=settings.encoding, address_column=settings.address_column
+    )
+    if settings.consent is not None:
+        told = settings.consent
+        message.consent.CopyFrom(
+            pb.ImportConsent(
+                source=told.source, wording=told.wording, attested_by=told.attested_by, collected_at=timestamp(told.collected_us)
+            )
+        )
+    return message
+
+
+def import_message(job: ImportJob) -> pb.Import:
+    counts = job.checkpoint.counts
+    return pb.Import(
+        import_id=job.import_id,
+        list_id=job.settings.list_id,
+        filename=job.settings.filename,
+        state=_STATES[job.state],
+        bytes_total=job.received,
+        bytes_done=job.bytes_done,
+        rows=counts.rows,
+        added=counts.added,
+        updated=counts.updated,
+        unchanged=counts.unchanged,
+        refused=counts.refused,
+        refused_by_reason=dict(counts.refused_by_reason),
+        failure=job.failure,
+        created_at=timestamp(job.created_us),
+        finished_at=timestamp(job.finished_us),
+        version=job.version,
+    )
+
+
+def audience_page(members: Iterable[Member]) -> pb.AudiencePage:
+    return pb.AudiencePage(
+        members=[
+            pb.AudienceMember(address_key=each.address_key, subscriber_id=each.subscriber_id, address=each.address, fields=each.fields)
+            for each in members
+        ]
+    )
+
+
+class SubscriberEvents:
+    """The records that announce changes; a person's go to the partition that their consent events and jobs have."""
+
+    def __init__(self, placement: Callable[[], Placement]) -> None:
+        self._placement = placement
+
+    def list_created(self, list_: MailingList) -> Record:
+        data = pb.ListCreated(list=list_message(list_)).SerializeToString()
+        return self._record("ListCreated", data, list_.tenant_id, list_.list_id, list_.version, list_.list_id.encode())
+
+    def import_finished(self, job: ImportJob) -> Record:
+        """Without the file's name, which may tell who a person is, and without the failure's text."""
+        told = import_message(job)
+        told.ClearField("filename")
+        data = pb.ImportFinished(**{"import": told}).SerializeToString()
+        return self._record("ImportFinished", data, job.tenant_id, job.import_id, job.epoch + 1, job.import_id.encode())
+
+    def subscriber_changed(self, person: Person, changed: Sequence[str]) -> Record:
+        data = pb.SubscriberChanged(
+            tenant_id=person.tenant_id,
+            subscriber_id=person.subscriber_id,
+            address_key=person.address_key,
+            changed=changed,
+            version=person.version,
+        ).SerializeToString()
+        return self._record("SubscriberChanged", data, person.tenant_id, person.subscriber_id, person.version, person.address_key)
+
+    def subscriber_deleted(self, tenant_id: str, subscriber_id: str, address_key: bytes, version: int) -> Record:
+        data = pb.SubscriberDeleted(
+            tenant_id=tenant_id, subscriber_id=subscriber_id, address_key=address_key, version=version
+        ).SerializeToString()
+        return self._record("SubscriberDeleted", data, tenant_id, subscriber_id, version, address_key)
+
+    def _record(self, type: str, data: bytes, tenant_id: str, subject: str, sequence: int, placed_by: bytes) -> Record:
+        event = new_event(f"postlaw.subscribers.{type}", data, source=_SOURCE, subject=subject, sequence=sequence, tenant_id=tenant_id)
+        return to_record(event, TOPIC, self._placement().partition(tenant_id, placed_by))
