@@ -1,0 +1,36 @@
+"""Scopes: what a credential may be used for. The methods' own options (protos) say which scope each one asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+PLATFORM_ADMIN = "platform:admin"  # whoever runs this installation, across customers; never in an API key
+
+# What a customer's key may hold.
+CUSTOMER = frozenset(
+    {
+        "audit:read",
+        "campaigns:launch",
+        "campaigns:read",
+        "campaigns:write",
+        "consents:read",
+        "consents:write",
+        "keys:read",
+        "keys:write",
+        "lists:read",
+        "lists:write",
+        "subscribers:read",
+        "subscribers:write",
+    }
+)
+
+# What only the mesh's own background work may hold: people's data in bulk.
+INNER = frozenset({"audience:read", "decisions:read"})
+
+# A service never handles credentials on its own account, whoever started its work.
+SERVICE = (CUSTOMER | INNER) - {"keys:read", "keys:write"}
+
+
+def beyond(asked: Iterable[str], allowed: Iterable[str]) -> list[str]:
+    """The asked scopes that are not allowed, sorted."""
+    return sorted(set(asked) - set(allowed))
