@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import importlib
-import pkgutil
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from enum import Enum
 from functools import cache
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+
+from postlaw_common.contracts import every_message
 
 WITHHELD = "[withheld]"
 
@@ -33,7 +33,7 @@ _ADDRESS = re.compile(r"[^\s<>\"'(),;=\[\]]+@[^\W\d_][^\s<>\"'(),;\[\]]*")
 @cache
 def withheld_names() -> frozenset[str]:
     """The names of all fields that some contract classes confidential or restricted."""
-    return frozenset(field.name for message in _messages() for field in message.fields if is_withheld(field))
+    return frozenset(field.name for message in every_message() for field in message.fields if is_withheld(field))
 
 
 @cache
@@ -42,23 +42,6 @@ def is_withheld(field: FieldDescriptor) -> bool:
 
     policy = field.GetOptions().Extensions[options_pb2.field]
     return policy.data_class in (options_pb2.DATA_CLASS_CONFIDENTIAL, options_pb2.DATA_CLASS_RESTRICTED)
-
-
-def _messages() -> Iterator[Descriptor]:
-    """Every message of the contracts, whether or not this process has had a use for it yet."""
-    import postlaw
-
-    for module in pkgutil.walk_packages(postlaw.__path__, "postlaw."):
-        if module.name.endswith("_pb2"):
-            file: FileDescriptor = importlib.import_module(module.name).DESCRIPTOR
-            for message in file.message_types_by_name.values():
-                yield from _with_nested(message)
-
-
-def _with_nested(message: Descriptor) -> Iterator[Descriptor]:
-    yield message
-    for nested in message.nested_types:
-        yield from _with_nested(nested)
 
 
 def loggable(value: Any, depth: int = 0) -> Any:
