@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from postlaw_sending.delivery.replies import Reply
-from postlaw_sending.messages.failure import RenderFailed
+from postlaw_sending.messages import RenderFailed
 from postlaw_sending.stop.holding import BOUNCED, DEFERRED, FAILED, REFUSED, SENT, UNKNOWN
 from postlaw_sending.stop.holdings import wall_clock_us
 from postlaw_sending.stop.second_gate import HandOff

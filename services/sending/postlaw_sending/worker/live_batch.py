@@ -6,20 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from postlaw_sending.messages.campaign import Recipient as ToRender
 from postlaw_sending.stop.holding import CLAIMED, DEFERRED, PENDING, BatchRecord, OpenClaim
 
 CLAIM_SIZE = 32  # recipients a claim, at most: what a lost worker may leave unknown a connection
 
 
-class Recipient(Protocol):
-    """One person of an opened batch, as campaigns.opening gives it."""
+class Recipient(ToRender, Protocol):
+    """One person of an opened batch, as campaigns.opening gives it. With `refusals`, nothing else of them is known."""
 
     @property
     def address_key(self) -> bytes: ...
-    @property
-    def subscriber_id(self) -> str: ...
-    @property
-    def address(self) -> str: ...
     @property
     def refusals(self) -> Sequence[str]: ...
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import Received, Record
@@ -96,6 +97,8 @@ class _Unreadable:
     address_key = b""
     subscriber_id = ""
     address = ""
+    fields: Mapping[str, str] = MappingProxyType({})
+    opt_out_token = b""
     refusals = ("batch_unreadable",)
 
     def render(self, recipient: Recipient) -> bytes:

@@ -1,0 +1,91 @@
+"""The stop and the worker, wired by hand. Nothing is opened here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from postlaw.consent.v1 import consent_pb2 as consent
+from postlaw.sending.v1 import sending_pb2 as sending
+from postlaw_common.bus import Topic
+from postlaw_common.platform import Platform
+from postlaw_common.service import Background
+from postlaw_sending.delivery.lanes import Lanes
+from postlaw_sending.delivery.relay import Relay
+from postlaw_sending.stop.await_stopped import AwaitStopped
+from postlaw_sending.stop.holdings import HOLDINGS, Holdings
+from postlaw_sending.stop.observing import Observer
+from postlaw_sending.stop.scope import recipient_tag
+from postlaw_sending.stop.watermarks import Watermarks
+from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, WATERMARKS
+from postlaw_sending.worker.jobs import Opener
+from postlaw_sending.worker.ownership import WORKERS
+from postlaw_sending.worker.worker import Outside, Worker
+
+COLLECTIONS = (HOLDINGS, WORKERS)
+TOPICS = (Topic(CONSENT_EVENTS), Topic(JOBS), Topic(WATERMARKS, retention_days=1), Topic(OUTCOMES))
+
+
+@dataclass(frozen=True, slots=True)
+class StopParts:
+    """The API's side of the stop: `answering` runs beside it."""
+
+    holdings: Holdings
+    answering: Background
+    await_stopped: AwaitStopped
+
+    async def ensure(self) -> None:
+        await self.holdings.ensure()
+
+    async def answer(self, request: sending.AwaitStoppedRequest) -> sending.AwaitStoppedResponse:
+        tag = recipient_tag(request.tenant_id, request.address_key)
+        answer = await self.await_stopped(tag, request.partition, request.offset)
+        outcome = consent.OUTCOME_STOPPED if answer.stopped else consent.OUTCOME_RECORDED
+        return sending.AwaitStoppedResponse(outcome=outcome, epoch=answer.epoch, reason=answer.reason)
+
+    async def attest(self, request: sending.AttestWorkerEndRequest) -> sending.AttestWorkerEndResponse:
+        return sending.AttestWorkerEndResponse(cleared=await self.holdings.attest_end(request.worker_id))
+
+
+def assemble_stop(platform: Platform, database: str) -> StopParts:
+    """`database`: sending's own."""
+    store = platform.store(database)
+    holdings = Holdings(lambda: store.collection(HOLDINGS.name), platform.bus.partitions, platform.now_us)
+    watermarks = Watermarks(platform.bus)
+    return StopParts(holdings, Background("watermarks", watermarks.run), AwaitStopped(holdings, watermarks, Observer()))
+
+
+class WorkerParts:
+    """One worker with its lanes, as a background that hands its partitions back when it is told to stop."""
+
+    def __init__(self, platform: Platform, database: str, relay: Relay, opener: Opener, status: Callable[[str], str]) -> None:
+        self._platform = platform
+        self._database = database
+        self._relay = relay
+        self._opener = opener
+        self._status = status
+
+    async def run(self) -> None:
+        store = self._platform.store(self._database)
+        lanes = Lanes(self._relay)
+        worker = Worker(
+            Outside(
+                bus=self._platform.bus,
+                holdings=Holdings(lambda: store.collection(HOLDINGS.name), self._platform.bus.partitions, self._platform.now_us),
+                workers=lambda: store.collection(WORKERS.name),
+                opener=self._opener,
+                status=self._status,
+                connections=[lane.connection for lane in lanes.lanes],
+            )
+        )
+        running = asyncio.create_task(worker.run())
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await worker.stop()
+            raise
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await lanes.close()
