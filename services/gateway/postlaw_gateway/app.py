@@ -32,6 +32,7 @@ class GatewayApp:
     """The ASGI application that the runner serves."""
 
     def __init__(self, parts: Parts, opt_out: OptOut, *, public_url: str) -> None:
+        self.parts = parts
         https = public_url.startswith("https:")
         self._opt_out = opt_out
         self._rest = EveryAnswer(_rest(parts, public_url), https=https)
@@ -71,12 +72,8 @@ def _rest(parts: Parts, public_url: str) -> FastAPI:
     async def home(_: Request) -> Response:
         return RedirectResponse("/docs", 307)
 
-    async def healthy(_: Request) -> Response:
-        return Response("ok\n", media_type="text/plain")
-
     app.add_route("/v1/openapi.json", openapi_json, ["GET"])
     app.add_route("/docs", docs, ["GET"])
-    app.add_route("/healthz", healthy, ["GET"])
     app.add_route("/", home, ["GET"])
     app.add_exception_handler(HTTPException, _refused)
     return app

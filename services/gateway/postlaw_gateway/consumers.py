@@ -29,6 +29,7 @@ class RevocationTail:
         try:
             partitions = [(IDENTITY_TOPIC, partition) for partition in range(self._bus.partitions)]
             self._positions = await client.end_offsets(partitions)
+            self._heard_at = time.monotonic()
         finally:
             await client.close()
 

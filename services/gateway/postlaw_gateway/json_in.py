@@ -1,42 +1,24 @@
 """JSON → protobuf by descriptor, strictly: names as in the contract, nothing unknown, nothing of another type, every fault named.
 
-Bytes are base64 (RFC 4648 §4; the URL alphabet is taken too), 64-bit numbers are JSON numbers or decimal strings, times are
-RFC 3339, enum values are `sent` or `RECIPIENT_STATE_SENT`. `null` means: not given. Fields of class RESTRICTED do not exist here.
+`null` means: not given. Fields of class RESTRICTED do not exist here. Single values are values_in.py's.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_gateway.clients import policy_of
-from postlaw_gateway.naming import TIMESTAMP, enum_value_name, is_map
+from postlaw_gateway.naming import TIMESTAMP, is_map
+from postlaw_gateway.values_in import WrongValue, scalar
 
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _MOST_FAULTS = 50  # a list of faults is for a person to read
-
-_RANGES: dict[int, tuple[int, int]] = {}
-for _types, _range in (
-    ((FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_SINT32, FieldDescriptor.TYPE_SFIXED32), (-(2**31), 2**31 - 1)),
-    ((FieldDescriptor.TYPE_UINT32, FieldDescriptor.TYPE_FIXED32), (0, 2**32 - 1)),
-    ((FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_SINT64, FieldDescriptor.TYPE_SFIXED64), (-(2**63), 2**63 - 1)),
-    ((FieldDescriptor.TYPE_UINT64, FieldDescriptor.TYPE_FIXED64), (0, 2**64 - 1)),
-):
-    for _type in _types:
-        _RANGES[_type] = _range
-
-
-class _Wrong(Exception):
-    """This value does not fit its field."""
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -133,8 +115,8 @@ def _set(message: Message, field: FieldDescriptor, item: Any, at: str, path: str
             faults.append(FieldError(at, "must be an object"))
     else:
         try:
-            converted = _scalar(field, item)
-        except _Wrong as wrong:
+            converted = scalar(field, item)
+        except WrongValue as wrong:
             faults.append(FieldError(at, str(wrong)))
             return
         if isinstance(converted, Timestamp):
@@ -151,8 +133,8 @@ def _append(target: Any, field: FieldDescriptor, one: Any, at: str, path: str, h
             faults.append(FieldError(at, "must be an object"))
         return
     try:
-        target.append(_scalar(field, one))
-    except _Wrong as wrong:
+        target.append(scalar(field, one))
+    except WrongValue as wrong:
         faults.append(FieldError(at, str(wrong)))
 
 
@@ -165,89 +147,8 @@ def _set_map(message: Message, field: FieldDescriptor, item: Any, at: str, fault
     target = getattr(message, field.name)
     for name, one in cast("dict[str, Any]", item).items():
         try:
-            target[_scalar(key, name)] = _scalar(value, one)
-        except _Wrong as wrong:
+            target[scalar(key, name)] = scalar(value, one)
+        except WrongValue as wrong:
             faults.append(FieldError(f"{at}.{_shown(name)}", str(wrong)))
             if len(faults) >= _MOST_FAULTS:
                 return
-
-
-def _scalar(field: FieldDescriptor, item: Any) -> Any:
-    if field.message_type is not None:
-        return _time(item)
-    if field.enum_type is not None:
-        return _enum(field.enum_type, item)
-    if field.type in _RANGES:
-        return _integer(item, *_RANGES[field.type])
-    return _OTHERS[field.type](item)
-
-
-def _integer(item: Any, least: int, most: int) -> int:
-    if isinstance(item, str) and re.fullmatch(r"-?\d{1,20}", item, re.ASCII):
-        item = int(item)
-    if isinstance(item, bool) or not isinstance(item, int):
-        raise _Wrong("must be a whole number")
-    if not least <= item <= most:
-        raise _Wrong(f"must be from {least} to {most}")
-    return item
-
-
-def _text(item: Any) -> str:
-    if not isinstance(item, str):
-        raise _Wrong("must be a string")
-    if any("\ud800" <= character <= "\udfff" for character in item):
-        raise _Wrong("holds half of a surrogate pair, which is not text")
-    return item
-
-
-def _bool(item: Any) -> bool:
-    if not isinstance(item, bool):
-        raise _Wrong("must be true or false")
-    return item
-
-
-def _number(item: Any) -> float:
-    if isinstance(item, bool) or not isinstance(item, int | float):
-        raise _Wrong("must be a number")
-    return float(item)
-
-
-def _bytes(item: Any) -> bytes:
-    if isinstance(item, str):
-        plain = item.rstrip("=").replace("-", "+").replace("_", "/")
-        try:
-            return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
-        except (binascii.Error, ValueError):
-            pass
-    raise _Wrong("must be base64")
-
-
-def _enum(enum: EnumDescriptor, item: Any) -> int:
-    names = {enum_value_name(enum, value.name): value.number for value in enum.values if value.number}
-    number = names.get(item) if isinstance(item, str) else None
-    if number is None and isinstance(item, str) and item in enum.values_by_name:
-        number = enum.values_by_name[item].number
-    if number is None:
-        raise _Wrong("must be one of " + ", ".join(names))
-    return number
-
-
-def _time(item: Any) -> Timestamp:
-    stamp = Timestamp()
-    if isinstance(item, str) and _RFC3339.fullmatch(item):
-        try:
-            stamp.FromJsonString(item.upper())
-        except ValueError:
-            pass
-        else:
-            return stamp
-    raise _Wrong("must be a time as RFC 3339 has it, such as 2026-03-01T12:00:00Z")
-
-
-_OTHERS: dict[int, Callable[[Any], Any]] = {
-    FieldDescriptor.TYPE_STRING: _text,
-    FieldDescriptor.TYPE_BYTES: _bytes,
-    FieldDescriptor.TYPE_BOOL: _bool,
-    FieldDescriptor.TYPE_DOUBLE: _number,
-    FieldDescriptor.TYPE_FLOAT: _number,
-}

@@ -34,8 +34,8 @@ class GatewaySettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="POSTLAW_GATEWAY_")
 
-    rate_per_second: float = Field(default=100.0, gt=0)
-    rate_burst: int = Field(default=200, ge=1)
+    rate_per_second: float = Field(default=100.0, gt=0, description="requests a second, more than 0")
+    rate_burst: int = Field(default=200, ge=1, description="a number of requests at once, from 1")
 
 
 def build(platform: Platform, settings: GatewaySettings) -> Service:

@@ -1,0 +1,54 @@
+"""The OpenAPI document says what the door does. Golden file: `python -m postlaw_gateway.openapi > …/golden/openapi.json` after a wanted change."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from postlaw_gateway.openapi import document
+from postlaw_gateway.routes import ROUTES
+
+GOLDEN = Path(__file__).parent / "golden" / "openapi.json"
+
+
+def test_the_document_is_the_golden_one() -> None:
+    assert json.loads(GOLDEN.read_text()) == document("https://mail.example")
+
+
+def test_every_reference_leads_somewhere() -> None:
+    described = document("https://mail.example")
+    schemas = described["components"]["schemas"]
+
+    def walk(value: Any) -> None:
+        if isinstance(value, dict):
+            if "$ref" in value:
+                assert value["$ref"].removeprefix("#/components/schemas/") in schemas
+            for item in value.values():
+                walk(item)
+        elif isinstance(value, list):
+            for item in value:
+                walk(item)
+
+    walk(described)
+
+
+def test_every_operation_has_an_id_of_its_own_and_its_scopes() -> None:
+    described = document("https://mail.example")
+    operations = [operation for verbs in described["paths"].values() for verb, operation in verbs.items() if verb != "parameters"]
+    ids = [operation["operationId"] for operation in operations]
+    assert len(ids) == len(set(ids)) == len(ROUTES) + 2
+    for route in ROUTES:
+        assert described["paths"][route.path][route.verb.lower()].get("x-scopes", []) == sorted(route.method.scopes)
+
+
+def test_nothing_restricted_is_described_but_what_is_shown_once() -> None:
+    text = json.dumps(document("https://mail.example"))
+    assert "sealed" not in text
+    assert text.count('"secret"') == 1
+
+
+async def test_it_is_served(door: Any) -> None:
+    answer = await door.http.get("/v1/openapi.json", headers={"authorization": ""})
+    assert answer.status_code == 200
+    assert answer.json() == json.loads(GOLDEN.read_text())
