@@ -7,17 +7,18 @@ same history cannot both append to it. A withdrawal carries its own outbox mark 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
 from postlaw_consent.domain.event import ConsentEvent, person_of
 from postlaw_consent.domain.standing import Fact
 
-LEDGER = CollectionSpec("ledger", (Index("person"), Index("bucket"), Index("pending")))
+LEDGER = CollectionSpec("ledger", (Index("bucket"), Index("pending")))
 
 PENDING = "1"
-_PAGE = 1000
+_FIRST_VERSIONS = 3  # most people have given a consent or two, and perhaps withdrawn it
+_DOCUMENTS = 300  # asked for at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +73,40 @@ class Ledger:
 
     async def history(self, tenant_id: str, address_key: bytes) -> list[Line]:
         """A person's events in the order of their versions."""
-        person = person_of(tenant_id, address_key)
-        lines: list[Line] = []
-        after = ""
-        while True:
-            page = await self._collection().find("person", person, after=after, limit=_PAGE)
-            lines.extend(line_of(document) for document in page)
-            if len(page) < _PAGE:
-                return lines
-            after = page[-1]["_id"]
+        return (await self.histories(tenant_id, [address_key]))[address_key]
+
+    async def histories(self, tenant_id: str, address_keys: Iterable[bytes]) -> dict[bytes, list[Line]]:
+        """The same of many. Versions have no gaps, so names tell where everything is, and no index by person has to be kept."""
+        found: dict[bytes, list[Line]] = {address_key: [] for address_key in address_keys}
+        persons = {address_key: person_of(tenant_id, address_key) for address_key in found}
+        open, first, count = list(found), 1, _FIRST_VERSIONS
+        while open:
+            following: list[bytes] = []
+            people = max(1, _DOCUMENTS // count)
+            for begin in range(0, len(open), people):
+                some = open[begin : begin + people]
+                documents = await self._collection().get_many(
+                    [id_of(persons[address_key], version) for address_key in some for version in range(first, first + count)]
+                )
+                for address_key in some:
+                    lines = found[address_key]
+                    person = persons[address_key]
+                    for version in range(first, first + count):
+                        document = documents.get(id_of(person, version))
+                        if document is None:
+                            break
+                        lines.append(line_of(document))
+                    else:
+                        following.append(address_key)
+            open, first, count = following, first + count, min(count * 4, _DOCUMENTS)
+        return found
 
     async def page(self, tenant_id: str, address_key: bytes, *, after_version: int, limit: int) -> list[Line]:
-        """Part of a history."""
+        """Part of a history, of a few hundred events at most."""
         person = person_of(tenant_id, address_key)
-        after = id_of(person, after_version) if after_version else ""
-        return [line_of(document) for document in await self._collection().find("person", person, after=after, limit=limit)]
+        names = [id_of(person, version) for version in range(after_version + 1, after_version + 1 + limit)]
+        found = await self._collection().get_many(names)
+        return [line_of(found[name]) for name in names if name in found]
 
     def partition(self, tenant_id: str, partition: int) -> AsyncIterator[list[Document]]:
         """All documents of a tenant in one partition, in pages, person by person."""
@@ -125,10 +145,8 @@ def bucket_of(tenant_id: str, partition: int) -> str:
 
 def document_of(entry: Entry) -> Document:
     event = entry.event
-    person = event.person
     return {
-        "_id": id_of(person, event.version),
-        "person": person,
+        "_id": id_of(event.person, event.version),
         "bucket": bucket_of(event.tenant_id, entry.partition),
         "event_id": event.event_id,
         "kind": event.kind,
@@ -139,6 +157,11 @@ def document_of(entry: Entry) -> Document:
         "key": event.idempotency_key,
         "event": entry.data,
     }
+
+
+def person_in(document: Document) -> str:
+    """The person of a ledger document: its `_id` without the version."""
+    return document["_id"][:-9]
 
 
 def fact_of(document: Document) -> Fact:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from postlaw_common.bus import Bus
 from postlaw_consent.domain.standing import Fact, Standing, fold
 from postlaw_consent.ends import Ends
-from postlaw_consent.ledger import Ledger, fact_of
+from postlaw_consent.ledger import Ledger, fact_of, person_in
 from postlaw_consent.outgoing import EVENTS
 
 KEEP_S = 60.0
@@ -88,9 +88,9 @@ class Views:
         facts: list[Fact] = []
         async for page in self._ledger.partition(tenant_id, partition):
             for document in page:
-                if document["person"] != person:
+                if (next_person := person_in(document)) != person:
                     self._put(view, person, facts)
-                    person, facts = document["person"], []
+                    person, facts = next_person, []
                 facts.append(fact_of(document))
             if len(view.people) > room:
                 room = self._make_room(len(view.people))
@@ -119,11 +119,9 @@ class Views:
             await self._ledger.fence()
             changed = {record.key for record in await self._bus.read_range(EVENTS.name, partition, view.offset, end)}
             mine = tenant_id.encode() + b"/"
-            fresh: dict[bytes, Standing] = {}
-            for key in changed:
-                if key is not None and key.startswith(mine):
-                    address_key = bytes.fromhex(key.rpartition(b"/")[2].decode())
-                    fresh[address_key] = self._share(fold(line.fact for line in await self._ledger.history(tenant_id, address_key)))
+            theirs = [bytes.fromhex(key.rpartition(b"/")[2].decode()) for key in changed if key is not None and key.startswith(mine)]
+            histories = await self._ledger.histories(tenant_id, theirs)
+            fresh = {address_key: self._share(fold(line.fact for line in history)) for address_key, history in histories.items()}
             view.people.update(fresh)
             view.offset = end
         view.checked = now

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import pytest
 
 from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw.sending.v1 import sending_pb2
-from postlaw.sending.v1.sending_pb2_grpc import add_SendingServiceServicer_to_server
+from postlaw.sending.v1.sending_pb2_grpc import SendingServiceServicer, add_SendingServiceServicer_to_server
+from postlaw.subscribers.v1 import subscribers_pb2
+from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceServicer, add_SubscribersServiceServicer_to_server
 from postlaw_common.blobs import open_blobs
 from postlaw_common.bus import Bus, BusUnavailable, EndOffsets, GroupReader, Reader, Received, Record, Topic, open_bus
 from postlaw_common.caller import Actor, Caller, acting_as
@@ -23,23 +26,32 @@ from postlaw_common.keys import open_root_key
 from postlaw_common.keys.platform import PLACEMENT, PLATFORM_KEYS, PlatformKeys
 from postlaw_common.placement import Placement
 from postlaw_common.platform import Platform
-from postlaw_common.rpc.status import error_of
+from postlaw_common.rpc.channel import MeshChannel
 from postlaw_common.store import open_store
-from postlaw_consent.outgoing import ANSWERS, EVENTS
+from postlaw_consent.domain.event import ConsentEvent
+from postlaw_consent.intents import INTENTS, Intents
+from postlaw_consent.ledger import LEDGER, Ledger
+from postlaw_consent.outgoing import ANSWERS, EVENTS, Outgoing
+from postlaw_consent.relay import Relay
 from postlaw_consent.service import ConsentSettings, build
 from postlaw_consent.servicer import ConsentServicer
-from postlaw_consent.wire import decode
+from postlaw_consent.wire import decode, encode
+
+# The generated servicers are abstract to the type checker; a fake answers one method and refuses the others.
+_AnySending: Any = SendingServiceServicer
+_AnySubscribers: Any = SubscribersServiceServicer
 
 TENANT = "ten_06d3k5yznp1w9r8g7f6e5d4c3b"
 
 
 class UnreliableBus:
-    """The embedded bus, which a test can take away: `down` refuses, `hanging` never answers. Before or after the append."""
+    """The embedded bus, which a test can take away: `down` refuses, `hanging` does not answer until `release` is set."""
 
     def __init__(self, inner: Bus) -> None:
         self.inner = inner
         self.down = False
         self.hanging = False
+        self.release = asyncio.Event()
 
     @property
     def partitions(self) -> int:
@@ -55,7 +67,8 @@ class UnreliableBus:
         if self.down:
             raise BusUnavailable("taken away by the test")
         if self.hanging:
-            await asyncio.Event().wait()
+            await self.release.wait()
+            raise BusUnavailable("taken away by the test")
         return await self.inner.publish(records)
 
     async def reader(self) -> Reader:
@@ -74,8 +87,8 @@ class UnreliableBus:
         await self.inner.close()
 
 
-class FakeSending:
-    """Answers AwaitStopped as `mode` says: stopped, recorded, hang or fail."""
+class FakeSending(_AnySending):
+    """Answers AwaitStopped as `mode` says: stopped, recorded, hang, fail, or unknown: with an outcome of a later version."""
 
     def __init__(self) -> None:
         self.mode = "stopped"
@@ -87,52 +100,39 @@ class FakeSending:
             await asyncio.Event().wait()
         if self.mode == "fail":
             await context.abort(grpc.StatusCode.INTERNAL, "broken by the test")
-        outcome = pb.OUTCOME_STOPPED if self.mode == "stopped" else pb.OUTCOME_RECORDED
-        return sending_pb2.AwaitStoppedResponse(outcome=outcome, epoch=7)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return None  # the other methods of the service: registered, never called
+        outcomes = {"stopped": pb.OUTCOME_STOPPED, "recorded": pb.OUTCOME_RECORDED, "unknown": pb.OUTCOME_UNSPECIFIED}
+        return sending_pb2.AwaitStoppedResponse(outcome=outcomes[self.mode], epoch=7)
 
 
-class ErrorsAsOurs:
-    """A stub's channel that raises our errors, as the mesh's own does."""
+class FakeSubscribers(_AnySubscribers):
+    """Knows people by subscriber id; addresses it cannot resolve, as if it were down."""
 
-    def __init__(self, bare: grpc.aio.Channel, service: str) -> None:
-        self._bare = bare
-        self._service = service
+    def __init__(self, people: dict[str, bytes]) -> None:
+        self.people = people
 
-    def unary_unary(self, *arguments: Any, **more: Any) -> Any:
-        bare = self._bare.unary_unary(*arguments, **more)
-
-        async def call(request: Any, *, timeout: float = 10.0) -> Any:
-            try:
-                return await bare(request, timeout=timeout)
-            except grpc.aio.AioRpcError as failure:
-                raise error_of(failure, self._service) from None
-
-        return call
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._bare, name)
+    async def ResolvePerson(self, request: subscribers_pb2.ResolvePersonRequest, context: Any) -> subscribers_pb2.ResolvedPerson:
+        if request.address:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "taken away by the test")
+        if request.subscriber_id not in self.people:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown")
+        return subscribers_pb2.ResolvedPerson(address_key=self.people[request.subscriber_id])
 
 
 class World:
-    """One installation in a directory; `stop` and `start` are a restart, `crash` one that finished nothing."""
+    """One installation in a directory. Calls go to the servicer itself: who may call what is the house's own test."""
 
     def __init__(self, directory: Path) -> None:
         self.state = str(directory)
         self.sending = FakeSending()
+        self.people: dict[str, bytes] = {}
         self.settings = ConsentSettings(answer_within_s=1.0)
         self.clock_ahead_us = 0
         self.caller = Caller(TENANT, Actor("api_key", "key_1"), scopes=frozenset({"consents:write"}))
-        self.tenant = TENANT
 
     def now_us(self) -> int:
         return time.time_ns() // 1000 + self.clock_ahead_us
 
-    async def start(self, *, relay: bool = False) -> None:
+    async def start(self) -> None:
         self.bus = UnreliableBus(open_bus("embedded:", state=self.state, partitions=4))
         await self.bus.start()
         self.stores = {name: open_store("sqlite:", name, state=self.state) for name in ("consent", "platform")}
@@ -142,13 +142,11 @@ class World:
         keys = PlatformKeys(self.stores["platform"], root)
         self.placement = Placement(await keys.get(PLACEMENT), self.bus.partitions)
         self._server = grpc.aio.server()
-        add_SendingServiceServicer_to_server(self.sending, self._server)  # pyright: ignore[reportArgumentType]
+        add_SendingServiceServicer_to_server(self.sending, self._server)
+        add_SubscribersServiceServicer_to_server(FakeSubscribers(self.people), self._server)
         port = self._server.add_insecure_port("127.0.0.1:0")
         await self._server.start()
-        nobody = "127.0.0.1:1"
-        self._channels = {
-            service: grpc.aio.insecure_channel(f"127.0.0.1:{port}" if service == "sending" else nobody) for service in ("sending", "subscribers")
-        }
+        self._channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
         self.service = build(
             Platform(
                 bus=self.bus,
@@ -156,7 +154,7 @@ class World:
                 root_key=root,
                 platform_keys=keys,
                 store=self.stores.__getitem__,
-                channel=lambda service: ErrorsAsOurs(self._channels[service], service),  # pyright: ignore[reportArgumentType]
+                channel=lambda service: MeshChannel(service, lambda: self._channel),
                 placement=lambda: self.placement,
                 now_us=self.now_us,
                 public_url="http://localhost",
@@ -171,33 +169,44 @@ class World:
         servicer = self.service.servicers[0].servicer
         assert isinstance(servicer, ConsentServicer)
         self.consent = servicer
-        self._relay = asyncio.create_task(self.service.backgrounds[0].run()) if relay else None
+        store = self.stores["consent"]
+        self.relay = Relay(
+            Ledger(lambda: store.collection(LEDGER.name), encode),
+            Intents(lambda: store.collection(INTENTS.name)),
+            Outgoing(self.bus, decode),
+            self.now_us,
+        )
 
     async def stop(self) -> None:
-        await self._cancel_relay()
-        if self.service.on_stop is not None:
-            await self.service.on_stop()
+        self.bus.release.set()
+        assert self.service.on_stop is not None
+        await self.service.on_stop()
         await self._close()
 
-    async def _cancel_relay(self) -> None:
-        if self._relay is not None:
-            self._relay.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._relay
+    async def restart(self) -> None:
+        """As after a crash: nothing that was under way is finished."""
+        await self._close()
+        await self.start()
 
     async def _close(self) -> None:
-        for channel in self._channels.values():
-            await channel.close()
+        await self._channel.close()
         await self._server.stop(None)
         await self.bus.close()
         for store in self.stores.values():
             await store.close()
 
+    @contextmanager
+    def tenant(self, tenant_id: str) -> Generator[None]:
+        """Inside, another customer calls."""
+        before, self.caller = self.caller, replace(self.caller, tenant_id=tenant_id)
+        yield
+        self.caller = before
+
     def person(self, name: str) -> bytes:
         return b"\x01" + hashlib.sha256(name.encode()).digest()
 
     def partition(self, person: bytes) -> int:
-        return self.placement.partition(self.tenant, person)
+        return self.placement.partition(self.caller.tenant_id, person)
 
     async def record(self, *consents: pb.ConsentRecord) -> pb.RecordConsentsResponse:
         with acting_as(self.caller):
@@ -208,13 +217,24 @@ class World:
         return await self.record(pb.ConsentRecord(address_key=person, scope=scope, **more))
 
     async def withdraw(self, person: bytes, list_id: str = "lst_1", **more: Any) -> pb.Withdrawal:
+        """`person` empty: said otherwise, by `address` or `subscriber_id`."""
         scope = more.pop("scope", None) or pb.Scope(list_id=list_id)
+        if person:
+            more["address_key"] = person
         with acting_as(self.caller):
-            return await self.consent.WithdrawConsent(pb.WithdrawConsentRequest(address_key=person, scope=scope, **more), None)
+            return await self.consent.WithdrawConsent(pb.WithdrawConsentRequest(scope=scope, **more), None)
 
     async def by_token(self, token: str, **more: Any) -> pb.Withdrawal:
         with acting_as(None):
             return await self.consent.WithdrawByToken(pb.WithdrawByTokenRequest(token=token, **more), None)
+
+    async def describe(self, token: str) -> pb.TokenDescription:
+        with acting_as(None):
+            return await self.consent.DescribeToken(pb.DescribeTokenRequest(token=token), None)
+
+    async def listed(self, person: bytes, **more: Any) -> pb.ListConsentEventsResponse:
+        with acting_as(self.caller):
+            return await self.consent.ListConsentEvents(pb.ListConsentEventsRequest(address_key=person, **more), None)
 
     async def decide(self, *people: bytes, list_id: str = "lst_1", **more: Any) -> pb.GetDecisionsResponse:
         scope = more.pop("scope", None) or pb.Scope(list_id=list_id)
@@ -239,7 +259,7 @@ class World:
         await client.close()
         return [record for place, end in ends.items() for record in await self.bus.read_range(*place, 0, end)]
 
-    async def events(self) -> list[Any]:
+    async def events(self) -> list[ConsentEvent]:
         """The consent events on the bus."""
         return [decode(record.value) for record in await self.published()]
 

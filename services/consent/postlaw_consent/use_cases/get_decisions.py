@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,6 @@ from postlaw_consent.tokens import Tokens
 from postlaw_consent.views import TooManyPeople, Views
 
 VALID_US = 7 * 24 * 3600 * 1_000_000
-_TOGETHER = 50  # histories that are read at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +74,8 @@ class GetDecisions:
                 return view.people, view.offset
         offset = await self._ends.end(partition)
         await self._ledger.fence()
-        people: dict[bytes, Standing] = {}
-        wanted = list(set(address_keys))
-        for begin in range(0, len(wanted), _TOGETHER):
-            some = wanted[begin : begin + _TOGETHER]
-            histories = await asyncio.gather(*(self._ledger.history(tenant_id, address_key) for address_key in some))
-            for address_key, history in zip(some, histories, strict=True):
-                people[address_key] = fold(line.fact for line in history)
+        histories = await self._ledger.histories(tenant_id, address_keys)
+        people = {address_key: fold(line.fact for line in history) for address_key, history in histories.items()}
         return people, offset
 
     def _check(self, tenant_id: str, partition: int, address_keys: Sequence[bytes]) -> None:

@@ -6,7 +6,6 @@ and appended to, one event a person and round, until all are in.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +25,6 @@ from postlaw_consent.notices import Notices
 from postlaw_consent.outgoing import Outgoing
 
 _LOST_RACES = 20
-_TOGETHER = 50  # histories that are read at a time
 _CLOCK_SKEW_US = 5 * 60 * 1_000_000
 
 _log = get_logger(__name__)
@@ -113,12 +111,13 @@ class RecordConsents:
             batch: list[Entry] = []
             places: list[int] = []
             done: set[int] = set()
+            now = self._now_us()
             for place in turn:
                 consent = consents[place]
-                head = heads.setdefault(consent.address_key, _Head())
-                use = head.keys.get(consent.idempotency_key) if consent.idempotency_key else None
+                head = heads.get(consent.address_key)  # None only in the first round, which guesses that they are new
+                use = head.keys.get(consent.idempotency_key) if head and consent.idempotency_key else None
                 if use is None:
-                    batch.append(self._entry(tenant_id, actor, on_behalf_of, consent, head))
+                    batch.append(self._entry(tenant_id, actor, on_behalf_of, consent, head, now))
                     places.append(place)
                     continue
                 done.add(place)
@@ -137,9 +136,9 @@ class RecordConsents:
                     if name in taken:
                         heads.pop(event.address_key, None)
                         continue
-                    heads[event.address_key].add(
-                        event.version, event.at_us, event.idempotency_key, (event.event_id, "given", event.scope.key)
-                    )
+                    if (head := heads.get(event.address_key)) is not None:
+                        use = (event.event_id, event.kind, event.scope.key)
+                        head.add(event.version, event.at_us, event.idempotency_key, use)
                     ids[place] = event.event_id
                     entries.append(entry)
                     done.add(place)
@@ -161,17 +160,16 @@ class RecordConsents:
         if wrong:
             raise Invalid("A consent cannot have been given in the future.", fields=wrong)
 
-    def _entry(self, tenant_id: str, actor: Actor, on_behalf_of: Actor | None, consent: Consent, head: _Head) -> Entry:
-        now = self._now_us()
+    def _entry(self, tenant_id: str, actor: Actor, on_behalf_of: Actor | None, consent: Consent, head: _Head | None, now: int) -> Entry:
         if consent.given_at_us is not None:
             at = min(consent.given_at_us, now)
         else:  # an act of this moment comes after all that is on record, whatever the clocks of two instances say
-            at = max(now, head.at_us + 1) if consent.route in FRESH_ROUTES else now
+            at = max(now, head.at_us + 1) if head and consent.route in FRESH_ROUTES else now
         event = ConsentEvent(
             event_id=new_id("evt"),
             tenant_id=tenant_id,
             address_key=consent.address_key,
-            version=head.version + 1,
+            version=head.version + 1 if head else 1,
             kind="given",
             scope=consent.scope,
             route=consent.route,
@@ -188,15 +186,11 @@ class RecordConsents:
         return self._ledger.entry(event, self._placement().partition(tenant_id, consent.address_key))
 
     async def _read_heads(self, tenant_id: str, address_keys: set[bytes], heads: dict[bytes, _Head]) -> None:
-        wanted = list(address_keys)
-        for begin in range(0, len(wanted), _TOGETHER):
-            some = wanted[begin : begin + _TOGETHER]
-            histories = await asyncio.gather(*(self._ledger.history(tenant_id, address_key) for address_key in some))
-            for address_key, history in zip(some, histories, strict=True):
-                head = heads[address_key] = _Head()
-                for line in history:
-                    fact = line.fact
-                    head.add(fact.version, fact.at_us, line.idempotency_key, (line.event_id, fact.kind, fact.scope))
+        for address_key, history in (await self._ledger.histories(tenant_id, address_keys)).items():
+            head = heads[address_key] = _Head()
+            for line in history:
+                fact = line.fact
+                head.add(fact.version, fact.at_us, line.idempotency_key, (line.event_id, fact.kind, fact.scope))
 
     async def _publish(self, entries: Sequence[Entry], calls: Sequence[str]) -> None:
         try:
