@@ -79,23 +79,24 @@ async def test_records_come_in_order_within_a_partition_and_once_after_an_orderl
 
 
 @promise("S8")
-async def test_a_record_that_keeps_failing_is_parked_with_its_reason_and_frees_the_partition(bus: Bus):
-    handled = Handled(bad=["5"])
+@pytest.mark.parametrize("bad", [0, 5, 19])
+async def test_a_record_that_keeps_failing_is_parked_with_its_reason_and_frees_the_partition(bus: Bus, bad: int):
+    handled = Handled(bad=[str(bad)])
     await publish(bus, *[(1, str(n)) for n in range(20)], *[(2, f"other {n}") for n in range(20)])
     consumer = await running(bus, handled)
     await until(lambda: len(handled.values.get(1, [])) >= 19 and not consumer.lanes)
     await publish(bus, (1, "after"))
     await until(lambda: "after" in handled.values[1])
     await consumer.stop()
-    assert handled.values[1] == [str(n) for n in range(20) if n != 5] + ["after"]
+    assert handled.values[1] == [str(n) for n in range(20) if n != bad] + ["after"]
     assert handled.values[2] == [f"other {n}" for n in range(20)]
     (letter,) = await letters(bus)
     shown = {name: value.decode() for name, value in letter.headers.items()}
-    assert letter.value == b"5"
-    assert (shown[dlq.TOPIC], shown[dlq.PARTITION], shown[dlq.OFFSET]) == (TOPIC, "1", "5")
+    assert letter.value == str(bad).encode()
+    assert (shown[dlq.TOPIC], shown[dlq.PARTITION], shown[dlq.OFFSET]) == (TOPIC, "1", str(bad))
     assert (shown[dlq.ATTEMPTS], shown[dlq.CONSUMER]) == ("3", "test")
     assert shown[dlq.REASON].startswith("ValueError (at ")  # the failure's own text may quote the record
-    assert handled.calls.count(["5"]) >= QUICK.tries
+    assert handled.calls.count([str(bad)]) >= QUICK.tries
 
 
 async def test_a_partition_halts_rather_than_skips_where_that_is_asked_for_and_goes_on_once_healed(bus: Bus):
@@ -130,10 +131,23 @@ async def test_an_outage_parks_nothing_however_long_it_lasts(bus: Bus):
     consumer = await running(bus, handled)
     await publish(bus, (0, "0"), (0, "1"))
     await until(lambda: sum("1" in call for call in handled.calls) > 3 * QUICK.tries)
+    assert not consumer.lanes  # no record's fault: the whole batch waits
     handled.bad.clear()
     await until(lambda: handled.values.get(0, [])[-1:] == ["1"])
     await consumer.stop()
     assert await letters(bus) == []
+
+
+async def test_an_outage_while_a_partition_goes_on_record_by_record_parks_nothing_either(bus: Bus):
+    handled, tries = Handled(bad=["1"]), 30
+    consumer = Consumer("test", [TOPIC], handled, retries=Retries(tries, first_delay_s=0.001, longest_delay_s=0.001))
+    await consumer.start(bus)
+    await publish(bus, (0, "1"))
+    await until(lambda: bool(consumer.lanes))
+    handled.failure = StoreUnavailable("away")
+    await until(lambda: len(handled.calls) > 2 * tries)
+    assert await letters(bus) == []
+    await consumer.stop()
 
 
 async def test_a_stop_in_the_middle_of_a_batch_waits_for_the_handler_and_commits_it(bus: Bus):
@@ -153,6 +167,7 @@ async def test_a_stop_in_the_middle_of_a_batch_waits_for_the_handler_and_commits
     assert not stopping.done()
     leave.set()
     await stopping
+    assert handled.values[0] == ["0"]
     again = await running(bus, handled)
     await publish(bus, (0, "1"))
     await until(lambda: len(handled.values[0]) == 2)

@@ -43,6 +43,14 @@ def test_a_packed_record_comes_back_the_same():
     assert unpack(pack(record("e1"))) == record("e1")
 
 
+async def test_what_still_waits_in_a_document_goes_out_with_its_next_change(bus: Bus, things: Collection):
+    await things.insert(add_to_outbox({"_id": "t1"}, [record("e1")]))  # and its writer crashed
+    document = add_to_outbox(await things.get("t1") or {}, [record("e2")])
+    await things.replace(document, version=1)
+    assert await Outbox(bus, lambda: [things]).publish_after_write(things, document) == [0, 1]
+    assert await published(bus) == ["e1", "e2"]
+
+
 async def test_what_was_written_is_published_at_once_and_then_cleared(bus: Bus, things: Collection):
     outbox = Outbox(bus, lambda: [things])
     document = add_to_outbox({"_id": "t1", "name": "x"}, [record("e1"), record("e2")])
