@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import unicodedata
@@ -10,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 KEY_BYTES = 33
-_ID_BYTES = KEY_BYTES + 2  # 35 bytes make 56 characters of base 32, without padding
+_ID_BYTES = KEY_BYTES + 2
 _ID_PREFIX = "sub_"
 
 
@@ -68,7 +67,7 @@ class AddressIndex:
 
 def subscriber_id(address_key: bytes, generation: int) -> str:
     """The id of the `generation`-th person (from 0) who was made under this address key. It says where their document is, and no more."""
-    return _ID_PREFIX + base64.b32encode(address_key + generation.to_bytes(2, "big")).decode().lower()
+    return f"{_ID_PREFIX}{address_key.hex()}{generation:04x}"
 
 
 def made_under(subscriber_id: str) -> bytes | None:
@@ -76,7 +75,7 @@ def made_under(subscriber_id: str) -> bytes | None:
     if not subscriber_id.startswith(_ID_PREFIX):
         return None
     try:
-        raw = base64.b32decode(subscriber_id.removeprefix(_ID_PREFIX).upper())
+        raw = bytes.fromhex(subscriber_id.removeprefix(_ID_PREFIX))
     except ValueError:
         return None
     return raw[:KEY_BYTES] if len(raw) == _ID_BYTES else None

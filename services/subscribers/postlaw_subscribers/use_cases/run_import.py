@@ -29,11 +29,11 @@ from postlaw_subscribers.domain.report import lines
 from postlaw_subscribers.jobs import OpenJob
 from postlaw_subscribers.rooms import ConsentLedger, Rooms
 from postlaw_subscribers.uploads import Truncated
-from postlaw_subscribers.use_cases.import_batch import BULK, ImportSource, Result, judge, record_consents, store_new
+from postlaw_subscribers.use_cases.import_batch import BULK, ImportSource, Prepared, Result, prepare, record_consents, store_new
 from postlaw_subscribers.use_cases.known_rows import take_known
 
 OUTAGES = (StoreUnavailable, BusUnavailable, BlobsUnavailable, KeysUnavailable, Unavailable, DeadlineExceeded, RateLimited)
-ENOUGH_ROWS = 1000  # rows between two checkpoints: more where they are short, since a batch ends with a frame of the upload
+ENOUGH_ROWS = 6000  # rows between two checkpoints: more where they are short, since a batch ends with a frame of the upload
 ENOUGH_BYTES = 1 << 20
 
 Acting = Callable[[ImportJob], AbstractAsyncContextManager[Caller]]
@@ -189,11 +189,17 @@ class _Run:
         )
         result = Result()
         async with self._acting(job):
-            for start in range(0, len(rows), BULK):
-                part = await self._take_part(source, rows[start : start + BULK])
-                for outcome, count in part.taken.items():
-                    result.took(outcome, count)
-                result.refusals += part.refusals
+            prepared: asyncio.Task[Prepared] | None = None
+            try:
+                for start in range(0, len(rows), BULK):
+                    # The store works in threads of its own: the next rows are sealed while it takes these.
+                    now = await (prepared or prepare(source, rows[start : start + BULK]))
+                    following = rows[start + BULK : start + 2 * BULK]
+                    prepared = asyncio.create_task(prepare(source, following)) if following else None
+                    result.add(await self._store(source, now))
+            finally:
+                if prepared is not None:
+                    prepared.cancel()
         if result.refusals:
             first_row = job.checkpoint.next_row
             await self._rooms.uploads.put_errors(job.tenant_id, job.import_id, self.opened.sealer, first_row, lines(result.refusals))
@@ -203,14 +209,14 @@ class _Run:
         counts = job.checkpoint.counts.plus(result.taken, reasons)
         await self._checkpoint(replace(job, checkpoint=replace(reached, counts=counts), beat=job.beat + 1))
 
-    async def _take_part(self, source: ImportSource, rows: Sequence[Row]) -> Result:
-        judged = await judge(source, rows)
-        taken, known = await store_new(self._rooms, source, judged.candidates)
-        judged.result.took(Outcome.ADDED, len(taken))
+    async def _store(self, source: ImportSource, prepared: Prepared) -> Result:
+        taken, known = await store_new(self._rooms, prepared.made)
+        result = prepared.result
+        result.took(Outcome.ADDED, len(taken))
         if known:
-            taken |= await take_known(self._rooms, source, known, judged.result)
+            taken |= await take_known(self._rooms, source, known, result)
         await record_consents(self._ledger, source, taken)
-        return judged.result
+        return result
 
     async def _checkpoint(self, job: ImportJob) -> None:
         """Writes what is done. A job that was cancelled meanwhile keeps its state, and counts its last batch all the same."""

@@ -1,0 +1,159 @@
+"""Subscribers on embedded adapters and real gRPC; identity and consent are fakes that keep what they were told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from postlaw.consent.v1 import consent_pb2, consent_pb2_grpc
+from postlaw.identity.v1 import context_pb2, identity_pb2, identity_pb2_grpc
+from postlaw.subscribers.v1 import subscribers_pb2 as pb
+from postlaw.subscribers.v1 import subscribers_pb2_grpc
+from postlaw_common.caller import Actor, current
+from postlaw_common.errors import Unavailable
+from postlaw_common.events import Event, from_record
+from postlaw_common.testing.mesh import Mesh, fake, mesh
+from postlaw_subscribers.rooms import TOPIC
+from postlaw_subscribers.service import build
+from postlaw_subscribers.settings import SubscribersSettings
+
+SCOPES = ("lists:read", "lists:write", "subscribers:read", "subscribers:write", "audience:read")
+
+
+class FakeIdentity:
+    mesh: Mesh
+
+    async def IssueServiceContext(self, request: Any, context: Any) -> identity_pb2.IssuedContext:
+        caller = self.mesh.caller(request.tenant_id, request.scopes, actor=Actor("service", "subscribers"))
+        signed = context_pb2.SignedContext.FromString(caller.signed)
+        return identity_pb2.IssuedContext(context=context_pb2.CallerContext.FromString(signed.context), signed=signed)
+
+    async def ListSigningKeys(self, request: Any, context: Any) -> identity_pb2.ListSigningKeysResponse:
+        return identity_pb2.ListSigningKeysResponse()
+
+
+class FakeConsent:
+    """Idempotent by (person, idempotency key), as the contract says. `away` makes it unavailable; `calls` counts the calls."""
+
+    def __init__(self) -> None:
+        self.records: dict[tuple[str, bytes, str], consent_pb2.ConsentRecord] = {}
+        self.away = False
+        self.calls = 0
+        self.hold: asyncio.Event | None = None
+
+    async def RecordConsents(self, request: consent_pb2.RecordConsentsRequest, context: Any) -> consent_pb2.RecordConsentsResponse:
+        self.calls += 1
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.away:
+            raise Unavailable("away")
+        for record in request.consents:
+            self.records.setdefault((current().tenant_id, record.address_key, record.idempotency_key), record)
+        return consent_pb2.RecordConsentsResponse()
+
+
+class World:
+    """One installation's subscribers service, which can be stopped and started again on the same state."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.identity = FakeIdentity()
+        self.consent = FakeConsent()
+        self.settings = SubscribersSettings(upload_max_bytes=1 << 30, import_lease_s=0.3)
+        self._stack = AsyncExitStack()
+
+    async def start(self) -> None:
+        collaborators = [
+            fake("identity", identity_pb2_grpc.add_IdentityServiceServicer_to_server, self.identity),
+            fake("consent", consent_pb2_grpc.add_ConsentServiceServicer_to_server, self.consent),
+        ]
+        running = mesh(self.state, [*collaborators, lambda platform: build(platform, self.settings)], partitions=4)
+        self.mesh = await self._stack.enter_async_context(running)
+        self.identity.mesh = self.mesh
+
+    async def stop(self) -> None:
+        await self._stack.aclose()
+
+    @property
+    def backing(self) -> Any:
+        return self.mesh.running.backing
+
+    def stub(self, tenant_id: str = "ten_a", *, scopes: Iterable[str] = SCOPES, as_service: str = "gateway") -> Any:
+        channel = self.mesh.channel("subscribers", as_service=as_service, caller=self.mesh.caller(tenant_id, scopes))
+        return subscribers_pb2_grpc.SubscribersServiceStub(channel)
+
+    async def make_list(self, tenant_id: str = "ten_a", name: str = "News") -> str:
+        return (await self.stub(tenant_id).CreateList(pb.CreateListRequest(name=name))).list_id
+
+    async def upload(self, list_id: str, data: bytes, *, tenant_id: str = "ten_a", consent: bool = True, **settings: Any) -> pb.Import:
+        """Starts an import; `settings` are ImportSettings' fields."""
+        attested = pb.ImportConsent(source="the shop's checkout", wording="Yes, send me news.", attested_by="Ada Example")
+        told = pb.ImportSettings(list_id=list_id, consent=attested if consent else None, **settings)
+
+        async def requests() -> AsyncIterator[pb.CreateImportRequest]:
+            yield pb.CreateImportRequest(settings=told)
+            for start in range(0, len(data), 100_000):
+                yield pb.CreateImportRequest(chunk=data[start : start + 100_000])
+
+        return await self.stub(tenant_id).CreateImport(requests())
+
+    async def finished(self, started: pb.Import, *, tenant_id: str = "ten_a") -> pb.Import:
+        """The import once it is over."""
+        stub = self.stub(tenant_id)
+        over = (pb.Import.STATE_DONE, pb.Import.STATE_FAILED, pb.Import.STATE_CANCELLED)
+        async with asyncio.timeout(60):
+            while True:
+                now: pb.Import = await stub.GetImport(pb.GetImportRequest(import_id=started.import_id))
+                if now.state in over:
+                    return now
+                await asyncio.sleep(0.01)
+
+    async def imported(self, list_id: str, data: bytes, **settings: Any) -> pb.Import:
+        tenant_id = settings.get("tenant_id", "ten_a")
+        return await self.finished(await self.upload(list_id, data, **settings), tenant_id=tenant_id)
+
+    async def report(self, import_id: str) -> str:
+        chunks = [chunk.data async for chunk in self.stub().GetImportErrors(pb.GetImportRequest(import_id=import_id))]
+        return b"".join(chunks).decode()
+
+    async def audience(self, list_id: str, tenant_id: str = "ten_a") -> list[pb.AudienceMember]:
+        stub = self.stub(tenant_id, as_service="sending")
+        members: list[pb.AudienceMember] = []
+        for partition in range(4):
+            async for page in stub.StreamAudience(pb.StreamAudienceRequest(list_id=list_id, partition=partition, page_size=7)):
+                members += page.members
+        return members
+
+    async def events(self) -> list[Event]:
+        """All that subscribers has announced so far."""
+        bus = self.backing.bus
+        ends = await (await bus.end_offset_client()).end_offsets([(TOPIC, partition) for partition in range(4)])
+        found: list[Event] = []
+        for (topic, partition), end in ends.items():
+            found += [from_record(record) for record in await bus.read_range(topic, partition, 0, end)]
+        return sorted(found, key=lambda event: event.time_us)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    made = World(tmp_path)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]:
+    """Polls a durable effect that has no event; fails after ten seconds."""
+
+    async def wait(holds: Callable[[], Awaitable[bool]]) -> None:
+        async with asyncio.timeout(10):
+            while not await holds():
+                await asyncio.sleep(0.01)
+
+    return wait
