@@ -25,7 +25,7 @@ class HttpServer:
                 with_probes(app, is_ready),
                 http="httptools",
                 ws="none",
-                lifespan="auto",
+                lifespan="auto" if app is not None else "off",
                 log_config=None,
                 access_log=False,  # its lines would hold opt-out tokens and the addresses of people's computers
                 server_header=False,
@@ -85,23 +85,22 @@ class _Server(uvicorn.Server):
 
 
 def with_probes(app: Any, is_ready: Callable[[], bool]) -> Any:
-    """The app with `/livez` (the loop turns) and `/readyz` (all is started, and we are not stopping) before it."""
+    """The app with `/livez` (the loop turns) and `/readyz` (all is started, and we are not stopping) before it; without an app,
+    the probes alone."""
 
     async def probed(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or scope["path"] not in _PROBES:
+        if app is not None and (scope["type"] != "http" or scope["path"] not in _PROBES):
             await app(scope, receive, send)
-            return
-        status = 200 if scope["path"] == "/livez" or is_ready() else 503
-        body = b"ok\n" if status == 200 else b"not ready\n"
-        sent = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
-        await send({"type": "http.response.start", "status": status, "headers": sent})
-        await send({"type": "http.response.body", "body": body})
+        elif scope["type"] == "http":
+            status, body = _probe(scope["path"], is_ready())
+            sent = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
+            await send({"type": "http.response.start", "status": status, "headers": sent})
+            await send({"type": "http.response.body", "body": body})
 
     return probed
 
 
-async def nothing_here(scope: Any, receive: Any, send: Any) -> None:
-    """The app behind the probes of a service that has none of its own."""
-    if scope["type"] == "http":
-        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
+def _probe(path: str, ready: bool) -> tuple[int, bytes]:
+    if path not in _PROBES:
+        return 404, b"there is nothing here\n"
+    return (200, b"ok\n") if ready or path == "/livez" else (503, b"not ready\n")

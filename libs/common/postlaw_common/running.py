@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from postlaw_common import telemetry
-from postlaw_common.http_serving import HttpServer, nothing_here
 from postlaw_common.opening import Backing, StartRefused
 from postlaw_common.platform import Platform
 from postlaw_common.rpc.channel import MeshChannel
@@ -18,6 +17,9 @@ from postlaw_common.rpc.signing_keys import keys_of_identity
 from postlaw_common.rpc.tls import Identities
 from postlaw_common.service import Service
 from postlaw_common.settings import PlatformSettings
+
+if TYPE_CHECKING:
+    from postlaw_common.http_serving import HttpServer
 
 Builder = Callable[[Platform], Service]
 
@@ -90,6 +92,8 @@ class Running:
             self.http_ports[service.name] = http.bind(self.settings.listen, self.settings.http_port_of(service.name))
 
     def _http_server(self, name: str, app: object) -> HttpServer:
+        from postlaw_common.http_serving import HttpServer  # uvicorn, which most services never need
+
         server = HttpServer(name, app, is_ready=lambda: self.ready, trusted_proxies=self.settings.trusted_proxies)
         self._http.append(server)
         return server
@@ -117,7 +121,7 @@ class Running:
     async def probes(self) -> None:
         """Serves the probes on the health port, before anything else is started."""
         if self.settings.health_port is not None:
-            http = self._http_server("health", nothing_here)
+            http = self._http_server("health", None)
             self.http_ports["health"] = http.bind(self.settings.listen, self.settings.health_port)
             await http.start()
 

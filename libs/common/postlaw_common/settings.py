@@ -30,29 +30,31 @@ class PlatformSettings(BaseSettings):
         env_prefix="POSTLAW_", env_nested_delimiter="_", env_nested_max_split=1, env_ignore_empty=True, extra="ignore", frozen=True
     )
 
-    bus: str = Field("embedded:", description="embedded: or kafka://host:port,…")
-    store: str = Field("sqlite:", description="sqlite: or mongodb://…")
-    blobs: str = Field("file:", description="file: or s3://bucket/prefix")
-    keys: str = Field("file:", description="file: or awskms:KEY-ID")
-    state: Path = Field(Path(".state"), description="a directory that this process can write")
-    partitions: int | None = Field(None, ge=1, le=1024, description="a number from 1 to 1024, the one that the installation began with")
-    public_url: str = Field("http://localhost:8080", description="the address that people reach the gateway by, https://host")
+    bus: str = Field(default="embedded:", description="embedded: or kafka://host:port,…")
+    store: str = Field(default="sqlite:", description="sqlite: or mongodb://…")
+    blobs: str = Field(default="file:", description="file: or s3://bucket/prefix")
+    keys: str = Field(default="file:", description="file: or awskms:KEY-ID")
+    state: Path = Field(default=Path(".state"), description="a directory that this process can write")
+    partitions: int | None = Field(
+        default=None, ge=1, le=1024, description="a number from 1 to 1024, the one that the installation began with"
+    )
+    public_url: str = Field(default="http://localhost:8080", description="the address that people reach the gateway by, https://host")
 
-    listen: str = Field("127.0.0.1", description="the address to listen on; 0.0.0.0 in a container")
+    listen: str = Field(default="127.0.0.1", description="the address to listen on; 0.0.0.0 in a container")
     grpc_port: Mapping[str, Port] = Field(default_factory=dict, description="a port from 0 (any free one) to 65535, for each service")
     http_port: Mapping[str, Port] = Field(default_factory=dict, description="a port from 0 (any free one) to 65535, for each service")
-    health_port: Port | None = Field(None, description="a port for /livez and /readyz, or leave it out")
-    trusted_proxies: str = Field("", description="addresses or networks of the proxies in front, with commas between them")
+    health_port: Port | None = Field(default=None, description="a port for /livez and /readyz, or leave it out")
+    trusted_proxies: str = Field(default="", description="addresses or networks of the proxies in front, with commas between them")
     peer: Mapping[str, Address] = Field(default_factory=dict, description="host:port, for each service")
 
-    tls_ca: Path | None = Field(None, description="the PEM file of the mesh's certificate authority")
-    tls_certificate: Path | None = Field(None, description="the PEM file of this service's certificate")
-    tls_key: Path | None = Field(None, description="the PEM file of this service's private key")
+    tls_ca: Path | None = Field(default=None, description="the PEM file of the mesh's certificate authority")
+    tls_certificate: Path | None = Field(default=None, description="the PEM file of this service's certificate")
+    tls_key: Path | None = Field(default=None, description="the PEM file of this service's private key")
 
-    unready_s: float = Field(0.0, ge=0, le=60, description="seconds between not-ready and closing, for balancers to take notice")
-    drain_s: float = Field(20.0, gt=0, le=3600, description="seconds that stopping may take")
-    otlp_endpoint: str = Field("", description="the collector's address, http://host:4317, or leave it out")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+    unready_s: float = Field(default=0.0, ge=0, le=60, description="seconds between not-ready and closing, for balancers to take notice")
+    drain_s: float = Field(default=20.0, gt=0, le=3600, description="seconds that stopping may take")
+    otlp_endpoint: str = Field(default="", description="the collector's address, http://host:4317, or leave it out")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="debug, info, warning or error")
 
     @field_validator("bus", "store", "blobs", "keys")
     @classmethod

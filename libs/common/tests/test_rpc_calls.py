@@ -109,6 +109,14 @@ async def test_no_other_failure_is_repeated(tmp_path: Path, failure: Exception) 
     assert audit.calls == 1
 
 
+async def test_a_server_that_says_when_to_come_again_is_not_asked_before(tmp_path: Path) -> None:
+    audit = Moody(Unavailable("in a while", retry_after_s=30))
+    async with mesh(tmp_path, [fake("audit", add_audit, audit)]) as m:
+        with pytest.raises(Unavailable):
+            await ask(m)
+    assert audit.calls == 1
+
+
 async def test_a_call_that_is_not_idempotent_is_made_once(tmp_path: Path) -> None:
     identity = Moody(Unavailable("not yet"))
     async with mesh(tmp_path, [fake("identity", add_identity, identity)]) as m:

@@ -14,7 +14,7 @@ from typing import Any
 
 import grpc.aio
 
-from postlaw_common.errors import DeadlineExceeded, Unavailable
+from postlaw_common.errors import DeadlineExceeded, PostlawError, Unavailable
 from postlaw_common.rpc import deadline
 from postlaw_common.rpc.context_token import METADATA_KEY
 from postlaw_common.rpc.method_table import policy_of
@@ -25,7 +25,9 @@ DEFAULT_S = 10.0
 STREAM_S = 3600.0  # a stream's deadline where the caller names none
 _ATTEMPTS = 3
 _PAUSE_S = 0.05  # before the second attempt, doubled for each further one, each ± 50 %
+_LONGEST_PAUSE_S = 0.15  # a server that asks for a longer one is not asked again here
 _random = random.SystemRandom()
+NOT_ANSWERED = (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.CancelledError)
 
 Metadata = list[tuple[str, str | bytes]]
 
@@ -55,6 +57,19 @@ class Method:
             metadata.append((TRACEPARENT, trace))
         return metadata
 
+    def _error(self, failure: BaseException) -> PostlawError:
+        return _error_of(failure, self._service)
+
+
+def _error_of(failure: BaseException, service: str) -> PostlawError:
+    """The error to raise. A cancellation that is not ours is grpc's way of saying that the channel was closed meanwhile."""
+    if isinstance(failure, grpc.aio.AioRpcError):
+        return error_of(failure, service)
+    task = asyncio.current_task()
+    if isinstance(failure, asyncio.CancelledError) and task is not None and task.cancelling():
+        raise failure
+    return Unavailable(f"The channel to {service} was closed; this process is stopping.")
+
 
 class Answered(Method):
     """unary → unary."""
@@ -68,11 +83,12 @@ class Answered(Method):
         for attempt in range(1, self._attempts + 1):
             try:
                 return await bare(request, timeout=seconds, metadata=sent, **more)
-            except grpc.aio.AioRpcError as failure:
-                error = error_of(failure, self._service)
-                if not isinstance(error, Unavailable) or attempt == self._attempts:
+            except NOT_ANSWERED as failure:
+                error = self._error(failure)
+                later = (error.retry_after_s or 0.0) > _LONGEST_PAUSE_S  # not our caller's time to wait
+                if not isinstance(error, Unavailable) or attempt == self._attempts or later:
                     raise error from None
-            pause = max(error.retry_after_s or 0.0, _PAUSE_S * 2 ** (attempt - 1)) * _random.uniform(0.5, 1.5)
+            pause = _PAUSE_S * 2 ** (attempt - 1) * _random.uniform(0.5, 1.5)
             seconds = ends - time.monotonic() - pause
             if seconds <= 0:
                 raise error
@@ -88,12 +104,10 @@ class Uploaded(Method):
         broke: list[Exception] = []
         try:
             return await self._callable()(_watched(requests, broke), timeout=seconds, metadata=self._metadata(metadata), **more)
-        except grpc.aio.AioRpcError as failure:
-            raise error_of(failure, self._service) from None
-        except asyncio.CancelledError:
+        except NOT_ANSWERED as failure:
             if broke:
                 raise broke[0] from None
-            raise
+            raise self._error(failure) from None
 
 
 async def _watched(requests: Any, broke: list[Exception]) -> AsyncGenerator[Any]:
@@ -132,8 +146,8 @@ class Answers:
     async def __anext__(self) -> Any:
         try:
             return await self._pages.__anext__()
-        except grpc.aio.AioRpcError as failure:
-            raise error_of(failure, self._service) from None
+        except NOT_ANSWERED as failure:
+            raise _error_of(failure, self._service) from None
 
     def cancel(self) -> bool:
         return self._call.cancel()

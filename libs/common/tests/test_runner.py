@@ -1,0 +1,337 @@
+"""One runner: the order of starting and stopping, draining, and one clear line when something is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from postlaw.audit.v1 import audit_pb2, audit_pb2_grpc
+from postlaw_common.bus import Topic
+from postlaw_common.errors import PostlawError, Unavailable
+from postlaw_common.opening import StartRefused
+from postlaw_common.platform import Platform
+from postlaw_common.rpc.directory import published
+from postlaw_common.rpc.server import PortTaken
+from postlaw_common.rpc.tls import DevelopmentCA, TlsFilesWrong
+from postlaw_common.runner import BackgroundFailed, run_process, run_services
+from postlaw_common.service import Background, Service, Servicer
+from postlaw_common.settings import PlatformSettings
+from postlaw_common.store import CollectionSpec
+from postlaw_common.testing.mesh import fake, mesh
+
+AUDIT = "postlaw.audit.v1.AuditService"
+add_audit = audit_pb2_grpc.add_AuditServiceServicer_to_server
+ASK = audit_pb2.GetCheckpointRequest()
+
+
+class Diary:
+    """A service that writes down what happens to it, in order."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.asked, self.may_answer = asyncio.Event(), asyncio.Event()
+
+    def build(self, platform: Platform) -> Service:
+        self.platform = platform
+        store = platform.store("diary")
+
+        async def on_start() -> None:
+            await store.collection("entries").insert({"_id": "started"})
+            await platform.bus.publish([])
+            self.lines.append(f"on_start with {platform.placement().partitions} partitions")
+
+        async def on_stop() -> None:
+            assert await store.collection("entries").get("started")
+            self.lines.append("on_stop")
+
+        async def background() -> None:
+            self.lines.append("background")
+            try:
+                await asyncio.sleep(60)
+            finally:
+                self.lines.append("background cancelled")
+
+        return Service(
+            name="audit",
+            databases={"diary": [CollectionSpec("entries")]},
+            topics=[Topic("postlaw.diary.v1")],
+            servicers=[Servicer(AUDIT, add_audit, self)],
+            consumers=[cast("Any", Consuming(self.lines))],
+            backgrounds=[Background("background", background)],
+            on_start=on_start,
+            on_stop=on_stop,
+        )
+
+    async def GetCheckpoint(self, request: Any, context: Any) -> audit_pb2.Checkpoint:
+        self.asked.set()
+        await self.may_answer.wait()
+        self.lines.append("answered")
+        return audit_pb2.Checkpoint(size=7)
+
+    async def GetEventProof(self, request: Any, context: Any) -> None: ...
+    async def GetConsistencyProof(self, request: Any, context: Any) -> None: ...
+
+
+class Consuming:
+    def __init__(self, lines: list[str]) -> None:
+        self.lines, self.name = lines, "diary"
+
+    async def start(self, bus: Any) -> None:
+        self.lines.append("consumer")
+
+    async def stop(self) -> None:
+        self.lines.append("consumer drained")
+
+
+async def test_a_service_starts_and_stops_in_order_and_a_call_under_way_is_answered(tmp_path: Path) -> None:
+    diary = Diary()
+    async with mesh(tmp_path, [diary.build], partitions=4) as m:
+        stub: Any = audit_pb2_grpc.AuditServiceStub(m.channel("audit"))
+        under_way = asyncio.create_task(stub.GetCheckpoint(ASK))
+        await diary.asked.wait()
+        asyncio.get_running_loop().call_later(0.2, diary.may_answer.set)
+        late = asyncio.create_task(_late(stub, m.running))
+    assert diary.lines == [
+        "on_start with 4 partitions", "consumer", "background", "answered", "background cancelled", "consumer drained", "on_stop",
+    ]  # fmt: skip
+    assert (await under_way).size == 7
+    assert isinstance(await late, Unavailable)
+
+
+async def _late(stub: Any, running: Any) -> BaseException | None:
+    """A call that comes when stopping has begun."""
+    while running.ready:
+        await asyncio.sleep(0.005)
+    await asyncio.sleep(0.05)
+    try:
+        await stub.GetCheckpoint(ASK)
+    except PostlawError as refused:
+        return refused
+    return None
+
+
+async def test_a_call_that_outlasts_the_drain_deadline_is_ended(tmp_path: Path) -> None:
+    diary = Diary()
+    async with mesh(tmp_path, [diary.build], drain_s=0.4) as m:
+        stub: Any = audit_pb2_grpc.AuditServiceStub(m.channel("audit"))
+        under_way = asyncio.create_task(stub.GetCheckpoint(ASK))
+        await diary.asked.wait()
+    with pytest.raises(PostlawError):
+        await under_way
+    assert diary.lines[-1] == "on_stop"
+
+
+async def test_services_of_one_process_find_each_other_over_grpc_under_their_own_names(tmp_path: Path) -> None:
+    async def index(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"the app"})
+
+    answers: list[int] = []
+
+    def build_gateway(platform: Platform) -> Service:
+        stub: Any = audit_pb2_grpc.AuditServiceStub(platform.channel("audit"))
+
+        async def ask() -> None:
+            answers.append((await stub.GetCheckpoint(ASK)).size)
+
+        return Service(name="gateway", backgrounds=[Background("ask", ask)], http_app=index)
+
+    diary = Diary()
+    diary.may_answer.set()
+    async with mesh(tmp_path, [build_gateway, diary.build]) as m:
+        async with httpx.AsyncClient(base_url=m.http_url()) as http:
+            assert (await http.get("/")).text == "the app"
+            assert [(await http.get(path)).status_code for path in ("/livez", "/readyz")] == [200, 200]
+            m.running.ready = False
+            assert [(await http.get(path)).status_code for path in ("/livez", "/readyz")] == [200, 503]
+        while not answers:
+            await asyncio.sleep(0.01)
+        assert published(tmp_path) == {"audit": f"127.0.0.1:{m.running.ports['audit']}"}
+    assert answers == [7]
+    assert published(tmp_path) == {}
+
+
+async def test_a_background_that_raises_is_told_and_ends_the_run(tmp_path: Path) -> None:
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(BackgroundFailed, match="audit: sums failed: ZeroDivisionError"):
+        async with mesh(tmp_path, [lambda _: Service(name="audit", backgrounds=[Background("sums", broken)])]) as m:
+            await asyncio.wait({m.running.failed}, timeout=5)
+
+
+async def test_what_was_started_is_stopped_when_a_later_start_fails(tmp_path: Path) -> None:
+    diary = Diary()
+
+    async def refuse() -> None:
+        raise StartRefused("not today")
+
+    with pytest.raises(StartRefused, match="not today"):
+        async with mesh(tmp_path, [diary.build, lambda _: Service(name="late", on_start=refuse)]):
+            pass
+    assert diary.lines == ["on_start with 16 partitions", "on_stop"]
+    async with mesh(tmp_path, []):  # the state is free again
+        pass
+
+
+async def test_a_database_has_one_owner_who_declares_it(tmp_path: Path) -> None:
+    def claims(name: str) -> Any:
+        return lambda _: Service(name=name, databases={"shared": [CollectionSpec("x")]})
+
+    with pytest.raises(StartRefused, match="both claim the database shared"):
+        async with mesh(tmp_path, [claims("one"), claims("two")]):
+            pass
+
+    def uses(platform: Platform) -> Service:
+        platform.store("undeclared")
+        return Service(name="one")
+
+    with pytest.raises(StartRefused, match="undeclared"):
+        async with mesh(tmp_path, [uses]):
+            pass
+
+
+async def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTaken, match=f"audit cannot listen on 127.0.0.1:{port}: the port is in use"):
+            async with mesh(tmp_path, [fake("audit", add_audit, object())], grpc_port={"audit": port}):
+                pass
+        with pytest.raises(PortTaken, match=f"127.0.0.1:{port}.*POSTLAW_HTTP_PORT_GATEWAY"):
+            async with mesh(tmp_path, [lambda _: Service(name="gateway", http_app=object())], http_port={"gateway": port}):
+                pass
+
+
+async def test_the_development_authority_is_made_once_and_its_key_is_for_its_owner_alone(tmp_path: Path) -> None:
+    settings = PlatformSettings(state=tmp_path / "state")
+    seen: list[bytes] = []
+    for _ in range(2):
+        async with run_services(settings, [fake("audit", add_audit, object())]):
+            [ca] = (tmp_path / "state" / "tls").iterdir()
+            assert stat.S_IMODE(ca.stat().st_mode) == 0o600
+            seen.append(ca.read_bytes())
+    assert seen[0] == seen[1]
+
+
+async def test_certificate_files_must_name_the_service_they_are_used_for(tmp_path: Path) -> None:
+    shown = DevelopmentCA(tmp_path / "tls").identity("consent")
+    for name, pem in (("ca", shown.trusted), ("cert", shown.certificate), ("key", shown.key)):
+        (tmp_path / name).write_bytes(pem)
+    files = {"tls_ca": tmp_path / "ca", "tls_certificate": tmp_path / "cert", "tls_key": tmp_path / "key"}
+    settings = PlatformSettings(state=tmp_path / "state", **files)
+    async with run_services(settings, [fake("consent", add_audit, object())]):
+        pass
+    with pytest.raises(TlsFilesWrong, match="its only URI name must be spiffe://postlaw/audit"):
+        async with run_services(settings, [fake("audit", add_audit, object())]):
+            pass
+    (tmp_path / "key").unlink()
+    with pytest.raises(TlsFilesWrong, match="key: No such file"):
+        async with run_services(settings, [fake("consent", add_audit, object())]):
+            pass
+
+
+PROGRAM = textwrap.dedent("""
+    import asyncio, sys
+    from postlaw_common.runner import run_alone
+    from postlaw_common.service import Background, Service
+
+    async def work():
+        sys.stdout.write("ready\\n"); sys.stdout.flush()
+        await asyncio.sleep(60)
+
+    async def on_stop():
+        sys.stdout.write("stopped\\n"); sys.stdout.flush()
+
+    run_alone("toy", lambda platform: Service(name="toy", backgrounds=[Background("work", work)], on_stop=on_stop))
+""")
+
+
+def start(state: Path) -> subprocess.Popen[str]:
+    variables = {**os.environ, "POSTLAW_STATE": str(state)}
+    command = [sys.executable, "-c", PROGRAM]
+    return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_told_to_stop_drains_and_ends_well(tmp_path: Path, told: signal.Signals) -> None:
+    process = start(tmp_path)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(told)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "stopped\n", "")
+
+
+def toy(background: Callable[[], Awaitable[None]] | None = None) -> Any:
+    return lambda _: Service(name="toy", backgrounds=[Background("work", background)] if background else [])
+
+
+def test_a_background_that_raises_stops_the_process_with_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async def broken() -> None:
+        raise ValueError("ann@example.org")
+
+    assert run_process("postlaw-toy", [toy(broken)], PlatformSettings(state=tmp_path)) == 1
+    line = capsys.readouterr().err
+    assert line.startswith("postlaw-toy: toy: work failed: ValueError")
+    assert line.count("\n") == 1
+    assert "ann@example.org" not in line
+
+
+def test_a_start_that_cannot_be_is_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    holder = start(tmp_path / "held")
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "ready\n"
+    try:
+        for state, partitions, said in [
+            (tmp_path / "fresh", "x", "POSTLAW_PARTITIONS is 'x'"),
+            (tmp_path / "file", "4", f"POSTLAW_STATE is {tmp_path / 'file'}: "),
+            (tmp_path / "file" / "below", "4", f"POSTLAW_STATE is {tmp_path / 'file' / 'below'}: Not a directory"),
+            (tmp_path / "held", "16", f"another process uses {tmp_path / 'held'}"),
+        ]:
+            monkeypatch.setenv("POSTLAW_STATE", str(state))
+            monkeypatch.setenv("POSTLAW_PARTITIONS", partitions)
+            assert run_process("postlaw-toy", [toy()]) == 1
+            line = capsys.readouterr().err
+            assert line.startswith(f"postlaw-toy: {said}")
+            assert line.count("\n") == 1
+    finally:
+        holder.terminate()
+        holder.communicate(timeout=20)
+
+
+async def test_a_service_without_an_app_of_its_own_has_the_probes_alone(tmp_path: Path) -> None:
+    async with (
+        mesh(tmp_path, [toy()], health_port=0) as m,
+        httpx.AsyncClient(base_url=m.http_url("health")) as http,
+    ):
+        assert [(await http.get(path)).status_code for path in ("/livez", "/readyz", "/else")] == [200, 200, 404]
+
+
+@pytest.fixture(autouse=True)
+async def no_task_is_left() -> AsyncIterator[None]:
+    yield
+    left = [task.get_coro() for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    assert [str(task) for task in left if "postlaw" in str(task)] == []
+
+
+def test_addresses_of_a_broken_file_are_none(tmp_path: Path) -> None:
+    (tmp_path / "addresses.json").write_text(json.dumps({"audit": "127.0.0.1:1"})[:-3])
+    assert published(tmp_path) == {}
