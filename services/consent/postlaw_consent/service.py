@@ -27,13 +27,14 @@ from postlaw_consent.wire import decode, encode, encode_answer
 
 
 class ConsentSettings(BaseSettings):
-    """`POSTLAW_CONSENT_…`. `token_key_version` goes up by one to mint under a fresh key; never down."""
+    """`POSTLAW_CONSENT_…`. `token_key_version` goes up by one to mint under a fresh key; never down. `answer_within_s`: when a
+    withdrawal is answered "recorded" at the latest. `view_people`: bounds the memory of the first gate, some 200 bytes each."""
 
     model_config = SettingsConfigDict(env_prefix="POSTLAW_CONSENT_")
 
-    token_key_version: int = Field(default=1, ge=1, le=255)
-    answer_within_s: float = Field(default=WITHIN_S, gt=0, le=60)
-    view_people: int = Field(default=MOST_PEOPLE, ge=0)
+    token_key_version: int = Field(default=1, ge=1, le=255, description="a number from 1 to 255, never lower than before")
+    answer_within_s: float = Field(default=WITHIN_S, gt=0, le=60, description="seconds up to 60, less than the ten that callers wait")
+    view_people: int = Field(default=MOST_PEOPLE, ge=0, description="how many people the first gate may hold in memory")
 
 
 def build(platform: Platform, settings: ConsentSettings) -> Service:

@@ -1,0 +1,70 @@
+"""Consent behind its real door: mutual TLS, the method table, contexts; with no other service but a fake sending."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from postlaw.consent.v1 import consent_pb2 as pb
+from postlaw.consent.v1.consent_pb2_grpc import ConsentServiceStub
+from postlaw.sending.v1 import sending_pb2
+from postlaw.sending.v1.sending_pb2_grpc import add_SendingServiceServicer_to_server
+from postlaw_common.errors import Denied, Invalid, Unauthenticated
+from postlaw_common.testing.mesh import Mesh, fake, mesh
+from postlaw_common.testing.promises import promise
+from postlaw_consent.service import ConsentSettings, build
+
+PERSON = b"\x01" + bytes(range(32))
+LIST = pb.Scope(list_id="lst_1")
+
+
+class Stopping:
+    """A sending service in which the mail has always stopped."""
+
+    async def AwaitStopped(self, request: sending_pb2.AwaitStoppedRequest, context: Any) -> sending_pb2.AwaitStoppedResponse:
+        return sending_pb2.AwaitStoppedResponse(outcome=pb.OUTCOME_STOPPED, epoch=3)
+
+
+def builders() -> list[Any]:
+    return [lambda platform: build(platform, ConsentSettings()), fake("sending", add_SendingServiceServicer_to_server, Stopping())]
+
+
+def decisions(m: Mesh) -> pb.GetDecisionsRequest:
+    placement = m.running.backing.placement()
+    return pb.GetDecisionsRequest(
+        scope=LIST, partition=placement.partition("ten_1", PERSON), address_keys=[PERSON], opt_out_tokens=True, bulk=True
+    )
+
+
+@promise("M5", "M6")
+async def test_from_consent_to_link_to_stop_through_the_real_door(tmp_path: Path) -> None:
+    async with mesh(tmp_path, builders()) as m:
+        gateway = ConsentServiceStub(m.channel("consent", as_service="gateway", caller=m.caller("ten_1", ["consents:write"])))
+        sending = ConsentServiceStub(m.channel("consent", as_service="sending", caller=m.caller("ten_1", ["decisions:read"])))
+        stranger = ConsentServiceStub(m.channel("consent", as_service="gateway"))
+        await gateway.RecordConsents(pb.RecordConsentsRequest(consents=[pb.ConsentRecord(address_key=PERSON, scope=LIST)]))
+        [decision] = (await sending.GetDecisions(decisions(m))).decisions
+        token = decision.opt_out_token.decode()
+        receipt = await stranger.WithdrawByToken(pb.WithdrawByTokenRequest(token=token))
+        assert receipt.outcome == pb.OUTCOME_STOPPED
+        assert (await stranger.DescribeToken(pb.DescribeTokenRequest(token=token))).already_withdrawn
+        again = await gateway.WithdrawConsent(pb.WithdrawConsentRequest(address_key=PERSON, scope=LIST))
+        assert (again.already_withdrawn, again.event_id) == (True, receipt.event_id)
+
+
+async def test_who_may_not_ask_is_refused(tmp_path: Path) -> None:
+    async with mesh(tmp_path, builders()) as m:
+        caller = m.caller("ten_1", ["consents:write", "decisions:read"])
+        with pytest.raises(Denied):
+            await ConsentServiceStub(m.channel("consent", as_service="gateway", caller=caller)).GetDecisions(decisions(m))
+        with pytest.raises(Denied):
+            poor = ConsentServiceStub(m.channel("consent", as_service="gateway", caller=m.caller("ten_1")))
+            await poor.WithdrawConsent(pb.WithdrawConsentRequest(address_key=PERSON, scope=LIST))
+        stranger = ConsentServiceStub(m.channel("consent", as_service="gateway"))
+        with pytest.raises(Unauthenticated):
+            await stranger.WithdrawConsent(pb.WithdrawConsentRequest(address_key=PERSON, scope=LIST))
+        with pytest.raises(Invalid) as refused:
+            await stranger.WithdrawByToken(pb.WithdrawByTokenRequest(token="A" * 80))
+        assert refused.value.type == "bad-token"
