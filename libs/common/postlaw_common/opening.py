@@ -12,7 +12,7 @@ from postlaw_common.keys import open_root_key
 from postlaw_common.keys.platform import PLACEMENT, PLATFORM_KEYS, PlatformKeys
 from postlaw_common.placement import Placement
 from postlaw_common.platform import Platform
-from postlaw_common.rpc.directory import Directory
+from postlaw_common.rpc.directory import Directory, published
 from postlaw_common.rpc.tls import DevelopmentCA, Identities, TlsIdentity, identity_from_files
 from postlaw_common.service import Service
 from postlaw_common.settings import PlatformSettings
@@ -119,3 +119,9 @@ def identities_of(settings: PlatformSettings) -> Identities:
         raise StartRefused(f"POSTLAW_STATE is {settings.state}: {said}; give a directory that we can write") from wrong
     known: dict[str, TlsIdentity] = {}
     return lambda service: known.setdefault(service, known.get(service) or authority.identity(service))
+
+
+def directory_from_outside(settings: PlatformSettings) -> Directory:
+    """Channels for a command that runs beside the services: to the peers that settings name, and to what a process on this machine
+    has published: `directory.channel("identity", lambda: "operator")`. Close it afterwards."""
+    return Directory(identities_of(settings), {**published(settings.state), **settings.peer})

@@ -35,9 +35,7 @@ class PlatformSettings(BaseSettings):
     blobs: str = Field(default="file:", description="file: or s3://bucket/prefix")
     keys: str = Field(default="file:", description="file: or awskms:KEY-ID")
     state: Path = Field(default=Path(".state"), description="a directory that this process can write")
-    partitions: int | None = Field(
-        default=None, ge=1, le=1024, description="a number from 1 to 1024, the one that the installation began with"
-    )
+    partitions: int | None = Field(default=None, ge=1, le=1024, description="a number from 1 to 1024, what the installation began with")
     public_url: str = Field(default="http://localhost:8080", description="the address that people reach the gateway by, https://host")
 
     listen: str = Field(default="127.0.0.1", description="the address to listen on; 0.0.0.0 in a container")

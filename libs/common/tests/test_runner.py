@@ -19,9 +19,10 @@ import httpx
 import pytest
 
 from postlaw.audit.v1 import audit_pb2, audit_pb2_grpc
+from postlaw.identity.v1 import identity_pb2, identity_pb2_grpc
 from postlaw_common.bus import Topic
 from postlaw_common.errors import PostlawError, Unavailable
-from postlaw_common.opening import StartRefused
+from postlaw_common.opening import StartRefused, directory_from_outside
 from postlaw_common.platform import Platform
 from postlaw_common.rpc.directory import published
 from postlaw_common.rpc.server import PortTaken
@@ -34,6 +35,7 @@ from postlaw_common.testing.mesh import fake, mesh
 
 AUDIT = "postlaw.audit.v1.AuditService"
 add_audit = audit_pb2_grpc.add_AuditServiceServicer_to_server
+add_identity = identity_pb2_grpc.add_IdentityServiceServicer_to_server
 ASK = audit_pb2.GetCheckpointRequest()
 
 
@@ -228,11 +230,21 @@ async def test_the_development_authority_is_made_once_and_its_key_is_for_its_own
     assert seen[0] == seen[1]
 
 
+async def test_a_command_beside_the_services_finds_them_through_the_state(tmp_path: Path) -> None:
+    settings = PlatformSettings(state=tmp_path)
+    async with run_services(settings, [fake("identity", add_identity, object())]):
+        outside = directory_from_outside(settings)
+        stub: Any = identity_pb2_grpc.IdentityServiceStub(outside.channel("identity", lambda: "operator"))
+        with pytest.raises(PostlawError, match="UNIMPLEMENTED"):  # past the door: the operator may call this
+            await stub.ListSigningKeys(identity_pb2.ListSigningKeysRequest())
+        await outside.close()
+
+
 async def test_certificate_files_must_name_the_service_they_are_used_for(tmp_path: Path) -> None:
     shown = DevelopmentCA(tmp_path / "tls").identity("consent")
     for name, pem in (("ca", shown.trusted), ("cert", shown.certificate), ("key", shown.key)):
         (tmp_path / name).write_bytes(pem)
-    files = {"tls_ca": tmp_path / "ca", "tls_certificate": tmp_path / "cert", "tls_key": tmp_path / "key"}
+    files: dict[str, Any] = {"tls_ca": tmp_path / "ca", "tls_certificate": tmp_path / "cert", "tls_key": tmp_path / "key"}
     settings = PlatformSettings(state=tmp_path / "state", **files)
     async with run_services(settings, [fake("consent", add_audit, object())]):
         pass

@@ -1,7 +1,7 @@
 """Who is on the line: mutual TLS with one name per service, `spiffe://postlaw/<service>`, in the certificate's URI SAN.
 
 In development a certificate authority is made on the spot: its key lies in the state directory (mode 0600), and every start
-makes each service a new key and a certificate of a few days, both only in memory. In production the three PEM files come from
+makes each service a new key and a certificate of thirty days, both only in memory. In production the three PEM files come from
 settings. gRPC's core offers no way to set the lowest TLS version from Python: it would still shake hands at TLS 1.2, so the
 door (door.py) refuses every call on a connection that is not TLS 1.3, which two of our own ends always agree on.
 """
@@ -22,7 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 SPIFFE_PREFIX = "spiffe://postlaw/"
 _CA_LIFE = timedelta(days=1825)
-_LEAF_LIFE = timedelta(days=7)
+_LEAF_LIFE = timedelta(days=30)
 _BACKDATED = timedelta(minutes=5)  # for clocks that differ a little
 
 
@@ -110,7 +110,7 @@ class DevelopmentCA:
         return pem
 
     def identity(self, service: str) -> TlsIdentity:
-        """A new key and a certificate of a few days for the service."""
+        """A new key and a certificate of thirty days for the service."""
         assert isinstance(self._key, ec.EllipticCurvePrivateKey)
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.now(UTC)
