@@ -123,18 +123,20 @@ class Outbox:
         """Takes published records out of their documents. Raises StoreUnavailable; what is left is cleared by a later call."""
         self._work.clear()
         while self._to_clear:
-            key, (collection, published) = next(iter(self._to_clear.items()))
-            document = await collection.get(key[1])
-            if document is not None and document.get("outbox_due") == DUE:
-                cleared = _without(document, published)
-                try:
-                    await collection.replace(cleared, version=document["v"])
-                except VersionConflict:
-                    continue  # somebody wrote in between: read again
-            # What was published while we wrote was added to the same set, and would be forgotten with it.
-            now = self._to_clear.get(key)
-            if now is not None and now[1] is published:
-                del self._to_clear[key]
+            # Side by side, so that the store gathers them into few durable writes.
+            await asyncio.gather(*(self._clear_one(key, *what) for key, what in list(self._to_clear.items())[:64]))
+
+    async def _clear_one(self, key: tuple[int, str], collection: Collection, published: set[bytes]) -> None:
+        document = await collection.get(key[1])
+        if document is not None and document.get("outbox_due") == DUE:
+            try:
+                await collection.replace(_without(document, published), version=document["v"])
+            except VersionConflict:
+                return  # somebody wrote in between: it stays on the list, and is read again
+        # What was published while we wrote stands in another set, which stays.
+        now = self._to_clear.get(key)
+        if now is not None and now[1] is published:
+            del self._to_clear[key]
 
     def _clear_later(self, collection: Collection, document_id: str, packed: Sequence[Document]) -> None:
         key = (id(collection), document_id)
