@@ -41,6 +41,7 @@ class Connection(Dialogue):
         self.tls_version: str | None = None
         self._queue: deque[Transaction] = deque()
         self._paused = False
+        self._corked: list[bytes] | None = None
         self._goodbye = False  # the server said 421
         self._unclean = False  # the last transaction was refused: the next begins with RSET
         self._progress_at = 0.0
@@ -59,12 +60,18 @@ class Connection(Dialogue):
         limit = offers.get("SIZE", "")
         self._size_limit = int(limit) if limit.isdecimal() else 0  # RFC 1870 §4: 0, or nothing, is no fixed limit
         self._depth = self.relay.depth if self._pipelines and self._chunks else 1
-        self._said = None
+        unasked, self._said = self._said, None
+        if unasked:
+            self._end("the server replied to nothing")
         self.alive = self._transport is not None
 
     @property
     def under_way(self) -> int:
         return len(self._queue)
+
+    @property
+    def has_room(self) -> bool:
+        return self.alive and len(self._queue) < self._depth and not self._paused
 
     async def room(self) -> bool:
         """Wait until a hand-off can be made, or the connection has ended. True while it is alive."""
@@ -100,6 +107,15 @@ class Connection(Dialogue):
                 return _answer(done, "rejected", "SMTPUTF8 not offered")
             parameters += b" SMTPUTF8"
         return self._begin(b"MAIL FROM:<%b>%b\r\n" % (sender, parameters), recipient, message, done)
+
+    def cork(self) -> None:
+        """Until `uncork`, hand-offs gather into one write: a system call for several messages. Nothing may be awaited in between."""
+        self._corked = []
+
+    def uncork(self) -> None:
+        corked, self._corked = self._corked, None
+        if corked:
+            self._write(b"".join(corked))
 
     def reset(self) -> None:
         """End the connection with RST: what was not yet sent dies, and every hand-off under way is reported before this returns.
@@ -162,7 +178,9 @@ class Connection(Dialogue):
             self._write(b"BDAT %d LAST\r\n%b" % (len(transaction.message), transaction.message))
 
     def _write(self, data: bytes) -> None:
-        if self._transport is not None:
+        if self._corked is not None:
+            self._corked.append(data)
+        elif self._transport is not None:
             self._transport.write(data)
 
     def _reply(self, code: int, line: bytes) -> None:
@@ -181,6 +199,7 @@ class Connection(Dialogue):
             if transaction.refusal is not None and not transaction.listed:
                 return self._settle(transaction.refusal)
             self.accepted += 1
+            self._unclean = False
             return self._settle(Reply("accepted", code, text_of([*self._lines, line]), time.time_ns() // 1000))
         else:
             return self._end("the server accepted DATA without asking for the message")
@@ -242,6 +261,7 @@ class Connection(Dialogue):
 
     def _end(self, why: str) -> None:
         self.alive = False
+        self._corked = None
         super()._end(why)
         if self._timer is not None:
             self._timer.cancel()

@@ -19,24 +19,25 @@ class CannotConnect(Exception):
     """The relay does not take mail from us now; the text says at which step and why, without personal data."""
 
 
+class _TlsFailed(Exception):
+    """The server offered TLS, and it could not be had."""
+
+
 async def connect(relay: Relay) -> Connection:
     """A connection that is ready for hand-offs. CannotConnect.
 
-    Where TLS is opportunistic and its handshake fails, one more attempt is made in plaintext (RFC 7435 §3).
+    Where TLS is opportunistic and fails, one more attempt is made in plaintext (RFC 7435 §3).
     """
     try:
         return await _open(relay, relay.tls != "none")
-    except ssl.SSLError as error:
-        if relay.tls != "opportunistic":
-            raise CannotConnect(f"TLS with {relay.host} failed: {error.reason or error}") from error
-    try:
-        return await _open(relay, False)
-    except ssl.SSLError as error:
-        raise CannotConnect(f"TLS with {relay.host} failed: {error.reason or error}") from error
+    except _TlsFailed as error:
+        if relay.tls == "required":
+            raise CannotConnect(f"TLS with {relay.host} failed: {error}") from error
+    return await _open(relay, False)
 
 
 async def _open(relay: Relay, tls: bool) -> Connection:
-    """ssl.SSLError where the handshake fails, else CannotConnect."""
+    """_TlsFailed, CannotConnect."""
     connection = Connection(relay)
     try:
         sock = await _dial(relay)
@@ -46,19 +47,14 @@ async def _open(relay: Relay, tls: bool) -> Connection:
             raise CannotConnect(f"{relay.host} greeted with {code} {text_of(lines)}")
         offers = await _hello(connection, relay)
         if tls and "STARTTLS" in offers:
-            code, lines = await connection.ask(b"STARTTLS\r\n", relay.command_s)
-            if code == 220:
-                connection.tls_version = await connection.start_tls(_context(relay), relay.host, relay.command_s)
-                offers = await _hello(connection, relay)  # RFC 3207 §4.2: what was offered in plaintext counts for nothing
-            elif relay.tls == "required":
-                raise CannotConnect(f"{relay.host} refused STARTTLS with {code} {text_of(lines)}")
+            connection.tls_version = await _start_tls(connection, relay)
+            offers = await _hello(connection, relay)  # RFC 3207 §4.2: what was offered in plaintext counts for nothing
         elif relay.tls == "required":
             raise CannotConnect(f"{relay.host} does not offer STARTTLS, and the policy requires it")
         connection.ready(offers)
-    except ssl.SSLError:
-        connection.reset()
-        raise
-    except (OSError, TimeoutError) as error:
+        if not connection.alive:
+            raise CannotConnect(f"{relay.host} ended the connection right after its greeting")
+    except OSError as error:  # TimeoutError is one
         connection.reset()
         why = "no answer in time" if isinstance(error, TimeoutError) else str(error)
         raise CannotConnect(f"{relay.host}:{relay.port}: {why}") from error
@@ -66,6 +62,19 @@ async def _open(relay: Relay, tls: bool) -> Connection:
         connection.reset()
         raise
     return connection
+
+
+async def _start_tls(connection: Connection, relay: Relay) -> str:
+    """The version. _TlsFailed; OSError where the connection ended before."""
+    code, lines = await connection.ask(b"STARTTLS\r\n", relay.command_s)
+    if code != 220:
+        raise _TlsFailed(f"STARTTLS was refused with {code} {text_of(lines)}")
+    try:
+        return await connection.start_tls(_context(relay), relay.host, relay.command_s)
+    except ssl.SSLError as error:
+        raise _TlsFailed(error.reason or str(error)) from error
+    except OSError as error:
+        raise _TlsFailed(str(error) or "no answer in time") from error
 
 
 async def _dial(relay: Relay) -> socket.socket:

@@ -37,7 +37,12 @@ def kind_of(code: int) -> Kind:
 
 def text_of(lines: list[bytes], recipient: bytes = b"") -> str:
     """The text of a reply's lines (code and mark still in front), fit to be kept: one line, short, without the recipient."""
-    text = " ".join(line[4:].decode("ascii", "replace").strip() for line in lines)
+    if len(lines) == 1:
+        text = lines[0][4:].decode("ascii", "replace").strip()
+        if not recipient and len(text) <= TEXT_LIMIT and text.isprintable() and "@" not in text:
+            return text
+    else:
+        text = " ".join(line[4:].decode("ascii", "replace").strip() for line in lines)
     if "@" in text:
         text = _ADDRESS.sub("<address>", text)
     if recipient:

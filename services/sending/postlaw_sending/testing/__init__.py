@@ -1,0 +1,1 @@
+"""What tests of sending, and of flows across services, need of it."""
