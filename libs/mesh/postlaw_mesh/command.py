@@ -1,0 +1,37 @@
+"""The `postlaw` command. Each part is imported only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+_COMMANDS = {
+    "dev": "postlaw_mesh.dev:dev",
+    "demo": "postlaw_mesh.demo.command:demo",
+    "dlq": "postlaw_common.dlq_commands:dlq",
+    "audit": "postlaw_audit.commands:audit",
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=_Lazy)
+@click.version_option(package_name="postlaw")
+def main() -> None:
+    """Postlaw: when a person says stop, the mail stops before we answer, and anyone can check that it did.
+
+    \b
+    Example:
+      postlaw dev
+    """

@@ -1,0 +1,1 @@
+"""`postlaw demo`: the main job, run for real in under two minutes, and held against the law at its end."""

@@ -1,0 +1,57 @@
+"""What a fresh installation lacks: a customer, and a key to begin with. Asked for as its operator, over the mesh's own gRPC."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from postlaw.identity.v1 import identity_pb2 as identity
+from postlaw.identity.v1.identity_pb2_grpc import IdentityServiceStub
+from postlaw_common.errors import NotFound
+from postlaw_common.runner import Running
+
+SCOPES = (
+    "lists:read", "lists:write", "subscribers:read", "subscribers:write", "consents:read", "consents:write",
+    "campaigns:read", "campaigns:write", "campaigns:launch", "audit:read", "keys:read", "keys:write",
+)  # fmt: skip
+KEY_LIVES_S = 7 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """`api_key` is shown this once."""
+
+    tenant_id: str
+    api_key: str
+
+
+async def credentials(running: Running, state: Path) -> Credentials:
+    """The development customer of this state directory, made on first use, and a fresh API key of seven days."""
+    token = b""
+    stub = IdentityServiceStub(running.channel("identity", as_service="operator", token=lambda: token))
+    note = state / "development.json"
+
+    async def act_for(tenant_id: str) -> bytes:
+        issued = await stub.IssueOperatorContext(identity.IssueOperatorContextRequest(tenant_id=tenant_id))
+        return issued.signed.SerializeToString()
+
+    token = await act_for("")
+    tenant_id = json.loads(note.read_text(encoding="utf-8"))["tenant_id"] if note.exists() else ""
+    if tenant_id:
+        try:
+            await stub.GetTenant(identity.GetTenantRequest(tenant_id=tenant_id))
+        except NotFound:
+            tenant_id = ""
+    if not tenant_id:
+        tenant = await stub.CreateTenant(
+            identity.CreateTenantRequest(name="Acme (development)", postal_address="1 High Street, London N1 1AA")
+        )
+        tenant_id = tenant.tenant_id
+        note.write_text(json.dumps({"tenant_id": tenant_id}), encoding="utf-8")
+    token = await act_for(tenant_id)
+    request = identity.CreateApiKeyRequest(tenant_id=tenant_id, name=f"development, process {os.getpid()}", scopes=SCOPES)
+    request.expires_at.FromSeconds(int(time.time()) + KEY_LIVES_S)
+    return Credentials(tenant_id, (await stub.CreateApiKey(request)).secret)

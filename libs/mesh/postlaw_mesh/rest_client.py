@@ -1,0 +1,105 @@
+"""A client of the REST API, for the demo and the benchmarks: what a customer's back end would write."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from postlaw_mesh.demo.law import Answered
+
+FINAL = ("sent", "refused", "failed", "bounced", "expired", "unknown")
+
+
+class ApiProblem(Exception):
+    """The API answered with a problem; the message is its title and detail."""
+
+
+class RestClient:
+    """Every method raises ApiProblem where the API does not answer as asked."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    async def call(self, verb: str, path: str, **request: Any) -> dict[str, Any]:
+        """Waits and asks again where a limit or a restart says so."""
+        while True:
+            response = await self._http.request(verb, path, **request)
+            if response.status_code in (429, 503):
+                await asyncio.sleep(float(response.headers.get("retry-after", "1")))
+                continue
+            if response.is_error:
+                problem = response.json() if "json" in response.headers.get("content-type", "") else {"detail": response.text}
+                raise ApiProblem(
+                    f"{verb} {path}: {response.status_code} {problem.get('title', '')} {problem.get('detail', '')} {problem.get('fields', '')}"
+                )
+            return response.json() if response.content else {}
+
+    async def create_list(self, name: str) -> str:
+        return (await self.call("POST", "/v1/lists", json={"name": name}))["list_id"]
+
+    async def start_import(self, list_id: str, file: bytes, *, source: str, attested_by: str, wording: str) -> str:
+        settings = {
+            "list_id": list_id,
+            "filename": "people.csv",
+            "consent.source": source,
+            "consent.attested_by": attested_by,
+            "consent.wording": wording,
+        }
+        headers = {"content-type": "text/csv"}
+        return (await self.call("POST", "/v1/imports", params=settings, content=file, headers=headers))["import_id"]
+
+    async def watch_import(self, import_id: str) -> AsyncIterator[dict[str, Any]]:
+        """Its state again and again, until it is done."""
+        while True:
+            state = await self.call("GET", f"/v1/imports/{import_id}")
+            yield state
+            if state["state"] not in ("STATE_QUEUED", "STATE_RUNNING"):
+                return
+            await asyncio.sleep(0.2)
+
+    async def create_campaign(self, list_id: str, name: str, template: dict[str, str]) -> str:
+        sender = {"name": "Acme News", "address": "news@acme.example", "postal_address": "Acme Ltd, 1 High Street, London N1 1AA"}
+        body = {"name": name, "list_id": list_id, "sender": sender, "template": template}
+        return (await self.call("POST", "/v1/campaigns", json=body))["campaign_id"]
+
+    async def launch(self, campaign_id: str) -> None:
+        await self.call("POST", f"/v1/campaigns/{campaign_id}/launch")
+
+    async def campaign(self, campaign_id: str) -> dict[str, Any]:
+        return await self.call("GET", f"/v1/campaigns/{campaign_id}")
+
+    async def opt_out_link(self, list_id: str, address: str) -> str:
+        body = {"address": address, "scope": {"list_id": list_id}}
+        return (await self.call("POST", "/v1/opt-out-links", json=body))["url"]
+
+    async def say_stop(self, link: str, address: str) -> Answered:
+        """The one click of RFC 8058, as a mailbox provider does it: no cookie, no redirect."""
+        began = time.perf_counter()
+        body = {"List-Unsubscribe": "One-Click"}
+        path = httpx.URL(link).raw_path.decode()
+        response = await self._http.post(
+            path, data=body, headers={"accept": "application/json", "authorization": ""}, follow_redirects=False
+        )
+        took = time.perf_counter() - began
+        at = time.time_ns()
+        if response.is_error:
+            raise ApiProblem(f"one click: {response.status_code} {response.text[:200]}")
+        receipt = response.json()
+        return Answered(address, receipt["outcome"].removeprefix("OUTCOME_").lower(), at, took * 1000, receipt["event_id"])
+
+
+def accounted(totals: dict[str, Any]) -> int:
+    """People in a final state."""
+    return sum(int(totals.get(state, 0)) for state in FINAL)
+
+
+@asynccontextmanager
+async def client(gateway: str, api_key: str) -> AsyncIterator[RestClient]:
+    limits = httpx.Limits(max_connections=64)
+    async with httpx.AsyncClient(base_url=gateway, headers={"authorization": f"Bearer {api_key}"}, timeout=60, limits=limits) as http:
+        yield RestClient(http)

@@ -1,0 +1,106 @@
+"""C2SP tlog-tiles: the tree cut into tiles of 256 hashes, and the names that they are stored under."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from postlaw_audit.domain.merkle import EMPTY_ROOT, leaf_hash, node_hash, subtree_root
+
+WIDTH = 256
+ENTRY_LIMIT = 65_535  # bytes: a bundle gives each entry a 16-bit length
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """`level` −1: a bundle of entries; 0 and up: hashes. `width` < 256: partial, at the right edge."""
+
+    level: int
+    number: int
+    width: int
+    data: bytes
+
+    @property
+    def path(self) -> str:
+        return tile_path(self.level, self.number, self.width)
+
+
+def tile_path(level: int, number: int, width: int = WIDTH) -> str:
+    """For example `tile/0/x001/234.p/17`; entries are `tile/entries/…`."""
+    digits = f"{number % 1000:03d}"
+    while number >= 1000:
+        number //= 1000
+        digits = f"x{number % 1000:03d}/{digits}"
+    partial = f".p/{width}" if width < WIDTH else ""
+    return f"tile/{'entries' if level < 0 else level}/{digits}{partial}"
+
+
+def bundle(entries: Sequence[bytes]) -> bytes:
+    return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
+
+
+def unbundle(data: bytes) -> list[bytes]:
+    """ValueError where the bundle is cut short."""
+    entries: list[bytes] = []
+    at = 0
+    while at < len(data):
+        end = at + 2 + int.from_bytes(data[at : at + 2], "big")
+        if at + 2 > len(data) or end > len(data):
+            raise ValueError("an entry bundle is cut short")
+        entries.append(data[at + 2 : end])
+        at = end
+    return entries
+
+
+@dataclass(slots=True)
+class GrowingTree:
+    """The right edge of the tree: per level the hashes of the tile that is not full yet, and the entries of the last bundle."""
+
+    size: int = 0
+    levels: list[list[bytes]] = field(default_factory=list[list[bytes]])
+    tail: list[bytes] = field(default_factory=list[bytes])
+
+    def append(self, entries: Sequence[bytes]) -> list[Tile]:
+        """Adds the entries; returns the tiles that became full."""
+        full: list[Tile] = []
+        for entry in entries:
+            self.tail.append(entry)
+            self._add(0, leaf_hash(entry), full)
+            self.size += 1
+            if len(self.tail) == WIDTH:
+                full.append(Tile(-1, self.size // WIDTH - 1, WIDTH, bundle(self.tail)))
+                self.tail = []
+        return full
+
+    def _add(self, level: int, hash: bytes, full: list[Tile]) -> None:
+        if level == len(self.levels):
+            self.levels.append([])
+        row = self.levels[level]
+        row.append(hash)
+        if len(row) == WIDTH:
+            number = ((self.size + 1) >> (8 * (level + 1))) - 1
+            full.append(Tile(level, number, WIDTH, b"".join(row)))
+            self.levels[level] = []
+            self._add(level + 1, subtree_root(row), full)
+
+    def partial_tiles(self) -> list[Tile]:
+        """What a reader of this size needs beside the full tiles."""
+        tiles = [Tile(-1, self.size // WIDTH, len(self.tail), bundle(self.tail))] if self.tail else []
+        for level, row in enumerate(self.levels):
+            if row:
+                tiles.append(Tile(level, self.size >> (8 * (level + 1)), len(row), b"".join(row)))
+        return tiles
+
+    def root(self) -> bytes:
+        if not self.size:
+            return EMPTY_ROOT
+        found: bytes | None = None
+        for row in self.levels:
+            end = len(row)
+            while end:
+                width = end & -end
+                peak = subtree_root(row[end - width : end])
+                found = peak if found is None else node_hash(peak, found)
+                end -= width
+        assert found is not None
+        return found

@@ -1,0 +1,53 @@
+"""From a record on the bus to an entry of the log. Only this module, wire's neighbour, knows the entry's protobuf."""
+
+from __future__ import annotations
+
+from postlaw.audit.v1 import audit_pb2 as audit
+from postlaw_audit.domain.tiles import ENTRY_LIMIT
+from postlaw_common.bus import Received
+from postlaw_common.ids import time_ms_of
+
+UNDECODABLE = "postlaw.audit.Undecodable"
+
+
+def entry_of(record: Received) -> tuple[str, bytes]:
+    """(event id, entry). A record that is no event of ours is kept all the same, flagged by its type.
+
+    ValueError for an event over the limit; our own topics' limits keep them below it."""
+    headers = record.headers
+    event_id = headers.get("ce_id", b"").decode("ascii", "replace")
+    context = {name: headers[header].decode("utf-8", "replace") for name, header in _CONTEXT if header in headers}
+    sequence = headers.get("ce_sequence", b"0")
+    entry = audit.Entry(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        event_id=event_id,
+        type=headers.get("ce_type", b"").decode("ascii", "replace") or UNDECODABLE,
+        tenant_id=headers.get("ce_tenant", b"").decode("ascii", "replace"),
+        sequence=int(sequence) if sequence.isdigit() else 0,
+        subject=headers.get("ce_subject", b"").decode("utf-8", "replace"),
+        context=context,
+        data=record.value,
+        time_us=record.timestamp_us,
+    ).SerializeToString(deterministic=True)
+    if len(entry) > ENTRY_LIMIT:
+        raise ValueError(
+            f"{record.topic}[{record.partition}]@{record.offset} makes an entry of {len(entry)} bytes; the limit is {ENTRY_LIMIT}"
+        )
+    return event_id, entry
+
+
+_CONTEXT = (("actor", "ce_actor"), ("on_behalf_of", "ce_onbehalfof"), ("traceparent", "traceparent"))
+
+
+def event_id_of(entry: bytes) -> str:
+    return audit.Entry.FromString(entry).event_id
+
+
+def second_of(event_id: str) -> int | None:
+    """The second in which the event's id was made; None for a foreign id."""
+    try:
+        return time_ms_of(event_id) // 1000
+    except ValueError:
+        return None

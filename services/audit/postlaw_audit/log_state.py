@@ -1,0 +1,132 @@
+"""The log's one document: how far it has come, what it has committed, and who may write it.
+
+A commit is one write of this document: size, right edge and the topics' offsets move together, so that no entry is dropped or
+repeated however the writer ends. Segments hold what is committed and not yet in full tiles; everything else follows from them,
+so whoever derives tiles, however late or paused, derives the same bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from postlaw_audit.domain.tiles import GrowingTree
+from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, VersionConflict
+
+LOG = CollectionSpec("log")
+LOG_ID = "log"
+LEASE_S = 5.0
+
+
+class WriterOvertaken(Exception):
+    """Another writer has raised the epoch: this one must not write again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A blob with committed entries [start, start + count)."""
+
+    key: str
+    start: int
+    count: int
+
+
+@dataclass(slots=True)
+class LogState:
+    """`edge`: per level the hashes of the tile that is not full. `offsets`: per topic and partition the next to be read.
+    `derived`: entries below it are in tiles and in the index."""
+
+    owner: str = ""
+    epoch: int = 0
+    renewals: int = 0
+    size: int = 0
+    edge: list[bytes] = field(default_factory=list[bytes])
+    offsets: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    segments: list[Segment] = field(default_factory=list[Segment])
+    derived: int = 0
+    v: int = 0
+
+    def levels(self) -> list[list[bytes]]:
+        return [[row[i : i + 32] for i in range(0, len(row), 32)] for row in self.edge]
+
+    def root(self) -> bytes:
+        return GrowingTree(self.size, self.levels()).root()
+
+
+def _to_document(state: LogState) -> dict[str, Any]:
+    return {
+        "_id": LOG_ID,
+        "owner": state.owner,
+        "epoch": state.epoch,
+        "renewals": state.renewals,
+        "size": state.size,
+        "edge": state.edge,
+        "offsets": [[topic, offsets] for topic, offsets in state.offsets.items()],
+        "segments": [[s.key, s.start, s.count] for s in state.segments],
+        "derived": state.derived,
+    }
+
+
+def _from_document(document: dict[str, Any]) -> LogState:
+    return LogState(
+        owner=document["owner"],
+        epoch=document["epoch"],
+        renewals=document["renewals"],
+        size=document["size"],
+        edge=[bytes(row) for row in document["edge"]],
+        offsets={topic: list(offsets) for topic, offsets in document["offsets"]},
+        segments=[Segment(*segment) for segment in document["segments"]],
+        derived=document["derived"],
+        v=document["v"],
+    )
+
+
+class LogStates:
+    """Reads for everybody, writes for the one writer."""
+
+    def __init__(self, collection: Callable[[], Collection], writer: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._open = collection
+        self._writer = writer
+        self._monotonic = monotonic
+        self._seen: tuple[tuple[str, int, int], float] | None = None
+
+    async def read(self) -> LogState | None:
+        document = await self._open().get(LOG_ID, linearizable=True)
+        return _from_document(document) if document else None
+
+    async def try_to_own(self) -> LogState | None:
+        """The state, once this writer owns it: at first, when it was let go, or when its writer has stood still for a lease time."""
+        state = await self.read()
+        if state is None:
+            try:
+                await self._open().insert(_to_document(LogState()))
+            except AlreadyExists:
+                return None
+            state = await self.read()
+            assert state is not None
+        mark = (state.owner, state.epoch, state.renewals)
+        if self._seen is None or self._seen[0] != mark:
+            self._seen = (mark, self._monotonic())
+        if state.owner and self._monotonic() - self._seen[1] < LEASE_S:
+            return None
+        try:
+            return await self._replace(replace(state, owner=self._writer, epoch=state.epoch + 1))
+        except WriterOvertaken:
+            return None
+
+    async def commit(self, state: LogState) -> LogState:
+        """Raises WriterOvertaken."""
+        return await self._replace(state)
+
+    async def let_go(self, state: LogState) -> None:
+        await self._replace(replace(state, owner=""))
+
+    async def _replace(self, state: LogState) -> LogState:
+        state = replace(state, renewals=state.renewals + 1)
+        try:
+            stored = await self._open().replace(_to_document(state), version=state.v)
+        except VersionConflict as conflict:
+            raise WriterOvertaken(f"epoch {state.epoch} of the audit log is over") from conflict
+        return replace(state, v=stored["v"])

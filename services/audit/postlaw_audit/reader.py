@@ -1,0 +1,103 @@
+"""Reading the log: entries, inclusion and consistency proofs, from tiles and from what is committed but not yet in full tiles."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from postlaw_audit.domain.merkle import node_hash, subtree_root
+from postlaw_audit.domain.proofs import Range, consistency_ranges, inclusion_ranges, perfect
+from postlaw_audit.domain.tiles import WIDTH, tile_path, unbundle
+from postlaw_audit.entries import event_id_of
+from postlaw_audit.index import EventIndex
+from postlaw_audit.notes import Checkpoint, parse_checkpoint
+from postlaw_audit.writer import CHECKPOINT, PREFIX
+from postlaw_common.blobs import Blobs
+from postlaw_common.errors import Invalid, NotFound, Unavailable
+
+TILES_KEPT = 2048  # 8 kB each
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """An entry with the proof that it stands at `index` below the checkpoint."""
+
+    index: int
+    entry: bytes
+    hashes: list[bytes]
+    checkpoint: Checkpoint
+    note: str
+
+
+class LogReader:
+    """Everything is read below the published checkpoint, so each answer verifies against it."""
+
+    def __init__(self, blobs: Blobs, index: EventIndex) -> None:
+        self._blobs = blobs
+        self._index = index
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+
+    async def checkpoint(self) -> tuple[Checkpoint, str]:
+        """The latest, and its signed note. Raises Unavailable while there is none yet."""
+        note = await self._blobs.get(CHECKPOINT)
+        if note is None:
+            raise Unavailable("The audit log has no checkpoint yet: nothing has happened so far. Try again in a second.")
+        return parse_checkpoint(note.decode()), note.decode()
+
+    async def prove_event(self, event_id: str) -> Inclusion:
+        """NotFound where no entry below the checkpoint holds this event: just now it may be on its way (within a second)."""
+        checkpoint, note = await self.checkpoint()
+        for index in await self._index.candidates(event_id):
+            if index >= checkpoint.size:
+                continue
+            entry = await self._entry(index, checkpoint.size)
+            if event_id_of(entry) == event_id:
+                hashes = [await self._root_of(r, checkpoint.size) for r in inclusion_ranges(index, checkpoint.size)]
+                return Inclusion(index, entry, hashes, checkpoint, note)
+        raise NotFound("The audit log holds no such event. An event is provable within a second of its happening.")
+
+    async def prove_consistency(self, first: int, second: int) -> tuple[int, list[bytes], bytes, bytes]:
+        """(second, proof, first's root, second's root); `second` 0 stands for the latest checkpoint's size. Raises Invalid."""
+        checkpoint, _ = await self.checkpoint()
+        second = second or checkpoint.size
+        if not 0 < first <= second <= checkpoint.size:
+            raise Invalid(f"first and second must be sizes with 0 < first <= second <= {checkpoint.size}.")
+        proof = [await self._root_of(r, checkpoint.size) for r in consistency_ranges(first, second)] if first < second else []
+        return second, proof, await self._root_of((0, first), checkpoint.size), await self._root_of((0, second), checkpoint.size)
+
+    async def _entry(self, index: int, size: int) -> bytes:
+        number = index // WIDTH
+        data = await self._tile(-1, number, size)
+        return unbundle(data)[index % WIDTH]
+
+    async def _root_of(self, leaves: Range, size: int) -> bytes:
+        found: bytes | None = None
+        for start, end in reversed(perfect(*leaves)):
+            peak = await self._perfect_root(start, end, size)
+            found = peak if found is None else node_hash(peak, found)
+        assert found is not None
+        return found
+
+    async def _perfect_root(self, start: int, end: int, size: int) -> bytes:
+        level, width = 0, end - start
+        while width >= WIDTH:
+            level, width = level + 1, width // WIDTH
+        at = start >> (8 * level)
+        data = await self._tile(level, at // WIDTH, size)
+        place = at % WIDTH
+        return subtree_root([data[i : i + 32] for i in range(32 * place, 32 * (place + width), 32)])
+
+    async def _tile(self, level: int, number: int, size: int) -> bytes:
+        there = size >> (8 * max(0, level))
+        width = min(WIDTH, there - number * WIDTH)
+        path = tile_path(level, number, width)
+        if path in self._kept:
+            self._kept.move_to_end(path)
+            return self._kept[path]
+        data = await self._blobs.get(PREFIX + path)
+        if data is None:
+            raise Unavailable(f"The audit log's {path} cannot be read now. Try again.")
+        self._kept[path] = data
+        while len(self._kept) > TILES_KEPT:
+            self._kept.popitem(last=False)
+        return data

@@ -1,0 +1,72 @@
+"""Audit, wired by hand. `build` opens nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import UTC, datetime, timedelta
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from postlaw.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
+from postlaw_audit.index import EVENT_INDEX, EventIndex
+from postlaw_audit.log_state import LOG, LogStates
+from postlaw_audit.notes import Checkpoint, sign
+from postlaw_audit.reader import LogReader
+from postlaw_audit.servicer import AuditServicer
+from postlaw_audit.signing import LOG_KEYS, Signer
+from postlaw_audit.verifying import VERIFIER_KEY
+from postlaw_audit.writer import Writer
+from postlaw_common.bus import Topic
+from postlaw_common.contracts import event_topics
+from postlaw_common.ids import new_id
+from postlaw_common.platform import Platform
+from postlaw_common.service import Background, Service, Servicer
+
+
+class AuditSettings(BaseSettings):
+    """`POSTLAW_AUDIT_…`. `origin` is the log's name in every checkpoint; changing it makes it another log."""
+
+    model_config = SettingsConfigDict(env_prefix="POSTLAW_AUDIT_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    origin: str = Field("postlaw.example/log", pattern=r"^[^\s+]+$", description="a name like example.com/log, without spaces or plus")
+    retention_days: int = Field(0, ge=0, le=36_500, description="days that full tiles are locked for, 0 for no lock")
+
+
+def build(platform: Platform, settings: AuditSettings) -> Service:
+    store = platform.store("audit")
+    index = EventIndex(lambda: store.collection(EVENT_INDEX.name))
+    signer = Signer(lambda: store.collection(LOG_KEYS.name), platform.root_key, settings.origin)
+
+    def retain_until() -> datetime | None:
+        return datetime.now(UTC) + timedelta(days=settings.retention_days) if settings.retention_days else None
+
+    def signed(checkpoint: Checkpoint) -> str:
+        assert signer.key is not None
+        return sign(checkpoint, signer.key)
+
+    writer = Writer(
+        platform.bus,
+        platform.blobs,
+        LogStates(lambda: store.collection(LOG.name), f"{socket.gethostname()}-{os.getpid()}-{new_id('aud')}"),
+        index,
+        event_topics(),
+        signed,
+        settings.origin,
+        retain_until,
+    )
+
+    async def on_start() -> None:
+        await signer.start()
+        await platform.blobs.put(VERIFIER_KEY, (signer.verifier() + "\n").encode())
+
+    servicer = AuditServicer(LogReader(platform.blobs, index))
+    return Service(
+        name="audit",
+        databases={"audit": (LOG, EVENT_INDEX, LOG_KEYS)},
+        topics=tuple(Topic(name) for name in event_topics()),
+        servicers=(Servicer("postlaw.audit.v1.AuditService", add_AuditServiceServicer_to_server, servicer),),
+        backgrounds=(Background("audit writer", writer.run),),
+        on_start=on_start,
+    )

@@ -1,0 +1,48 @@
+"""gRPC → reading the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from postlaw.audit.v1 import audit_pb2 as audit
+from postlaw_audit.notes import Checkpoint
+from postlaw_audit.reader import LogReader
+from postlaw_common.caller import current
+from postlaw_common.errors import NotFound
+
+
+class AuditServicer:
+    """A customer sees proofs of its own events only; checkpoints and consistency are everybody's."""
+
+    def __init__(self, reader: LogReader) -> None:
+        self._reader = reader
+
+    async def GetEventProof(self, request: audit.GetEventProofRequest, context: Any) -> audit.EventProof:
+        found = await self._reader.prove_event(request.event_id)
+        entry = audit.Entry.FromString(found.entry)
+        caller = current()
+        if caller.tenant_id and entry.tenant_id != caller.tenant_id:
+            raise NotFound("The audit log holds no such event. An event is provable within a second of its happening.")
+        proof = audit.EventProof(
+            event_id=request.event_id,
+            index=found.index,
+            entry=found.entry,
+            hashes=found.hashes,
+            checkpoint=_checkpoint(found.checkpoint, found.note),
+            topic=entry.topic,
+            partition=entry.partition,
+            offset=entry.offset,
+        )
+        proof.recorded_at.FromMicroseconds(entry.time_us)
+        return proof
+
+    async def GetConsistencyProof(self, request: audit.GetConsistencyProofRequest, context: Any) -> audit.ConsistencyProof:
+        second, hashes, first_root, second_root = await self._reader.prove_consistency(request.first, request.second)
+        return audit.ConsistencyProof(first=request.first, second=second, hashes=hashes, first_root=first_root, second_root=second_root)
+
+    async def GetCheckpoint(self, request: audit.GetCheckpointRequest, context: Any) -> audit.Checkpoint:
+        return _checkpoint(*await self._reader.checkpoint())
+
+
+def _checkpoint(checkpoint: Checkpoint, note: str) -> audit.Checkpoint:
+    return audit.Checkpoint(origin=checkpoint.origin, size=checkpoint.size, root_hash=checkpoint.root, note=note)
