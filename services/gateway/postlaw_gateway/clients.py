@@ -45,6 +45,7 @@ class Method:
         return GetMessageClass(self.request)()
 
 
+@cache
 def method(name: str) -> Method:
     """The method that `sending.GetCampaign` means. KeyError where the contract has no such method."""
     service, _, verb = name.partition(".")

@@ -22,7 +22,7 @@ class Download(Endpoint):
     """The refused rows of an import."""
 
     async def answer(self, scope: Any, receive: Any, send: Any, caller: Caller | None) -> Answer | None:
-        request = build(self.route, scope, await read_json_body(scope, receive))
+        request = scope["asked"] = build(self.route, scope, await read_json_body(scope, receive))
         validate(request)
         chunks = self.parts.calls.responses(self.method, request, timeout=_DEADLINE_S)
         # Drawn before the status is sent, so that an import that is not there is still a 404.

@@ -5,7 +5,9 @@ Plain ASGI below FastAPI's router: converting by descriptor needs no model, and 
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +26,14 @@ from postlaw_gateway.authentication import Authentication, KeyRefused
 from postlaw_gateway.clients import Calls
 from postlaw_gateway.idempotency import Claim, IdempotencyKeys
 from postlaw_gateway.json_out import encode, to_json
+from postlaw_gateway.naming import is_map
 from postlaw_gateway.rate_limits import RateLimits
 from postlaw_gateway.requests import Disconnected, build, header, read_json_body
 from postlaw_gateway.routes import Route
 from postlaw_gateway.security_events import Refusal, SecurityEvents
 
 _log = get_logger("gateway")
+_ID = re.compile(r"[a-z]{2,8}_[0-9a-z]{26,90}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,9 @@ class Endpoint:
         except (StoreUnavailable, BusUnavailable):
             answer = problem(Unavailable("A store that this needs cannot be reached now. Try again.", retry_after_s=2))
         except Exception as unexpected:
-            _log.error("a request failed", route=self.route.path, verb=self.route.verb, exc_info=unexpected)
+            _log.error(
+                "a request failed", route=self.route.path, verb=self.route.verb, request_id=scope.get("request_id", ""), exc_info=unexpected
+            )
             answer = problem(PostlawError("The failure is on our side, and is in our log under this answer's X-Request-Id."))
         if answer is not None:
             answer.headers += limit_headers
@@ -126,7 +132,7 @@ class Endpoint:
         return answer
 
     async def _done(self, scope: Any, body: bytes, derived_key: str) -> Answer:
-        request = build(self.route, scope, body, derived_key)
+        request = scope["asked"] = build(self.route, scope, body, derived_key)
         validate(request)
         return self.made(scope, await self.parts.calls.unary(self.method, request))
 
@@ -157,20 +163,38 @@ class Endpoint:
         elif isinstance(error, NotFound) and caller is not None:
             # A service answers "not found" for another tenant's id as for one that never was; who may not know cannot tell, and
             # neither can we. An id in our own form that is nobody's here was most likely seen elsewhere.
-            for id in scope["path_params"].values():
-                if _ours(id, self.route.fresh_s):
+            asked = scope.get("asked")
+            for id in ids_of(asked) if asked is not None else ():
+                if looks_foreign(id, self.route.fresh_s):
                     self._refused("foreign_id", caller, id)
+                    break
+        elif isinstance(error, Denied) and error.type == "missing-scope" and caller is not None:
+            self._refused("missing_scope", caller)
 
     def _refused(self, kind: str, caller: Caller | None, object_id: str = "") -> None:
         self.parts.security.refused(Refusal(kind, self.route.verb, self.route.path, caller, object_id))
 
 
-def _ours(id: str, fresh_s: float) -> bool:
-    try:
-        made_ms = time_ms_of(id)
-    except ValueError:
+def ids_of(message: Message) -> Iterator[str]:
+    """Every id that a request names, those of the path among them."""
+    for field, value in message.ListFields():
+        if field.message_type is not None and not is_map(field):
+            for item in value if field.is_repeated else (value,):
+                yield from ids_of(item)
+        elif field.type == field.TYPE_STRING and field.name.endswith("_id"):
+            yield value
+
+
+def looks_foreign(id: str, fresh_s: float) -> bool:
+    """It has an id's form, and is old enough for the thing to have appeared."""
+    if _ID.fullmatch(id) is None:
         return False
-    return time.time() - made_ms / 1000 >= fresh_s
+    if not fresh_s:
+        return True
+    try:
+        return time.time() - time_ms_of(id) / 1000 >= fresh_s
+    except ValueError:
+        return True
 
 
 def _whole(scope: Any) -> tuple[bytes, ...]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
 from postlaw_gateway.clients import Method, method
 
@@ -18,7 +19,7 @@ class Kind(Enum):
     DOWNLOAD = "download"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Route:
     """One route. `path` parameters name request fields; on GET the query names the others, else the JSON body does.
 
@@ -42,20 +43,20 @@ class Route:
     upsert: bool = False  # 200 instead of `status` when the thing was there before
     fresh_s: float = 0
 
-    @property
+    @cached_property
     def method(self) -> Method:
         return method(self.rpc)
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
         return tuple(re.findall(r"{(\w+)}", self.path))
 
-    @property
+    @cached_property
     def has_version(self) -> bool:
         """The request can be made to hold for one version only (If-Match)."""
         return "if_version" in self.method.request.fields_by_name
 
-    @property
+    @cached_property
     def unsettable(self) -> frozenset[str]:
         """Everything that neither query nor body may name."""
         return self.hidden | frozenset(self.fixed) | frozenset(self.parameters) | {"if_version", self.key_field} - {""}

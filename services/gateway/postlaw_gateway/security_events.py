@@ -31,6 +31,7 @@ class SecurityEvents:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._waiting: asyncio.Queue[Event] = asyncio.Queue(_WAITING)
+        self._batch: list[Event] = []  # taken from the queue, not yet known to be on the bus
         self._lost = 0
         self._log = get_logger("gateway")
 
@@ -55,23 +56,25 @@ class SecurityEvents:
     async def run(self) -> None:
         """Publishes until cancelled; what the bus did not take is tried again."""
         while True:
-            await self._publish([await self._waiting.get()])
+            self._batch.append(await self._waiting.get())
+            await self._publish()
 
     async def flush(self) -> None:
         """Publishes what waits: when stopping, and in tests."""
-        if not self._waiting.empty():
-            await self._publish([])
+        if self._batch or not self._waiting.empty():
+            await self._publish()
 
-    async def _publish(self, batch: list[Event]) -> None:
-        while len(batch) < _AT_ONCE and not self._waiting.empty():
-            batch.append(self._waiting.get_nowait())
-        records = [to_record(event, SECURITY_TOPIC, self._partition(event)) for event in batch]
+    async def _publish(self) -> None:
+        while len(self._batch) < _AT_ONCE and not self._waiting.empty():
+            self._batch.append(self._waiting.get_nowait())
+        records = [to_record(event, SECURITY_TOPIC, self._partition(event)) for event in self._batch]
         while True:
             try:
                 await self._bus.publish(records)
                 break
             except BusUnavailable:
                 await asyncio.sleep(0.5)
+        self._batch = []
         if self._lost:
             self._log.warning("security events were lost: too many waited", lost=self._lost)
             self._lost = 0

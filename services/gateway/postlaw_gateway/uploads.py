@@ -46,7 +46,7 @@ class Upload(Endpoint):
             pairs, pieces = [*query_of(scope), *await parts.settings()], parts.file()
         else:
             raise UnsupportedMediaType("Send the file as text/csv, or as multipart/form-data with a part named file.")
-        first = _settings_part(pairs)
+        first = scope["asked"] = _settings_part(pairs)
         key = header(scope, b"idempotency-key")
         if key is None or caller is None:
             return await self._carried(scope, first, pieces)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from google.protobuf.message import Message
@@ -36,6 +36,8 @@ _campaigns = st.builds(
     totals=st.none() | _totals,
     version=st.integers(min_value=0, max_value=2**63 - 1),
 )
+_leaves = st.none() | st.booleans() | st.integers() | st.floats() | _text
+_anything = st.recursive(_leaves, lambda s: st.lists(s) | st.dictionaries(_text, s), max_leaves=8)
 _recipients = st.builds(sending_pb2.Recipient, address_key=st.binary(max_size=40), reason=_text)
 
 
@@ -57,11 +59,7 @@ def test_bytes_survive_there_and_back(recipient: Any) -> None:
     assert there_and_back(recipient) == recipient
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | _text, lambda s: st.lists(s) | st.dictionaries(_text, s), max_leaves=8
-    )
-)
+@given(_anything)
 def test_no_value_at_all_breaks_the_conversion(value: Any) -> None:
     for name in ("name", "sender", "totals", "created_at", "status", "version"):
         try:
@@ -119,7 +117,7 @@ def test_enum_values_go_by_either_name() -> None:
         request = sending_pb2.ListRecipientsRequest()
         fill(request, {"state": name})
         assert request.state == sending_pb2.RECIPIENT_STATE_REFUSED
-    for name in ("", "REFUSED", 3, None.__class__):
+    for name in ("", "REFUSED", 3, ["refused"]):
         with pytest.raises(Invalid):
             fill(sending_pb2.ListRecipientsRequest(), {"state": name})
 
@@ -131,7 +129,7 @@ def test_null_means_not_given() -> None:
 
 
 def test_a_value_of_a_newer_contract_is_a_number() -> None:
-    assert to_json(subscribers_pb2.Import(state=99))["state"] == "99"
+    assert to_json(subscribers_pb2.Import(state=cast(Any, 99)))["state"] == "99"
 
 
 def test_faults_are_capped_and_names_are_cut() -> None:
@@ -152,6 +150,6 @@ def test_every_row_of_the_table_fits_the_contract() -> None:
 
 
 def test_enum_names_lose_their_prefix() -> None:
-    assert [enum_value_name(sending_pb2.Campaign.Status.DESCRIPTOR, name) for name in sending_pb2.Campaign.Status.keys()] == [
-        "unspecified", "draft", "sending", "paused", "cancelled", "finished",
-    ]  # fmt: skip
+    statuses = sending_pb2.Campaign.Status.DESCRIPTOR
+    names = [enum_value_name(statuses, value.name) for value in statuses.values]
+    assert names == ["unspecified", "draft", "sending", "paused", "cancelled", "finished"]

@@ -1,4 +1,4 @@
-"""The OpenAPI document says what the door does. Golden file: `python -m postlaw_gateway.openapi > …/golden/openapi.json` after a wanted change."""
+"""The OpenAPI document says what the door does. After a wanted change: `python -m postlaw_gateway.openapi > …/golden/openapi.json`."""
 
 from __future__ import annotations
 
