@@ -55,17 +55,20 @@ class Templates:
             return self._environment.render_template(field, **values)
         except TemplateError as error:
             raise RenderFailed(f"template.{field} line {error.line}: {error.kind}") from None
-        except UnicodeError:
-            raise RenderFailed(f"template.{field}: a value is not text") from None
 
     def _try(self, field: str) -> None:
-        """What fails for everybody is found now. What depends on the values cannot be: it fails its recipients only."""
+        """What fails for everybody is found now. What depends on the values cannot be: it fails its recipients only.
+
+        Once with every field and once with none, since a field hides a function that does not exist.
+        """
         sample = dict.fromkeys(self._environment.undeclared_variables_in_template(field), "sample")
-        try:
-            self._environment.render_template(field, **sample)
-        except TemplateError as error:
-            if error.kind in _NEVER_RENDERS:
-                self.wrong.append(FieldError(f"template.{field}", _explain(error)))
+        for values in (sample, {}):
+            try:
+                self._environment.render_template(field, **values)
+            except TemplateError as error:
+                if error.kind in _NEVER_RENDERS:
+                    self.wrong.append(FieldError(f"template.{field}", _explain(error)))
+                    return
 
 
 def _explain(error: TemplateError | UnicodeError) -> str:
