@@ -1,14 +1,19 @@
 // Command mongodb-wire serves the MongoDB wire protocol on top of PostgreSQL, for tests on a machine without Docker.
 //
-// It is FerretDB's embeddable package: FerretDB's own command refuses to start when built as a module.
+// It is FerretDB's embeddable package (FerretDB's own command refuses to start when built as a module) behind a front that
+// makes updates atomic, as MongoDB's are: see front.go.
 package main
 
 import (
 	"context"
 	"flag"
 	"log"
+	"net"
+	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/FerretDB/FerretDB/ferretdb"
 )
@@ -21,15 +26,43 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 
+	directory, err := os.MkdirTemp("", "mongodb-wire-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(directory)
+	socket := filepath.Join(directory, "s")
+
 	server, err := ferretdb.New(&ferretdb.Config{
-		Listener:      ferretdb.ListenerConfig{TCP: *listen},
+		Listener:      ferretdb.ListenerConfig{Unix: socket},
 		Handler:       "postgresql",
 		PostgreSQLURL: *postgres,
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := server.Run(ctx); err != nil {
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(ctx) }()
+	for !exists(socket) {
+		select {
+		case err := <-ended:
+			log.Fatal(err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+
+	listener, err := net.Listen("tcp", *listen)
+	if err != nil {
 		log.Fatal(err)
 	}
+	go newFront(socket).serve(listener)
+	if err := <-ended; err != nil {
+		log.Print(err)
+	}
+	listener.Close()
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

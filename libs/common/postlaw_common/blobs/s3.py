@@ -7,7 +7,7 @@ refuses to be deleted, and `put` refuses to hide it under a new one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Generator
 from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -45,7 +45,7 @@ class S3Blobs:
             connect_timeout=3, read_timeout=20, retries={"max_attempts": 3, "mode": "standard"}, s3={"addressing_style": "path"}
         )
         session = aioboto3.Session()
-        client = session.client("s3", endpoint_url=self._endpoint, region_name=self._region, config=config)
+        client: Any = session.client("s3", endpoint_url=self._endpoint, region_name=self._region, config=config)
         self._client = await self._stack.enter_async_context(client)
         try:
             with self._errors(self._bucket):
@@ -140,8 +140,8 @@ class S3Blobs:
             return  # S3 calls such a range an error
         with self._errors(key):
             answer = await self._client.get_object(**self._object(key), Range=f"bytes={start}-")
-            async with answer["Body"] as body:
-                async for chunk in body.iter_chunks(chunk_size):
+            async with answer["Body"]:
+                while chunk := await answer["Body"].read(chunk_size):
                     yield chunk
 
     async def size(self, key: str) -> int | None:
@@ -174,7 +174,7 @@ class S3Blobs:
         self._client = None
 
     @contextmanager
-    def _errors(self, key: str) -> Iterator[None]:
+    def _errors(self, key: str) -> Generator[None, None, None]:
         try:
             yield
         except ClientError as error:
@@ -183,7 +183,7 @@ class S3Blobs:
                 raise KeyError(key) from error
             if code in TAKEN:
                 raise BlobExists(key) from error
-            if code == "AccessDenied" and "lock" in str(error).lower() or code in ("ObjectLocked", "InvalidRetentionPeriod"):
+            if (code == "AccessDenied" and "lock" in str(error).lower()) or code in ("ObjectLocked", "InvalidRetentionPeriod"):
                 raise BlobRetained(f"{key} is under retention") from error
             raise BlobsUnavailable(f"{key}: S3 refused ({code}: {error.response.get('Error', {}).get('Message', '')})") from error
         except (BotoCoreError, TimeoutError, OSError) as error:

@@ -134,7 +134,9 @@ class KafkaBus:
         return KafkaReader(consumer, await self.end_offset_client(), self._connection)
 
     async def group(self, group: str, topics: Sequence[str]) -> KafkaGroupReader:
-        consumer = self._consumer(*topics, group_id=group, auto_offset_reset="earliest", session_timeout_ms=10_000)
+        consumer = self._consumer(
+            *topics, group_id=group, auto_offset_reset="earliest", session_timeout_ms=10_000, heartbeat_interval_ms=1000
+        )
         return KafkaGroupReader(await self._started(consumer), await self.end_offset_client(), self._connection)
 
     async def end_offset_client(self) -> KafkaEndOffsets:

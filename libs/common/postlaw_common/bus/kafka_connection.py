@@ -7,10 +7,9 @@ User and password may come from POSTLAW_KAFKA_USERNAME and POSTLAW_KAFKA_PASSWOR
 
 from __future__ import annotations
 
-import asyncio
 import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -68,9 +67,9 @@ def parse(url: str, client_id: str) -> Connection:
 
 
 @contextmanager
-def as_unavailable(doing: str, servers: str) -> Iterator[None]:
+def as_unavailable(doing: str, servers: str) -> Generator[None, None, None]:
     """Kafka's errors and time-outs become BusUnavailable with what was being done, and where."""
     try:
         yield
-    except (KafkaError, TimeoutError, asyncio.TimeoutError, OSError) as error:
+    except (KafkaError, TimeoutError, OSError) as error:
         raise BusUnavailable(f"{doing}: Kafka at {servers} does not answer ({type(error).__name__}: {error})") from error

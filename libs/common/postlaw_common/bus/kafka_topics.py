@@ -34,7 +34,7 @@ async def ensure(admin: AIOKafkaAdminClient, topics: Sequence[Topic], partitions
     names = set(await admin.list_topics())
     missing = [topic for topic in topics if topic.name not in names]
     if missing:
-        made = await admin.create_topics(
+        made: Any = await admin.create_topics(
             [
                 NewTopic(topic.name, topic.partitions or partitions, connection.replication, topic_configs=settings(topic, connection))
                 for topic in missing
@@ -68,7 +68,8 @@ async def _with_leaders(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dic
 
 async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
-    for response in await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names]):
+    responses: list[Any] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    for response in responses:
         for code, message, _, name, entries in response.resources:
             if code:
                 raise BusUnavailable(f"the settings of topic {name} cannot be read: {for_code(code).__name__} {message}")

@@ -6,7 +6,7 @@ asks KMS to rotate the key's material on demand; older wraps stay readable there
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 from urllib.parse import parse_qsl
@@ -36,7 +36,7 @@ class KmsRootKey:
     async def start(self) -> None:
         """Raises KeysUnavailable when the key does not answer, or may not be used."""
         config = Config(connect_timeout=3, read_timeout=5, retries={"max_attempts": 3, "mode": "standard"})
-        client = aioboto3.Session().client("kms", endpoint_url=self._endpoint, region_name=self._region, config=config)
+        client: Any = aioboto3.Session().client("kms", endpoint_url=self._endpoint, region_name=self._region, config=config)
         self._client = await self._stack.enter_async_context(client)
         try:
             with _errors(self._key):
@@ -79,7 +79,7 @@ class KmsRootKey:
 
 
 @contextmanager
-def _errors(what: str) -> Iterator[None]:
+def _errors(what: str) -> Generator[None, None, None]:
     try:
         yield
     except ClientError as error:

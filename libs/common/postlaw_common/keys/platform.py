@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from postlaw_common.keys import RootKey
 from postlaw_common.store import AlreadyExists, CollectionSpec, Store
@@ -32,10 +33,8 @@ class PlatformKeys:
             if not create:
                 raise KeyError(id)
             fresh = await self._root.wrap(os.urandom(32), purpose=f"platform/{id}")
-            try:
+            with suppress(AlreadyExists):
                 await collection.insert({"_id": id, "wrapped": fresh})
-            except AlreadyExists:
-                pass
             document = await collection.get(id, linearizable=True)
             if document is None:
                 raise KeyError(id)

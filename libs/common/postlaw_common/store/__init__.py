@@ -16,7 +16,9 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An equality index on one top-level field (a str or bytes value; absent or None: not indexed)."""
+    """An equality index on one top-level field (a str or bytes value; absent or None: not indexed).
+
+    A None under a unique index may read back as absent."""
 
     field: str
     unique: bool = False
@@ -60,7 +62,7 @@ class Collection(Protocol):
         ...
 
     async def replace(self, document: Document, *, version: int) -> Document:
-        """Replaces the document at exactly this version; returns it with its new `v`. Raises VersionConflict."""
+        """Replaces the document at exactly this version; returns it with its new `v`. Raises VersionConflict, AlreadyExists."""
         ...
 
     async def delete(self, id: str, *, version: int | None = None) -> bool:

@@ -98,7 +98,11 @@ class Table:
                     f"INSERT INTO {self.name} ({self.columns}) VALUES {values} ON CONFLICT DO NOTHING RETURNING _id", flat
                 ).fetchall()
                 inserted = {id for (id,) in new}
-                existing.update(str(row[0]) for row in part if row[0] not in inserted)
+                for row in part:
+                    if row[0] in inserted:
+                        inserted.discard(row[0])  # once: a second one with this `_id` found the first there
+                    else:
+                        existing.add(str(row[0]))
         return existing
 
     def replace(self, connection: sqlite3.Connection, row: Row, version: int) -> None:

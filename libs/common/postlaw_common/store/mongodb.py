@@ -7,12 +7,14 @@ that has no read concerns (a MongoDB-wire server over another database, in tests
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from pymongo import ASCENDING, AsyncMongoClient, ReadPreference, ReturnDocument, WriteConcern
+from bson import Int64
+from bson.codec_options import TypeDecoder, TypeRegistry
+from pymongo import ASCENDING, AsyncMongoClient, ReadPreference, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
@@ -24,6 +26,20 @@ PAGE = 1000  # documents that `scan` hands out at once
 BULK = 1000  # documents in one insert command
 TIMEOUT_MS = 5000  # for one operation, retries within it
 OWN_OPTION = "postlawReadConcern"
+
+
+class PlainInt(TypeDecoder):
+    """64-bit numbers come back as int, as they went in: a class of the driver's own must not leave this module."""
+
+    @property
+    def bson_type(self) -> type[Int64]:
+        return Int64
+
+    def transform_bson(self, value: int) -> int:
+        return int(value)
+
+
+TYPES = TypeRegistry([PlainInt()])
 
 
 def split_url(url: str) -> tuple[str, str]:
@@ -50,7 +66,11 @@ class MongoStore:
         with as_unavailable(self._database):
             if self._client is None:
                 self._client = AsyncMongoClient(
-                    self._url, serverSelectionTimeoutMS=TIMEOUT_MS, timeoutMS=TIMEOUT_MS, appname=f"postlaw-{self._database}", tz_aware=True
+                    self._url,
+                    type_registry=TYPES,
+                    appname=f"postlaw-{self._database}",
+                    serverSelectionTimeoutMS=TIMEOUT_MS,
+                    timeoutMS=TIMEOUT_MS,
                 )
             database = self._client[self._database]
             there = set(await database.list_collection_names())
@@ -94,18 +114,19 @@ class MongoCollection:
         self._linearizable = collection.with_options(read_concern=ReadConcern(concern))
         self._name = spec.name
         self._indexed = frozenset(index.field for index in spec.indexes)
+        self._unique = frozenset(index.field for index in spec.indexes if index.unique)
 
     async def insert(self, document: Document) -> None:
         with as_unavailable(self._name):
             try:
-                await self._collection.insert_one(first_version(document))
+                await self._collection.insert_one(first_version(document, self._unique))
             except DuplicateKeyError as error:
                 raise AlreadyExists(f"{self._name}/{document['_id']} is there already") from error
 
     async def insert_many(self, documents: Sequence[Document]) -> set[str]:
         existing: set[str] = set()
         for first in range(0, len(documents), BULK):
-            part = [first_version(document) for document in documents[first : first + BULK]]
+            part = [first_version(document, self._unique) for document in documents[first : first + BULK]]
             with as_unavailable(self._name):
                 try:
                     await self._collection.insert_many(part, ordered=False)
@@ -125,12 +146,10 @@ class MongoCollection:
         new = {**document, "v": version + 1}
         with as_unavailable(self._name):
             try:
-                before = await self._collection.find_one_and_replace(
-                    {"_id": document["_id"], "v": version}, new, projection={"_id": True}, return_document=ReturnDocument.BEFORE
-                )
+                done = await self._collection.replace_one({"_id": document["_id"], "v": version}, without_none(new, self._unique))
             except DuplicateKeyError as error:
                 raise AlreadyExists(f"{self._name}/{document['_id']}: a unique value is taken") from error
-        if before is None:
+        if not done.matched_count:
             raise VersionConflict(f"{self._name}/{document['_id']} is not at version {version}")
         return new
 
@@ -175,10 +194,18 @@ class MongoCollection:
         return {field: value}
 
 
-def first_version(document: Document) -> Document:
+def first_version(document: Document, unique: frozenset[str]) -> Document:
     if type(document["_id"]) is not str:
         raise TypeError(f"_id must be a str, not {type(document['_id']).__name__}")
-    return {**document, "v": 1}
+    return without_none({**document, "v": 1}, unique)
+
+
+def without_none(document: Document, unique: frozenset[str]) -> Document:
+    """A sparse index passes over what is absent, but not over None: such a field is left away, and reads back as absent."""
+    for field in unique:
+        if field in document and document[field] is None:
+            del document[field]
+    return document
 
 
 def duplicates(error: BulkWriteError, documents: Sequence[Document]) -> set[str]:
@@ -191,7 +218,7 @@ def duplicates(error: BulkWriteError, documents: Sequence[Document]) -> set[str]
 
 
 @contextmanager
-def as_unavailable(what: str) -> Iterator[None]:
+def as_unavailable(what: str) -> Generator[None, None, None]:
     try:
         yield
     except PyMongoError as error:

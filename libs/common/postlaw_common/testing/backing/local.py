@@ -7,7 +7,7 @@ unless `backing.py start` left them running on purpose.
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +56,7 @@ class LocalBacking:
         return {"kafka": self.kafka, "mongodb": self.mongodb, "s3": self.s3}[service]
 
     @contextmanager
-    def _lock(self, name: str) -> Iterator[None]:
+    def _lock(self, name: str) -> Generator[None, None, None]:
         self.home.mkdir(exist_ok=True)
         with (self.home / name).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)

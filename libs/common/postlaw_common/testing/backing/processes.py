@@ -51,7 +51,9 @@ class Program:
             return None
         return int(pid) if started and _started_at(int(pid)) == started else None
 
-    def start(self, command: Sequence[str], *, env: Mapping[str, str] | None = None, user: str | None = None, cwd: Path | None = None) -> None:
+    def start(
+        self, command: Sequence[str], *, env: Mapping[str, str] | None = None, user: str | None = None, cwd: Path | None = None
+    ) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         group = pwd.getpwnam(user).pw_gid if user else None
         with self.log.open("wb") as log:
@@ -107,8 +109,9 @@ def listening(port: int) -> bool:
 
 def run(command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None, user: str | None = None) -> None:
     """One command to its end. Raises BackingFailed with the last lines that it printed."""
+    surroundings = {**os.environ, **(env or {})}
     done = subprocess.run(
-        command, cwd=cwd, env={**os.environ, **(env or {})}, user=user, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        command, cwd=cwd, env=surroundings, user=user, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if done.returncode:
         said = " | ".join((done.stdout + done.stderr).strip().splitlines()[-5:])

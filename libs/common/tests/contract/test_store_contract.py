@@ -1,0 +1,185 @@
+"""What every store keeps to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from postlaw_common.store import AlreadyExists, CollectionSpec, Index, Store, StoreUnavailable, VersionConflict
+
+NewStore = Callable[..., Awaitable[Store]]
+PEOPLE = CollectionSpec("people", (Index("list_id"), Index("address_key", unique=True)))
+
+
+async def test_a_document_comes_back_as_it_was_with_its_version(new_store: NewStore) -> None:
+    people = (await new_store(PEOPLE)).collection("people")
+    values: dict[str, Any] = {
+        "none": None, "yes": True, "zero": 0, "large": 2**63 - 1, "small": -(2**63), "half": 0.5, "text": "Zoë ½ 🕊",
+        "bytes": bytes(range(256)), "empty": b"", "list": [1, "a", b"b", None, {"x": []}], "dict": {"inner": {"deep": b"x"}, "list": []},
+    }  # fmt: skip
+    document = {"_id": "p1", **values}
+    await people.insert(document)
+    assert document == {"_id": "p1", **values}  # the caller's own stays as it was
+    found = await people.get("p1")
+    assert found is not None and found == {"_id": "p1", "v": 1, **values}
+    assert {name: type(value) for name, value in found.items()} == {"_id": str, "v": int, **{n: type(v) for n, v in values.items()}}
+    assert await people.get("p1", linearizable=True) == found
+    assert await people.get("p2") is None
+
+
+async def test_an_id_and_a_unique_value_are_taken_once(new_store: NewStore) -> None:
+    people = (await new_store(PEOPLE)).collection("people")
+    await people.insert({"_id": "a", "address_key": b"1"})
+    with pytest.raises(AlreadyExists):
+        await people.insert({"_id": "a", "address_key": b"2"})
+    with pytest.raises(AlreadyExists):
+        await people.insert({"_id": "b", "address_key": b"1"})
+    assert await people.count() == 1
+
+
+async def test_a_unique_index_lets_many_be_without_a_value(new_store: NewStore) -> None:
+    people = (await new_store(PEOPLE)).collection("people")
+    for document in ({"_id": "a"}, {"_id": "b"}, {"_id": "c", "address_key": None}, {"_id": "d", "address_key": None}):
+        await people.insert(document)
+    current = await people.get("d")
+    assert current is not None
+    await people.replace({**current, "n": 1}, version=1)
+    assert await people.count() == 4
+
+
+async def test_a_replacement_wants_the_version_that_was_read(new_store: NewStore) -> None:
+    people = (await new_store(PEOPLE)).collection("people")
+    await people.insert({"_id": "a", "n": 0, "old": "field"})
+    second = await people.replace({"_id": "a", "n": 1}, version=1)
+    assert second == {"_id": "a", "n": 1, "v": 2} == await people.get("a")
+    with pytest.raises(VersionConflict):
+        await people.replace({"_id": "a", "n": 9}, version=1)
+    with pytest.raises(VersionConflict):
+        await people.replace({"_id": "missing", "n": 9}, version=1)
+    assert await people.get("a", linearizable=True) == second
+    assert (await people.replace({**second, "n": 2}, version=2))["v"] == 3
+
+
+async def test_of_concurrent_replacements_at_one_version_one_wins(new_store: NewStore) -> None:
+    people = (await new_store(PEOPLE)).collection("people")
+    await people.insert({"_id": "a", "n": 0})
+    for version in range(1, 40):
+        writes = [people.replace({"_id": "a", "n": n}, version=version) for n in range(8)]
+        results = await asyncio.gather(*writes, return_exceptions=True)
+        winners = [result for result in results if isinstance(result, dict)]
+        assert len(winners) == 1 and sum(isinstance(result, VersionConflict) for result in results) == 7
+        assert await people.get("a", linearizable=True) == winners[0]
+
+
+async def test_a_replacement_cannot_take_anothers_unique_value(new_store: NewStore) -> None:
+    people = (await new_store(PEOPLE)).collection("people")
+    await people.insert_many([{"_id": "a", "address_key": b"1"}, {"_id": "b", "address_key": b"2"}])
+    # FerretDB refuses it too, but calls it an internal error.
+    with pytest.raises((AlreadyExists, StoreUnavailable)):
+        await people.replace({"_id": "b", "address_key": b"1"}, version=1)
+    assert await people.get("b") == {"_id": "b", "address_key": b"2", "v": 1}
+    await people.replace({"_id": "a", "address_key": b"3"}, version=1)
+    await people.replace({"_id": "b", "address_key": b"1"}, version=1)
+    assert [d["_id"] for d in await people.find("address_key", b"1")] == ["b"]
+
+
+async def test_many_are_inserted_and_those_there_before_are_named_and_left_alone(new_store: NewStore) -> None:
+    people = (await new_store(PEOPLE)).collection("people")
+    assert await people.insert_many([]) == set()
+    first = [{"_id": f"{n:05d}", "address_key": f"k{n}".encode(), "round": 1} for n in range(0, 3000, 2)]
+    assert await people.insert_many(first) == set()
+    second = [{"_id": f"{n:05d}", "address_key": f"k{n}".encode(), "round": 2} for n in range(3000)]
+    second.append({"_id": "other", "address_key": b"k0", "round": 2})
+    assert await people.insert_many(second) == {document["_id"] for document in first} | {"other"}
+    assert await people.count() == 3000
+    assert ((await people.get("00000")) or {})["round"] == 1
+    assert ((await people.get("00001")) or {})["round"] == 2
+    assert await people.get("other") is None
+    assert await people.insert_many([{"_id": "twice", "n": 1}, {"_id": "twice", "n": 2}]) == {"twice"}
+
+
+async def test_get_many_gives_those_that_exist(new_store: NewStore) -> None:
+    people = (await new_store(PEOPLE)).collection("people")
+    await people.insert_many([{"_id": f"{n}"} for n in range(5)])
+    assert await people.get_many(["1", "3", "nobody"]) == {"1": {"_id": "1", "v": 1}, "3": {"_id": "3", "v": 1}}
+    assert await people.get_many([]) == {}
+
+
+async def test_a_document_is_deleted_once_and_only_at_the_version_given(new_store: NewStore) -> None:
+    people = (await new_store(PEOPLE)).collection("people")
+    await people.insert({"_id": "a", "list_id": "l"})
+    await people.replace({"_id": "a", "list_id": "l"}, version=1)
+    with pytest.raises(VersionConflict):
+        await people.delete("a", version=1)
+    assert await people.delete("a", version=2)
+    assert not await people.delete("a")
+    assert not await people.delete("a", version=2)
+    await people.insert({"_id": "a"})
+    assert await people.delete("a")
+    assert await people.find("list_id", "l") == []
+
+
+async def test_pages_of_an_index_run_by_id_without_gap_or_repeat(new_store: NewStore) -> None:
+    people = (await new_store(PEOPLE)).collection("people")
+    ids = [f"{n * 7919 % 100:03d}" for n in range(100)]
+    await people.insert_many([{"_id": id, "list_id": "odd" if int(id) % 2 else b"even"} for id in ids])
+    found: list[str] = []
+    while page := await people.find("list_id", "odd", after=found[-1] if found else "", limit=7):
+        assert len(page) <= 7
+        found += [document["_id"] for document in page]
+    assert found == [f"{n:03d}" for n in range(1, 100, 2)]
+    assert len(await people.find("list_id", b"even")) == 50
+    assert await people.find("list_id", "even") == []  # text is not bytes
+    assert await people.count("list_id", "odd") == 50
+
+
+async def test_an_index_follows_a_replacement(new_store: NewStore) -> None:
+    people = (await new_store(PEOPLE)).collection("people")
+    await people.insert({"_id": "a", "list_id": "l1"})
+    await people.replace({"_id": "a", "list_id": "l2"}, version=1)
+    assert await people.find("list_id", "l1") == []
+    assert [d["_id"] for d in await people.find("list_id", "l2")] == ["a"]
+    await people.replace({"_id": "a"}, version=2)
+    assert await people.count("list_id", "l2") == 0
+
+
+async def test_a_scan_gives_all_once_ascending(new_store: NewStore) -> None:
+    people = (await new_store(PEOPLE)).collection("people")
+    await people.insert_many([{"_id": f"{n * 7919 % 2500:05d}", "list_id": f"l{n % 2}"} for n in range(2500)])
+    everyone = [document["_id"] async for page in people.scan() for document in page]
+    assert everyone == [f"{n:05d}" for n in range(2500)]
+    some = [document async for page in people.scan("list_id", "l1") for document in page]
+    assert len(some) == 1250 and all(document["list_id"] == "l1" for document in some)
+    assert [page async for page in people.scan("list_id", "nobody")] == []
+
+
+async def test_what_was_not_declared_is_refused(new_store: NewStore) -> None:
+    store = await new_store(PEOPLE)
+    with pytest.raises(KeyError):
+        store.collection("other")
+    with pytest.raises(KeyError):
+        await store.collection("people").find("name", "x")
+    with pytest.raises(TypeError):
+        await store.collection("people").insert({"_id": 7})
+
+
+async def test_documents_are_there_after_a_restart_and_a_new_index_takes_them_in(new_store: NewStore) -> None:
+    store = await new_store(CollectionSpec("people"))
+    await store.collection("people").insert_many([{"_id": f"{n}", "list_id": f"l{n % 2}", "address_key": b"%d" % n} for n in range(10)])
+    await store.close()
+    people = (await new_store(PEOPLE)).collection("people")
+    assert [d["_id"] for d in await people.find("list_id", "l1")] == ["1", "3", "5", "7", "9"]
+    with pytest.raises(AlreadyExists):
+        await people.insert({"_id": "x", "address_key": b"3"})
+    await (await new_store(PEOPLE)).close()
+
+
+async def test_collections_of_one_database_are_apart(new_store: NewStore) -> None:
+    store = await new_store(CollectionSpec("a"), CollectionSpec("b"))
+    await store.collection("a").insert({"_id": "x", "in": "a"})
+    await store.collection("b").insert({"_id": "x", "in": "b"})
+    await store.collection("a").delete("x")
+    assert await store.collection("b").get("x") == {"_id": "x", "in": "b", "v": 1}
