@@ -30,6 +30,8 @@ from postlaw_consent.wire import (
 
 _TOGETHER = 50  # people resolved at a time
 _LONGEST_KEY = 200
+_GIVEN_BY: frozenset[Route] = frozenset({"api", "import", "page"})
+_BY_LINK: frozenset[Route] = frozenset({"one_click", "page"})
 
 
 class ConsentServicer:
@@ -54,9 +56,7 @@ class ConsentServicer:
     async def RecordConsents(self, request: pb.RecordConsentsRequest, context: Any) -> pb.RecordConsentsResponse:
         caller = current()
         keys = await self._people(request.consents)
-        scopes: dict[bytes, Scope] = {}
-        consents = [_consent(record, place, keys[place], scopes) for place, record in enumerate(request.consents)]
-        recorded = await self._record_consents(caller.tenant_id, *_actors(), consents)
+        recorded = await self._record_consents(caller.tenant_id, *_actors(), _consents(request.consents, keys))
         return pb.RecordConsentsResponse(
             event_ids=recorded.event_ids, recorded=recorded.recorded, already_recorded=recorded.already_recorded
         )
@@ -64,18 +64,17 @@ class ConsentServicer:
     async def WithdrawConsent(self, request: pb.WithdrawConsentRequest, context: Any) -> pb.Withdrawal:
         caller = current()
         scope = scope_from_wire(request.scope)
-        route = _allowed(route_from_wire(request.route, "api"), ("api", "import", "page"), "route")
-        _check_key(request.idempotency_key, "idempotency_key")
+        route = _allowed(route_from_wire(request.route, "api"), _GIVEN_BY)
         address_key = await self._person(request)
         actor, on_behalf_of = _actors()
         receipt = await self._withdraw_consent(
-            Request(caller.tenant_id, address_key, scope, route, actor, on_behalf_of, idempotency_key=request.idempotency_key)
+            Request(caller.tenant_id, address_key, scope, route, actor, on_behalf_of, idempotency_key=_key(request.idempotency_key))
         )
         return receipt_to_wire(receipt)
 
     async def WithdrawByToken(self, request: pb.WithdrawByTokenRequest, context: Any) -> pb.Withdrawal:
         optout = await self._tokens.open(request.token)
-        route = _allowed(route_from_wire(request.route, "one_click"), ("one_click", "page"), "route")
+        route = _allowed(route_from_wire(request.route, "one_click"), _BY_LINK)
         receipt = await self._withdraw_consent(
             Request(
                 tenant_id=optout.tenant_id,
@@ -116,7 +115,7 @@ class ConsentServicer:
 
     async def _person(self, request: pb.WithdrawConsentRequest | pb.ListConsentEventsRequest) -> bytes:
         if request.address_key:
-            return _address_key(request.address_key, "address_key")
+            return _address_key(request.address_key)
         if request.subscriber_id:
             return await self._subscribers.by_subscriber(request.subscriber_id)
         if isinstance(request, pb.WithdrawConsentRequest) and request.address:
@@ -141,35 +140,43 @@ class ConsentServicer:
         raise Invalid("Say who is meant.", fields=[FieldError(f"consents[{place}]", "name an address_key, an address or a subscriber_id")])
 
 
-def _consent(record: pb.ConsentRecord, place: int, address_key: bytes, scopes: dict[bytes, Scope]) -> Consent:
-    path = f"consents[{place}]."
+def _consents(records: Sequence[pb.ConsentRecord], address_keys: Sequence[bytes]) -> list[Consent]:
+    """Raises Invalid, which names the first wrong record's place and field."""
+    scopes: dict[bytes, Scope] = {}
+    consents: list[Consent] = []
+    for record, address_key in zip(records, address_keys, strict=True):
+        try:
+            consents.append(_consent(record, address_key, scopes))
+        except Invalid as wrong:
+            fields = [FieldError(f"consents[{len(consents)}].{one.field}", one.message) for one in wrong.fields]
+            raise Invalid(wrong.detail, fields=fields) from None
+    return consents
+
+
+def _consent(record: pb.ConsentRecord, address_key: bytes, scopes: dict[bytes, Scope]) -> Consent:
     raw = record.scope.SerializeToString()
     scope = scopes.get(raw)
     if scope is None:  # a bulk is about one list, seldom about more
-        scope = scopes[raw] = scope_from_wire(record.scope, path + "scope")
-    key = record.idempotency_key
-    _check_key(key, path + "idempotency_key")
+        scope = scopes[raw] = scope_from_wire(record.scope)
     wording, notice_hash = record.wording, record.notice_hash
     if wording:
         digest = hashlib.sha256(wording.encode()).digest()
         if notice_hash and notice_hash != digest:
-            raise Invalid(
-                "The wording is not the one that the hash names.", fields=[FieldError(path + "notice_hash", "is not SHA-256 of wording")]
-            )
+            raise Invalid("The wording is not the one that the hash names.", fields=[FieldError("notice_hash", "is not its SHA-256")])
         notice_hash = digest
     elif notice_hash and len(notice_hash) != 32:
-        raise Invalid("That is no SHA-256 hash.", fields=[FieldError(path + "notice_hash", "must have 32 bytes")])
+        raise Invalid("That is no SHA-256 hash.", fields=[FieldError("notice_hash", "must have 32 bytes")])
     return Consent(
-        address_key=_address_key(address_key, path + "address_key"),
+        address_key=_address_key(address_key),
         scope=scope,
-        route=_allowed(route_from_wire(record.route, "api", path + "route"), ("api", "import", "page"), path + "route"),
+        route=_allowed(route_from_wire(record.route, "api"), _GIVEN_BY),
         given_at_us=microseconds(record.given_at) if record.HasField("given_at") else None,
         source=record.source,
         wording=wording,
         notice_hash=notice_hash,
         sealed_profile_evidence=record.sealed_profile_evidence,
         sealed_proof_evidence=record.sealed_proof_evidence,
-        idempotency_key=key,
+        idempotency_key=_key(record.idempotency_key),
     )
 
 
@@ -179,18 +186,21 @@ def _actors() -> tuple[Actor, Actor | None]:
     return Actor(caller.actor.kind, caller.actor.id), Actor(behalf.kind, behalf.id) if behalf else None
 
 
-def _address_key(key: bytes, field: str) -> bytes:
+def _address_key(key: bytes) -> bytes:
     if len(key) != ADDRESS_KEY_BYTES:
-        raise Invalid("That is no address key.", fields=[FieldError(field, f"must have {ADDRESS_KEY_BYTES} bytes")])
+        raise Invalid("That is no address key.", fields=[FieldError("address_key", f"must have {ADDRESS_KEY_BYTES} bytes")])
     return key
 
 
-def _allowed(route: Route, routes: tuple[Route, ...], field: str) -> Route:
+def _allowed(route: Route, routes: frozenset[Route]) -> Route:
     if route not in routes:
-        raise Invalid("That route does not lead here.", fields=[FieldError(field, "must be one of " + ", ".join(routes))])
+        raise Invalid("That route does not lead here.", fields=[FieldError("route", "must be one of " + ", ".join(sorted(routes)))])
     return route
 
 
-def _check_key(key: str, field: str) -> None:
+def _key(key: str) -> str:
     if len(key) > _LONGEST_KEY:
-        raise Invalid("That idempotency key is too long.", fields=[FieldError(field, f"must have at most {_LONGEST_KEY} characters")])
+        raise Invalid(
+            "That idempotency key is too long.", fields=[FieldError("idempotency_key", f"must have {_LONGEST_KEY} characters at most")]
+        )
+    return key

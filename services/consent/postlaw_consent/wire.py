@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from postlaw.consent.v1 import consent_pb2 as pb
@@ -38,34 +36,32 @@ def timestamp(us: int) -> Timestamp:
     return Timestamp(seconds=seconds, nanos=rest * 1000)
 
 
-# The parts that a thousand events of one call share; a message given to another's constructor is copied.
-_shared_timestamp = lru_cache(maxsize=64)(timestamp)
+def _put_time(us: int, stamp: Timestamp) -> None:
+    stamp.seconds, rest = divmod(us, 1_000_000)
+    stamp.nanos = rest * 1000
 
 
 def microseconds(stamp: Timestamp) -> int:
     return stamp.seconds * 1_000_000 + stamp.nanos // 1000
 
 
-@lru_cache(maxsize=1024)
-def _shared_scope(scope: Scope) -> pb.Scope:
-    return scope_to_wire(scope)
-
-
-@lru_cache(maxsize=1024)
-def _shared_actor(actor: Actor) -> context_pb2.Actor:
-    return actor_to_wire(actor)
-
-
 def scope_to_wire(scope: Scope) -> pb.Scope:
+    message = pb.Scope()
+    _put_scope(scope, message)
+    return message
+
+
+def _put_scope(scope: Scope, message: pb.Scope) -> None:
     if scope.kind == "list":
-        return pb.Scope(list_id=scope.id)
-    if scope.kind == "topic":
-        return pb.Scope(topic=scope.id)
-    return pb.Scope(everything=True)
+        message.list_id = scope.id
+    elif scope.kind == "topic":
+        message.topic = scope.id
+    else:
+        message.everything = True
 
 
-def scope_from_wire(message: pb.Scope, field: str = "scope") -> Scope:
-    """Raises Invalid where the message names no scope, or an overlong one. `field`: where it stood in the request."""
+def scope_from_wire(message: pb.Scope) -> Scope:
+    """Raises Invalid where the message names no scope, or an overlong one."""
     match message.WhichOneof("of"):
         case "list_id":
             scope = Scope("list", message.list_id)
@@ -74,24 +70,25 @@ def scope_from_wire(message: pb.Scope, field: str = "scope") -> Scope:
         case "everything" if message.everything:
             return EVERYTHING
         case _:
-            raise _invalid(field, "name a list_id, a topic, or everything")
+            raise _invalid("scope", "name a list_id, a topic, or everything")
     if problem := scope.problem():
-        raise _invalid(field, problem)
+        raise _invalid("scope", problem)
     return scope
 
 
-def route_from_wire(number: pb.Route.ValueType, default: Route, field: str = "route") -> Route:
+def route_from_wire(number: pb.Route.ValueType, default: Route) -> Route:
     """Raises Invalid for a number that this version does not know."""
     if number == pb.ROUTE_UNSPECIFIED:
         return default
     route = _ROUTES_BACK.get(number)
     if route is None:
-        raise _invalid(field, "not a known route")
+        raise _invalid("route", "not a known route")
     return route
 
 
-def actor_to_wire(actor: Actor) -> context_pb2.Actor:
-    return context_pb2.Actor(kind=_ACTORS.get(actor.kind, context_pb2.Actor.KIND_UNSPECIFIED), id=actor.id)
+def _put_actor(actor: Actor, message: context_pb2.Actor) -> None:
+    message.kind = _ACTORS.get(actor.kind, context_pb2.Actor.KIND_UNSPECIFIED)
+    message.id = actor.id
 
 
 def actor_from_wire(message: context_pb2.Actor) -> Actor:
@@ -99,25 +96,27 @@ def actor_from_wire(message: context_pb2.Actor) -> Actor:
 
 
 def event_to_wire(event: ConsentEvent) -> pb.ConsentEvent:
-    return pb.ConsentEvent(
-        event_id=event.event_id,
-        tenant_id=event.tenant_id,
-        address_key=event.address_key,
-        version=event.version,
-        kind=_KINDS[event.kind],
-        scope=_shared_scope(event.scope),
-        route=_ROUTES[event.route],
-        at=_shared_timestamp(event.at_us),
-        recorded_at=_shared_timestamp(event.recorded_at_us),
-        source=event.source,
-        notice_hash=event.notice_hash,
-        sealed_profile_evidence=event.sealed_profile_evidence,
-        sealed_proof_evidence=event.sealed_proof_evidence,
-        actor=_shared_actor(event.actor),
-        on_behalf_of=_shared_actor(event.on_behalf_of) if event.on_behalf_of else None,
-        campaign_id=event.campaign_id,
-        idempotency_key=event.idempotency_key,
-    )
+    """Field by field: with an import's thousands that is half the time of a constructor with all of them."""
+    message = pb.ConsentEvent()
+    message.event_id = event.event_id
+    message.tenant_id = event.tenant_id
+    message.address_key = event.address_key
+    message.version = event.version
+    message.kind = _KINDS[event.kind]
+    message.route = _ROUTES[event.route]
+    _put_scope(event.scope, message.scope)
+    _put_time(event.at_us, message.at)
+    _put_time(event.recorded_at_us, message.recorded_at)
+    message.source = event.source
+    message.notice_hash = event.notice_hash
+    message.sealed_profile_evidence = event.sealed_profile_evidence
+    message.sealed_proof_evidence = event.sealed_proof_evidence
+    _put_actor(event.actor, message.actor)
+    if event.on_behalf_of:
+        _put_actor(event.on_behalf_of, message.on_behalf_of)
+    message.campaign_id = event.campaign_id
+    message.idempotency_key = event.idempotency_key
+    return message
 
 
 def event_from_wire(message: pb.ConsentEvent) -> ConsentEvent:
