@@ -68,10 +68,11 @@ class SmtpSession(asyncio.Protocol):
         self._go_on()
 
     def drop(self) -> None:
-        """End the connection without a word."""
+        """End the connection without another word; what is already answered still leaves."""
         transport, self._transport = self._transport, None
         if transport is not None:
-            transport.abort()
+            transport.write(b"".join(self._replies))
+            transport.close()
 
     # ---- asyncio.Protocol
 
@@ -103,9 +104,8 @@ class SmtpSession(asyncio.Protocol):
                     at = end + 1
                     self._command(line)
                 elif len(data) - at > _LINE_LIMIT:
-                    self._replies.append(b"500 5.5.2 line too long\r\n")
-                    at = len(data)
-                    break
+                    self._say(b"500 5.5.2 line too long\r\n")
+                    self.drop()
             if at == before:
                 break
         self._rest = data[at:]
@@ -117,6 +117,8 @@ class SmtpSession(asyncio.Protocol):
     # ---- commands
 
     def _command(self, line: bytes) -> None:
+        if len(line) > _LINE_LIMIT:
+            return self._say(b"500 5.5.2 line too long\r\n")
         verb = line[:4].upper()
         if verb == b"MAIL":
             if self._sender is not None:
@@ -151,11 +153,8 @@ class SmtpSession(asyncio.Protocol):
         if verb == b"NOOP":
             return self._say(_OK)
         if verb == b"QUIT":
-            transport, self._transport = self._transport, None
-            if transport is not None:
-                transport.write(b"".join(self._replies) + b"221 2.0.0 bye\r\n")
-                transport.close()
-            return None
+            self._say(b"221 2.0.0 bye\r\n")
+            return self.drop()
         return self._say(b"502 5.5.1 not known here\r\n")
 
     def _bdat(self, line: bytes) -> None:

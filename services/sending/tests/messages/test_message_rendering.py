@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from pathlib import Path
-from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -56,7 +55,7 @@ def campaign(
 
 
 def parsed(message: bytes) -> EmailMessage:
-    return cast("EmailMessage", email.message_from_bytes(message, policy=email.policy.default))
+    return email.message_from_bytes(message, policy=email.policy.default)
 
 
 def part(message: EmailMessage, kind: str) -> str:
