@@ -219,6 +219,13 @@ async def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
                 pass
 
 
+async def test_a_port_is_not_shared_with_another_process_of_ours(tmp_path: Path) -> None:
+    async with mesh(tmp_path / "one", [fake("audit", add_audit, object())]) as m:
+        with pytest.raises(PortTaken):
+            async with mesh(tmp_path / "two", [fake("audit", add_audit, object())], grpc_port=m.running.ports):
+                pass
+
+
 async def test_the_development_authority_is_made_once_and_its_key_is_for_its_owner_alone(tmp_path: Path) -> None:
     settings = PlatformSettings(state=tmp_path / "state")
     seen: list[bytes] = []
