@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ def maybe_current() -> Caller | None:
 
 
 @contextmanager
-def acting_as(caller: Caller | None) -> Iterator[None]:
+def acting_as(caller: Caller | None) -> Generator[None]:
     """Everything inside is done in this caller's name: calls carry its token, events its actor."""
     token = _current.set(caller)
     try:

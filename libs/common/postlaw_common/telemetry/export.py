@@ -15,6 +15,8 @@ from opentelemetry.util.types import Attributes
 
 from postlaw_common.telemetry.classified import loggable, loggable_text, withheld_names
 
+EXPORT_S = 2  # a collector that is away must hold up neither the work nor the end of the process
+
 
 @dataclass(slots=True)
 class _Providers:
@@ -59,19 +61,21 @@ def configure(service: str, endpoint: str) -> None:
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
     insecure = not endpoint.startswith("https://")
-    _providers.tracers = TracerProvider(resource=resource, sampler=ParentBased(ALWAYS_ON))
-    _providers.tracers.add_span_processor(BatchSpanProcessor(SievedSpans(OTLPSpanExporter(endpoint=endpoint, insecure=insecure))))
+    _providers.tracers = TracerProvider(resource=resource, sampler=ParentBased(ALWAYS_ON), shutdown_on_exit=False)
+    _providers.tracers.add_span_processor(
+        BatchSpanProcessor(SievedSpans(OTLPSpanExporter(endpoint=endpoint, insecure=insecure, timeout=EXPORT_S)))
+    )
     trace.set_tracer_provider(_providers.tracers)
-    reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=endpoint, insecure=insecure))
-    _providers.meters = MeterProvider(resource=resource, metric_readers=[reader])
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=endpoint, insecure=insecure, timeout=EXPORT_S))
+    _providers.meters = MeterProvider(resource=resource, metric_readers=[reader], shutdown_on_exit=False)
     metrics.set_meter_provider(_providers.meters)
 
 
 def shutdown() -> None:
-    if _providers.tracers is not None:
-        _providers.tracers.force_flush(3_000)
-    if _providers.meters is not None:
-        _providers.meters.force_flush(3_000)
+    """Once, at the end of the process: what is still waiting is sent, or given up after `EXPORT_S` each."""
+    for provider in (_providers.tracers, _providers.meters):
+        if provider is not None:
+            provider.shutdown()
 
 
 def _sieved(span: ReadableSpan) -> ReadableSpan:
