@@ -96,7 +96,9 @@ class Outbox:
                 _log.warning("outbox cannot work now", failure=failure)
                 await asyncio.sleep(1.0)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._work.wait(), max(0.0, next_sweep - time.monotonic()))
+                # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
+                async with asyncio.timeout(max(0.0, next_sweep - time.monotonic())):
+                    await self._work.wait()
                 # Several changes of one document in quick succession are cleared by one write.
                 await asyncio.sleep(self._clear_after_s)
 

@@ -39,7 +39,11 @@ def build(platform: Platform, settings: SubscribersSettings) -> Service:
         uploads=Uploads(platform.blobs),
         person_keys=PersonKeys(key_store, customer_keys),
         customer_keys=customer_keys,
-        outbox=Outbox(platform.bus, lambda: [store.collection(spec.name) for spec in (PEOPLE, LISTS, IMPORTS)]),
+        outbox=Outbox(
+            platform.bus,
+            lambda: [store.collection(spec.name) for spec in (PEOPLE, LISTS, IMPORTS)],
+            sweep_after_s=settings.outbox_sweep_s,
+        ),
         events=SubscriberEvents(platform.placement),
         placement=platform.placement,
         now_us=platform.now_us,

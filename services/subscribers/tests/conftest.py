@@ -64,7 +64,7 @@ class World:
         self.state = state
         self.identity = FakeIdentity()
         self.consent = FakeConsent()
-        self.settings = SubscribersSettings(upload_max_bytes=1 << 30, import_lease_s=0.3)
+        self.settings = SubscribersSettings(upload_max_bytes=1 << 30, import_lease_s=0.3, outbox_sweep_s=0.2)
         self._stack = AsyncExitStack()
 
     async def start(self) -> None:

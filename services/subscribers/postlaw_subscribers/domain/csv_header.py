@@ -32,7 +32,7 @@ def read_header(text: bytes, address_column: str = "") -> Header:
     delimiter = sniff(line)
     reader = RowReader(delimiter)
     rows = reader.feed(text[: 1 << 16].rpartition(b"\n")[0] + b"\n" if b"\n" in text else text + b"\n")
-    first = next((row for row in rows if row.cells), None)
+    first = next((row for row in rows if row.cells or row.reason), None)
     if first is None:
         raise BadHeader("The file is empty: its first line must name the columns, one of them 'email'.")
     if first.reason:

@@ -66,7 +66,9 @@ class ImportRunner:
                 with suppress(*OUTAGES):
                     await self._take_up()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.wake.wait(), self._poll_s)
+                    # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
+                    async with asyncio.timeout(self._poll_s):
+                        await self.wake.wait()
                 self.wake.clear()
         finally:
             for task in self._running.values():
@@ -202,7 +204,8 @@ class _Run:
                     prepared.cancel()
         if result.refusals:
             first_row = job.checkpoint.next_row
-            await self._rooms.uploads.put_errors(job.tenant_id, job.import_id, self.opened.sealer, first_row, lines(result.refusals))
+            ordered = sorted(result.refusals, key=lambda refusal: refusal.row)
+            await self._rooms.uploads.put_errors(job.tenant_id, job.import_id, self.opened.sealer, first_row, lines(ordered))
         reasons: dict[str, int] = {}
         for refusal in result.refusals:
             reasons[refusal.reason] = reasons.get(refusal.reason, 0) + 1

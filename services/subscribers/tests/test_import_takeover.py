@@ -1,0 +1,51 @@
+"""Who runs an import: one process at a time; a dead one's job is taken up, and a sleeping one's writes are refused."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from postlaw.subscribers.v1 import subscribers_pb2 as pb
+
+PEOPLE = b"email\n" + b"".join(b"p%d@example.com\n" % i for i in range(50))
+
+
+async def test_a_runner_that_was_taken_over_cannot_write_again(world: Any, until: Any) -> None:
+    """A runner sleeps in the middle of a batch; another raises the epoch; the sleeper wakes and must not count anything."""
+    list_id = await world.make_list()
+    world.consent.hold = asyncio.Event()
+    started = await world.upload(list_id, PEOPLE)
+
+    async def called() -> bool:
+        return world.consent.calls > 0
+
+    await until(called)
+    documents = world.backing.store("subscribers").collection("imports")
+    sleeping = await documents.get(f"ten_a/{started.import_id}")
+    taken = await documents.replace({**sleeping, "owner": "another", "epoch": sleeping["epoch"] + 1}, version=sleeping["v"])
+    world.consent.hold.set()
+    await asyncio.sleep(0.1)
+    now = await documents.get(sleeping["_id"])
+    assert (now["owner"], now["counts"]["rows"]) == ("another", 0)
+    assert now["v"] == taken["v"]
+    # The other one never shows a sign of life: after a lease the job is taken up again, and nobody is counted twice.
+    done = await world.finished(started)
+    assert (done.rows, done.added) == (50, 50)
+    assert (await documents.get(sleeping["_id"]))["epoch"] == sleeping["epoch"] + 2
+
+
+async def test_a_job_that_shows_signs_of_life_is_left_alone(world: Any) -> None:
+    list_id = await world.make_list()
+    world.consent.hold = asyncio.Event()
+    documents = world.backing.store("subscribers").collection("imports")
+    started = await world.upload(list_id, PEOPLE)
+    while not world.consent.calls:
+        await asyncio.sleep(0.01)
+    at = await documents.get(f"ten_a/{started.import_id}")
+    other = await documents.replace({**at, "owner": "another", "epoch": at["epoch"] + 1}, version=at["v"])
+    world.consent.hold.set()
+    for _ in range(8):
+        await asyncio.sleep(0.1)  # eight signs of life over more than two leases
+        other = await documents.replace({**other, "beat": other["beat"] + 1}, version=other["v"])
+    assert other["owner"] == "another"
+    assert (await world.stub().GetImport(pb.GetImportRequest(import_id=started.import_id))).rows == 0

@@ -1,0 +1,289 @@
+"""People by hand: versions, lists, another address, deletion; and that no customer sees another's."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from postlaw.subscribers.v1 import subscribers_pb2 as pb
+from postlaw_common.bus import BusUnavailable
+from postlaw_common.crypto import SealBroken, open_sealed
+from postlaw_common.errors import Conflict, Invalid, NotFound, VersionMismatch
+from postlaw_common.keys.customer import CustomerKeys
+from postlaw_common.testing.promises import promise
+from postlaw_subscribers.people import PEOPLE
+from postlaw_subscribers.person_keys import KEY_DATABASE, PROFILE, PROOF, PROOF_EVIDENCE, PersonKeys, place
+
+
+async def put(world: Any, address: str, *, tenant_id: str = "ten_a", **more: Any) -> pb.Subscriber:
+    return await world.stub(tenant_id).PutSubscriber(pb.PutSubscriberRequest(address=address, **more))
+
+
+async def get(world: Any, id: str, tenant_id: str = "ten_a") -> pb.Subscriber:
+    return await world.stub(tenant_id).GetSubscriber(pb.GetSubscriberRequest(subscriber_id=id))
+
+
+async def delete(world: Any, id: str, **more: Any) -> None:
+    await world.stub().DeleteSubscriber(pb.DeleteSubscriberRequest(subscriber_id=id, **more))
+
+
+async def audience(world: Any, list_id: str) -> dict[str, dict[str, str]]:
+    return {member.address: dict(member.fields) for member in await world.audience(list_id)}
+
+
+async def test_put_sets_exactly_what_it_says_and_counts_versions(world: Any) -> None:
+    first, second = await world.make_list(), await world.make_list()
+    made = await put(world, "Ann@Example.com", fields={"name": "Ann", "city": "Graz"}, list_ids=[first])
+    assert (made.version, made.address) == (1, "Ann@example.com")
+    again = await put(world, "ann@example.com", fields={"name": "Anna"}, list_ids=[second])
+    assert again.subscriber_id == made.subscriber_id
+    assert again.version == 2
+    assert await get(world, made.subscriber_id) == again
+    assert await audience(world, first) == {}
+    assert await audience(world, second) == {"ann@example.com": {"name": "Anna"}}
+    assert await put(world, "ann@example.com", fields={"name": "Anna"}, list_ids=[second]) == again, "no change, no new version"
+
+
+async def test_a_change_is_refused_at_another_version(world: Any) -> None:
+    made = await put(world, "ann@example.com")
+    await put(world, "ann@example.com", fields={"a": "b"}, if_version=1)
+    with pytest.raises(VersionMismatch):
+        await put(world, "ann@example.com", fields={"a": "c"}, if_version=1)
+    with pytest.raises(VersionMismatch):
+        await delete(world, made.subscriber_id, if_version=1)
+    with pytest.raises(VersionMismatch):
+        await put(world, "new@example.com", if_version=1)
+
+
+async def test_wrong_input_is_refused(world: Any) -> None:
+    with pytest.raises(Invalid):
+        await put(world, "not an address")
+    with pytest.raises(Invalid):
+        await put(world, "ann@example.com", fields={"a": "x" * 20_000})
+    with pytest.raises(Invalid):
+        await put(world, "ann@example.com", fields={"a": "x\0"})
+    with pytest.raises(NotFound):
+        await put(world, "ann@example.com", list_ids=["lst_nowhere"])
+    with pytest.raises(NotFound):
+        await put(world, "ann@example.com", subscriber_id="sub_nobody")
+
+
+@promise("G4")
+async def test_another_address_keeps_the_person_and_frees_the_old_one(world: Any) -> None:
+    list_id = await world.make_list()
+    made = await put(world, "old@example.com", fields={"name": "Ann"}, list_ids=[list_id])
+    moved = await put(world, "new@example.com", subscriber_id=made.subscriber_id, fields={"name": "Ann"}, list_ids=[list_id])
+    assert moved.subscriber_id == made.subscriber_id
+    assert (await get(world, made.subscriber_id)).address == "new@example.com"
+    assert await audience(world, list_id) == {"new@example.com": {"name": "Ann"}}
+    stranger = await put(world, "old@example.com", fields={"name": "Eve"})
+    assert stranger.subscriber_id != made.subscriber_id
+    with pytest.raises(Conflict):
+        await put(world, "old@example.com", subscriber_id=made.subscriber_id)
+    await delete(world, stranger.subscriber_id)
+    back = await put(world, "old@example.com", subscriber_id=made.subscriber_id, fields={"name": "Ann"}, list_ids=[list_id])
+    assert back.subscriber_id == made.subscriber_id
+    assert await get(world, made.subscriber_id) == back
+    assert await audience(world, list_id) == {"old@example.com": {"name": "Ann"}}
+
+
+@promise("G5")
+async def test_deletion_destroys_the_profile_key_and_keeps_the_proof_key(world: Any) -> None:
+    list_id = await world.make_list()
+    made = await put(world, "ann@example.com", fields={"name": "Ann"}, list_ids=[list_id])
+    consent = world.mesh.channel("subscribers", as_service="consent", caller=world.mesh.caller("ten_a"))
+    stub = type(world.stub())(consent)
+    resolved = await stub.ResolvePerson(
+        pb.ResolvePersonRequest(subscriber_id=made.subscriber_id, profile_evidence=b"192.0.2.1", proof_evidence=b"ticked the box")
+    )
+    platform_store = world.backing.store(KEY_DATABASE)
+    keys = PersonKeys(platform_store, CustomerKeys(platform_store, world.backing.root_key))
+    wrapping = await keys.wrapping("ten_a")
+    document = await platform_store.collection("person_keys").get(f"ten_a/{resolved.address_key.hex()}")
+    wrapped = document["profile"]
+    await delete(world, made.subscriber_id)
+    with pytest.raises(NotFound):
+        await get(world, made.subscriber_id)
+    assert await world.audience(list_id) == []
+    kept = await platform_store.collection("person_keys").get(document["_id"])
+    assert kept["profile"] is None
+    proof = wrapping.unwrap(kept["proof"], resolved.address_key, PROOF)
+    sealed = resolved.sealed_proof_evidence
+    assert open_sealed(proof, sealed, place("ten_a", resolved.address_key, PROOF_EVIDENCE)) == b"ticked the box"
+    again = await put(world, "ann@example.com", list_ids=[list_id])
+    assert again.subscriber_id != made.subscriber_id, "whoever comes later is another person"
+    renewed = await platform_store.collection("person_keys").get(document["_id"])
+    assert wrapping.unwrap(renewed["profile"], resolved.address_key, PROFILE) != wrapping.unwrap(wrapped, resolved.address_key, PROFILE)
+    with pytest.raises(NotFound):
+        await get(world, made.subscriber_id)
+
+
+async def test_a_deleted_person_imported_again_is_a_new_one(world: Any) -> None:
+    list_id = await world.make_list()
+    await world.imported(list_id, b"email\nann@example.com\n")
+    [before] = await world.audience(list_id)
+    await delete(world, before.subscriber_id)
+    done = await world.imported(list_id, b"email\nann@example.com\n")
+    assert (done.added, done.refused) == (1, 0)
+    [after] = await world.audience(list_id)
+    assert after.subscriber_id != before.subscriber_id
+    assert after.address_key == before.address_key
+
+
+@promise("X2")
+async def test_another_customers_things_are_not_there(world: Any) -> None:
+    list_id = await world.make_list()
+    made = await put(world, "ann@example.com", list_ids=[list_id])
+    done = await world.imported(list_id, b"email\nbob@example.com\n")
+    other = world.stub("ten_b")
+    sending = world.stub("ten_b", as_service="sending")
+    for refused in (
+        other.GetSubscriber(pb.GetSubscriberRequest(subscriber_id=made.subscriber_id)),
+        other.DeleteSubscriber(pb.DeleteSubscriberRequest(subscriber_id=made.subscriber_id)),
+        other.PutSubscriber(pb.PutSubscriberRequest(subscriber_id=made.subscriber_id, address="x@example.com")),
+        other.PutSubscriber(pb.PutSubscriberRequest(address="x@example.com", list_ids=[list_id])),
+        other.GetList(pb.GetListRequest(list_id=list_id)),
+        other.GetImport(pb.GetImportRequest(import_id=done.import_id)),
+        other.CancelImport(pb.GetImportRequest(import_id=done.import_id)),
+        other.ResolvePerson(pb.ResolvePersonRequest(subscriber_id=made.subscriber_id)),
+        world.upload(list_id, b"email\n", tenant_id="ten_b"),
+    ):
+        with pytest.raises(NotFound):
+            await refused
+    with pytest.raises(NotFound):
+        async for _ in sending.StreamAudience(pb.StreamAudienceRequest(list_id=list_id)):
+            pass
+    with pytest.raises(NotFound):
+        async for _ in other.GetImportErrors(pb.GetImportRequest(import_id=done.import_id)):
+            pass
+    assert list((await other.ListLists(pb.ListListsRequest())).lists) == []
+    theirs = await put(world, "ann@example.com", tenant_id="ten_b")
+    assert theirs.subscriber_id != made.subscriber_id
+    resolved = await world.stub("ten_b").ResolvePerson(pb.ResolvePersonRequest(address="ann@example.com"))
+    ours = await world.stub("ten_a").ResolvePerson(pb.ResolvePersonRequest(address="ann@example.com"))
+    assert resolved.address_key != ours.address_key, "each customer has an index key of their own"
+
+
+async def test_sealed_values_cannot_be_moved_to_another_person(world: Any) -> None:
+    """Whoever can write the store swaps two people's profiles: neither can be read."""
+    ann, bob = await put(world, "ann@example.com"), await put(world, "bob@example.com")
+    people = world.backing.store("subscribers").collection(PEOPLE.name)
+    documents = {d["subscriber_id"]: d async for page in people.scan() for d in page}
+    one, two = documents[ann.subscriber_id], documents[bob.subscriber_id]
+    await asyncio.sleep(1.0)  # the outbox has cleared its mark
+    one = await people.get(one["_id"])
+    await people.replace({**one, "profile": two["profile"]}, version=one["v"])
+    with pytest.raises(Exception) as refused:
+        await get(world, ann.subscriber_id)
+    assert not isinstance(refused.value, SealBroken | NotFound)
+
+
+async def test_lists_come_in_pages(world: Any) -> None:
+    made = [await world.make_list(name=f"List {i}") for i in range(5)]
+    seen: list[str] = []
+    token = ""
+    while True:
+        page = await world.stub().ListLists(pb.ListListsRequest(page_size=2, page_token=token))
+        seen += [each.list_id for each in page.lists]
+        token = page.next_page_token
+        if not token:
+            break
+    assert seen == made
+
+
+async def test_an_audience_comes_in_pages_by_partition_and_goes_on_after_a_key(world: Any) -> None:
+    list_id = await world.make_list()
+    data = b"email\n" + b"".join(b"p%d@example.com\n" % i for i in range(200))
+    await world.imported(list_id, data)
+    stub = world.stub(as_service="sending")
+    seen: set[bytes] = set()
+    for partition in range(4):
+        request = pb.StreamAudienceRequest(list_id=list_id, partition=partition, page_size=10)
+        pages = [page async for page in stub.StreamAudience(request)]
+        keys = [member.address_key for page in pages for member in page.members]
+        assert keys == sorted(keys)
+        assert all(len(page.members) == 10 for page in pages[:-1])
+        assert all(world.backing.placement().partition("ten_a", key) == partition for key in keys)
+        request.after_address_key = keys[14]
+        assert [member.address_key async for page in stub.StreamAudience(request) for member in page.members] == keys[15:]
+        seen |= set(keys)
+    assert len(seen) == 200
+    with pytest.raises(Invalid):
+        async for _ in stub.StreamAudience(pb.StreamAudienceRequest(list_id=list_id, partition=4)):
+            pass
+
+
+async def test_people_are_opened_again_for_a_retry_without_those_who_are_gone(world: Any) -> None:
+    ann, bob = await put(world, "ann@example.com", fields={"name": "Ann"}), await put(world, "bob@example.com")
+    keys = [
+        (await world.stub().ResolvePerson(pb.ResolvePersonRequest(subscriber_id=each.subscriber_id))).address_key for each in (ann, bob)
+    ]
+    await delete(world, bob.subscriber_id)
+    page = await world.stub(as_service="sending").OpenPeople(pb.OpenPeopleRequest(address_keys=[*keys, b"x" * 33]))
+    [member] = page.members
+    assert (member.address, dict(member.fields), member.subscriber_id) == ("ann@example.com", {"name": "Ann"}, ann.subscriber_id)
+
+
+async def test_evidence_about_somebody_unknown_is_sealed_under_keys_of_theirs(world: Any) -> None:
+    stub = world.stub()
+    first = await stub.ResolvePerson(pb.ResolvePersonRequest(address="ann@example.com", proof_evidence=b"x"))
+    assert first.subscriber_id == ""
+    assert first.sealed_proof_evidence
+    list_id = await world.make_list()
+    done = await world.imported(list_id, b"email\nann@example.com\n")
+    assert done.added == 1
+    second = await stub.ResolvePerson(pb.ResolvePersonRequest(address="ANN@example.com"))
+    assert second.address_key == first.address_key
+    assert second.subscriber_id
+
+
+@promise("A1")
+async def test_changes_are_announced_by_name_and_never_by_value(world: Any) -> None:
+    list_id = await world.make_list()
+    made = await put(world, "ann@example.com", fields={"name": "Ann"}, list_ids=[list_id])
+    await put(world, "ann@example.com", fields={"name": "Anna"}, list_ids=[])
+    await delete(world, made.subscriber_id)
+    events = await world.events()
+    assert [event.type.rpartition(".")[2] for event in events] == [
+        "ListCreated",
+        "SubscriberChanged",
+        "SubscriberChanged",
+        "SubscriberDeleted",
+    ]
+    changes = [pb.SubscriberChanged.FromString(event.data) for event in events[1:3]]
+    assert [list(change.changed) for change in changes] == [["address", "fields.name", "list_ids"], ["fields.name", "list_ids"]]
+    assert [event.sequence for event in events[1:]] == [1, 2, 3]
+    assert all(b"Ann" not in event.data and b"ann@" not in event.data for event in events)
+    assert {event.actor for event in events} == {"api_key:key_test"}
+
+
+async def test_a_deletion_that_could_not_be_announced_is_finished_later(world: Any, until: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = await put(world, "ann@example.com")
+    bus = world.backing.bus
+    publish = bus.publish
+
+    async def away(records: Any) -> list[int]:
+        raise BusUnavailable("away")
+
+    monkeypatch.setattr(bus, "publish", away)
+    await delete(world, made.subscriber_id)
+    monkeypatch.setattr(bus, "publish", publish)
+    with pytest.raises(NotFound):
+        await get(world, made.subscriber_id)
+    people = world.backing.store("subscribers").collection(PEOPLE.name)
+
+    async def cleared() -> bool:
+        return await people.count() == 0
+
+    await until(cleared)
+    assert (await world.events())[-1].type == "postlaw.subscribers.SubscriberDeleted"
+
+
+async def test_many_writers_of_one_person_leave_copies_that_agree(world: Any) -> None:
+    list_id = await world.make_list()
+    await asyncio.gather(*(put(world, "ann@example.com", fields={"n": str(i)}, list_ids=[list_id] if i % 3 else []) for i in range(12)))
+    [found] = await asyncio.gather(put(world, "ann@example.com", fields={"n": "last"}, list_ids=[list_id]))
+    assert await audience(world, list_id) == {"ann@example.com": {"n": "last"}}
+    assert (await get(world, found.subscriber_id)).fields["n"] == "last"
