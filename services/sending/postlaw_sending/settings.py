@@ -15,17 +15,17 @@ class SendingSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="POSTLAW_SENDING_", env_ignore_empty=True, extra="ignore", frozen=True)
 
-    role: Literal["all", "api", "worker"] = Field("all", description="all, api or worker")
+    role: Literal["all", "api", "worker"] = Field(default="all", description="all, api or worker")
 
-    relay_host: str = Field("127.0.0.1", min_length=1, description="the host name of the server that takes our mail")
-    relay_port: int = Field(2525, ge=1, le=65535, description="a port from 1 to 65535")
-    relay_connections: int = Field(10, ge=1, le=1000, description="a number of connections from 1 to 1000")
-    relay_depth: int = Field(8, ge=1, le=256, description="a number of transactions in flight on a connection, from 1 to 256")
-    relay_tls: TlsPolicy = Field("opportunistic", description="none, opportunistic or required")
-    relay_tls_ca: str = Field("", description="the PEM file of the authorities that the relay's certificate is held against")
-    relay_ehlo: str = Field("localhost", min_length=1, description="the name that we greet the relay with")
+    relay_host: str = Field(default="127.0.0.1", min_length=1, description="the host name of the server that takes our mail")
+    relay_port: int = Field(default=2525, ge=1, le=65535, description="a port from 1 to 65535")
+    relay_connections: int = Field(default=10, ge=1, le=1000, description="a number of connections from 1 to 1000")
+    relay_depth: int = Field(default=8, ge=1, le=256, description="a number of transactions in flight on a connection, from 1 to 256")
+    relay_tls: TlsPolicy = Field(default="opportunistic", description="none, opportunistic or required")
+    relay_tls_ca: str = Field(default="", description="the PEM file of the authorities that the relay's certificate is held against")
+    relay_ehlo: str = Field(default="localhost", min_length=1, description="the name that we greet the relay with")
 
-    planner_backlog: int = Field(32, ge=1, le=10_000, description="a number of batches planned ahead per partition, from 1 to 10000")
+    planner_backlog: int = Field(default=32, ge=1, le=10_000, description="how many batches to plan ahead per partition, from 1 to 10000")
 
     def relay(self) -> Relay:
         return Relay(

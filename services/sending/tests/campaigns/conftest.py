@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,12 +147,16 @@ class World:
         self.platform = platform
         self.people = people
         self.law = law
-        self.parts: CampaignParts = assemble(platform, "sending", HOLDINGS, 32)
+        self.parts = self.reopened()
         self.stub = SendingServiceStub(m.channel("sending", caller=m.caller(TENANT, SCOPES)))
         self.batches: dict[tuple[str, int, int], list[sending.JobRecipient]] = {}
         self.mailed: list[str] = []
         self._next: dict[int, int] = {}
         self._taken: dict[tuple[str, int], int] = {}
+
+    def reopened(self) -> CampaignParts:
+        """Campaigns as a process has them that has just begun."""
+        return assemble(self.platform, "sending", HOLDINGS, 32)
 
     @property
     def bus(self) -> Bus:
@@ -189,6 +193,10 @@ class World:
         received = await self.bus.read_range(JOBS, partition, 0, 1_000_000)
         return [SealedBatch.FromString(record.value) for record in received]
 
+    def taken_up_to(self, partition: int) -> int:
+        """The jobs partition's offset below which everything is delivered."""
+        return self._next.get(partition, 0)
+
     async def deliver(self, verdict: Verdict = everyone_gets_it, *, partitions: Sequence[int] = range(PARTITIONS)) -> int:
         """As the worker does: each batch once by its number, first copy first; one BatchSettled a batch. How many it settled."""
         done = 0
@@ -203,7 +211,7 @@ class World:
                 assert sealed.batch == self._taken.get(place, 0), "a gap in the batch numbers"
                 self._taken[place] = sealed.batch + 1
                 opened = await self.parts.opener.open(sealed, partition)
-                people = [person for person in opened.recipients if isinstance(person, sending.JobRecipient)]
+                people = list(opened.recipients)
                 assert len(people) == sealed.size
                 self.batches[sealed.campaign_id, partition, sealed.batch] = people
                 await self.settle(sealed, partition, people, verdict)
@@ -248,7 +256,9 @@ class World:
         else:
             await collection.replace(document, version=found["v"])
 
-    async def until(self, campaign_id: str, status: sending.Campaign.Status.ValueType, verdict: Verdict = everyone_gets_it) -> sending.Campaign:
+    async def until(
+        self, campaign_id: str, status: sending.Campaign.Status.ValueType, verdict: Verdict = everyone_gets_it
+    ) -> sending.Campaign:
         """Delivers until the campaign has this status and nothing is pending."""
         async with asyncio.timeout(30):
             while True:
@@ -267,18 +277,6 @@ def settled_record(event: sending.BatchSettled) -> Record:
     return to_record(made, OUTCOMES, event.partition)
 
 
-def add_up(totals: sending.Totals) -> bool:
-    states = totals.sent + totals.refused + totals.failed + totals.bounced + totals.expired + totals.unknown
-    return totals.pending == 0 and totals.audience == states
-
-
-async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
-    """Waits for a durable effect, which has no event to wait for."""
-    async with asyncio.timeout(30):
-        while not await check():
-            await asyncio.sleep(0.02)
-
-
 Opened = Callable[..., Any]
 
 
@@ -289,7 +287,7 @@ def open_world(tmp_path: Path) -> Opened:
     @asynccontextmanager
     async def opened(
         people: FakeSubscribers | None = None, law: FakeConsent | None = None, *, backlog: int = 32, now_us: Callable[[], int] | None = None
-    ) -> AsyncIterator[World]:
+    ) -> AsyncGenerator[World]:
         people, law, identity = people or FakeSubscribers(), law or FakeConsent(), FakeIdentity()
         platforms: list[Platform] = []
 
