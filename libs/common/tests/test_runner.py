@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -134,6 +133,33 @@ async def test_a_call_that_outlasts_the_drain_deadline_is_ended(tmp_path: Path) 
     with pytest.raises(PostlawError):
         await under_way
     assert diary.lines[-1] == "on_stop"
+
+
+async def test_a_call_under_way_can_still_call_other_services_of_the_process(tmp_path: Path) -> None:
+    asked, stopping = asyncio.Event(), asyncio.Event()
+
+    class Keys:
+        async def ListSigningKeys(self, request: Any, context: Any) -> identity_pb2.ListSigningKeysResponse:
+            return identity_pb2.ListSigningKeysResponse(signing_keys=[identity_pb2.SigningKey(key_id="k1")])
+
+    class Audit:
+        def __init__(self, platform: Platform) -> None:
+            self.identity: Any = identity_pb2_grpc.IdentityServiceStub(platform.channel("identity"))
+
+        async def GetCheckpoint(self, request: Any, context: Any) -> audit_pb2.Checkpoint:
+            asked.set()
+            await stopping.wait()
+            await asyncio.sleep(0.1)
+            answer = await self.identity.ListSigningKeys(identity_pb2.ListSigningKeysRequest())
+            return audit_pb2.Checkpoint(origin=answer.signing_keys[0].key_id)
+
+    builders = [lambda platform: fake("audit", add_audit, Audit(platform))(platform), fake("identity", add_identity, Keys())]
+    async with mesh(tmp_path, builders) as m:
+        stub: Any = audit_pb2_grpc.AuditServiceStub(m.channel("audit"))
+        under_way = asyncio.create_task(stub.GetCheckpoint(ASK))
+        await asked.wait()
+        stopping.set()
+    assert (await under_way).origin == "k1"
 
 
 async def test_services_of_one_process_find_each_other_over_grpc_under_their_own_names(tmp_path: Path) -> None:
@@ -351,6 +377,8 @@ async def no_task_is_left() -> AsyncIterator[None]:
     assert [str(task) for task in left if "postlaw" in str(task)] == []
 
 
-def test_addresses_of_a_broken_file_are_none(tmp_path: Path) -> None:
-    (tmp_path / "addresses.json").write_text(json.dumps({"audit": "127.0.0.1:1"})[:-3])
-    assert published(tmp_path) == {}
+async def test_processes_that_share_a_state_withdraw_only_their_own_addresses(tmp_path: Path) -> None:
+    async with mesh(tmp_path, [fake("audit", add_audit, object())]):
+        (tmp_path / "addresses" / "consent").write_text("127.0.0.1:1")
+        (tmp_path / "addresses" / "audit").write_text("127.0.0.1:2")  # another process took the service over
+    assert published(tmp_path) == {"consent": "127.0.0.1:1", "audit": "127.0.0.1:2"}

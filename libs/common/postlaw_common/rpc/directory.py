@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from postlaw_common.errors import Unavailable
 from postlaw_common.rpc.channel import MeshChannel, connect
 from postlaw_common.rpc.tls import Identities
 
-_FILE = "addresses.json"
+_FOLDER = "addresses"  # a file for each service, since several processes may share a state
 
 
 class Directory:
@@ -46,17 +46,24 @@ class Directory:
 
     def publish(self, state: Path) -> None:
         """Writes the addresses of this process for the operator's commands on this machine."""
-        draft = state / f"{_FILE}.{os.getpid()}"
-        draft.write_text(json.dumps(self.here))
-        draft.replace(state / _FILE)
+        folder = state / _FOLDER
+        folder.mkdir(exist_ok=True, mode=0o700)
+        for service, address in self.here.items():
+            draft = folder / f".{service}.{os.getpid()}"
+            draft.write_text(address)
+            draft.replace(folder / service)
 
     def withdraw(self, state: Path) -> None:
-        (state / _FILE).unlink(missing_ok=True)
+        """Removes those that still are this process's own."""
+        for service, address in self.here.items():
+            if published(state).get(service) == address:
+                (state / _FOLDER / service).unlink(missing_ok=True)
 
 
 def published(state: Path) -> dict[str, str]:
-    """The addresses that a running process has written; {} where none runs."""
-    try:
-        return json.loads((state / _FILE).read_text())
-    except (OSError, ValueError):
-        return {}
+    """The addresses that running processes have written; {} where none runs."""
+    found: dict[str, str] = {}
+    for file in (state / _FOLDER).glob("[!.]*"):
+        with contextlib.suppress(FileNotFoundError):
+            found[file.name] = file.read_text()
+    return found
