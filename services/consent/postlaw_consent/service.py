@@ -65,6 +65,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         list_events=ListConsentEvents(ledger, decode),
         tokens=tokens,
         subscribers=Subscribers(platform.channel),
+        public_url=platform.public_url,
     )
 
     async def on_start() -> None:

@@ -44,6 +44,7 @@ class ConsentServicer:
         list_events: ListConsentEvents,
         tokens: Tokens,
         subscribers: Subscribers,
+        public_url: str,
     ) -> None:
         self._record_consents = record_consents
         self._withdraw_consent = withdraw_consent
@@ -52,6 +53,7 @@ class ConsentServicer:
         self._list_events = list_events
         self._tokens = tokens
         self._subscribers = subscribers
+        self._public_url = public_url.rstrip("/")
 
     async def RecordConsents(self, request: pb.RecordConsentsRequest, context: Any) -> pb.RecordConsentsResponse:
         caller = current()
@@ -95,6 +97,11 @@ class ConsentServicer:
             already_withdrawn=described.already_withdrawn,
         )
 
+    async def CreateOptOutLink(self, request: pb.CreateOptOutLinkRequest, context: Any) -> pb.OptOutLink:
+        address_key = await self._person(request)
+        [token] = self._tokens.mint(current().tenant_id, scope_from_wire(request.scope), "", [address_key])
+        return pb.OptOutLink(url=f"{self._public_url}/u/{token.decode('ascii')}")
+
     async def GetDecisions(self, request: pb.GetDecisionsRequest, context: Any) -> pb.GetDecisionsResponse:
         decisions = await self._get_decisions(
             current().tenant_id,
@@ -113,12 +120,12 @@ class ConsentServicer:
         events, following = await self._list_events(caller.tenant_id, address_key, size=request.page_size, after=request.page_token)
         return pb.ListConsentEventsResponse(events=[event_to_wire(event) for event in events], next_page_token=following)
 
-    async def _person(self, request: pb.WithdrawConsentRequest | pb.ListConsentEventsRequest) -> bytes:
-        if request.address_key:
+    async def _person(self, request: pb.WithdrawConsentRequest | pb.ListConsentEventsRequest | pb.CreateOptOutLinkRequest) -> bytes:
+        if not isinstance(request, pb.CreateOptOutLinkRequest) and request.address_key:
             return _address_key(request.address_key)
         if request.subscriber_id:
             return await self._subscribers.by_subscriber(request.subscriber_id)
-        if isinstance(request, pb.WithdrawConsentRequest) and request.address:
+        if not isinstance(request, pb.ListConsentEventsRequest) and request.address:
             return await self._subscribers.by_address(request.address)
         raise Invalid("Say who is meant.", fields=[FieldError("who", "name an address_key, an address or a subscriber_id")])
 

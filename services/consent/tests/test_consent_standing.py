@@ -112,3 +112,12 @@ def test_consent_to_everything_does_not_bring_back_a_list_that_was_itself_withdr
 def test_without_any_consent_the_answer_is_no() -> None:
     assert decide(fold([]), Scope("list", "a")).reasons == ("NO_CONSENT",)
     assert decide(fold([fact(1, "given", Scope("topic", "a"), 1)]), Scope("list", "a")).reasons == ("NO_CONSENT",)
+
+
+@promise("M6")
+def test_everything_withdrawn_again_after_a_list_was_open_in_between_is_a_new_withdrawal() -> None:
+    a = Scope("list", "a")
+    history = [fact(1, "withdrawn", EVERYTHING, 1), fact(2, "given", a, 2), fact(3, "withdrawn", a, 3)]
+    assert standing_withdrawal(fold(history[:1]), EVERYTHING) == 1
+    assert standing_withdrawal(fold(history), EVERYTHING) is None
+    assert standing_withdrawal(fold([*history, fact(4, "withdrawn", EVERYTHING, 4)]), EVERYTHING) == 4
