@@ -72,11 +72,11 @@ class Catcher:
         place = len(self.last) - 1 - (self.count - number)
         return self.last[place] if 0 <= place < len(self.last) else None
 
-    def records(self) -> Iterator[Record]:
-        """Every hand-off since the start or the last `clear`, in order of its end."""
-        for i, recipient in enumerate(self._recipients):
+    def records(self, after: int = 0) -> Iterator[Record]:
+        """Every hand-off since the start or the last `clear` but the first `after`, in order of its end."""
+        for i in range(after, len(self._recipients)):
             begin_ns, end_ns, size = self._times[3 * i : 3 * i + 3]
-            yield Record(begin_ns, end_ns, _text(recipient), size)
+            yield Record(begin_ns, end_ns, _text(self._recipients[i]), size)
 
     def clear(self) -> None:
         self.last.clear()

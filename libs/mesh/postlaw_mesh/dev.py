@@ -7,7 +7,7 @@ import contextlib
 import json
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def relay_on_loopback(host: str, port: int) -> SendingSettings:
+    """The environment's settings, but for the relay."""
+    return SendingSettings.model_validate({"relay_host": host, "relay_port": port, "relay_tls": "none"})
+
+
 def build_inbox(catcher: Catcher, smtp_port: int) -> Service:
     async def start() -> None:
         try:
@@ -61,11 +66,11 @@ def build_inbox(catcher: Catcher, smtp_port: int) -> Service:
 
 
 @asynccontextmanager
-async def development_mesh(settings: PlatformSettings, sending: SendingSettings | None = None) -> AsyncIterator[tuple[Running, Ready]]:
+async def development_mesh(settings: PlatformSettings, sending: SendingSettings | None = None) -> AsyncGenerator[tuple[Running, Ready]]:
     """The whole mesh, ready. Mail goes to the catcher, unless `sending` names another relay."""
     smtp_port = free_port()
     catcher = Catcher()
-    caught = sending or SendingSettings(relay_host="127.0.0.1", relay_port=smtp_port, relay_tls="none")
+    caught = sending or relay_on_loopback("127.0.0.1", smtp_port)
 
     def inbox_builder(platform: Platform) -> Service:
         return build_inbox(catcher, smtp_port)
@@ -141,7 +146,7 @@ def dev(state: Path | None, port: int | None, inbox_port: int | None, relay: str
         host, _, relay_port = relay.rpartition(":")
         if host not in ("127.0.0.1", "localhost", "::1") or not relay_port.isdigit():
             raise click.UsageError(f"--relay is {relay!r}; give an SMTP server on this machine, like 127.0.0.1:2525")
-        sending = SendingSettings(relay_host=host, relay_port=int(relay_port), relay_tls="none")
+        sending = relay_on_loopback(host, int(relay_port))
     try:
         settings = development_settings(state, port, inbox_port)
         telemetry.setup(settings, service="dev")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -34,9 +34,8 @@ class RestClient:
                 continue
             if response.is_error:
                 problem = response.json() if "json" in response.headers.get("content-type", "") else {"detail": response.text}
-                raise ApiProblem(
-                    f"{verb} {path}: {response.status_code} {problem.get('title', '')} {problem.get('detail', '')} {problem.get('fields', '')}"
-                )
+                said = " ".join(str(problem.get(name, "")) for name in ("title", "detail", "fields"))
+                raise ApiProblem(f"{verb} {path}: {response.status_code} {said}")
             return response.json() if response.content else {}
 
     async def create_list(self, name: str) -> str:
@@ -53,12 +52,12 @@ class RestClient:
         headers = {"content-type": "text/csv"}
         return (await self.call("POST", "/v1/imports", params=settings, content=file, headers=headers))["import_id"]
 
-    async def watch_import(self, import_id: str) -> AsyncIterator[dict[str, Any]]:
+    async def watch_import(self, import_id: str) -> AsyncGenerator[dict[str, Any]]:
         """Its state again and again, until it is done."""
         while True:
             state = await self.call("GET", f"/v1/imports/{import_id}")
             yield state
-            if state["state"] not in ("STATE_QUEUED", "STATE_RUNNING"):
+            if state["state"] not in ("queued", "running"):
                 return
             await asyncio.sleep(0.2)
 
@@ -90,7 +89,7 @@ class RestClient:
         if response.is_error:
             raise ApiProblem(f"one click: {response.status_code} {response.text[:200]}")
         receipt = response.json()
-        return Answered(address, receipt["outcome"].removeprefix("OUTCOME_").lower(), at, took * 1000, receipt["event_id"])
+        return Answered(address, receipt["outcome"], at, took * 1000, receipt["event_id"])
 
 
 def accounted(totals: dict[str, Any]) -> int:
@@ -99,7 +98,7 @@ def accounted(totals: dict[str, Any]) -> int:
 
 
 @asynccontextmanager
-async def client(gateway: str, api_key: str) -> AsyncIterator[RestClient]:
+async def client(gateway: str, api_key: str) -> AsyncGenerator[RestClient]:
     limits = httpx.Limits(max_connections=64)
     async with httpx.AsyncClient(base_url=gateway, headers={"authorization": f"Bearer {api_key}"}, timeout=60, limits=limits) as http:
         yield RestClient(http)

@@ -47,14 +47,20 @@ class Verdict:
         return not (self.mailed_after or self.under_way or self.mailed_twice) and self.after_recorded <= self.recorded
 
 
+def same(address: str) -> str:
+    """The address in the one form that it is compared in: letter case aside, the domain in A-labels as it is on the wire."""
+    local, _, domain = address.rpartition("@")
+    return f"{local.casefold()}@{domain.casefold().encode('idna').decode('ascii')}"
+
+
 def judge(answers: Iterable[Answered], records: Iterable[HandOver]) -> Verdict:
-    """Addresses are compared without regard to case, as people do."""
-    by_address: Mapping[str, Answered] = {answer.address.casefold(): answer for answer in answers}
+    """Holds each record against the answer that its address was given, if any."""
+    by_address: Mapping[str, Answered] = {same(answer.address): answer for answer in answers}
     seen: Counter[str] = Counter()
     after = {"stopped": 0, "recorded": 0}
     under_way = 0
     for record in records:
-        key = record.address.casefold()
+        key = same(record.address)
         seen[key] += 1
         answer = by_address.get(key)
         if answer is None:

@@ -52,7 +52,7 @@ def people_csv(people: int, seed: int = 2026) -> tuple[bytes, list[str], int]:
     rng = random.Random(seed)
     out = io.StringIO(newline="")
     rows = csv.writer(out)
-    rows.writerow(["Email", "First name", "Last name", "City", "Notes"])
+    rows.writerow(["Email", "first_name", "last_name", "city", "notes"])
     good: list[str] = []
     broken = 0
     for i in range(people):

@@ -352,6 +352,56 @@ class TokenDescription(_message.Message):
 Global___TokenDescription: _TypeAlias = TokenDescription  # noqa: Y015
 
 @_typing.final
+class CreateOptOutLinkRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    SUBSCRIBER_ID_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    subscriber_id: _builtins.str
+    @_builtins.property
+    def scope(self) -> Global___Scope:
+        """what one click on it stops"""
+
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+        subscriber_id: _builtins.str = ...,
+        scope: Global___Scope | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "scope", b"scope", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "scope", b"scope", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_who: _TypeAlias = _typing.Literal["address", "subscriber_id"]  # noqa: Y015
+    _WhichOneofArgType_who: _TypeAlias = _typing.Literal["who", b"who"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_who) -> _WhichOneofReturnType_who | None: ...
+
+Global___CreateOptOutLinkRequest: _TypeAlias = CreateOptOutLinkRequest  # noqa: Y015
+
+@_typing.final
+class OptOutLink(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """works for as long as opt-outs are kept"""
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OptOutLink: _TypeAlias = OptOutLink  # noqa: Y015
+
+@_typing.final
 class GetDecisionsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

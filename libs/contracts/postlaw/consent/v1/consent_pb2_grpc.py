@@ -55,6 +55,11 @@ class ConsentServiceStub:
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.DescribeTokenRequest.SerializeToString,
                 response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.TokenDescription.FromString,
                 _registered_method=True)
+        self.CreateOptOutLink = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/CreateOptOutLink',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.CreateOptOutLinkRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.OptOutLink.FromString,
+                _registered_method=True)
         self.GetDecisions = channel.unary_unary(
                 '/postlaw.consent.v1.ConsentService/GetDecisions',
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetDecisionsRequest.SerializeToString,
@@ -99,6 +104,13 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateOptOutLink(self, request, context):
+        """An unsubscribe link of one person's own, for a customer's pages and apps.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetDecisions(self, request, context):
         """The first gate: may this message go to these people of one partition? At most 1,000.
         """
@@ -134,6 +146,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.DescribeToken,
                     request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.DescribeTokenRequest.FromString,
                     response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.TokenDescription.SerializeToString,
+            ),
+            'CreateOptOutLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateOptOutLink,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.CreateOptOutLinkRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.OptOutLink.SerializeToString,
             ),
             'GetDecisions': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDecisions,
@@ -255,6 +272,33 @@ class ConsentService:
             '/postlaw.consent.v1.ConsentService/DescribeToken',
             postlaw_dot_consent_dot_v1_dot_consent__pb2.DescribeTokenRequest.SerializeToString,
             postlaw_dot_consent_dot_v1_dot_consent__pb2.TokenDescription.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateOptOutLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/CreateOptOutLink',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.CreateOptOutLinkRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.OptOutLink.FromString,
             options,
             channel_credentials,
             insecure,

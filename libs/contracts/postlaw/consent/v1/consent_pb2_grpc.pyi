@@ -41,6 +41,8 @@ class ConsentServiceStub:
     """The same by the token of an unsubscribe link, which is its own authority: no context, no identity service."""
     DescribeToken: _grpc.UnaryUnaryMultiCallable[_consent_pb2.DescribeTokenRequest, _consent_pb2.TokenDescription]
     """What a token stands for, for the page that a person sees. Changes nothing."""
+    CreateOptOutLink: _grpc.UnaryUnaryMultiCallable[_consent_pb2.CreateOptOutLinkRequest, _consent_pb2.OptOutLink]
+    """An unsubscribe link of one person's own, for a customer's pages and apps."""
     GetDecisions: _grpc.UnaryUnaryMultiCallable[_consent_pb2.GetDecisionsRequest, _consent_pb2.GetDecisionsResponse]
     """The first gate: may this message go to these people of one partition? At most 1,000."""
     ListConsentEvents: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ListConsentEventsRequest, _consent_pb2.ListConsentEventsResponse]
@@ -58,6 +60,8 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """The same by the token of an unsubscribe link, which is its own authority: no context, no identity service."""
     DescribeToken: _aio.UnaryUnaryMultiCallable[_consent_pb2.DescribeTokenRequest, _consent_pb2.TokenDescription]  # type: ignore[assignment]
     """What a token stands for, for the page that a person sees. Changes nothing."""
+    CreateOptOutLink: _aio.UnaryUnaryMultiCallable[_consent_pb2.CreateOptOutLinkRequest, _consent_pb2.OptOutLink]  # type: ignore[assignment]
+    """An unsubscribe link of one person's own, for a customer's pages and apps."""
     GetDecisions: _aio.UnaryUnaryMultiCallable[_consent_pb2.GetDecisionsRequest, _consent_pb2.GetDecisionsResponse]  # type: ignore[assignment]
     """The first gate: may this message go to these people of one partition? At most 1,000."""
     ListConsentEvents: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListConsentEventsRequest, _consent_pb2.ListConsentEventsResponse]  # type: ignore[assignment]
@@ -96,6 +100,14 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_consent_pb2.TokenDescription, _abc.Awaitable[_consent_pb2.TokenDescription]]:
         """What a token stands for, for the page that a person sees. Changes nothing."""
+
+    @_abc_1.abstractmethod
+    def CreateOptOutLink(
+        self,
+        request: _consent_pb2.CreateOptOutLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.OptOutLink, _abc.Awaitable[_consent_pb2.OptOutLink]]:
+        """An unsubscribe link of one person's own, for a customer's pages and apps."""
 
     @_abc_1.abstractmethod
     def GetDecisions(

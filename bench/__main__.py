@@ -1,0 +1,27 @@
+"""`python -m bench NAME [options]`: every figure that the project states. The last line is one JSON object.
+
+    python -m bench stop --quick
+    python -m bench stop --recipients 200000 --opt-outs 1000 --runs 5
+    python -m bench import --rows 100000
+    python -m bench audit --entries 200000
+    python -m bench start
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+BENCHES = {"stop": "bench.stop", "import": "bench.imports", "audit": "bench.audit", "start": "bench.start"}
+
+
+def main() -> int:
+    if len(sys.argv) < 2 or sys.argv[1] not in BENCHES:
+        print(__doc__, file=sys.stderr)
+        print(f"there are: {', '.join(BENCHES)}", file=sys.stderr)
+        return 0 if sys.argv[1:] in (["--help"], ["-h"]) else 2
+    return importlib.import_module(BENCHES[sys.argv[1]]).main(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""What the benchmarks share: options, several runs and their median, a mesh of their own, the machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from postlaw_mesh.demo.command import mesh_beside_us
+
+Figures = dict[str, Any]
+
+
+def parser(name: str, what: str) -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog=f"python -m bench {name}", description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--backend", choices=("embedded", "real"), default="embedded")
+    made.add_argument("--quick", action="store_true", help="a small run, to see that it works; its figures do not count")
+    made.add_argument("--runs", type=int, default=1, help="repeat, and print the median of each figure")
+    return made
+
+
+def report(options: argparse.Namespace, run: Callable[[], Figures]) -> int:
+    """Runs, prints each run's figures and, last, the median of all as one line of JSON."""
+    runs: list[Figures] = []
+    for number in range(options.runs):
+        runs.append(run())
+        print(f"run {number + 1} of {options.runs}: {json.dumps(runs[-1])}", flush=True)
+    figures = {name: _middle([figures[name] for figures in runs]) for name in runs[0]}
+    machine = {"cores": os.cpu_count(), "python": platform.python_version()}
+    print(json.dumps({**figures, "backend": options.backend, "runs": options.runs, "quick": options.quick, "machine": machine}))
+    return 0
+
+
+def _middle(values: list[Any]) -> Any:
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return statistics.median(values)
+    if all(isinstance(value, bool) for value in values):
+        return all(values)
+    return values[-1]
+
+
+@contextmanager
+def mesh(backend: str, *options: str) -> Generator[dict[str, Any]]:
+    """A fresh installation, running beside us: gateway, inbox, api_key, pid, state."""
+    if backend == "real":
+        from bench.real_mesh import real_mesh
+
+        with tempfile.TemporaryDirectory(prefix="postlaw-bench-") as directory, real_mesh(Path(directory), *options) as ready:
+            yield ready
+        return
+    with tempfile.TemporaryDirectory(prefix="postlaw-bench-") as directory, mesh_beside_us(Path(directory), *options) as ready:
+        yield ready
+
+
+def resident_mb(pid: int, *, peak: bool = False) -> float:
+    """Resident memory of a process, megabytes, now or at its highest."""
+    wanted = "VmHWM:" if peak else "VmRSS:"
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(wanted):
+            return round(int(line.split()[1]) / 1024, 1)
+    raise LookupError(f"no {wanted} of process {pid}")
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
