@@ -98,7 +98,7 @@ class EmbeddedBus:
             if self._retention.get(topic.name) == topic.retention_days:
                 continue
             # Retention is ours alone to keep here, so a changed one is simply taken over.
-            logs = await self._on_writer(lambda c, t=topic, p=partitions: _ensure(c, t, p))
+            logs = await self.on_writer(lambda c, t=topic, p=partitions: _ensure(c, t, p))
             self._retention[topic.name] = topic.retention_days
             if not there:
                 self._learn(logs, topic.name, topic.retention_days)
@@ -108,13 +108,14 @@ class EmbeddedBus:
     async def publish(self, records: Sequence[Record]) -> list[int]:
         if not records:
             return []
-        entries = [(self._log(record.topic, record.partition), record) for record in records]
+        entries = [(self.log(record.topic, record.partition), record) for record in records]
         self._check()
         future: asyncio.Future[object] = self._loop.create_future()
         self._writer.put((entries, future))
         return cast("list[int]", await future)
 
-    def _log(self, topic: str, partition: int) -> Log:
+    def log(self, topic: str, partition: int) -> Log:
+        """Raises KeyError where there is none."""
         log = self._logs.get((topic, partition))
         if log is None:
             raise KeyError(f"topic {topic} has no partition {partition}, or was never ensured")
@@ -179,7 +180,7 @@ class EmbeddedBus:
         known = self._groups.get(group)
         if known is None:
             committed = "SELECT log, position FROM commits WHERE member_group = ?"
-            rows = await self._on_writer(lambda c: c.execute(committed, (group,)).fetchall())
+            rows = await self.on_writer(lambda c: c.execute(committed, (group,)).fetchall())
             by_id = {log.id: log for log in self._logs.values()}
             known = self._groups.setdefault(group, Group(group, {by_id[id]: position for id, position in rows if id in by_id}))
         member = EmbeddedGroupReader(known, topics, await self.reader(), self._commit, self._leave)
@@ -199,18 +200,18 @@ class EmbeddedBus:
             group.committed[log] = max(position, group.committed.get(log, 0))
             rows += (group.name, log.id, group.committed[log])
         statement = "INSERT OR REPLACE INTO commits VALUES (?,?,?)" + ",(?,?,?)" * (len(positions) - 1)
-        await self._on_writer(lambda c: c.execute(statement, rows).rowcount)
+        await self.on_writer(lambda c: c.execute(statement, rows).rowcount)
 
     async def end_offset_client(self) -> EmbeddedEndOffsets:
         return EmbeddedEndOffsets(self._end_offsets)
 
     def _end_offsets(self, partitions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
         self._check()
-        return {(topic, partition): self._log(topic, partition).end for topic, partition in partitions}
+        return {(topic, partition): self.log(topic, partition).end for topic, partition in partitions}
 
     async def read_range(self, topic: str, partition: int, start: int, end: int) -> list[Received]:
         self._check()
-        log = self._log(topic, partition)
+        log = self.log(topic, partition)
         end = min(end, log.end)
         if start >= end:
             return []
@@ -225,14 +226,15 @@ class EmbeddedBus:
         """Deletes what is older than its topic's retention. Runs by itself once an hour."""
         for log in list(self._logs.values()):
             before_us = now_us - self._retention[log.topic] * DAY_US
-            log.start = await self._on_writer(lambda c, log=log, before_us=before_us: log_file.trim(c, log, before_us))
+            log.start = await self.on_writer(lambda c, log=log, before_us=before_us: log_file.trim(c, log, before_us))
 
     async def _trim_now_and_then(self) -> None:
         while True:
             await self.trim(time.time_ns() // 1000)
             await asyncio.sleep(TRIM_SECONDS)
 
-    async def _on_writer(self, call: Callable[[sqlite3.Connection], T]) -> T:
+    async def on_writer(self, call: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs `call` on the thread that writes, after what was published before."""
         return await self._on(self._writer, call)
 
     async def _on(self, thread: WorkThread[Call] | WorkThread[Publish | Call], call: Callable[[sqlite3.Connection], T]) -> T:

@@ -137,7 +137,7 @@ class KafkaBus:
         consumer = self._consumer(
             *topics, group_id=group, auto_offset_reset="earliest", session_timeout_ms=10_000, heartbeat_interval_ms=1000
         )
-        return KafkaGroupReader(await self._started(consumer), await self.end_offset_client(), self._connection)
+        return KafkaGroupReader(await self._started(consumer), topics, await self.end_offset_client(), self._connection)
 
     async def end_offset_client(self) -> KafkaEndOffsets:
         return KafkaEndOffsets(await self._started(self._consumer()), self._connection)

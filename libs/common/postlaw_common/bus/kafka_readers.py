@@ -127,8 +127,9 @@ class KafkaReader:
 
 
 class KafkaGroupReader:
-    def __init__(self, consumer: AIOKafkaConsumer, ends: KafkaEndOffsets, connection: Connection) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, topics: Sequence[str], ends: KafkaEndOffsets, connection: Connection) -> None:
         self._consumer = consumer
+        self._topics = tuple(topics)
         self._probe = Probe(ends)
         self._servers = connection.servers
 
@@ -136,12 +137,16 @@ class KafkaGroupReader:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while True:
-            await self._probe.check(self._consumer.assignment())
+            await self._probe.check(self._consumer.assignment() or self._known())
             remaining = deadline - loop.time()
             with as_unavailable("reading", self._servers):
                 found = await self._consumer.getmany(timeout_ms=max(0, int(min(remaining, SLICE) * 1000)), max_records=max_records)
             if found or remaining <= SLICE:
                 return flatten(found)
+
+    def _known(self) -> list[TopicPartition]:
+        """What tells whether the bus is there while this member has no partition."""
+        return [TopicPartition(topic, 0) for topic in self._topics if self._consumer.partitions_for_topic(topic)]
 
     async def commit(self, records: Sequence[Received]) -> None:
         mine = self._consumer.assignment()

@@ -1,0 +1,98 @@
+"""What the bus on Kafka keeps to beyond every bus's contract: outages, settings, its URL."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+
+import pytest
+
+from postlaw_common.bus import BusUnavailable, Record, Topic, TopicMismatch
+from postlaw_common.bus.kafka import KafkaBus
+from postlaw_common.bus.kafka_connection import parse
+from postlaw_common.testing.backing.kafka import LocalKafka
+
+
+async def test_a_dead_broker_is_told_from_a_quiet_one_and_its_return_is_noticed(local_kafka: Callable[[], LocalKafka]) -> None:
+    broker = await asyncio.to_thread(local_kafka)
+    bus = KafkaBus(broker.url, partitions=2)
+    await bus.start()
+    await bus.ensure_topics([Topic("t")])
+    reader, ends, member = await bus.reader(), await bus.end_offset_client(), await bus.group("g", ["t"])
+    await reader.assign({("t", 0): 0, ("t", 1): 0})
+    await bus.publish([Record("t", 0, b"before")])
+    for asker in (reader, member):
+        assert [r.value for r in await asker.read(timeout=30)] == [b"before"]
+    assert await reader.read(timeout=3) == []  # quiet, and known to be
+
+    await asyncio.to_thread(broker.kill)
+    asks = [reader.read(timeout=60), member.read(timeout=60), ends.end_offsets([("t", 0)]), bus.publish([Record("t", 0, b"during")])]
+    async with asyncio.timeout(30):  # the reads do not wait their time out
+        answers = await asyncio.gather(*asks, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [BusUnavailable] * 4
+
+    await asyncio.to_thread(broker.start)
+    found: list[bytes] = []
+    async with asyncio.timeout(60):
+        await publish_when_it_is_back(bus, Record("t", 1, b"after"))
+        while b"after" not in found:
+            try:
+                found += [record.value for record in await reader.read()]
+            except BusUnavailable:
+                await asyncio.sleep(0.1)
+    assert b"before" not in found
+    assert (await ends.end_offsets([("t", 1)]))["t", 1] >= 1
+    for client in (reader, ends, member, bus):
+        await client.close()
+
+
+async def publish_when_it_is_back(bus: KafkaBus, record: Record) -> None:
+    while True:
+        try:
+            await bus.publish([record])
+            return
+        except BusUnavailable:
+            await asyncio.sleep(0.1)
+
+
+async def test_a_topic_with_weaker_settings_is_refused_with_the_command_that_mends_it(kafka_url: str) -> None:
+    name = f"postlaw.settings.{uuid.uuid4().hex}.v1"
+    bus = KafkaBus(kafka_url, partitions=2)
+    await bus.start()
+    await bus.ensure_topics([Topic(name, retention_days=3)])
+    await bus.ensure_topics([Topic(name, retention_days=2)])  # kept for longer than needed: fine
+    with pytest.raises(TopicMismatch, match=rf"{name} has retention.ms=259200000.*--add-config retention.ms=2592000000"):
+        await bus.ensure_topics([Topic(name, retention_days=30)])
+    three = KafkaBus(kafka_url.replace("replication=1", "replication=3"), partitions=2)
+    await three.start()
+    with pytest.raises(TopicMismatch, match="keeps 1 replicas, this installation needs 3"):
+        await three.ensure_topics([Topic(name, retention_days=3)])
+    await three.close()
+    await bus.close()
+
+
+async def test_no_broker_at_all_is_one_clear_line() -> None:
+    bus = KafkaBus("kafka://127.0.0.1:1", partitions=2)
+    with pytest.raises(BusUnavailable, match=r"connecting: Kafka at 127\.0\.0\.1:1 does not answer") as refused:
+        await bus.start()
+    assert "\n" not in str(refused.value)
+
+
+def test_a_url_says_where_and_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = parse("kafka://a:9092,b:9092", "me")
+    assert (plain.servers, plain.replication, plain.min_insync) == ("a:9092,b:9092", 3, 2)
+    assert plain.options == {"bootstrap_servers": "a:9092,b:9092", "client_id": "me", "security_protocol": "PLAINTEXT"}
+    assert parse("kafka://a:9092?replication=1", "me").min_insync == 1
+    secured = parse("kafka://user:p%40ss@a:9092?security=SASL_SSL&mechanism=PLAIN", "me").options
+    assert (secured["sasl_plain_username"], secured["sasl_plain_password"], secured["sasl_mechanism"]) == ("user", "p@ss", "PLAIN")
+    assert secured["ssl_context"].check_hostname
+    monkeypatch.setenv("POSTLAW_KAFKA_USERNAME", "env-user")
+    monkeypatch.setenv("POSTLAW_KAFKA_PASSWORD", "env-pass")
+    assert parse("kafka://a:9092", "me").options["sasl_plain_password"] == "env-pass"
+
+
+@pytest.mark.parametrize("url", ["kafka://", "kafka://a:1?replication=0", "kafka://a:1?replication=x", "kafka://a:1?replicas=1"])
+def test_a_wrong_url_is_one_clear_line(url: str) -> None:
+    with pytest.raises(ValueError, match="POSTLAW_BUS"):
+        parse(url, "me")

@@ -1,0 +1,34 @@
+"""What the store on MongoDB keeps to beyond every store's contract: its URL and its outages."""
+
+from __future__ import annotations
+
+import pytest
+from pymongo.errors import BulkWriteError
+
+from postlaw_common.store import CollectionSpec, StoreUnavailable
+from postlaw_common.store.mongodb import MongoStore, duplicates, split_url
+
+
+def test_reads_are_linearizable_unless_the_url_says_that_the_server_cannot() -> None:
+    assert split_url("mongodb://a,b/?replicaSet=rs0&tls=true") == ("mongodb://a,b/?replicaSet=rs0&tls=true", "linearizable")
+    assert split_url("mongodb://a/?postlawReadConcern=local") == ("mongodb://a/", "local")
+    assert split_url("mongodb://a/?x=1&postlawReadConcern=local&y=2") == ("mongodb://a/?x=1&y=2", "local")
+    with pytest.raises(ValueError, match="must be linearizable or local"):
+        split_url("mongodb://a/?postlawReadConcern=majority")
+
+
+def test_only_a_duplicate_counts_as_being_there_already() -> None:
+    documents = [{"_id": "a"}, {"_id": "b"}]
+    assert duplicates(BulkWriteError({"writeErrors": [{"index": 1, "code": 11000}]}), documents) == {"b"}
+    with pytest.raises(BulkWriteError):
+        duplicates(BulkWriteError({"writeErrors": [{"index": 0, "code": 11000}, {"index": 1, "code": 121}]}), documents)
+    with pytest.raises(BulkWriteError):
+        duplicates(BulkWriteError({"writeErrors": [], "writeConcernErrors": [{"code": 64}]}), documents)
+
+
+async def test_no_server_at_all_is_one_clear_line() -> None:
+    store = MongoStore("mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200", "nobody")
+    with pytest.raises(StoreUnavailable, match="nobody: the store does not answer") as refused:
+        await store.start([CollectionSpec("c")])
+    assert "\n" not in str(refused.value)
+    await store.close()
