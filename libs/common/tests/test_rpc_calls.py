@@ -155,6 +155,28 @@ async def test_a_call_out_of_time_is_deadline_exceeded(tmp_path: Path) -> None:
             await ask(m, timeout=0.1)
 
 
+async def test_a_cancelled_task_stays_cancelled_and_a_channel_that_is_closed_meanwhile_is_unavailable(tmp_path: Path) -> None:
+    asked = asyncio.Event()
+
+    class Slow:
+        async def GetCheckpoint(self, request: Any, context: Any) -> None:
+            asked.set()
+            await asyncio.sleep(5)
+
+    async with mesh(tmp_path, [fake("audit", add_audit, Slow())], drain_s=0.2) as m:
+        call = asyncio.create_task(ask(m))
+        await asked.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        asked.clear()
+        call = asyncio.create_task(ask(m))
+        await asked.wait()
+        await m.running.backing.directory.close()
+        with pytest.raises(Unavailable):
+            await call
+
+
 async def test_a_denied_answer_without_details_still_has_its_class() -> None:
     bare = grpc.aio.AioRpcError(grpc.StatusCode.NOT_FOUND, grpc.aio.Metadata(), grpc.aio.Metadata(), "gone")
     assert type(error_of(bare, "audit")) is errors.NotFound
