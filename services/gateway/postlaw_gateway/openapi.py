@@ -111,10 +111,12 @@ def _responses(route: Route, schemas: dict[str, Schema]) -> dict[str, Any]:
     elif route.method.response.full_name != EMPTY:
         schema = answered(route.method.response, schemas)
         if route.reveals:
-            shown = {name: {"type": "string", "description": "Shown this once."} for name in sorted(route.reveals)}
+            shown: Schema = {name: {"type": "string"} for name in sorted(route.reveals)}
+            for name in route.forgets:
+                shown[name] = {"type": "string", "description": "Shown this once."}
             schema = {"allOf": [schema, {"type": "object", "properties": shown}]}
         good["content"] = {"application/json": {"schema": schema}}
-        if not route.reveals:
+        if not route.forgets:
             good["headers"] = {"ETag": {"schema": {"type": "string"}}}
     answers = {str(route.status): good}
     if route.upsert:

@@ -50,8 +50,8 @@ def ask(link: Link, sender: str) -> bytes:
         form += _button("first", EVERYTHING, f"Stop all mail from {by}")
     else:
         title = "Stop this mail"
-        about = f" about “{escape(link.topic)}”" if link.topic else " from this mailing list"
-        what = f"You will get no more mail{about} of {by}." if not link.topic else f"You will get no more mail{about} from {by}."
+        about = f"about “{escape(link.topic)}”" if link.topic else "on this mailing list"
+        what = f"You will get no more mail {about} from {by}."
         form += _button("first", THIS, "Stop this mail") + _button("second", EVERYTHING, f"Stop everything from {by}")
     before = "<p>You have stopped this already. You need do nothing more.</p>\n" if link.already_withdrawn else ""
     after = "<p>Nothing changes until you press a button. You need no account and no password.</p>\n"

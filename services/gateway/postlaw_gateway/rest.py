@@ -123,7 +123,7 @@ class Endpoint:
         except BaseException:
             await self.parts.idempotency.release(claim)
             raise
-        noted = answer if not self.route.reveals else _without(answer, self.route.reveals)
+        noted = answer if not self.route.forgets else _without(answer, self.route.forgets)
         try:
             await self.parts.idempotency.keep(caller, claim, noted)
         except (StoreUnavailable, VersionConflict) as failed:
@@ -145,7 +145,7 @@ class Endpoint:
         body = encode(content)
         version = content.get("version")
         headers: Headers = [(b"content-type", JSON)]
-        if not route.reveals:
+        if not route.forgets:
             tag = entity_tag(body, version if isinstance(version, int) else None)
             headers.append((b"etag", tag.encode()))
             if route.verb == "GET" and not_modified(header(scope, b"if-none-match"), tag):

@@ -24,7 +24,8 @@ class Route:
     """One route. `path` parameters name request fields; on GET the query names the others, else the JSON body does.
 
     `hidden` are request fields (dotted) that no caller sets; `fixed` sets enum fields by value name. `location` is the new thing's
-    path, by fields of the answer. `reveals` are RESTRICTED fields that the answer shows this once and that are never stored.
+    path, by fields of the answer. `reveals` are RESTRICTED fields that the answer exists to show; `forgets`: those of them that are shown
+    this once, so that no stored answer has them.
     `key_field` takes what follows from the Idempotency-Key. `fresh_s`: a NotFound on an id younger than this is no sign of prying,
     since the thing appears a moment after its id does."""
 
@@ -39,6 +40,7 @@ class Route:
     fixed: Mapping[str, str] = field(default_factory=dict[str, str])
     location: str = ""
     reveals: frozenset[str] = frozenset()
+    forgets: frozenset[str] = frozenset()
     key_field: str = ""
     upsert: bool = False  # 200 instead of `status` when the thing was there before
     fresh_s: float = 0
@@ -97,6 +99,10 @@ ROUTES: Sequence[Route] = (
         "POST", "/v1/consents/withdraw", "consent.WithdrawConsent", "Withdraw a consent, and stop the mail", "consents",
         hidden=frozenset({"address_key"}), fixed={"route": "ROUTE_API"}, key_field="idempotency_key",
     ),
+    Route(
+        "POST", "/v1/opt-out-links", "consent.CreateOptOutLink", "Make a person's own unsubscribe link, for your pages", "consents", 201,
+        reveals=frozenset({"url"}),
+    ),
     Route("POST", "/v1/campaigns", "sending.CreateCampaign", "Draft a campaign", "campaigns", 201, location=_CAMPAIGN),
     Route("GET", "/v1/campaigns", "sending.ListCampaigns", "All campaigns, in pages", "campaigns"),
     Route("GET", _CAMPAIGN, "sending.GetCampaign", "One campaign, with its status and totals", "campaigns"),
@@ -110,7 +116,7 @@ ROUTES: Sequence[Route] = (
     Route("GET", "/v1/audit/consistency", "audit.GetConsistencyProof", "Proof that the log has only grown between two sizes", "audit"),
     Route(
         "POST", "/v1/api-keys", "identity.CreateApiKey", "Make an API key; its secret is shown this once", "api-keys", 201,
-        hidden=frozenset({"tenant_id"}), reveals=frozenset({"secret"}),
+        hidden=frozenset({"tenant_id"}), reveals=frozenset({"secret"}), forgets=frozenset({"secret"}),
     ),
     Route("GET", "/v1/api-keys", "identity.ListApiKeys", "All API keys, in pages, without their secrets", "api-keys"),
     Route("DELETE", "/v1/api-keys/{api_key_id}", "identity.RevokeApiKey", "Revoke an API key, everywhere within a second", "api-keys"),

@@ -1,4 +1,7 @@
-"""The gateway over real gRPC, with plain servicers in the other services' places, and an HTTP client without a network."""
+"""The gateway over real gRPC, with plain servicers in the other services' places, and an HTTP client without a network.
+
+Past 300 lines: under pytest's importlib mode a conftest is the one place that test modules can share, and the fakes belong together.
+"""
 
 from __future__ import annotations
 
@@ -200,6 +203,9 @@ class FakeConsent:
     async def WithdrawConsent(self, request: Any, context: Any) -> consent_pb2.Withdrawal:
         self.stopped.append(request)
         return consent_pb2.Withdrawal(event_id="evt_2", outcome=self.outcome, scope=request.scope)
+
+    async def CreateOptOutLink(self, request: Any, context: Any) -> consent_pb2.OptOutLink:
+        return consent_pb2.OptOutLink(url=f"https://mail.example/u/{len(self.tokens)}")
 
     async def ListConsentEvents(self, request: Any, context: Any) -> consent_pb2.ListConsentEventsResponse:
         event = consent_pb2.ConsentEvent(event_id="evt_1", sealed_proof_evidence=b"sealed", address_key=b"\0\xff", version=1)

@@ -145,6 +145,13 @@ async def test_a_withdrawal_by_api_is_answered_with_its_receipt(door: Any) -> No
     assert (await door.http.post("/v1/consents/withdraw", json=both)).status_code == 400
 
 
+async def test_a_persons_own_link_is_shown_also_when_the_answer_is_replayed(door: Any) -> None:
+    body, once = {"address": "a@b.example", "scope": {"list_id": "lst_1"}}, {"idempotency-key": "link"}
+    for _ in range(2):
+        answer = await door.http.post("/v1/opt-out-links", json=body, headers=once)
+        assert (answer.status_code, answer.json()) == (201, {"url": "https://mail.example/u/2"})
+
+
 async def test_the_checkpoint_is_open_to_everyone_and_its_numbers_are_safe(door: Any) -> None:
     answer = await door.http.get("/v1/audit/checkpoint", headers={"authorization": ""})
     assert answer.status_code == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Any
 
 import pytest
@@ -90,7 +91,9 @@ async def test_nothing_personal_stands_in_the_store_in_clear(door: Any, tmp_path
     again = await door.http.post("/v1/subscribers", json={"address": "vera@secret.example"}, headers={"idempotency-key": "vera-key"})
     assert again.json()["address"] == "vera@secret.example"
     files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
-    assert files and not any(b"vera" in content for content in files)
+    # Base64 of the same bytes looks different at each of three places.
+    spellings = [b"vera", *(base64.b64encode(b"\0" * place + b"vera@secret.example")[4:-4] for place in range(3))]
+    assert files and not [spelling for spelling in spellings if any(spelling in content for content in files)]
 
 
 async def test_a_dead_gateways_claim_is_taken_over_and_a_days_old_answer_forgotten(door: Any) -> None:
