@@ -1,10 +1,10 @@
 """`python -m bench NAME [options]`: every figure that the project states. The last line is one JSON object.
 
-    python -m bench stop --quick
-    python -m bench stop --recipients 200000 --opt-outs 1000 --runs 5
-    python -m bench import --rows 100000
-    python -m bench audit --entries 200000
-    python -m bench start
+python -m bench stop --quick
+python -m bench stop --recipients 200000 --opt-outs 1000 --runs 5
+python -m bench import --rows 100000
+python -m bench audit --entries 200000
+python -m bench start
 """
 
 from __future__ import annotations

@@ -9,19 +9,16 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
+from bench.imports import run_import
 from bench.raw_client import raw_rate
 from bench.running import Figures, mesh, parser, report, resident_mb, say
-from bench.sinks import running_sink
+from bench.sinks import Sink, sink
 from postlaw_mesh.demo.law import Answered, HandOver, judge
-from postlaw_mesh.rest_client import ApiProblem, RestClient, accounted, client
+from postlaw_mesh.rest_client import RestClient, accounted, client
 
 TEMPLATE = {
     "subject": "Hello {{ name }}",
@@ -34,33 +31,12 @@ SAY_STOP_UNTIL = 0.6  # of the campaign: so most of them are not mailed yet when
 AT_ONCE = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Sink:
-    """`host`, `port` take SMTP; `stats` is the address of its records."""
-
-    host: str
-    port: int
-    stats: str
-
-
-async def people_csv(count: int) -> AsyncIterator[bytes]:
-    yield b"email,name,city\n"
-    for start in range(0, count, 1000):
-        yield b"".join(b"user%d@example.com,User %d,Paris\n" % (i, i) for i in range(start, min(count, start + 1000)))
-
-
 async def campaign_with_opt_outs(ready: dict[str, Any], recipients: int, opt_outs: int) -> tuple[dict[str, Any], list[Answered]]:
     """Imports, launches, says stop; returns the finished campaign and what everybody was answered."""
     async with client(ready["gateway"], ready["api_key"]) as api:
         list_id = await api.create_list("bench")
         began = time.perf_counter()
-        file = b"".join([chunk async for chunk in people_csv(recipients)])
-        import_id = await api.start_import(list_id, file, source="bench", attested_by="bench", wording="yes")
-        state: dict[str, Any] = {}
-        async for state in api.watch_import(import_id):
-            pass
-        if state.get("added") != recipients:
-            raise ApiProblem(f"the import ended as {state}")
+        await run_import(api, list_id, recipients)
         say(f"imported {recipients} in {time.perf_counter() - began:.1f} s")
         chosen = [f"user{i}@example.com" for i in random.Random(7).sample(range(recipients), opt_outs)]
         links: dict[str, str] = {}
@@ -101,21 +77,16 @@ async def _say_stop(api: RestClient, campaign_id: str, recipients: int, links: d
     return campaign, answers
 
 
-def records_of(stats: str) -> list[HandOver]:
-    lines = httpx.get(f"{stats}/records", timeout=120).text.splitlines()
-    return [HandOver(to, int(begin), int(end)) for begin, end, to, _ in (line.split("\t") for line in lines)]
-
-
-def measure(backend: str, recipients: int, opt_outs: int, sink: Sink, answers_file: str) -> Figures:
-    raw_before = raw_rate(sink.host, sink.port)
-    httpx.post(f"{sink.stats}/reset")
-    with mesh(backend, "--relay", f"{sink.host}:{sink.port}") as ready:
+def measure(backend: str, recipients: int, opt_outs: int, outside: Sink, answers_file: str) -> Figures:
+    raw_before = raw_rate(outside.host, outside.port)
+    outside.reset()
+    with mesh(backend, "--relay", f"{outside.host}:{outside.port}") as ready:
         campaign, answers = asyncio.run(campaign_with_opt_outs(ready, recipients, opt_outs))
         peak = resident_mb(ready["pid"], peak=True)
-    records = records_of(sink.stats)
-    httpx.post(f"{sink.stats}/reset")
-    raw_after = raw_rate(sink.host, sink.port)
-    httpx.post(f"{sink.stats}/reset")
+    records = [HandOver(to, begin, end) for begin, end, to, _ in outside.records()]
+    outside.reset()
+    raw_after = raw_rate(outside.host, outside.port)
+    outside.reset()
     if answers_file:
         lines = "".join(f"{a.address}\t{a.outcome}\t{a.at_ns}\n" for a in answers)
         Path(answers_file).write_text(lines, encoding="utf-8")
@@ -150,7 +121,7 @@ def main(arguments: list[str]) -> int:
     options_of.add_argument("--opt-outs", type=int, default=1000)
     options_of.add_argument("--sink", metavar="HOST:PORT", help="an SMTP sink that already runs, on loopback")
     options_of.add_argument("--stats", metavar="URL", help="where that sink lists its records")
-    options_of.add_argument("--answers", default="", metavar="FILE", help="write address, answer, and when (epoch nanoseconds), a line each")
+    options_of.add_argument("--answers", default="", metavar="FILE", help="write address, answer, when (epoch nanoseconds), a line each")
     options = options_of.parse_args(arguments)
     if bool(options.sink) != bool(options.stats):
         options_of.error("--sink and --stats go together")
@@ -158,8 +129,7 @@ def main(arguments: list[str]) -> int:
     with ExitStack() as stack:
         if options.sink:
             host, _, port = options.sink.rpartition(":")
-            sink = Sink(host, int(port), options.stats.rstrip("/"))
+            outside = Sink("given", host, int(port), options.stats.rstrip("/"), 0)
         else:
-            found = stack.enter_context(running_sink())
-            sink = Sink(found.host, found.port, found.stats)
-        return report(options, lambda: measure(options.backend, recipients, opt_outs, sink, options.answers))
+            outside = stack.enter_context(sink())
+        return report(options, lambda: measure(options.backend, recipients, opt_outs, outside, options.answers))

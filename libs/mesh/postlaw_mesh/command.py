@@ -9,6 +9,11 @@ import click
 _COMMANDS = {
     "dev": "postlaw_mesh.dev:dev",
     "demo": "postlaw_mesh.demo.command:demo",
+    "run": "postlaw_mesh.run_command:run",
+    "bucket": "postlaw_mesh.bucket_command:bucket",
+    "inbox": "postlaw_mesh.inbox_command:inbox",
+    "certificates": "postlaw_mesh.certificates:certificates",
+    "credentials": "postlaw_mesh.credentials_command:credentials",
     "dlq": "postlaw_common.dlq_commands:dlq",
     "audit": "postlaw_audit.commands:audit",
 }

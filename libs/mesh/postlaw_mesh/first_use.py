@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from postlaw.identity.v1 import identity_pb2 as identity
 from postlaw.identity.v1.identity_pb2_grpc import IdentityServiceStub
 from postlaw_common.errors import NotFound
+from postlaw_common.rpc.channel import MeshChannel
 from postlaw_common.runner import Running
 
 SCOPES = (
@@ -28,10 +30,19 @@ class Credentials:
     api_key: str
 
 
+Channel = Callable[[Callable[[], bytes]], MeshChannel]
+"""The operator's channel to identity, with the token that the function gives at each call."""
+
+
 async def credentials(running: Running, state: Path) -> Credentials:
-    """The development customer of this state directory, made on first use, and a fresh API key of seven days."""
+    """`credentials_over` for whoever runs the services."""
+    return await credentials_over(lambda token: running.channel("identity", as_service="operator", token=token), state)
+
+
+async def credentials_over(channel: Channel, state: Path) -> Credentials:
+    """The development customer of this state directory, made on first use, and a fresh API key of seven days. Raises PostlawError."""
     token = b""
-    stub = IdentityServiceStub(running.channel("identity", as_service="operator", token=lambda: token))
+    stub = IdentityServiceStub(channel(lambda: token))
     note = state / "development.json"
 
     async def act_for(tenant_id: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -41,7 +41,7 @@ class RestClient:
     async def create_list(self, name: str) -> str:
         return (await self.call("POST", "/v1/lists", json={"name": name}))["list_id"]
 
-    async def start_import(self, list_id: str, file: bytes, *, source: str, attested_by: str, wording: str) -> str:
+    async def start_import(self, list_id: str, file: bytes | AsyncIterable[bytes], *, source: str, attested_by: str, wording: str) -> str:
         settings = {
             "list_id": list_id,
             "filename": "people.csv",

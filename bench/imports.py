@@ -1,0 +1,67 @@
+"""Importing people from CSV: rows a second through the whole mesh, sealing, consent ledger and audit log on, and peak memory.
+
+`per_second` is rows by the wall clock; `per_core_second` rows per second of processor time that the mesh used, on all cores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+from bench.running import Figures, mesh, parser, report, resident_mb, say
+from postlaw_mesh.rest_client import ApiProblem, RestClient, client
+
+
+async def people(count: int) -> AsyncGenerator[bytes]:
+    """The file in pieces, so that this process needs no memory for it either."""
+    yield b"email,name,city\n"
+    for start in range(0, count, 1000):
+        yield b"".join(b"user%d@example.com,User %d,Paris\n" % (i, i) for i in range(start, min(count, start + 1000)))
+
+
+def processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+async def run_import(api: RestClient, list_id: str, rows: int) -> None:
+    """Returns when all of them are in. Raises ApiProblem where they are not."""
+    import_id = await api.start_import(list_id, people(rows), source="bench", attested_by="bench", wording="yes")
+    async for state in api.watch_import(import_id):
+        if state["state"] in ("failed", "cancelled") or (state["state"] == "done" and state["added"] != rows):
+            raise ApiProblem(f"the import ended as {state}")
+
+
+async def timed_import(ready: dict[str, Any], rows: int) -> float:
+    """Seconds from the first byte sent to the job done."""
+    async with client(ready["gateway"], ready["api_key"]) as api:
+        list_id = await api.create_list("bench")
+        began = time.perf_counter()
+        await run_import(api, list_id, rows)
+        return time.perf_counter() - began
+
+
+def measure(backend: str, rows: int) -> Figures:
+    with mesh(backend) as ready:
+        at_rest = resident_mb(ready["pid"])
+        before = processor_seconds(ready["pid"])
+        seconds = asyncio.run(timed_import(ready, rows))
+        used = processor_seconds(ready["pid"]) - before
+        say(f"{rows} rows in {seconds:.1f} s, {used:.1f} s of processor time")
+        return {
+            "rows": rows,
+            "per_second": round(rows / seconds),
+            "per_core_second": round(rows / used),
+            "peak_mb": resident_mb(ready["pid"], peak=True),
+            "at_rest_mb": at_rest,
+        }
+
+
+def main(arguments: list[str]) -> int:
+    options_of = parser("import", __doc__ or "")
+    options_of.add_argument("--rows", type=int, default=100_000)
+    options = options_of.parse_args(arguments)
+    return report(options, lambda: measure(options.backend, 5000 if options.quick else options.rows))
