@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from postlaw_common.bus import BusUnavailable
 from postlaw_common.caller import Actor
+from postlaw_common.keys import KeysUnavailable
 from postlaw_common.store import StoreUnavailable, VersionConflict
 from postlaw_common.telemetry import get_logger
 from postlaw_sending.campaigns.backlog import Backlog
@@ -101,12 +101,19 @@ class Planner:
                 for campaign_id in self._led.keys() - held:
                     await self._led.pop(campaign_id).close_readers()
                 for campaign_id in held:
-                    await self._look_after(campaign_id)
-            except (StoreUnavailable, BusUnavailable) as error:
-                log.warning("planner cannot look for campaigns", error=str(error))
-            except Exception:
-                log.exception("planner failed to look for campaigns")
+                    await self._try_to_look_after(campaign_id)
+            except StoreUnavailable as error:
+                log.warning("planner cannot look for campaigns", failure=error)
             await self._pause(LOOK_EVERY_S)
+
+    async def _try_to_look_after(self, campaign_id: str) -> None:
+        """What is wrong with one campaign must not keep the others from being planned."""
+        try:
+            await self._look_after(campaign_id)
+        except (StoreUnavailable, KeysUnavailable) as error:
+            log.warning("campaign waits to be looked after", campaign_id=campaign_id, failure=error)
+        except Exception:
+            log.exception("campaign cannot be looked after", campaign_id=campaign_id)
 
     async def _look_after(self, campaign_id: str) -> None:
         led = self._led.get(campaign_id)

@@ -125,6 +125,15 @@ async def test_a_projection_killed_at_any_write_counts_everyone_once(tmp_path: P
             return
 
 
+async def test_a_batch_that_the_topic_holds_twice_counts_once(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        batch = settled(0, [S, S, R], reasons=["", "", "withdrawn"])
+        await projection(store).apply([Read(3, b"", batch)])
+        await projection(store).apply([Read(4, b"", batch), Read(5, b"", settled(1, [S]))])
+        await projection(store).apply([Read(6, b"", batch)])
+        assert (await projection(store).tally("cmp_1")).final == 4
+
+
 async def test_who_was_taken_up_again_does_not_wait_a_second_time(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         reads = [Read(0, b"", settled(0, [D, D], reasons=["450 later", CAMPAIGN_PAUSED]))]
