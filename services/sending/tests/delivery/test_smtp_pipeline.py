@@ -84,7 +84,9 @@ async def test_without_pipelining_each_command_waits(serve: Serve, hand_off: Han
         peer.say("250 2.0.0 taken")
 
     connection = await connect(await serve(script, depth=8))
-    assert (await hand_off(connection, b"a@example.com"))[:3] == ("accepted", 250, "2.0.0 taken")
+    outcome = hand_off(connection, b"a@example.com")
+    assert not connection.has_room
+    assert (await outcome)[:3] == ("accepted", 250, "2.0.0 taken")
 
 
 async def test_pipelining_without_chunking_ends_a_group_with_data(serve: Serve, hand_off: HandOff) -> None:
