@@ -151,8 +151,14 @@ async def test_one_customers_view_holds_nobody_elses_people(world: World) -> Non
     with world.tenant("ten_other"):
         theirs = crowd(world, 3)
         await consents(world, theirs)
-        view = await views_of(world, Clock()).get("ten_other", 0)
+    clock = Clock()
+    views = views_of(world, clock)
+    view = await views.get("ten_other", 0)
+    await consents(world, crowd(world, 2))
+    clock.now += 1.0
+    assert await views.get("ten_other", 0) is view
     assert set(view.people) == set(theirs)
+    assert view.offset == await end(world, 0)
 
 
 @both

@@ -163,6 +163,8 @@ async def test_a_withdrawal_closes_though_the_consent_came_from_a_clock_ahead(wo
     world.clock_ahead_us = 0
     await world.withdraw(person)
     assert not await world.allowed(person)
+    given, withdrawn = (await world.listed(person)).events
+    assert withdrawn.at.ToMicroseconds() >= given.at.ToMicroseconds()
 
 
 async def test_a_consent_given_before_the_withdrawal_or_in_the_future_reopens_nothing(world: World) -> None:
