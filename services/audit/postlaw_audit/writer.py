@@ -99,7 +99,8 @@ class Writer:
             deriving: asyncio.Task[None] | None = None
             while True:
                 records = await self._gather(reader)
-                batch = batch_of(records, {**offsets, **self._state.offsets})
+                # Off the loop: where one process runs everything, thousands of entries must not keep an opt-out waiting.
+                batch = await asyncio.to_thread(batch_of, records, {**offsets, **self._state.offsets})
                 tiles = await self._commit(batch)
                 if deriving is not None:
                     await deriving

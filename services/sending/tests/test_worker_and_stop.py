@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -161,7 +161,7 @@ class Mill:
 
 
 @pytest.fixture
-async def mill(tmp_path: Path) -> AsyncIterator[Mill]:
+async def mill(tmp_path: Path) -> AsyncGenerator[Mill]:
     bus = EmbeddedBus(str(tmp_path), partitions=PARTITIONS)
     store = EmbeddedStore(str(tmp_path), "sending")
     await bus.start()
@@ -179,7 +179,7 @@ async def mill(tmp_path: Path) -> AsyncIterator[Mill]:
 
 
 @contextlib.asynccontextmanager
-async def running(worker: Worker) -> AsyncIterator[Worker]:
+async def running(worker: Worker) -> AsyncGenerator[Worker]:
     task = asyncio.create_task(worker.run())
     try:
         yield worker
