@@ -16,6 +16,7 @@ _COMMANDS = {
     "credentials": "postlaw_mesh.credentials_command:credentials",
     "dlq": "postlaw_common.dlq_commands:dlq",
     "audit": "postlaw_audit.commands:audit",
+    "sending": "postlaw_sending.commands:sending",
 }
 
 

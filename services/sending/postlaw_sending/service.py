@@ -20,7 +20,14 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     serving = settings.role in ("all", "api")
     working = settings.role in ("all", "worker")
     worker = stop.WorkerParts(platform, DATABASE, settings.relay(), parts.opener.open, parts.watch.status)
-    servicer = SendingServicer(create=parts.create, move=parts.move, read=parts.read, await_stopped=stopping.answer, attest=stopping.attest)
+    servicer = SendingServicer(
+        create=parts.create,
+        move=parts.move,
+        read=parts.read,
+        await_stopped=stopping.answer,
+        attest=stopping.attest,
+        list_holdings=stopping.holdings_now,
+    )
     topics = {topic.name: topic for topic in (*stop.TOPICS, *campaigns.TOPICS)}
 
     return Service(

@@ -20,7 +20,7 @@ from postlaw_sending.campaigns.wire import (
 
 
 class SendingServicer:
-    """`await_stopped` and `attest` are the stop's."""
+    """`await_stopped`, `attest` and `list_holdings` are the stop's."""
 
     def __init__(
         self,
@@ -30,12 +30,14 @@ class SendingServicer:
         read: ReadCampaigns,
         await_stopped: Callable[[sending.AwaitStoppedRequest], Awaitable[sending.AwaitStoppedResponse]],
         attest: Callable[[sending.AttestWorkerEndRequest], Awaitable[sending.AttestWorkerEndResponse]],
+        list_holdings: Callable[[sending.ListHoldingsRequest], Awaitable[sending.ListHoldingsResponse]],
     ) -> None:
         self._create = create
         self._move = move
         self._read = read
         self._await_stopped = await_stopped
         self._attest = attest
+        self._list_holdings = list_holdings
 
     async def CreateCampaign(self, request: sending.CreateCampaignRequest, context: Any) -> sending.Campaign:
         sender, template = sender_from_wire(request.sender), template_from_wire(request.template)
@@ -74,3 +76,6 @@ class SendingServicer:
 
     async def AttestWorkerEnd(self, request: sending.AttestWorkerEndRequest, context: Any) -> sending.AttestWorkerEndResponse:
         return await self._attest(request)
+
+    async def ListHoldings(self, request: sending.ListHoldingsRequest, context: Any) -> sending.ListHoldingsResponse:
+        return await self._list_holdings(request)

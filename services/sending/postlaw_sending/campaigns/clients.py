@@ -56,9 +56,7 @@ class Subscribers:
 
     async def audience(self, list_id: str, partition: int, after: bytes) -> AsyncIterator[Page]:
         """The people after `after`, in pages of 200."""
-        request = subscribers.StreamAudienceRequest(
-            list_id=list_id, partition=partition, after_address_key=after, page_size=PAGE_SIZE
-        )
+        request = subscribers.StreamAudienceRequest(list_id=list_id, partition=partition, after_address_key=after, page_size=PAGE_SIZE)
         async for page in self._stub().StreamAudience(request, timeout=STREAM_LIFE_S + 10):
             yield Page([member.address_key for member in page.members], page.SerializeToString())
 

@@ -69,10 +69,12 @@ class Planner:
         self._last_served: dict[int, str] = {}
         self._hands = asyncio.Semaphore(AT_ONCE)
         self._wake = asyncio.Event()
+        self._changes = 0
         watch.when_changed(self.nudge)
 
     def nudge(self) -> None:
         """Something has changed: look now."""
+        self._changes += 1
         self._wake.set()
         self._wake = asyncio.Event()
 
@@ -89,13 +91,17 @@ class Planner:
             with suppress(StoreUnavailable):
                 await self._leases.release()
 
-    async def _pause(self, seconds: float) -> None:
+    async def _pause(self, seconds: float, seen: int) -> None:
+        """Until something has changed since `seen`, and so long at most: a change that came while we worked is not slept over."""
+        if self._changes != seen:
+            return
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), seconds)
 
     async def _lead(self) -> None:
         """Keeps to hand the campaigns that are ours to plan, as they are now, and ends those that are done."""
         while True:
+            seen = self._changes
             try:
                 held = await self._leases.hold()
                 for campaign_id in self._led.keys() - held:
@@ -104,7 +110,7 @@ class Planner:
                     await self._try_to_look_after(campaign_id)
             except StoreUnavailable as error:
                 log.warning("planner cannot look for campaigns", failure=error)
-            await self._pause(LOOK_EVERY_S)
+            await self._pause(LOOK_EVERY_S, seen)
 
     async def _try_to_look_after(self, campaign_id: str) -> None:
         """What is wrong with one campaign must not keep the others from being planned."""
@@ -144,14 +150,15 @@ class Planner:
     async def _tend(self, partition: int) -> None:
         """One partition's turns, one after another."""
         while True:
+            seen = self._changes
             led = self._next(partition)
             if led is None:
-                await self._pause(NO_ROOM_S if self._led else LOOK_EVERY_S)
+                await self._pause(NO_ROOM_S if self._led else LOOK_EVERY_S, seen)
                 continue
             async with self._hands:
                 went_on = await self._turn(led, partition)
             if not went_on:
-                await self._pause(NO_ROOM_S)
+                await self._pause(NO_ROOM_S, seen)
 
     def _next(self, partition: int) -> Led | None:
         """The campaign after the one served last."""
@@ -166,12 +173,13 @@ class Planner:
     async def _turn(self, led: Led, partition: int) -> bool:
         """False: nothing could be planned now."""
         campaign = led.campaign
-        self._last_served[partition] = campaign.campaign_id
         led.busy.add(partition)
         try:
             room, jobs_end = await self._backlog.room(partition)
             if room < self._room_wanted:
                 return False
+            # Only a turn that could publish counts: else whose turn it is when room appears would be chance.
+            self._last_served[partition] = campaign.campaign_id
             actor = Actor(*campaign.launched_by)
             async with self._contexts().acting(campaign.tenant_id, actor, SCOPES, f"campaign {campaign.campaign_id}"):
                 planned = await self._planning.turn(led, partition, room, jobs_end)

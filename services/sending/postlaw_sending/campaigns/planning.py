@@ -236,9 +236,7 @@ class Planning:
         records: list[Record] = []
         for number, one in enumerate(group, first):
             aad = place(campaign.campaign_id, partition, number, one.batch.attempt)
-            value = sealed_batch(
-                campaign, number, one.batch.attempt, one.gate, len(one.batch.address_keys), seal(led.key, one.people, aad)
-            )
+            value = sealed_batch(campaign, number, one.batch.attempt, one.gate, len(one.batch.address_keys), seal(led.key, one.people, aad))
             records.append(Record(JOBS, partition, value, campaign.campaign_id.encode()))
         return records
 

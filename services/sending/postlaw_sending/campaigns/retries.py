@@ -58,9 +58,7 @@ class Retries:
         self._open = collection
         self._batches = batches
 
-    async def due(
-        self, campaign_id: str, partition: int, now_us: int, *, any_time: bool = False, limit: int = 20
-    ) -> list[Retry]:
+    async def due(self, campaign_id: str, partition: int, now_us: int, *, any_time: bool = False, limit: int = 20) -> list[Retry]:
         """Those that may be taken up now, longest due first. `any_time`: the due time no longer counts (the campaign was cancelled)."""
         page = await self._open().find("place", place_id(campaign_id, partition), limit=limit)
         due = [_from_document(document) for document in page if any_time or document["due_us"] <= now_us]

@@ -29,7 +29,7 @@ class CampaignWatch:
         self._listeners: list[Callable[[], None]] = []
 
     def status(self, campaign_id: str) -> str:
-        """"draft", "sending", "paused", "cancelled" or "finished"; "paused" for a campaign never seen here."""
+        """ "draft", "sending", "paused", "cancelled" or "finished"; "paused" for a campaign never seen here."""
         known = self._known.get(campaign_id)
         return known[1] if known else UNSEEN
 

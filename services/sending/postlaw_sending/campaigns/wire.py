@@ -64,9 +64,7 @@ def campaign_to_wire(campaign: Campaign, totals: Totals | None = None) -> sendin
         tenant_id=campaign.tenant_id,
         name=campaign.name,
         list_id=campaign.list_id,
-        sender=sending.Sender(
-            name=campaign.sender.name, address=campaign.sender.address, postal_address=campaign.sender.postal_address
-        ),
+        sender=sending.Sender(name=campaign.sender.name, address=campaign.sender.address, postal_address=campaign.sender.postal_address),
         template=sending.Template(subject=campaign.template.subject, html=campaign.template.html, text=campaign.template.text),
         status=_STATUS[campaign.status],
         totals=totals_to_wire(totals) if totals else None,

@@ -44,6 +44,23 @@ class StopParts:
         outcome = consent.OUTCOME_STOPPED if answer.stopped else consent.OUTCOME_RECORDED
         return sending.AwaitStoppedResponse(outcome=outcome, epoch=answer.epoch, reason=answer.reason)
 
+    async def holdings_now(self, request: sending.ListHoldingsRequest) -> sending.ListHoldingsResponse:
+        return sending.ListHoldingsResponse(
+            holdings=[
+                sending.HoldingStatus(
+                    partition=holding.partition,
+                    owner=holding.owner or "",
+                    epoch=holding.epoch,
+                    job_offset=holding.job_offset,
+                    live_batches=len(holding.batches),
+                    open_claims=len(holding.claims),
+                    left_open=len(holding.left_open),
+                    left_open_by=sorted({entry.worker for entry in holding.left_open}),
+                )
+                for holding in await self.holdings.all()
+            ]
+        )
+
     async def attest(self, request: sending.AttestWorkerEndRequest) -> sending.AttestWorkerEndResponse:
         return sending.AttestWorkerEndResponse(cleared=await self.holdings.attest_end(request.worker_id))
 

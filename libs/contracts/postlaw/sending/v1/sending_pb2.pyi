@@ -794,6 +794,86 @@ class SealedBatch(_message.Message):
 Global___SealedBatch: _TypeAlias = SealedBatch  # noqa: Y015
 
 @_typing.final
+class ListHoldingsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListHoldingsRequest: _TypeAlias = ListHoldingsRequest  # noqa: Y015
+
+@_typing.final
+class HoldingStatus(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTITION_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    JOB_OFFSET_FIELD_NUMBER: _builtins.int
+    LIVE_BATCHES_FIELD_NUMBER: _builtins.int
+    OPEN_CLAIMS_FIELD_NUMBER: _builtins.int
+    LEFT_OPEN_FIELD_NUMBER: _builtins.int
+    LEFT_OPEN_BY_FIELD_NUMBER: _builtins.int
+    partition: _builtins.int
+    owner: _builtins.str
+    """a worker id; empty: nobody"""
+    epoch: _builtins.int
+    job_offset: _builtins.int
+    live_batches: _builtins.int
+    open_claims: _builtins.int
+    left_open: _builtins.int
+    """recipients that an earlier holder left open"""
+    @_builtins.property
+    def left_open_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """worker ids"""
+
+    def __init__(
+        self,
+        *,
+        partition: _builtins.int = ...,
+        owner: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        job_offset: _builtins.int = ...,
+        live_batches: _builtins.int = ...,
+        open_claims: _builtins.int = ...,
+        left_open: _builtins.int = ...,
+        left_open_by: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "job_offset", b"job_offset", "left_open", b"left_open", "left_open_by", b"left_open_by", "live_batches", b"live_batches", "open_claims", b"open_claims", "owner", b"owner", "partition", b"partition"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoldingStatus: _TypeAlias = HoldingStatus  # noqa: Y015
+
+@_typing.final
+class ListHoldingsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLDINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def holdings(self) -> _containers.RepeatedCompositeFieldContainer[Global___HoldingStatus]: ...
+    def __init__(
+        self,
+        *,
+        holdings: _abc.Iterable[Global___HoldingStatus] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holdings", b"holdings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListHoldingsResponse: _TypeAlias = ListHoldingsResponse  # noqa: Y015
+
+@_typing.final
 class Watermark(_message.Message):
     """Up to where a worker has applied the consent partition (design §3, rule 2)."""
 

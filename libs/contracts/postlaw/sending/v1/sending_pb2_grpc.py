@@ -85,6 +85,11 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.AttestWorkerEndRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.AttestWorkerEndResponse.FromString,
                 _registered_method=True)
+        self.ListHoldings = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/ListHoldings',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHoldingsRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHoldingsResponse.FromString,
+                _registered_method=True)
 
 
 class SendingServiceServicer:
@@ -153,6 +158,13 @@ class SendingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListHoldings(self, request, context):
+        """Who holds which partition, and what stands open there: for whoever is on call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SendingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -205,6 +217,11 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.AttestWorkerEnd,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.AttestWorkerEndRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.AttestWorkerEndResponse.SerializeToString,
+            ),
+            'ListHoldings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHoldings,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHoldingsRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHoldingsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -478,6 +495,33 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/AttestWorkerEnd',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.AttestWorkerEndRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.AttestWorkerEndResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHoldings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/ListHoldings',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHoldingsRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHoldingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

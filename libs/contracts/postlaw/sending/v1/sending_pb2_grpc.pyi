@@ -45,6 +45,8 @@ class SendingServiceStub:
     """The stop (design §3, rule 3): answers STOPPED only when no hand-off to that address in that scope is under way or will begin."""
     AttestWorkerEnd: _grpc.UnaryUnaryMultiCallable[_sending_pb2.AttestWorkerEndRequest, _sending_pb2.AttestWorkerEndResponse]
     """Whoever saw a worker's process end, sockets and all, says so: what it left open no longer counts as under way."""
+    ListHoldings: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ListHoldingsRequest, _sending_pb2.ListHoldingsResponse]
+    """Who holds which partition, and what stands open there: for whoever is on call."""
 
 @_typing.type_check_only
 class SendingServiceAsyncStub(SendingServiceStub):
@@ -63,6 +65,8 @@ class SendingServiceAsyncStub(SendingServiceStub):
     """The stop (design §3, rule 3): answers STOPPED only when no hand-off to that address in that scope is under way or will begin."""
     AttestWorkerEnd: _aio.UnaryUnaryMultiCallable[_sending_pb2.AttestWorkerEndRequest, _sending_pb2.AttestWorkerEndResponse]  # type: ignore[assignment]
     """Whoever saw a worker's process end, sockets and all, says so: what it left open no longer counts as under way."""
+    ListHoldings: _aio.UnaryUnaryMultiCallable[_sending_pb2.ListHoldingsRequest, _sending_pb2.ListHoldingsResponse]  # type: ignore[assignment]
+    """Who holds which partition, and what stands open there: for whoever is on call."""
 
 class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Campaigns, their delivery, and the stop."""
@@ -138,5 +142,13 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.AttestWorkerEndResponse, _abc.Awaitable[_sending_pb2.AttestWorkerEndResponse]]:
         """Whoever saw a worker's process end, sockets and all, says so: what it left open no longer counts as under way."""
+
+    @_abc_1.abstractmethod
+    def ListHoldings(
+        self,
+        request: _sending_pb2.ListHoldingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.ListHoldingsResponse, _abc.Awaitable[_sending_pb2.ListHoldingsResponse]]:
+        """Who holds which partition, and what stands open there: for whoever is on call."""
 
 def add_SendingServiceServicer_to_server(servicer: SendingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,99 @@
+"""`postlaw sending`: what whoever is on call must see and say about the workers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from postlaw.sending.v1 import sending_pb2 as pb
+from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
+from postlaw_common.errors import PostlawError
+from postlaw_common.opening import StartRefused, directory_from_outside
+from postlaw_common.settings import PlatformSettings, WrongSettings, load
+
+if TYPE_CHECKING:
+    from postlaw.sending.v1.sending_pb2_grpc import SendingServiceAsyncStub
+
+T = TypeVar("T")
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+
+
+@click.group()
+def sending() -> None:
+    """Who holds which partition, what stands open there, and the end of a lost worker."""
+
+
+@sending.command()
+@as_json
+def holdings(as_json: bool) -> None:
+    """Every partition: its owner, its epoch, live batches, open claims, and recipients that a lost worker left open.
+
+    \b
+    Example:
+      postlaw sending holdings
+    Exit codes: 0 done, 1 sending cannot be asked, 2 wrong usage.
+    """
+
+    async def ask(stub: SendingServiceAsyncStub) -> pb.ListHoldingsResponse:
+        return await stub.ListHoldings(pb.ListHoldingsRequest())
+
+    for held in _asked(ask).holdings:
+        row = {
+            "partition": held.partition,
+            "owner": held.owner,
+            "epoch": held.epoch,
+            "job_offset": held.job_offset,
+            "live_batches": held.live_batches,
+            "open_claims": held.open_claims,
+            "left_open": held.left_open,
+            "left_open_by": list(held.left_open_by),
+        }
+        if as_json:
+            click.echo(json.dumps(row))
+        else:
+            left = f"  {held.left_open} left open by {', '.join(held.left_open_by)}" if held.left_open else ""
+            owner = held.owner or "nobody"
+            click.echo(f"{held.partition:4d}  epoch {held.epoch}  {owner}  {held.live_batches} batches, {held.open_claims} claims{left}")
+
+
+@sending.command()
+@click.argument("worker")
+@as_json
+def attest(worker: str, as_json: bool) -> None:
+    """Say that a worker's process has ended, sockets and all: its pod is gone, its machine is off.
+
+    What it left open then no longer counts as under way, and opt-outs of those people are answered *stopped* again. Never say it
+    of a process that may only be paused.
+
+    \b
+    Example:
+      postlaw sending attest mail-7f9c-1-wrk_06d3v4m0p8
+    Exit codes: 0 done, 1 sending cannot be asked, 2 wrong usage.
+    """
+
+    async def ask(stub: SendingServiceAsyncStub) -> pb.AttestWorkerEndResponse:
+        return await stub.AttestWorkerEnd(pb.AttestWorkerEndRequest(worker_id=worker))
+
+    cleared = _asked(ask).cleared
+    click.echo(json.dumps({"worker": worker, "cleared": cleared}) if as_json else f"{cleared} recipients no longer count as under way")
+
+
+def _asked(ask: Callable[[SendingServiceAsyncStub], Awaitable[T]]) -> T:
+    async def work() -> T:
+        directory = directory_from_outside(load(PlatformSettings))
+        try:
+            return await ask(SendingServiceStub(directory.channel("sending", lambda: "operator")))
+        finally:
+            await directory.close()
+
+    try:
+        return asyncio.run(work())
+    except (PostlawError, WrongSettings, StartRefused) as wrong:
+        click.echo(f"sending cannot be asked: {wrong}", err=True)
+        sys.exit(1)
