@@ -136,6 +136,8 @@ async def test_encodings_separators_and_line_ends_are_understood(world: Any, dat
         (b"email,name,Name\na@example.com,x,y\n", "Two columns are called"),
         (b",".join(b"c%d" % i for i in range(101)) + b",email\n", "at most 100"),
         (b"email,name\nann@example.com,Zo\xeb\n", "Byte 30 of the file is not UTF-8"),
+        (codecs.BOM_UTF8 + b"email,name\nann@example.com,Zo\xeb\n", "Byte 33 of the file is not UTF-8"),
+        (b"email,name\n" + b"ann@example.com,x\n" * 10_000 + b"\xff", "Byte 180012 of the file is not UTF-8"),
         ("email,name\nann@example.com,x\n".encode("utf-16-le"), "UTF-16 without a byte-order mark"),
         (b"x" * 300_000, "header line cannot be read"),
     ],
