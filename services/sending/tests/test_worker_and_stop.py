@@ -41,6 +41,8 @@ class Person:
     subscriber_id: str
     address: str
     refusals: tuple[str, ...] = ()
+    fields: dict[str, str] = field(default_factory=dict[str, str])
+    opt_out_token: bytes = b""
 
 
 class PlainCampaign:
@@ -66,11 +68,17 @@ class Wire:
     under_way: dict[str, list[Callable[[Reply], None]]] = field(default_factory=dict[str, list[Callable[[Reply], None]]])
     begun: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     ended: dict[str, int] = field(default_factory=dict[str, int])
-    alive: bool = True
+    has_room: bool = True
 
     async def room(self) -> bool:
         await asyncio.sleep(0)
         return True
+
+    def cork(self) -> None:
+        """Writes at once all the same."""
+
+    def uncork(self) -> None:
+        """Nothing was held back."""
 
     def hand_off(self, sender: bytes, recipient: bytes, message: bytes, done: Callable[[Reply], None]) -> None:
         to = recipient.decode()
