@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -47,6 +48,18 @@ async def test_what_a_crash_left_half_written_is_swept_and_never_seen(tmp_path: 
     (tmp_path / "blobs" / "parts" / "half").write_bytes(b"half")
     await blobs.start()
     assert [key async for key in blobs.keys("")] == []
+    assert os.listdir(tmp_path / "blobs" / "parts") == []
+
+
+async def test_a_stream_that_fails_leaves_no_part_behind(tmp_path: Path) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"part"
+        raise RuntimeError("the sender went away")
+
+    blobs = EmbeddedBlobs(str(tmp_path))
+    await blobs.start()
+    with pytest.raises(RuntimeError):
+        await blobs.put_stream("a", chunks())
     assert os.listdir(tmp_path / "blobs" / "parts") == []
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from postlaw_common.sqlite import connect
 from postlaw_common.store import AlreadyExists, CollectionSpec, Index, StoreUnavailable, VersionConflict
 from postlaw_common.store.embedded import EmbeddedStore
 
@@ -42,6 +43,7 @@ async def test_a_refused_write_takes_none_of_those_gathered_with_it_along(tmp_pa
 async def test_what_was_acknowledged_survives_a_kill_without_a_close(tmp_path: Path) -> None:
     program = """
 import asyncio, os, signal, sys
+from postlaw_common.sqlite import connect
 from postlaw_common.store import CollectionSpec
 from postlaw_common.store.embedded import EmbeddedStore
 async def main():
@@ -79,6 +81,14 @@ async def test_the_event_loop_runs_on_while_a_lot_is_written_and_read(tmp_path: 
     counting.cancel()
     assert written >= 20 and turns >= 40
     await store.close()
+
+
+def test_every_connection_writes_ahead_and_syncs_at_each_commit(tmp_path: Path) -> None:
+    for read_only in (True, False):
+        connection = connect(tmp_path / "x.db", read_only=read_only)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+        connection.close()
 
 
 async def test_a_damaged_file_is_one_clear_line(tmp_path: Path) -> None:
