@@ -23,6 +23,7 @@ from postlaw_sending.worker.live_batch import Claim, LiveBatch
 
 log = get_logger("sending.worker")
 
+CAMPAIGNS_KEPT = 256
 WINDOW_KEPT = 20_000  # blocked recipients before those decided on are forgotten
 
 
@@ -78,6 +79,11 @@ class HeldPartition:
             self._changed()
         else:
             self.touch()
+
+    def forget_ended(self, ended: Callable[[str], bool]) -> None:
+        """Batch numbers of campaigns that have ended; a planner's late copy of one of their batches can no longer come."""
+        if len(self.holding.taken) > CAMPAIGNS_KEPT:
+            self.holding.taken = {campaign: number for campaign, number in self.holding.taken.items() if not ended(campaign)}
 
     def pass_over(self, record: Received) -> None:
         """A job record that leads to nothing: taken before, or not ours to read."""

@@ -131,6 +131,8 @@ class Worker:
 
     async def _balance(self) -> None:
         self._drop_lost()
+        for partition in self.held.values():
+            partition.forget_ended(lambda campaign: self._outside.status(campaign) in ("finished", "cancelled"))
         living = await self._roll.beat()
         holdings = await self._outside.holdings.all()
         self._observer.observe(holdings)
