@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from postlaw_common.bus import Received, Record
 from postlaw_common.caller import maybe_current
 from postlaw_common.ids import new_id
+from postlaw_common.telemetry.spans import TRACEPARENT, outgoing
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +48,8 @@ def new_event(
         data=data,
         actor=str(caller.actor) if caller else f"service:{source}",
         on_behalf_of=str(caller.on_behalf_of) if caller and caller.on_behalf_of else "",
-        traceparent=_traceparent(),
+        traceparent=outgoing(),
     )
-
-
-def _traceparent() -> str:
-    from opentelemetry import trace
-
-    span = trace.get_current_span().get_span_context()
-    return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}" if span.is_valid else ""
 
 
 def to_record(event: Event, topic: str, partition: int, key: bytes | None = None) -> Record:
@@ -74,7 +68,7 @@ def to_record(event: Event, topic: str, partition: int, key: bytes | None = None
     if event.on_behalf_of:
         headers["ce_onbehalfof"] = event.on_behalf_of.encode()
     if event.traceparent:
-        headers["traceparent"] = event.traceparent.encode()
+        headers[TRACEPARENT] = event.traceparent.encode()
     headers["content-type"] = b"application/protobuf"
     return Record(topic=topic, partition=partition, value=event.data, key=key or event.subject.encode(), headers=headers)
 
@@ -94,7 +88,7 @@ def from_record(record: Received) -> Event:
             data=record.value,
             actor=headers.get("ce_actor", b"").decode(),
             on_behalf_of=headers.get("ce_onbehalfof", b"").decode(),
-            traceparent=headers.get("traceparent", b"").decode(),
+            traceparent=headers.get(TRACEPARENT, b"").decode(),
         )
     except (KeyError, UnicodeDecodeError, ValueError) as wrong:
         raise ValueError(f"{record.topic}[{record.partition}]@{record.offset} is not an event of ours: {wrong}") from wrong

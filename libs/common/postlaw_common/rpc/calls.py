@@ -13,13 +13,15 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from typing import Any
 
 import grpc.aio
+from opentelemetry.trace import Span
 
 from postlaw_common.errors import DeadlineExceeded, PostlawError, Unavailable
 from postlaw_common.rpc import deadline
 from postlaw_common.rpc.context_token import METADATA_KEY
 from postlaw_common.rpc.method_table import policy_of
 from postlaw_common.rpc.status import error_of
-from postlaw_common.rpc.tracing import TRACEPARENT, outgoing
+from postlaw_common.rpc.tracing import TRACEPARENT, call_span, ended, outgoing
+from postlaw_common.telemetry.spans import written
 
 DEFAULT_S = 10.0
 STREAM_S = 3600.0  # a stream's deadline where the caller names none
@@ -37,6 +39,7 @@ class Method:
 
     def __init__(self, service: str, token: Callable[[], bytes], path: str, make: Callable[[], Any]) -> None:
         self._service = service
+        self._path = path
         self._token = token
         self._make = make
         self._bare: Any = None
@@ -47,12 +50,12 @@ class Method:
             self._bare = self._make()
         return self._bare
 
-    def _metadata(self, given: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
+    def _metadata(self, given: Iterable[tuple[str, str | bytes]] | None, span: Span | None) -> Metadata:
         metadata: Metadata = list(given) if given else []
         token = self._token()
         if token:
             metadata.append((METADATA_KEY, token))
-        trace = outgoing()
+        trace = written(span) if span is not None else outgoing()
         if trace:
             metadata.append((TRACEPARENT, trace))
         return metadata
@@ -78,7 +81,17 @@ class Answered(Method):
         seconds = deadline.bounded(DEFAULT_S if timeout is None else timeout)
         if seconds <= 0:
             raise DeadlineExceeded(f"No time was left to call {self._service}.")
-        bare, sent = self._callable(), self._metadata(metadata)
+        span = call_span(self._path, self._service)
+        try:
+            answer = await self._tried(request, seconds, self._metadata(metadata, span), more)
+        except BaseException as failure:
+            ended(span, failure)
+            raise
+        ended(span)
+        return answer
+
+    async def _tried(self, request: Any, seconds: float, sent: Metadata, more: dict[str, Any]) -> Any:
+        bare = self._callable()
         ends = time.monotonic() + seconds
         for attempt in range(1, self._attempts + 1):
             try:
@@ -102,12 +115,15 @@ class Uploaded(Method):
     async def __call__(self, requests: Any, *, timeout: float | None = None, metadata: Any = None, **more: Any) -> Any:
         seconds = STREAM_S if timeout is None else timeout
         broke: list[Exception] = []
+        span = call_span(self._path, self._service)
         try:
-            return await self._callable()(_watched(requests, broke), timeout=seconds, metadata=self._metadata(metadata), **more)
+            answer = await self._callable()(_watched(requests, broke), timeout=seconds, metadata=self._metadata(metadata, span), **more)
         except NOT_ANSWERED as failure:
-            if broke:
-                raise broke[0] from None
-            raise self._error(failure) from None
+            error = broke[0] if broke else self._error(failure)
+            ended(span, error)
+            raise error from None
+        ended(span)
+        return answer
 
 
 async def _watched(requests: Any, broke: list[Exception]) -> AsyncGenerator[Any]:
@@ -128,17 +144,19 @@ class Streamed(Method):
 
     def __call__(self, request: Any, *, timeout: float | None = None, metadata: Any = None, **more: Any) -> Answers:
         seconds = STREAM_S if timeout is None else timeout
-        call = self._callable()(request, timeout=seconds, metadata=self._metadata(metadata), **more)
-        return Answers(call, self._service)
+        span = call_span(self._path, self._service)
+        call = self._callable()(request, timeout=seconds, metadata=self._metadata(metadata, span), **more)
+        return Answers(call, self._service, span)
 
 
 class Answers:
     """The messages of a streamed answer: `async for page in stub.StreamAudience(request)`. `cancel` ends it early."""
 
-    def __init__(self, call: Any, service: str) -> None:
+    def __init__(self, call: Any, service: str, span: Span | None) -> None:
         self._call = call
         self._pages = call.__aiter__()
         self._service = service
+        self._span = span
 
     def __aiter__(self) -> Answers:
         return self
@@ -146,8 +164,18 @@ class Answers:
     async def __anext__(self) -> Any:
         try:
             return await self._pages.__anext__()
+        except StopAsyncIteration:
+            self._end()
+            raise
         except NOT_ANSWERED as failure:
-            raise _error_of(failure, self._service) from None
+            error = _error_of(failure, self._service)
+            self._end(error)
+            raise error from None
 
     def cancel(self) -> bool:
+        self._end()
         return self._call.cancel()
+
+    def _end(self, error: PostlawError | None = None) -> None:
+        ended(self._span, error)
+        self._span = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
@@ -17,14 +18,14 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from postlaw_common.caller import Caller, acting_as
-from postlaw_common.errors import Denied, Invalid, Unauthenticated
+from postlaw_common.errors import Denied, Invalid, PostlawError, Unauthenticated
 from postlaw_common.rpc import deadline
 from postlaw_common.rpc.context_token import METADATA_KEY, ContextVerifier
 from postlaw_common.rpc.failures import as_postlaw_error
 from postlaw_common.rpc.method_table import Policy
 from postlaw_common.rpc.status import DETAILS_KEY, code_of, details_of
 from postlaw_common.rpc.tls import SPIFFE_PREFIX
-from postlaw_common.rpc.tracing import TRACEPARENT, served_span
+from postlaw_common.rpc.tracing import TRACEPARENT, served, served_span
 from postlaw_common.rpc.validate import validate
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -61,17 +62,21 @@ class Door:
 
     def _answering(self, path: str, policy: Policy, run: Run, parse: Parse, read: Callable[[Any, Parse], Any]) -> Any:
         async def call(raw: Any, context: Context) -> Any:
-            left = self._enter(context)
+            left, began, code = self._enter(context), time.perf_counter(), grpc.StatusCode.OK
             try:
                 caller, traceparent = await self._admit(path, policy, context)
                 with served_span(path, traceparent), acting_as(caller):
                     return await run(read(raw, parse), context)
             except (grpc.aio.AbortError, asyncio.CancelledError):
+                code = grpc.StatusCode.CANCELLED
                 raise
             except Exception as failure:
-                await _refuse(path, context, failure)
+                error = as_postlaw_error(failure, path)
+                code = code_of(error)
+                await _refuse(context, error, code)
             finally:
                 self._leave(left)
+                served(path, code, time.perf_counter() - began)
 
         return call
 
@@ -79,7 +84,7 @@ class Door:
         iterates = inspect.isasyncgenfunction(run)
 
         async def call(raw: Any, context: Context) -> None:
-            left = self._enter(context)
+            left, began, code = self._enter(context), time.perf_counter(), grpc.StatusCode.OK
             try:
                 caller, traceparent = await self._admit(path, policy, context)
                 with served_span(path, traceparent), acting_as(caller):
@@ -89,11 +94,15 @@ class Door:
                     else:
                         await answers
             except (grpc.aio.AbortError, asyncio.CancelledError):
+                code = grpc.StatusCode.CANCELLED
                 raise
             except Exception as failure:
-                await _refuse(path, context, failure)
+                error = as_postlaw_error(failure, path)
+                code = code_of(error)
+                await _refuse(context, error, code)
             finally:
                 self._leave(left)
+                served(path, code, time.perf_counter() - began)
 
         return call
 
@@ -168,6 +177,5 @@ async def _written(answers: AsyncIterator[Any], context: Context) -> None:
         await context.write(answer)
 
 
-async def _refuse(path: str, context: Context, failure: Exception) -> None:
-    error = as_postlaw_error(failure, path)
-    await context.abort(code_of(error), error.detail[:500], ((DETAILS_KEY, details_of(error)),))
+async def _refuse(context: Context, error: PostlawError, code: grpc.StatusCode) -> None:
+    await context.abort(code, error.detail[:500], ((DETAILS_KEY, details_of(error)),))

@@ -10,10 +10,11 @@ from typing import Protocol
 
 from opentelemetry import metrics, trace
 
+from postlaw_common.telemetry.exporting import exporting
 from postlaw_common.telemetry.failures import describe
 from postlaw_common.telemetry.log import Logger, get_logger
 
-__all__ = ["Logger", "TelemetrySettings", "describe", "get_logger", "meter", "setup", "shutdown", "tracer"]
+__all__ = ["Logger", "TelemetrySettings", "describe", "exporting", "get_logger", "meter", "setup", "shutdown", "tracer"]
 
 
 class TelemetrySettings(Protocol):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from opentelemetry import metrics, trace
-from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
@@ -14,7 +16,12 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
 from opentelemetry.util.types import Attributes
 
 from postlaw_common.telemetry.classified import loggable, loggable_text, withheld_names
+from postlaw_common.telemetry.exporting import switch
 
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics import MeterProvider
+
+EVERY_S = 10  # between two exports of metrics: an alert must not wait a minute for its first number
 EXPORT_S = 2  # a collector that is away must hold up neither the work nor the end of the process
 
 
@@ -22,6 +29,7 @@ EXPORT_S = 2  # a collector that is away must hold up neither the work nor the e
 class _Providers:
     """OpenTelemetry takes each provider once a process."""
 
+    chosen: bool = False
     tracers: TracerProvider | None = None
     meters: MeterProvider | None = None
 
@@ -47,9 +55,11 @@ class SievedSpans(SpanExporter):
 
 def configure(service: str, endpoint: str) -> None:
     """A second call in one process (tests do that) changes nothing."""
-    if _providers.tracers is not None:
+    if _providers.chosen:
         return
-    resource = Resource.create({"service.name": service, "service.namespace": "postlaw"})
+    _providers.chosen = True
+    instance = f"{socket.gethostname()}-{os.getpid()}"  # else two workers would overwrite each other's numbers
+    resource = Resource.create({"service.name": service, "service.namespace": "postlaw", "service.instance.id": instance})
     if not endpoint:
         # Nobody would read the spans: ids alone are made, for log lines and events. Metrics need no provider at all.
         _providers.tracers = TracerProvider(resource=resource, sampler=ALWAYS_OFF)
@@ -58,6 +68,7 @@ def configure(service: str, endpoint: str) -> None:
 
     from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
     insecure = not endpoint.startswith("https://")
@@ -66,9 +77,18 @@ def configure(service: str, endpoint: str) -> None:
         BatchSpanProcessor(SievedSpans(OTLPSpanExporter(endpoint=endpoint, insecure=insecure, timeout=EXPORT_S)))
     )
     trace.set_tracer_provider(_providers.tracers)
-    reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=endpoint, insecure=insecure, timeout=EXPORT_S))
+    exporter = OTLPMetricExporter(endpoint=endpoint, insecure=insecure, timeout=EXPORT_S)
+    reader = PeriodicExportingMetricReader(exporter, export_interval_millis=EVERY_S * 1000)
     _providers.meters = MeterProvider(resource=resource, metric_readers=[reader], shutdown_on_exit=False)
     metrics.set_meter_provider(_providers.meters)
+    switch(True)
+
+
+def adopt(tracers: TracerProvider, meters: MeterProvider) -> None:
+    """Providers of somebody else's (a test's), who also ends them; `configure` then changes nothing any more."""
+    _providers.chosen = True
+    trace.set_tracer_provider(tracers)
+    metrics.set_meter_provider(meters)
 
 
 def shutdown() -> None:

@@ -1,6 +1,6 @@
 """The pytest plugin of this repository: backing services by fixture, and a header that says which ones the run uses.
 
-A test that asks for `kafka_url`, `mongodb_url`, `s3_url` or `local_kafka` runs where that service is available; elsewhere it is
+A test that asks for `kafka_url`, `mongodb_url`, `s3_url`, `local_kafka`, `breakable_kafka` or `breakable_mongodb` runs where that service is available; elsewhere it is
 deselected, and the header has said why. With POSTLAW_TEST_REQUIRE=all a missing service stops the run.
 """
 
@@ -11,15 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from postlaw_common.testing import telemetry_memory
 from postlaw_common.testing.backing import Backing, BackingFailed
 from postlaw_common.testing.backing.kafka import LocalKafka
+from postlaw_common.testing.backing.mongodb_wire import LocalMongoWire
 
 BACKING = pytest.StashKey[Backing]()
 NEEDS = {"kafka_url": "kafka", "mongodb_url": "mongodb", "s3_url": "s3"}
-LOCAL_NEEDS = {"local_kafka": "kafka"}  # a process of the test's own, to be killed
+LOCAL_NEEDS = {"local_kafka": "kafka", "breakable_kafka": "kafka", "breakable_mongodb": "mongodb"}  # processes of the tests' own, to be killed
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    telemetry_memory.install()
     try:
         config.stash[BACKING] = Backing(config.rootpath)
     except BackingFailed as failure:
@@ -43,6 +46,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture
+def telemetry() -> Iterator[telemetry_memory.TelemetryMemory]:
+    """Telemetry is on for this test, and read from memory. Ask for it first: what is made before it does not know."""
+    with telemetry_memory.reading() as memory:
+        yield memory
 
 
 @pytest.fixture(scope="session")
@@ -82,3 +92,21 @@ def local_kafka(backing: Backing, tmp_path: Path) -> Iterator[Callable[[], Local
     yield make
     for broker in made:
         broker.kill()
+
+
+@pytest.fixture(scope="session")
+def breakable_kafka(backing: Backing, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
+    """One broker, started, for tests that share an installation and break it one after the other. Leave it running."""
+    broker = LocalKafka(tmp_path_factory.mktemp("kafka"), backing.local.kafka_libs)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture(scope="session")
+def breakable_mongodb(backing: Backing, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMongoWire]:
+    """As `breakable_kafka`: a MongoDB-wire server."""
+    server = LocalMongoWire(tmp_path_factory.mktemp("mongodb"), backing.local.bin)
+    server.start()
+    yield server
+    server.stop()
