@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from postlaw_common import dlq
@@ -17,9 +17,11 @@ from postlaw_common.bus import Bus, BusUnavailable, GroupReader, Received
 from postlaw_common.errors import DeadlineExceeded, RateLimited, Unavailable
 from postlaw_common.events import Event
 from postlaw_common.keys import KeysUnavailable
-from postlaw_common.lanes import Lane, Retries, Work
+from postlaw_common.lanes import Lane, Retries, Work, begin_count
 from postlaw_common.store import Document, StoreUnavailable
-from postlaw_common.telemetry import get_logger, meter
+from postlaw_common.telemetry import exporting, get_logger, meter
+from postlaw_common.telemetry.gauges import Gauge
+from postlaw_common.telemetry.spans import processing
 
 Handler = Callable[[list[Received]], Awaitable[None]]
 
@@ -27,7 +29,10 @@ Handler = Callable[[list[Received]], Awaitable[None]]
 OUTAGES = (StoreUnavailable, BusUnavailable, BlobsUnavailable, KeysUnavailable, Unavailable, DeadlineExceeded, RateLimited)
 
 _log = get_logger(__name__)
-_handled = meter(__name__).create_counter("postlaw.consumer.records", description="Records handled, by consumer")
+_handled = meter(__name__).create_counter("postlaw.consumer.records", unit="{record}", description="Records handled, by consumer")
+_lag = Gauge("postlaw.consumer.lag", "{record}", "Records that a consumer has yet to commit, by topic")
+
+LAG_EVERY_S = 10.0
 
 
 @dataclass(slots=True)
@@ -45,6 +50,7 @@ class Consumer:
     halt_on_failure: bool = False  # the stop's own path: rather stand still than skip
     _reader: GroupReader | None = None
     _task: asyncio.Task[None] | None = None
+    _watching: asyncio.Task[None] | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     lanes: dict[tuple[str, int], Lane] = field(default_factory=dict[tuple[str, int], Lane])
 
@@ -64,10 +70,15 @@ class Consumer:
             await bus.ensure_topics([dlq.topic_of(topic) for topic in self.topics])
         self._reader = await bus.group(self.group, self.topics)
         self._task = asyncio.create_task(self._run(bus), name=f"consumer {self.group}")
+        if exporting():
+            begin_count(self.group, self.topics)
+            self._watching = asyncio.create_task(self._watch_lag(), name=f"lag of consumer {self.group}")
 
     async def stop(self) -> None:
         """Finishes what is under way, commits it, and leaves the group."""
         self._stopping.set()
+        if self._watching is not None:
+            self._watching.cancel()
         lanes = [lane.task for lane in self.lanes.values() if lane.task is not None]
         if self._task is not None:
             await asyncio.gather(self._task, *lanes, return_exceptions=True)
@@ -161,7 +172,9 @@ class Consumer:
         delay = self.retries.first_delay_s
         while wanted:
             try:
-                await self.handler(wanted)
+                about: dict[str, str | int] = {"messaging.operation.name": "process", "messaging.consumer.group.name": self.group}
+                with processing(f"process {self.group}", (record.headers for record in wanted), about):
+                    await self.handler(wanted)
                 break
             except OUTAGES as failure:
                 _log.warning("consumer waits for a part that is away", consumer=self.group, records=len(wanted), failure=failure)
@@ -187,6 +200,20 @@ class Consumer:
     async def _commit_for_lane(self, record: Received) -> None:
         if self._reader is not None:  # else we are joining again, and a later commit covers this record
             await self._reader.commit([record])
+
+    async def _watch_lag(self) -> None:
+        """Asked for beside the reading, and only where somebody looks."""
+        behind: dict[str, int] = {}
+        with ExitStack() as shown:
+            for topic in self.topics:
+                shown.enter_context(_lag.shows(lambda topic=topic: behind.get(topic), consumer=self.group, topic=topic))
+            while True:
+                try:
+                    if self._reader is not None:
+                        behind.update(await self._reader.lag())
+                except BusUnavailable:
+                    _log.debug("lag is not known while the bus is away", consumer=self.group)
+                await asyncio.sleep(LAG_EVERY_S)
 
     async def _pause(self, seconds: float) -> bool:
         """True when it is time to stop."""

@@ -7,7 +7,7 @@ from the bus, so that a partition may stand still for days in constant memory. O
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from postlaw_common import dlq
@@ -20,8 +20,17 @@ Handler = Callable[[list[Received]], Awaitable[None]]
 _AT_ONCE = 100
 
 _log = get_logger(__name__)
-_parked = meter(__name__).create_counter("postlaw.consumer.parked", description="Records parked in a dead-letter topic")
-_halted = meter(__name__).create_up_down_counter("postlaw.consumer.halted", description="Partitions that stand still on a failing record")
+_parked = meter(__name__).create_counter("postlaw.consumer.parked", unit="{record}", description="Records parked in a dead-letter topic")
+_halted = meter(__name__).create_up_down_counter(
+    "postlaw.consumer.halted", unit="{partition}", description="Partitions that stand still on a failing record"
+)
+
+
+def begin_count(consumer: str, topics: Iterable[str]) -> None:
+    """Shows zeros from the start: who first sees a counter at 1 cannot tell that it has risen."""
+    for topic in topics:
+        _parked.add(0, {"consumer": consumer, "topic": topic})
+        _halted.add(0, {"consumer": consumer, "topic": topic})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from postlaw_common.blobs import open_blobs
-from postlaw_common.bus import Topic, open_bus
+from postlaw_common.bus import Bus, Topic, open_bus
 from postlaw_common.keys import open_root_key
 from postlaw_common.keys.platform import PLACEMENT, PLATFORM_KEYS, PlatformKeys
 from postlaw_common.placement import Placement
@@ -17,6 +17,7 @@ from postlaw_common.rpc.tls import DevelopmentCA, Identities, TlsIdentity, ident
 from postlaw_common.service import Service
 from postlaw_common.settings import PlatformSettings
 from postlaw_common.store import CollectionSpec, Store, open_store
+from postlaw_common.telemetry import exporting
 
 PLATFORM_DATABASE = "platform"
 
@@ -32,7 +33,7 @@ class Backing:
         state = str(settings.state)
         self._settings = settings
         self._now_us = now_us or (lambda: time.time_ns() // 1000)
-        self.bus = open_bus(settings.bus, state=state, partitions=settings.partitions)
+        self.bus = _measured_bus(open_bus(settings.bus, state=state, partitions=settings.partitions), settings.bus)
         self.blobs = open_blobs(settings.blobs, state=state)
         self.root_key = open_root_key(settings.keys, state=state)
         self.directory = Directory(identities, settings.peer)
@@ -43,7 +44,8 @@ class Backing:
 
     def store(self, database: str) -> Store:
         if database not in self._stores:
-            self._stores[database] = open_store(self._settings.store, database, state=str(self._settings.state))
+            opened = open_store(self._settings.store, database, state=str(self._settings.state))
+            self._stores[database] = _measured_store(opened, self._settings.store, database)
         return self._stores[database]
 
     def placement(self) -> Placement:
@@ -103,6 +105,22 @@ class Backing:
         await self.directory.close()
         while self._opened:
             await self._opened.pop()()
+
+
+def _measured_bus(bus: Bus, url: str) -> Bus:
+    if not exporting():
+        return bus
+    from postlaw_common.bus.measured import MeasuredBus
+
+    return MeasuredBus(bus, url.partition(":")[0])
+
+
+def _measured_store(store: Store, url: str, database: str) -> Store:
+    if not exporting():
+        return store
+    from postlaw_common.store.measured import MeasuredStore
+
+    return MeasuredStore(store, url.partition(":")[0].partition("+")[0], database)
 
 
 def identities_of(settings: PlatformSettings) -> Identities:

@@ -19,13 +19,17 @@ from typing import Any
 from postlaw_common.bus import Bus, BusUnavailable, Record
 from postlaw_common.service import Background
 from postlaw_common.store import Collection, Document, Index, StoreUnavailable, VersionConflict
-from postlaw_common.telemetry import get_logger, meter
+from postlaw_common.telemetry import exporting, get_logger, meter
+from postlaw_common.telemetry.gauges import Gauge
 
 OUTBOX_INDEX = Index("outbox_due")  # every collection with an outbox declares it
 DUE = "1"
 
 _log = get_logger(__name__)
-_swept = meter(__name__).create_counter("postlaw.outbox.swept", description="Records that a crash or a lost bus had left behind")
+_swept = meter(__name__).create_counter(
+    "postlaw.outbox.swept", unit="{record}", description="Records that a crash or a lost bus had left behind"
+)
+_pending = Gauge("postlaw.outbox.pending", "{document}", "Documents with records to publish, or published and not cleared yet")
 
 
 def add_to_outbox(document: Document, records: Sequence[Record]) -> Document:
@@ -61,6 +65,7 @@ class Outbox:
         self._clear_after_s = clear_after_s
         self._to_clear: dict[tuple[int, str], tuple[Collection, set[bytes]]] = {}
         self._work = asyncio.Event()
+        self._pending: int | None = None
 
     def background(self, name: str = "outbox") -> Background:
         """Goes into `Service.backgrounds`."""
@@ -85,11 +90,17 @@ class Outbox:
 
     async def run(self) -> None:
         """Clears what was published, and sweeps up what was not, until cancelled."""
+        with _pending.shows(lambda: self._pending):
+            await self._run()
+
+    async def _run(self) -> None:
         next_sweep = time.monotonic()  # at once: the last process may have crashed
         while True:
             try:
                 if time.monotonic() >= next_sweep:
                     next_sweep = time.monotonic() + self._sweep_every_s
+                    if exporting():
+                        self._pending = sum([await one.count(OUTBOX_INDEX.field, DUE) for one in self._collections()])
                     await self.sweep()
                 await self.clear()
             except (BusUnavailable, StoreUnavailable) as failure:

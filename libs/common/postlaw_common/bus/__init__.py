@@ -78,6 +78,10 @@ class GroupReader(Protocol):
         """Everything up to and including these records is done with. Call it after their effects are durable."""
         ...
 
+    async def lag(self) -> dict[str, int]:
+        """By topic: records that the group has yet to commit, in the partitions that are this member's. Raises BusUnavailable."""
+        ...
+
     async def close(self) -> None: ...
 
 

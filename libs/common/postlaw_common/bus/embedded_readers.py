@@ -159,6 +159,12 @@ class EmbeddedGroupReader:
         if positions:
             await self._commit(self.group, positions)
 
+    async def lag(self) -> dict[str, int]:
+        behind = dict.fromkeys(sorted(self.topics), 0)
+        for log in self.reader.positions:
+            behind[log.topic] += log.end - max(log.start, self.group.committed.get(log, log.start))
+        return behind
+
     async def close(self) -> None:
         self._leave(self)
         await self.reader.close()

@@ -130,6 +130,7 @@ class KafkaGroupReader:
     def __init__(self, consumer: AIOKafkaConsumer, topics: Sequence[str], ends: KafkaEndOffsets, connection: Connection) -> None:
         self._consumer = consumer
         self._topics = tuple(topics)
+        self._ends = ends
         self._probe = Probe(ends)
         self._servers = connection.servers
 
@@ -164,6 +165,17 @@ class KafkaGroupReader:
             return
         except (KafkaError, OSError) as error:
             raise BusUnavailable(f"committing: Kafka at {self._servers} does not answer ({type(error).__name__}: {error})") from error
+
+    async def lag(self) -> dict[str, int]:
+        behind = dict.fromkeys(self._topics, 0)
+        mine = sorted(self._consumer.assignment())
+        ends = await self._ends.end_offsets([(partition.topic, partition.partition) for partition in mine])
+        for partition in mine:
+            with as_unavailable("asking for committed offsets", self._servers):
+                committed = await self._consumer.committed(partition)
+            start = await self._ends.beginning_offset(partition) if committed is None else committed
+            behind[partition.topic] += max(0, ends[partition.topic, partition.partition] - start)
+        return behind
 
     async def close(self) -> None:
         await self._probe.close()

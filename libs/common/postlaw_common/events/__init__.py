@@ -33,7 +33,15 @@ class Event:
 
 
 def new_event(
-    type: str, data: bytes, *, source: str, subject: str, sequence: int, tenant_id: str, event_id: str | None = None, time_us: int | None = None
+    type: str,
+    data: bytes,
+    *,
+    source: str,
+    subject: str,
+    sequence: int,
+    tenant_id: str,
+    event_id: str | None = None,
+    time_us: int | None = None,
 ) -> Event:
     """An event of now, in the current caller's name. `source` is the service: "consent"."""
     caller = maybe_current()

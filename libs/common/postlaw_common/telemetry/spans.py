@@ -62,7 +62,9 @@ def begun(name: str, kind: SpanKind, *, parent: str = "", attributes: Mapping[st
     return _tracer.start_span(name, context=below(parent), kind=kind, attributes=attributes)
 
 
-def processing(name: str, headers: Iterable[Mapping[str, bytes]], attributes: Mapping[str, str | int]) -> AbstractContextManager[Span | None]:
+def processing(
+    name: str, headers: Iterable[Mapping[str, bytes]], attributes: Mapping[str, str | int]
+) -> AbstractContextManager[Span | None]:
     """The span of handling records with these headers: below their trace where they share one, else linked with their traces.
     None where none of them is part of a trace that is read."""
     if not exporting():
