@@ -72,7 +72,10 @@ class Worker:
     async def run(self) -> None:
         """Background. One that raises stops the process, which is the right end where the stop's own path is broken."""
         await self._outside.holdings.ensure()
-        lanes = [Lane(connection, self._outside.status, self._next_claim, self._hearing.mark) for connection in self._outside.connections]
+        turn = asyncio.Lock()
+        lanes = [
+            Lane(connection, self._outside.status, self._next_claim, self._hearing.mark, turn) for connection in self._outside.connections
+        ]
         async with self._group as group:
             for loop in (
                 self._own,
