@@ -13,7 +13,8 @@ from contextlib import suppress
 from postlaw_common.caller import Actor
 from postlaw_common.keys import KeysUnavailable
 from postlaw_common.store import StoreUnavailable, VersionConflict
-from postlaw_common.telemetry import get_logger
+from postlaw_common.telemetry import get_logger, meter
+from postlaw_common.telemetry.gauges import Gauge
 from postlaw_sending.campaigns.backlog import Backlog
 from postlaw_sending.campaigns.campaigns import Campaigns
 from postlaw_sending.campaigns.contexts import Contexts
@@ -26,6 +27,11 @@ from postlaw_sending.campaigns.retries import Retries
 from postlaw_sending.campaigns.watch import CampaignWatch
 
 log = get_logger("sending.campaigns.planner")
+_failures = meter("postlaw.sending").create_counter(
+    "postlaw.sending.planner.failures", unit="{turn}", description="Turns of planning that failed and are tried again"
+)
+_sending = Gauge("postlaw.sending.campaigns.sending", "{campaign}", "Campaigns that are being sent, as their planner sees them")
+_pending = Gauge("postlaw.sending.planner.pending", "{partition}", "Partitions of campaigns whose audience is not planned to its end")
 
 AT_ONCE = 4  # partitions under way at one time: while one waits for an answer, another works
 LOOK_EVERY_S = 0.5  # for campaigns to plan; launching one in this process is heard at once
@@ -80,16 +86,23 @@ class Planner:
 
     async def run(self) -> None:
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._lead(), name="planner leads")
-                for partition in range(self._partitions()):
-                    tasks.create_task(self._tend(partition), name=f"planner {partition}")
+            with _sending.shows(lambda: len(self._sent_now())), _pending.shows(self._unplanned):
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._lead(), name="planner leads")
+                    for partition in range(self._partitions()):
+                        tasks.create_task(self._tend(partition), name=f"planner {partition}")
         finally:
             for led in self._led.values():
                 await led.close_readers()
             await self._backlog.close()
             with suppress(StoreUnavailable):
                 await self._leases.release()
+
+    def _sent_now(self) -> list[Led]:
+        return [led for led in list(self._led.values()) if led.campaign.status is Status.SENDING]
+
+    def _unplanned(self) -> int:
+        return sum(self._partitions() - sum(plan.complete for plan in list(led.plans.values())) for led in self._sent_now())
 
     async def _pause(self, seconds: float, seen: int) -> None:
         """Until something has changed since `seen`, and so long at most: a change that came while we worked is not slept over."""
@@ -205,4 +218,5 @@ class Planner:
         if isinstance(error, VersionConflict):
             log.info("another planner was here", campaign_id=led.campaign.campaign_id, partition=partition)
         else:
+            _failures.add(1)
             log.warning("planning waits", campaign_id=led.campaign.campaign_id, partition=partition, failure=error)

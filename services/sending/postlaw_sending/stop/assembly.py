@@ -19,6 +19,7 @@ from postlaw_sending.stop.observing import Observer
 from postlaw_sending.stop.scope import recipient_tag
 from postlaw_sending.stop.watermarks import Watermarks
 from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, WATERMARKS
+from postlaw_sending.worker import figures
 from postlaw_sending.worker.jobs import Opener
 from postlaw_sending.worker.ownership import WORKERS
 from postlaw_sending.worker.worker import Outside, Worker
@@ -98,7 +99,8 @@ class WorkerParts:
         )
         running = asyncio.create_task(worker.run())
         try:
-            await asyncio.shield(running)
+            with figures.shown(worker.held, self._platform.bus):
+                await asyncio.shield(running)
         except asyncio.CancelledError:
             await worker.stop()
             raise

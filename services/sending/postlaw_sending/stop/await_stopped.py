@@ -7,13 +7,18 @@ import time
 from dataclasses import dataclass
 
 from postlaw_common.store import StoreUnavailable
-from postlaw_common.telemetry import get_logger
+from postlaw_common.telemetry import get_logger, meter
 from postlaw_sending.stop.holding import Holding
 from postlaw_sending.stop.holdings import Holdings
 from postlaw_sending.stop.observing import LEASE_S, Observer
 from postlaw_sending.stop.watermarks import Watermarks
 
 log = get_logger("sending.stop")
+_lost = meter("postlaw.sending").create_counter(
+    "postlaw.sending.holders.lost",
+    unit="{partition}",
+    description="Partitions taken from a holder that counted as lost, to answer an opt-out",
+)
 
 ANSWER_WITHIN_S = 6.0  # a lease time for a lost holder to show, a take-over, and some to spare
 OBSERVE_EVERY_S = LEASE_S / 6
@@ -64,6 +69,7 @@ class AwaitStopped:
             if self._observer.is_lost(holding):
                 taken = await self._holdings.take(holding, None)
                 if taken is not None:
+                    _lost.add(1)
                     log.warning("holder_lost", partition=partition, epoch=taken.epoch)
                     return self._by_claims(taken, tag)
                 continue

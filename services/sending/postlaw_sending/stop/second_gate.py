@@ -31,6 +31,7 @@ class SecondGate:
         self.next_offset = start
         self.permit_until = 0.0
         self._monotonic = monotonic
+        self._log_end = start
         self._checks: list[tuple[float, int]] = []
         self._blocked: dict[bytes, list[tuple[int, str]]] = {}
         self._under_way: dict[bytes, list[HandOff]] = {}
@@ -41,6 +42,7 @@ class SecondGate:
 
     def log_end_read(self, read_at: float, end_offset: int, permit_s: float) -> None:
         """`read_at`: monotonic seconds before the question was asked."""
+        self._log_end = end_offset
         self._checks.append((read_at + permit_s, end_offset))
         self._renew()
 
@@ -87,6 +89,11 @@ class SecondGate:
         if self._under_way:
             self._idle = asyncio.Event()
             await self._idle.wait()
+
+    @property
+    def behind(self) -> int:
+        """Records that the log is known to hold beyond what was applied."""
+        return max(0, self._log_end - self.next_offset)
 
     @property
     def size(self) -> int:

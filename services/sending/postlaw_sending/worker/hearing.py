@@ -6,8 +6,11 @@ import asyncio
 import time
 from collections.abc import Mapping
 
+from opentelemetry.trace import SpanKind
+
 from postlaw_common.bus import Bus, BusUnavailable, Received, Record
-from postlaw_common.telemetry import get_logger
+from postlaw_common.telemetry import exporting, get_logger
+from postlaw_common.telemetry.spans import TRACEPARENT, begun, outgoing, processing
 from postlaw_sending.stop.wire import CONSENT_EVENTS, WATERMARKS, Applied, withdrawal
 from postlaw_sending.worker.partition import HeldPartition
 
@@ -15,6 +18,8 @@ log = get_logger("sending.hearing")
 
 PERMIT_S = 2.0
 CHECK_EVERY_S = 0.5
+
+_ABOUT = {"messaging.operation.name": "process", "messaging.destination.name": CONSENT_EVENTS}
 
 
 class Hearing:
@@ -24,7 +29,7 @@ class Hearing:
         self._bus = bus
         self._held = held
         self._reassign = asyncio.Event()
-        self._to_mark: set[int] = set()
+        self._to_mark: dict[int, str] = {}  # with the trace of whoever waits for it, if one is read
         self._mark = asyncio.Event()
         self._halted: set[int] = set()
 
@@ -34,7 +39,8 @@ class Hearing:
 
     def mark(self, partition: int) -> None:
         """Publish this partition's watermark: something that it says has changed."""
-        self._to_mark.add(partition)
+        trace = outgoing() if exporting() else ""
+        self._to_mark[partition] = trace or self._to_mark.get(partition, "")
         self._mark.set()
 
     async def tail(self) -> None:
@@ -68,10 +74,12 @@ class Hearing:
             except ValueError as wrong:
                 self._halt(record, wrong)
                 continue
-            if heard is not None:
+            if heard is None:
+                partition.gate.advance(record.offset + 1)
+                continue
+            with processing("apply withdrawal", (record.headers,), _ABOUT):
                 partition.gate.apply(record.offset, *heard)
-            partition.gate.advance(record.offset + 1)
-            if heard is not None:
+                partition.gate.advance(record.offset + 1)
                 self.mark(record.partition)
 
     def _halt(self, record: Received, why: Exception) -> None:
@@ -85,9 +93,10 @@ class Hearing:
         while True:
             await self._mark.wait()
             self._mark.clear()
-            partitions, self._to_mark = self._to_mark, set()
+            partitions, self._to_mark = self._to_mark, {}
+            spans = [begun(f"publish {WATERMARKS}", SpanKind.PRODUCER, parent=trace) for trace in partitions.values() if trace]
             records = [
-                Record(WATERMARKS, number, applied(partition).to_bytes())
+                Record(WATERMARKS, number, applied(partition).to_bytes(), headers=_headers(partitions[number]))
                 for number in partitions
                 if (partition := self._held.get(number)) is not None and not partition.lost
             ]
@@ -98,8 +107,12 @@ class Hearing:
             except BusUnavailable as gone:
                 log.warning("watermark_not_published", error=str(gone))
                 await asyncio.sleep(0.25)
-                self._to_mark |= partitions
+                self._to_mark = {**partitions, **self._to_mark}
                 self._mark.set()
+            finally:
+                for span in spans:
+                    if span is not None:
+                        span.end()
 
     async def keep_permits(self) -> None:
         """Background: asks for the ends of the log on a client that does nothing else (rule 4)."""
@@ -120,6 +133,10 @@ class Hearing:
                 await asyncio.sleep(max(0.05, CHECK_EVERY_S - (time.monotonic() - began)))
         finally:
             await client.close()
+
+
+def _headers(trace: str) -> dict[str, bytes]:
+    return {TRACEPARENT: trace.encode()} if trace else {}
 
 
 def applied(partition: HeldPartition) -> Applied:

@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
+from opentelemetry.trace import SpanKind
+
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import Bus, BusUnavailable, Received
 from postlaw_common.errors import PostlawError
 from postlaw_common.telemetry import get_logger
+from postlaw_common.telemetry.spans import TRACEPARENT, begun
 from postlaw_sending.stop.holding import BatchRecord
 from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, withdrawal
 from postlaw_sending.worker.live_batch import Compiled, LiveBatch, Recipient
@@ -98,6 +101,18 @@ class Jobs:
             partition.pass_over(record)  # published again after a planner's crash: the first copy counts
             return
         batch = await self.open(partition.number, record.offset, sealed, None)
+        batch.span = begun(
+            "send batch",
+            SpanKind.CONSUMER,
+            parent=record.headers.get(TRACEPARENT, b"").decode("ascii", "replace"),
+            attributes={
+                "messaging.destination.name": JOBS,
+                "messaging.destination.partition.id": str(partition.number),
+                "postlaw.campaign.id": sealed.campaign_id,
+                "postlaw.batch.number": sealed.batch,
+                "postlaw.batch.size": len(batch.states),
+            },
+        )
         await self.look_back(partition, batch)
         partition.take_batch(batch)
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from opentelemetry.trace import Span
+
 from postlaw_sending.messages.campaign import Recipient as ToRender
 from postlaw_sending.stop.holding import CLAIMED, DEFERRED, PENDING, BatchRecord, OpenClaim
 
@@ -51,6 +53,7 @@ class LiveBatch:
     reasons: dict[int, str] = field(default_factory=dict[int, str])
     unclaimed: list[int] = field(default_factory=list[int])  # indexes still pending, last first
     open: int = 0  # recipients in no final state
+    span: Span | None = None  # of the whole batch: there is none for a recipient
 
     def __post_init__(self) -> None:
         self.unclaimed = [index for index in range(len(self.states) - 1, -1, -1) if self.states[index] == PENDING]

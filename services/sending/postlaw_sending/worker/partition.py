@@ -14,14 +14,18 @@ from dataclasses import replace
 
 from postlaw_common.bus import Received
 from postlaw_common.store import StoreUnavailable
-from postlaw_common.telemetry import get_logger
+from postlaw_common.telemetry import get_logger, meter
 from postlaw_sending.stop.holding import Holding, LeftOpen
 from postlaw_sending.stop.holdings import EpochRefused, Holdings, wall_clock_us
 from postlaw_sending.stop.observing import RENEW_EVERY_S
 from postlaw_sending.stop.second_gate import SecondGate
 from postlaw_sending.worker.live_batch import Claim, LiveBatch
+from postlaw_sending.worker.settled_count import count_settled
 
 log = get_logger("sending.worker")
+_refused = meter("postlaw.sending").create_counter(
+    "postlaw.sending.epoch.refusals", unit="{write}", description="Writes of a holding refused, because the partition had been taken over"
+)
 
 CAMPAIGNS_KEPT = 256
 WINDOW_KEPT = 20_000  # blocked recipients before those decided on are forgotten
@@ -180,6 +184,7 @@ class HeldPartition:
                 log.warning("holding_not_written", partition=self.number, error=str(unavailable))
                 await asyncio.sleep(0.25)
             except EpochRefused as refused:
+                _refused.add(1)
                 log.warning("epoch_refused", partition=self.number, reason=str(refused))
                 self.lost = True
                 break
@@ -205,7 +210,10 @@ class HeldPartition:
 
     async def _publish(self, finished: list[LiveBatch]) -> None:
         await self._publish_settled(self, finished)
+        count_settled(finished)
         for batch in finished:
+            if batch.span is not None:
+                batch.span.end()
             self.batches.pop(batch.job_offset, None)
             self._being_published.discard(batch.job_offset)
         if self.gate.size > WINDOW_KEPT:

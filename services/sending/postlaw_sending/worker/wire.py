@@ -9,6 +9,7 @@ from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import Received, Record
 from postlaw_common.events import Event, to_record
 from postlaw_common.ids import new_id
+from postlaw_common.telemetry.spans import written
 from postlaw_sending.stop.holding import EXPIRED, PENDING, REFUSED, BatchRecord
 from postlaw_sending.stop.holdings import wall_clock_us
 from postlaw_sending.stop.scope import recipient_tag
@@ -87,6 +88,7 @@ def settled_record(partition: int, batch: LiveBatch, worker: str, epoch: int) ->
         time_us=wall_clock_us(),
         data=message.SerializeToString(),
         actor="service:sending",
+        traceparent=written(batch.span) if batch.span is not None else "",
     )
     return to_record(event, OUTCOMES, partition)
 
