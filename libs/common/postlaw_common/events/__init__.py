@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from postlaw_common.bus import Received, Record
 from postlaw_common.caller import maybe_current
@@ -15,8 +16,7 @@ from postlaw_common.ids import new_id
 from postlaw_common.telemetry.spans import TRACEPARENT, outgoing
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """`subject`: the aggregate, `sequence`: its version after this event (0: none), `data`: the message's bytes."""
 
     id: str
@@ -60,18 +60,24 @@ def new_event(
     )
 
 
+@lru_cache(4096)
+def _encoded(text: str) -> bytes:
+    """For what many events have in common."""
+    return text.encode()
+
+
 def to_record(event: Event, topic: str, partition: int, key: bytes | None = None) -> Record:
     """The event as a record; `key` defaults to its subject."""
     headers = {
         "ce_specversion": b"1.0",
         "ce_id": event.id.encode(),
-        "ce_type": event.type.encode(),
-        "ce_source": b"/postlaw/" + event.source.encode(),
+        "ce_type": _encoded(event.type),
+        "ce_source": _encoded("/postlaw/" + event.source),
         "ce_subject": event.subject.encode(),
         "ce_time": str(event.time_us).encode(),
         "ce_sequence": str(event.sequence).encode(),
-        "ce_tenant": event.tenant_id.encode(),
-        "ce_actor": event.actor.encode(),
+        "ce_tenant": _encoded(event.tenant_id),
+        "ce_actor": _encoded(event.actor),
     }
     if event.on_behalf_of:
         headers["ce_onbehalfof"] = event.on_behalf_of.encode()
