@@ -51,9 +51,12 @@ backing: setup ## install and start Kafka, a MongoDB-wire server and S3 on loopb
 	@$(BIN)/python deploy/backing/backing.py install
 	@$(BIN)/python deploy/backing/backing.py start
 
+LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header
 .PHONY: lock
-lock: ## pin every dependency by hash
-	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --group dev pyproject.toml -o requirements.lock
+lock: ## pin every dependency by hash: all of them, the image's, and what builds the wheel
+	@$(LOCK) --group dev pyproject.toml -o requirements.lock
+	@$(LOCK) -c requirements.lock pyproject.toml -o requirements-runtime.lock
+	@$(LOCK) -c requirements.lock --group build -o requirements-build.lock
 
 .PHONY: image
 image: ## build the one image: make image SERVICE=consent

@@ -54,7 +54,9 @@ class HttpServer:
         return taken.getsockname()[1]
 
     async def start(self) -> None:
-        """Returns once it listens. Raises RuntimeError where the app's own start-up fails."""
+        """Returns once it listens; a second call changes nothing. Raises RuntimeError where the app's own start-up fails."""
+        if self._serving is not None:
+            return
         assert self._socket is not None
         self._serving = asyncio.create_task(self._server.serve([self._socket]), name=f"http {self._name}")
         while not self._server.started:

@@ -15,7 +15,7 @@ from typing import NoReturn
 from postlaw_common import telemetry
 from postlaw_common.blobs import BlobsUnavailable
 from postlaw_common.bus import BusUnavailable, TopicMismatch
-from postlaw_common.keys import KeysUnavailable
+from postlaw_common.keys import KeysUnavailable, UnwrapRefused
 from postlaw_common.opening import Backing, StartRefused, identities_of
 from postlaw_common.rpc.context_token import KeySource
 from postlaw_common.rpc.server import PortTaken
@@ -36,6 +36,7 @@ ONE_LINERS = (
     StoreUnavailable,
     BlobsUnavailable,
     KeysUnavailable,
+    UnwrapRefused,
 )
 
 

@@ -21,6 +21,7 @@ from postlaw.audit.v1 import audit_pb2, audit_pb2_grpc
 from postlaw.identity.v1 import identity_pb2, identity_pb2_grpc
 from postlaw_common.bus import Topic
 from postlaw_common.errors import PostlawError, Unavailable
+from postlaw_common.http_serving import HttpServer
 from postlaw_common.opening import StartRefused, directory_from_outside
 from postlaw_common.platform import Platform
 from postlaw_common.rpc.directory import published
@@ -368,6 +369,15 @@ async def test_a_service_without_an_app_of_its_own_has_the_probes_alone(tmp_path
         httpx.AsyncClient(base_url=m.http_url("health")) as http,
     ):
         assert [(await http.get(path)).status_code for path in ("/livez", "/readyz", "/else")] == [200, 200, 404]
+
+
+async def test_an_http_server_that_is_started_twice_serves_once() -> None:
+    server = HttpServer("toy", None, is_ready=lambda: True)
+    server.bind("127.0.0.1", 0)
+    for _ in range(2):
+        await server.start()
+    assert [task.get_name() for task in asyncio.all_tasks()].count("http toy") == 1
+    await server.drain(1)
 
 
 @pytest.fixture(autouse=True)

@@ -81,9 +81,12 @@ class RestClient:
         began = time.perf_counter()
         body = {"List-Unsubscribe": "One-Click"}
         path = httpx.URL(link).raw_path.decode()
-        response = await self._http.post(
-            path, data=body, headers={"accept": "application/json", "authorization": ""}, follow_redirects=False
-        )
+        headers = {"accept": "application/json", "authorization": ""}
+        while True:
+            response = await self._http.post(path, data=body, headers=headers, follow_redirects=False)
+            if response.status_code != 503:  # no answer yet: whoever clicks for a person asks again, and so do we
+                break
+            await asyncio.sleep(0.1)
         took = time.perf_counter() - began
         at = time.time_ns()
         if response.is_error:

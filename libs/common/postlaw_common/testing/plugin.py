@@ -1,7 +1,7 @@
 """The pytest plugin of this repository: backing services by fixture, and a header that says which ones the run uses.
 
-A test that asks for `kafka_url`, `mongodb_url`, `s3_url`, `local_kafka`, `breakable_kafka` or `breakable_mongodb` runs where that service is available; elsewhere it is
-deselected, and the header has said why. With POSTLAW_TEST_REQUIRE=all a missing service stops the run.
+A test that asks for one of the fixtures below runs where its service is available; elsewhere it is deselected, and the header has
+said why. With POSTLAW_TEST_REQUIRE=all a missing service stops the run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ from postlaw_common.testing.backing.mongodb_wire import LocalMongoWire
 
 BACKING = pytest.StashKey[Backing]()
 NEEDS = {"kafka_url": "kafka", "mongodb_url": "mongodb", "s3_url": "s3"}
-LOCAL_NEEDS = {"local_kafka": "kafka", "breakable_kafka": "kafka", "breakable_mongodb": "mongodb"}  # processes of the tests' own, to be killed
+LOCAL_NEEDS = {
+    "local_kafka": "kafka",
+    "local_mongodb": "mongodb",
+    "breakable_kafka": "kafka",
+    "breakable_mongodb": "mongodb",
+}  # processes of the tests' own, to be killed
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -92,6 +97,15 @@ def local_kafka(backing: Backing, tmp_path: Path) -> Iterator[Callable[[], Local
     yield make
     for broker in made:
         broker.kill()
+
+
+@pytest.fixture
+def local_mongodb(backing: Backing, tmp_path: Path) -> Iterator[LocalMongoWire]:
+    """A MongoDB-wire server that belongs to this test alone, started."""
+    server = LocalMongoWire(tmp_path / "mongodb", backing.local.bin)
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -68,7 +68,9 @@ class LocalKafka:
             port = free_port()
             (self._directory / "port").write_text(str(port))
             (self._directory / "log4j2.xml").write_text(LOG4J)
-            cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            random = uuid.uuid4().bytes
+            # Its first letter must not be a dash, which Kafka's own tool would take for another option.
+            cluster = base64.urlsafe_b64encode(bytes([random[0] & 0x7F]) + random[1:]).decode().rstrip("=")
             text = PROPERTIES.format(port=port, controller=free_port(), directory=self._directory)
             fresh = properties.with_suffix(".fresh")
             fresh.write_text(text)

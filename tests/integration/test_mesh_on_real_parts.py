@@ -1,0 +1,25 @@
+"""The mesh of docker-compose.yml as separate processes: two sending workers, Kafka, a MongoDB-wire server, S3 with Object Lock."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from postlaw_common.testing.promises import promise
+from postlaw_mesh.demo.journey import journey
+
+PEOPLE, OPT_OUTS = 2_000, 40
+
+
+@promise("M6")
+async def test_what_stops_in_one_process_stops_across_processes(composed_mesh: Any) -> None:
+    result = await journey(composed_mesh.ready(), PEOPLE, OPT_OUTS, quiet=True)  # raises LawBroken
+
+    took_part = [name for name in ("sending-worker-1", "sending-worker-2") if composed_mesh.programs[name].logged("partitions_taken")]
+    assert took_part == ["sending-worker-1", "sending-worker-2"]
+    assert int(result["totals"]["sent"]) > 0
+    assert result["verdict"]["opt_outs"] == OPT_OUTS
+    print(json.dumps(result["verdict"]))
+
+    checked = composed_mesh.once("audit", "audit", "verify", "--json")
+    assert json.loads(checked)["valid"]
