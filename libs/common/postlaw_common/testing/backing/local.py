@@ -27,19 +27,19 @@ class LocalBacking:
     def __init__(self, checkout: Path) -> None:
         self._recipes = checkout / "deploy" / "backing"
         self.home = checkout / ".backing"
-        self._bin = self.home / "bin"
+        self.bin = self.home / "bin"
         self.kafka_libs = self.home / "kafka" / "libs"
         self.kafka = LocalKafka(self.home / "run" / "kafka", self.kafka_libs)
-        self.mongodb = LocalMongoWire(self.home / "run" / "mongodb", self._bin)
-        self.s3 = LocalS3(self.home / "run" / "s3", self._bin)
+        self.mongodb = LocalMongoWire(self.home / "run" / "mongodb", self.bin)
+        self.s3 = LocalS3(self.home / "run" / "s3", self.bin)
         self._users: IO[str] | None = None
 
     def install(self, services: tuple[str, ...] = SERVICES) -> None:
         """Raises BackingFailed, naming what the machine lacks."""
         steps: dict[str, Callable[[], None]] = {
             "kafka": lambda: kafka.install(self._recipes / "kafka", self.kafka_libs),
-            "mongodb": lambda: mongodb_wire.install(self._recipes / "mongodb-wire", self._bin),
-            "s3": lambda: s3.install(self._bin),
+            "mongodb": lambda: mongodb_wire.install(self._recipes / "mongodb-wire", self.bin),
+            "s3": lambda: s3.install(self.bin),
         }
         for service in services:
             steps[service]()
@@ -47,7 +47,7 @@ class LocalBacking:
     def installed(self, service: str) -> bool:
         if service == "kafka":
             return kafka.installed(self.kafka_libs)
-        return mongodb_wire.installed(self._bin) if service == "mongodb" else s3.installed(self._bin)
+        return mongodb_wire.installed(self.bin) if service == "mongodb" else s3.installed(self.bin)
 
     def running(self, service: str) -> bool:
         return self._service(service).program.pid is not None

@@ -4,8 +4,9 @@ It knows no majority, fail-over or linearizable reads: what rests on these is no
 filters by `_jsonb->'field' @> …`, which no B-tree serves, so that each find reads everything; an event trigger in PostgreSQL
 puts a GIN index beside every index that FerretDB makes (365 → 1,657 finds a second in 8,000 documents).
 
-Nor is its update atomic: the Go program makes it so, as MongoDB's is (front.go). What it still lacks beside MongoDB: lists inside
-lists, NUL in text, and a name of its own for a unique value that an update meets.
+Nor is its update atomic: the Go program makes it so, as MongoDB's is (front.go). It refuses lists inside lists, which its own
+backend stores well, and reads a whole collection where documents are asked for by a list of `_id`s: ferretdb.patch mends both. What
+it still lacks beside MongoDB: NUL in text, and a name of its own for a unique value that an update meets.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pwd
 import secrets
 import shutil
 import signal
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -35,6 +37,8 @@ BEGIN
 END $$;
 CREATE EVENT TRIGGER gin_beside ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION gin_beside();
 """
+
+FERRETDB = "github.com/FerretDB/FerretDB"
 
 SETTINGS = (
     "fsync=off",
@@ -64,11 +68,32 @@ def install(project: Path, bin: Path) -> None:
         raise BackingFailed("the MongoDB-wire server needs Go: https://go.dev/dl")
     bin.mkdir(parents=True, exist_ok=True)
     tags = "ferretdb_no_hana,ferretdb_no_mysql"
-    run(["go", "build", "-trimpath", "-tags", tags, "-o", str(bin / "mongodb-wire"), "."], cwd=project)
+    with tempfile.TemporaryDirectory() as directory:
+        recipe = _patched(project, Path(directory))
+        fresh = bin / f"mongodb-wire.{os.getpid()}"  # one that runs keeps the program that it began with
+        run(["go", "build", "-trimpath", "-tags", tags, "-modfile", str(recipe), "-o", str(fresh), "."], cwd=project)
+        fresh.rename(bin / "mongodb-wire")
+
+
+def _patched(project: Path, directory: Path) -> Path:
+    """A go.mod in `directory` beside a copy of FerretDB with our patch. Raises BackingFailed."""
+    run(["go", "mod", "download"], cwd=project)
+    found = subprocess.run(["go", "list", "-m", "-f", "{{.Dir}}", FERRETDB], cwd=project, capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise BackingFailed(f"{FERRETDB} cannot be found: {found.stderr.strip()[:200]}")
+    copy = directory / "ferretdb"
+    shutil.copytree(found.stdout.strip(), copy, copy_function=shutil.copyfile)
+    run(["chmod", "-R", "u+w", str(copy)])
+    run(["git", "apply", str(project / "ferretdb.patch")], cwd=copy)
+    for name in ("go.mod", "go.sum"):
+        shutil.copyfile(project / name, directory / name)
+    run(["go", "mod", "edit", f"-replace={FERRETDB}={copy}", str(directory / "go.mod")])
+    return directory / "go.mod"
 
 
 def _up_to_date(program: Path, project: Path) -> bool:
-    return program.exists() and program.stat().st_mtime >= max(source.stat().st_mtime for source in project.iterdir())
+    recipes = [*project.iterdir(), Path(__file__)]
+    return program.exists() and program.stat().st_mtime >= max(source.stat().st_mtime for source in recipes)
 
 
 def _account(user: str) -> pwd.struct_passwd:
