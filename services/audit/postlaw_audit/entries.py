@@ -8,17 +8,30 @@ from postlaw_common.bus import Received
 from postlaw_common.ids import time_ms_of
 
 UNDECODABLE = "postlaw.audit.Undecodable"
+MOST_OF_A_NAME = 500
+DATA_LIMIT = ENTRY_LIMIT - 4096  # what is left beside ids, names and context
 
 
-def entry_of(record: Received) -> tuple[str, bytes]:
-    """(event id, entry). A record that is no event of ours is kept all the same, flagged by its type.
-
-    ValueError for an event over the limit; our own topics' limits keep them below it."""
+def entries_of(record: Received) -> list[tuple[str, bytes]]:
+    """(event id, entry), one as a rule. A record that is no event of ours is kept all the same, flagged by its type; one that would
+    exceed an entry's limit becomes several, each with its `part` ("2/3") in the context."""
     headers = record.headers
     event_id = headers.get("ce_id", b"").decode("ascii", "replace")
     context = {name: headers[header].decode("utf-8", "replace") for name, header in _CONTEXT if header in headers}
+    data = record.value
+    if len(data) <= DATA_LIMIT:
+        return [(event_id, _entry(record, event_id, context, data))]
+    pieces = [data[start : start + DATA_LIMIT] for start in range(0, len(data), DATA_LIMIT)]
+    return [
+        (event_id, _entry(record, event_id, {**context, "part": f"{number}/{len(pieces)}"}, piece))
+        for number, piece in enumerate(pieces, 1)
+    ]
+
+
+def _entry(record: Received, event_id: str, context: dict[str, str], data: bytes) -> bytes:
+    headers = record.headers
     sequence = headers.get("ce_sequence", b"0")
-    entry = audit.Entry(
+    return audit.Entry(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
@@ -26,16 +39,11 @@ def entry_of(record: Received) -> tuple[str, bytes]:
         type=headers.get("ce_type", b"").decode("ascii", "replace") or UNDECODABLE,
         tenant_id=headers.get("ce_tenant", b"").decode("ascii", "replace"),
         sequence=int(sequence) if sequence.isdigit() else 0,
-        subject=headers.get("ce_subject", b"").decode("utf-8", "replace"),
+        subject=headers.get("ce_subject", b"").decode("utf-8", "replace")[:MOST_OF_A_NAME],
         context=context,
-        data=record.value,
+        data=data,
         time_us=record.timestamp_us,
     ).SerializeToString(deterministic=True)
-    if len(entry) > ENTRY_LIMIT:
-        raise ValueError(
-            f"{record.topic}[{record.partition}]@{record.offset} makes an entry of {len(entry)} bytes; the limit is {ENTRY_LIMIT}"
-        )
-    return event_id, entry
 
 
 _CONTEXT = (("actor", "ce_actor"), ("on_behalf_of", "ce_onbehalfof"), ("traceparent", "traceparent"))

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from postlaw_audit.domain.merkle import subtree_root
 from postlaw_audit.domain.tiles import WIDTH, GrowingTree, Tile, bundle, tile_path, unbundle
-from postlaw_audit.entries import entry_of, event_id_of
+from postlaw_audit.entries import entries_of, event_id_of
+from postlaw_audit.figures import shown
 from postlaw_audit.index import EventIndex
 from postlaw_audit.log_state import LogState, LogStates, Segment, WriterOvertaken
 from postlaw_audit.notes import Checkpoint
@@ -22,9 +24,15 @@ from postlaw_common.blobs import BlobRetained, Blobs, BlobsUnavailable
 from postlaw_common.bus import Bus, BusUnavailable, Reader, Received
 from postlaw_common.ids import new_id
 from postlaw_common.store import StoreUnavailable
-from postlaw_common.telemetry import get_logger
+from postlaw_common.telemetry import get_logger, meter
 
 log = get_logger("audit.writer")
+_committed = meter("postlaw.audit").create_histogram(
+    "postlaw.audit.commit.duration",
+    unit="s",
+    description="Commits of entries, until they are durable",
+    explicit_bucket_boundaries_advisory=[0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
+)
 
 BATCH = 8192  # records a commit, at most
 GATHER_S = 0.2
@@ -67,6 +75,8 @@ class Writer:
         self._state = LogState()
         self._tree = GrowingTree()
         self._limit = asyncio.Semaphore(PUTS_AT_ONCE)
+        self._covered = 0  # entries below the published checkpoint
+        self._covered_at = 0.0  # monotonic seconds when these last were all that was committed
 
     async def run(self) -> None:
         """Background. Waits for ownership, writes until overtaken or told to stop; what cannot be reached is waited for."""
@@ -96,17 +106,21 @@ class Writer:
             partitions = self._bus.partitions
             offsets = {topic: state.offsets.get(topic, [0] * partitions) for topic in self._topics}
             await reader.assign({(topic, n): offset for topic, row in offsets.items() for n, offset in enumerate(row)})
-            deriving: asyncio.Task[None] | None = None
-            while True:
-                records = await self._gather(reader)
-                # Off the loop: where one process runs everything, thousands of entries must not keep an opt-out waiting.
-                batch = await asyncio.to_thread(batch_of, records, {**offsets, **self._state.offsets})
-                tiles = await self._commit(batch)
-                if deriving is not None:
-                    await deriving
-                deriving = asyncio.create_task(self._derive(self._state, tiles, batch))
+            with shown(self._bus, lambda: {**offsets, **self._state.offsets}, lambda: self._state.size, lambda: self._covered_at):
+                await self._write_on(reader, offsets)
         finally:
             await reader.close()
+
+    async def _write_on(self, reader: Reader, offsets: dict[str, list[int]]) -> None:
+        deriving: asyncio.Task[None] | None = None
+        while True:
+            records = await self._gather(reader)
+            # Off the loop: where one process runs everything, thousands of entries must not keep an opt-out waiting.
+            batch = await asyncio.to_thread(batch_of, records, {**offsets, **self._state.offsets})
+            tiles = await self._commit(batch)
+            if deriving is not None:
+                await deriving
+            deriving = asyncio.create_task(self._derive(self._state, tiles, batch))
 
     async def _gather(self, reader: Reader) -> list[Received]:
         """Records of up to GATHER_S, so that a commit is worth its writes; [] after a quiet while, to renew."""
@@ -120,6 +134,7 @@ class Writer:
         if not batch.entries:
             self._state = await self._states.commit(self._state)
             return []
+        began = time.perf_counter()
         start = self._state.size
         segment = Segment(f"{PREFIX}segment/{start:015d}-{new_id('seg')}", start, len(batch.entries))
         await self._blobs.put(segment.key, bundle(batch.entries))
@@ -134,6 +149,7 @@ class Writer:
                 segments=[s for s in self._state.segments if s not in below] + [segment],
             )
         )
+        _committed.record(time.perf_counter() - began)
         for done in below:
             await self._blobs.delete(done.key)
         return [*full, *self._tree.partial_tiles()]
@@ -141,12 +157,18 @@ class Writer:
     async def _derive(self, state: LogState, tiles: Sequence[Tile], batch: Batch) -> None:
         """What follows from a commit. The checkpoint comes last: whoever reads it finds everything below it."""
         if not batch.entries:
+            if self._covered >= state.size:
+                self._covered_at = time.monotonic()
             return
         await self._put_tiles(tiles)
         await self._index.add(state.size - len(batch.entries), batch.event_ids)
         note = self._sign(Checkpoint(self._origin, state.size, state.root()))
         await self._blobs.put(CHECKPOINT, note.encode())
         self._state.derived = max(self._state.derived, state.size)
+        self._now_covers(state.size)
+
+    def _now_covers(self, size: int) -> None:
+        self._covered, self._covered_at = size, time.monotonic()
 
     async def _put_tiles(self, tiles: Sequence[Tile]) -> None:
         async def put(tile: Tile) -> None:
@@ -173,6 +195,7 @@ class Writer:
         if self._state.size:
             await self._blobs.put(CHECKPOINT, self._sign(Checkpoint(self._origin, self._state.size, self._state.root())).encode())
         self._state.derived = self._state.size
+        self._now_covers(self._state.size)
 
 
 def batch_of(records: Sequence[Received], offsets: dict[str, list[int]]) -> Batch:
@@ -181,9 +204,9 @@ def batch_of(records: Sequence[Received], offsets: dict[str, list[int]]) -> Batc
     event_ids: list[str] = []
     entries: list[bytes] = []
     for record in records:
-        event_id, entry = entry_of(record)
-        event_ids.append(event_id)
-        entries.append(entry)
+        for event_id, entry in entries_of(record):
+            event_ids.append(event_id)
+            entries.append(entry)
         after[record.topic][record.partition] = record.offset + 1
     return Batch(event_ids, entries, after)
 

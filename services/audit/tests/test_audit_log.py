@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from postlaw.audit.v1 import audit_pb2 as audit
 from postlaw_audit.domain.merkle import leaf_hash, verify_consistency, verify_inclusion
+from postlaw_audit.domain.tiles import unbundle
+from postlaw_audit.entries import UNDECODABLE
 from postlaw_audit.index import EVENT_INDEX, EventIndex
 from postlaw_audit.log_state import LOG, LogStates
 from postlaw_audit.notes import open_note, sign, verifier_key
@@ -18,7 +21,7 @@ from postlaw_audit.reader import LogReader
 from postlaw_audit.verifying import LogInvalid, verify_log
 from postlaw_audit.writer import PREFIX, Writer
 from postlaw_common.blobs.embedded import EmbeddedBlobs
-from postlaw_common.bus import Topic
+from postlaw_common.bus import Record, Topic
 from postlaw_common.bus.embedded import EmbeddedBus
 from postlaw_common.errors import NotFound, Unavailable
 from postlaw_common.events import new_event, to_record
@@ -124,6 +127,19 @@ async def test_a_writer_that_starts_anew_neither_drops_nor_repeats(there: Instal
     assert (await verify_log(there.blobs, there.verifier)).checkpoint.size == 1200
     indexes = [(await there.reader.prove_event(event_id)).index for event_id in ids]
     assert sorted(indexes) == list(range(1200))
+
+
+@promise("A1")
+async def test_an_event_over_the_limit_is_split_and_a_foreign_record_is_kept(there: Installation) -> None:
+    large = new_event("x", bytes(150_000), source="consent", subject="s", sequence=1, tenant_id="ten_1")
+    await there.bus.publish([to_record(large, TOPICS[0], 0), Record(TOPICS[0], 1, b"not ours")])
+    async with running(there.writer("a")):
+        await there.reaches(4)
+        proof = await there.reader.prove_event(large.id)
+    found = [audit.Entry.FromString(entry) for entry in unbundle(await there.blobs.get(PREFIX + "tile/entries/000.p/4") or b"")]
+    assert b"".join(entry.data for entry in found if entry.event_id == large.id) == large.data
+    assert [entry.type for entry in found if entry.event_id != large.id] == [UNDECODABLE]
+    assert audit.Entry.FromString(proof.entry).context["part"] == "1/3"
 
 
 class PowerCut(Exception):
