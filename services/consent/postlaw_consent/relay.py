@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from postlaw_common.bus import BusUnavailable
 from postlaw_common.store import StoreUnavailable
-from postlaw_common.telemetry import get_logger
+from postlaw_common.telemetry import get_logger, meter
+from postlaw_common.telemetry.gauges import Gauge
 from postlaw_consent.intents import Intent, Intents
 from postlaw_consent.ledger import Ledger, Line
 from postlaw_consent.outgoing import Outgoing
@@ -22,6 +23,12 @@ FORGET_US = 24 * 3600 * 1_000_000  # an intent of which nothing was ever written
 _PAGE = 500
 
 _log = get_logger(__name__)
+_published = meter("postlaw.consent").create_counter(
+    "postlaw.consent.relay.published", unit="{event}", description="Events that a crash or a lost bus had left unpublished"
+)
+_unpublished = Gauge(
+    "postlaw.consent.withdrawals.unpublished", "{withdrawal}", "Withdrawals in the ledger for seconds that the bus has not taken", max
+)
 
 
 class Relay:
@@ -33,15 +40,17 @@ class Relay:
         self._outgoing = outgoing
         self._now_us = now_us
         self._after_us = after_us
+        self._waiting: int | None = None  # withdrawals, in the last sweep
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            try:
-                await self.sweep()
-            except (BusUnavailable, StoreUnavailable) as gone:
-                _log.warning("the relay waits", failure=type(gone).__name__)
-            await asyncio.sleep(EVERY_S)
+        with _unpublished.shows(lambda: self._waiting):
+            while True:
+                try:
+                    await self.sweep()
+                except (BusUnavailable, StoreUnavailable) as gone:
+                    _log.warning("the relay waits", failure=type(gone).__name__)
+                await asyncio.sleep(EVERY_S)
 
     async def sweep(self) -> int:
         """One pass over all that is old enough; the number of events published. Raises BusUnavailable, StoreUnavailable."""
@@ -54,6 +63,7 @@ class Relay:
                 if intent.at_us <= before:
                     published += await self._finish(intent)
         if published:
+            _published.add(published)
             _log.warning("published what a crash or a lost bus had left behind", events=published)
         return published
 
@@ -63,9 +73,11 @@ class Relay:
         while lines := await self._ledger.pending(after=after, limit=_PAGE):
             after = lines[-1].document["_id"]
             old = [line for line in lines if line.recorded_at_us <= before]
+            self._waiting = len(old)
             offsets = await self._outgoing.publish_lines(old)
             await asyncio.gather(*(self._ledger.note_published(line, offset) for line, offset in zip(old, offsets, strict=True)))
             published += len(old)
+        self._waiting = 0
         return published
 
     async def _finish(self, intent: Intent) -> int:

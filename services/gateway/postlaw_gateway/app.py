@@ -15,6 +15,7 @@ from postlaw_gateway.answers import EveryAnswer, problem
 from postlaw_gateway.docs_page import DOCS_POLICY, docs_page
 from postlaw_gateway.downloads import Download
 from postlaw_gateway.json_out import encode
+from postlaw_gateway.observed import Observed
 from postlaw_gateway.openapi import document
 from postlaw_gateway.opt_out import OptOut
 from postlaw_gateway.rest import Endpoint, Parts
@@ -36,8 +37,12 @@ class GatewayApp:
         https = public_url.startswith("https:")
         self._opt_out = opt_out
         self._rest = EveryAnswer(_rest(parts, public_url), https=https)
+        self._observed = Observed(self._answer)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._observed(scope, receive, send)
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             app = self._opt_out if scope["path"].startswith("/u/") else self._rest
             await app(scope, receive, send)

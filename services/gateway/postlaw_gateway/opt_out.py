@@ -17,6 +17,7 @@ from postlaw_gateway.answers import HSTS, PROBLEM_JSON, Headers, problem_body
 from postlaw_gateway.clients import Calls, method
 from postlaw_gateway.forms import Choice, UnreadableForm, read_body, read_choice
 from postlaw_gateway.json_out import encode, to_json
+from postlaw_gateway.observed import ROUTE
 from postlaw_gateway.security_events import Refusal, SecurityEvents
 from postlaw_gateway.senders import Senders
 from postlaw_gateway.wire import describe_request, link, receipt, withdraw_request
@@ -54,6 +55,7 @@ class OptOut:
             self._headers.append(HSTS)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        scope[ROUTE] = _PATH
         verb = scope["method"]
         token = scope["path"][3:]
         sent = dict(scope["headers"])  # none of those that are read here may come twice

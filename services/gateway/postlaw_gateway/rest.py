@@ -20,19 +20,23 @@ from postlaw_common.errors import Denied, NotFound, PostlawError, RateLimited, U
 from postlaw_common.ids import time_ms_of
 from postlaw_common.rpc.validate import validate
 from postlaw_common.store import StoreUnavailable, VersionConflict
-from postlaw_common.telemetry import get_logger
+from postlaw_common.telemetry import get_logger, meter
 from postlaw_gateway.answers import JSON, Answer, Headers, entity_tag, not_modified, problem
 from postlaw_gateway.authentication import Authentication, KeyRefused
 from postlaw_gateway.clients import Calls
 from postlaw_gateway.idempotency import Claim, IdempotencyKeys
 from postlaw_gateway.json_out import encode, to_json
 from postlaw_gateway.naming import is_map
+from postlaw_gateway.observed import ROUTE
 from postlaw_gateway.rate_limits import RateLimits
 from postlaw_gateway.requests import Disconnected, build, header, read_json_body
 from postlaw_gateway.routes import Route
 from postlaw_gateway.security_events import Refusal, SecurityEvents
 
 _log = get_logger("gateway")
+_limited = meter("postlaw.gateway").create_counter(
+    "postlaw.gateway.rate_limited", unit="{request}", description="Requests refused because their key had used up its rate"
+)
 _ID = re.compile(r"[a-z]{2,8}_[0-9a-z]{26,90}")
 
 
@@ -60,6 +64,7 @@ class Endpoint:
         self.parts = parts
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        scope[ROUTE] = self.route.path
         limit_headers: Headers = []
         caller: Caller | None = None
         try:
@@ -92,6 +97,7 @@ class Endpoint:
         taken = self.parts.rate_limits.take(caller.credential_id)
         limit_headers += self.parts.rate_limits.headers(taken)
         if not taken.allowed:
+            _limited.add(1)
             raise RateLimited("This API key has used up its rate for now.", retry_after_s=taken.retry_after_s)
         missing = self.method.scopes - caller.scopes
         if missing:

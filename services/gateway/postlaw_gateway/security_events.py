@@ -9,11 +9,18 @@ from dataclasses import dataclass
 from postlaw_common.bus import Bus, BusUnavailable
 from postlaw_common.caller import Caller, acting_as
 from postlaw_common.events import Event, new_event, to_record
-from postlaw_common.telemetry import get_logger
+from postlaw_common.telemetry import get_logger, meter
 from postlaw_gateway.wire import SECURITY_TOPIC, SECURITY_TYPE, access_refused
 
 _WAITING = 10_000  # events; beyond that an attacker would fill our memory: the overflow is counted and logged
 _AT_ONCE = 500
+
+_refused = meter("postlaw.gateway").create_counter(
+    "postlaw.gateway.refusals", unit="{request}", description="Requests refused for their credentials, scopes, ids or links, by kind"
+)
+_overflow = meter("postlaw.gateway").create_counter(
+    "postlaw.gateway.security_events.lost", unit="{event}", description="Refusals that no event tells of, because too many waited"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,7 @@ class SecurityEvents:
 
     def refused(self, refusal: Refusal) -> None:
         """Takes it down, at once; it is published within moments."""
+        _refused.add(1, {"kind": refusal.kind})
         tenant_id = refusal.caller.tenant_id if refusal.caller else ""
         credential_id = refusal.caller.credential_id if refusal.caller else ""
         with acting_as(refusal.caller):
@@ -52,6 +60,7 @@ class SecurityEvents:
             self._waiting.put_nowait(event)
         except asyncio.QueueFull:
             self._lost += 1
+            _overflow.add(1)
 
     async def run(self) -> None:
         """Publishes until cancelled; what the bus did not take is tried again."""

@@ -7,6 +7,7 @@ after it makes the answer *recorded*, never an error. All of it runs to its end 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -17,7 +18,7 @@ from postlaw_common.events import Event, to_record
 from postlaw_common.ids import new_id
 from postlaw_common.placement import Placement
 from postlaw_common.store import AlreadyExists
-from postlaw_common.telemetry import get_logger
+from postlaw_common.telemetry import get_logger, meter
 from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.domain.event import Actor, ConsentEvent, Route, person_of
 from postlaw_consent.domain.scope import Scope
@@ -31,6 +32,12 @@ WITHIN_S = 8.0  # of a caller's ten: an honest "recorded" must still arrive
 _TRIES = 20
 
 _log = get_logger(__name__)
+_answered = meter("postlaw.consent").create_histogram(
+    "postlaw.consent.withdrawal.duration",
+    unit="s",
+    description="Withdrawals answered, by outcome (stopped, recorded, failed, conflict) and route",
+    explicit_bucket_boundaries_advisory=[0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,19 @@ class WithdrawConsent:
 
     async def __call__(self, request: Request) -> Receipt:
         """Raises Unavailable or StoreUnavailable where the ledger did not take it, Conflict for a reused idempotency key."""
-        return await asyncio.shield(self._afterwards.begin(self._withdraw(request), what="withdrawal"))
+        return await asyncio.shield(self._afterwards.begin(self._measured(request), what="withdrawal"))
+
+    async def _measured(self, request: Request) -> Receipt:
+        began, outcome = time.perf_counter(), "failed"
+        try:
+            receipt = await self._withdraw(request)
+            outcome = receipt.outcome
+        except Conflict:
+            outcome = "conflict"  # the caller's own key, used for something else: nothing of ours has failed
+            raise
+        finally:
+            _answered.record(time.perf_counter() - began, {"outcome": outcome, "route": request.route})
+        return receipt
 
     async def _withdraw(self, request: Request) -> Receipt:
         ends = asyncio.get_running_loop().time() + self._within_s

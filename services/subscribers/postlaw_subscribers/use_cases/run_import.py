@@ -21,7 +21,8 @@ from postlaw_common.crypto import SealBroken
 from postlaw_common.errors import DeadlineExceeded, RateLimited, Unavailable
 from postlaw_common.keys import KeysUnavailable
 from postlaw_common.store import Document, StoreUnavailable, VersionConflict
-from postlaw_common.telemetry import get_logger
+from postlaw_common.telemetry import get_logger, meter
+from postlaw_common.telemetry.gauges import Gauge
 from postlaw_subscribers.domain.csv_header import BadHeader, Header, read_header
 from postlaw_subscribers.domain.csv_rows import Row, RowReader
 from postlaw_subscribers.domain.import_job import Checkpoint, ImportJob, Outcome, State
@@ -40,6 +41,16 @@ Acting = Callable[[ImportJob], AbstractAsyncContextManager[Caller]]
 Ledger = Callable[[ImportJob], tuple[ConsentLedger, bytes]]
 
 _log = get_logger(__name__)
+_rows = meter("postlaw.subscribers").create_counter(
+    "postlaw.subscribers.import.rows", unit="{row}", description="Rows of imports, by outcome (added, updated, unchanged, refused)"
+)
+_finished = meter("postlaw.subscribers").create_counter(
+    "postlaw.subscribers.imports.finished", unit="{import}", description="Imports that came to an end, by state"
+)
+_running = Gauge("postlaw.subscribers.imports.running", "{import}", "Imports that this process runs")
+_waits = meter("postlaw.subscribers").create_counter(
+    "postlaw.subscribers.import.waits", unit="{try}", description="Steps of imports that found a part away and are tried again"
+)
 
 
 class ImportRunner:
@@ -61,6 +72,7 @@ class ImportRunner:
 
     async def run(self) -> None:
         """Until cancelled; what is under way then is taken up again by whoever comes next."""
+        forget = _running.add(lambda: len(self._running))
         try:
             while True:
                 with suppress(*OUTAGES):
@@ -71,6 +83,7 @@ class ImportRunner:
                         await self.wake.wait()
                 self.wake.clear()
         finally:
+            forget()
             for task in self._running.values():
                 task.cancel()
             await asyncio.gather(*self._running.values(), return_exceptions=True)
@@ -145,6 +158,7 @@ class _Run:
         job = self.opened.job.moved_to(state, now_us=self._rooms.now_us(), failure=failure)
         self.opened = await self._rooms.jobs.save(self.opened, job, [self._rooms.events.import_finished(job)])
         await self._rooms.outbox.publish_after_write(self._rooms.jobs.documents, self.opened.document)
+        _finished.add(1, {"state": state.value})
         resumable = state is State.FAILED and job.checkpoint.counts.rows > 0
         if not resumable:
             await self._rooms.uploads.remove(job.tenant_id, job.import_id)
@@ -211,6 +225,10 @@ class _Run:
             reasons[refusal.reason] = reasons.get(refusal.reason, 0) + 1
         counts = job.checkpoint.counts.plus(result.taken, reasons)
         await self._checkpoint(replace(job, checkpoint=replace(reached, counts=counts), beat=job.beat + 1))
+        for outcome, number in result.taken.items():
+            _rows.add(number, {"outcome": outcome.value})
+        if result.refusals:
+            _rows.add(len(result.refusals), {"outcome": "refused"})
 
     async def _store(self, source: ImportSource, prepared: Prepared) -> Result:
         taken, known = await store_new(self._rooms, prepared.made)
@@ -238,6 +256,7 @@ class _Run:
             try:
                 return await step()
             except OUTAGES as failure:
+                _waits.add(1)
                 _log.warning("import waits for a part that is away", import_id=self.opened.job.import_id, failure=failure)
             await asyncio.sleep(pause)
             pause = min(2 * pause, self._lease_s / 4)
