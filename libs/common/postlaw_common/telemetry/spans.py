@@ -14,6 +14,8 @@ from postlaw_common.telemetry.exporting import exporting
 TRACEPARENT = "traceparent"
 LINKS = 32  # traces that the span of a batch names, at most
 
+_ODD = frozenset("13579bdf") | frozenset(bytes([c]) for c in b"13579bdf")
+
 _tracer = trace.get_tracer("postlaw")
 
 
@@ -38,6 +40,11 @@ def parsed(traceparent: str) -> SpanContext | None:
     except ValueError:
         return None
     return span if span.is_valid else None
+
+
+def sampled(traceparent: str | bytes) -> bool:
+    """Whether somebody reads the trace: the lowest flag (the next one says how its id was made)."""
+    return traceparent[-1:] in _ODD
 
 
 def below(traceparent: str) -> Context | None:
@@ -69,7 +76,7 @@ def processing(
     None where none of them is part of a trace that is read."""
     if not exporting():
         return nullcontext()
-    traces = {value.decode("ascii", "replace"): None for one in headers if (value := one.get(TRACEPARENT)) and value.endswith(b"01")}
+    traces = {value.decode("ascii", "replace"): None for one in headers if (value := one.get(TRACEPARENT)) and sampled(value)}
     if not traces:
         return nullcontext()
     if len(traces) == 1:
