@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 from opentelemetry.trace import SpanKind
 
 from postlaw_common.bus import Bus, BusUnavailable, EndOffsets, GroupReader, Reader, Received, Record, Topic
 from postlaw_common.telemetry import meter
-from postlaw_common.telemetry.spans import TRACEPARENT, outgoing, span
+from postlaw_common.telemetry.spans import TRACEPARENT, outgoing, sampled, span
 
 FEW = 16  # records in one publish that each carry the trace; in a bulk nobody could follow one, and it would cost every record a copy
 BUCKETS_S = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5]
@@ -51,7 +50,7 @@ class MeasuredBus:
         }
         began = time.perf_counter()
         try:
-            if not outgoing().endswith("01"):  # nobody's trace: a span would tell less than the histogram
+            if not sampled(outgoing()):  # nobody's trace: a span would tell less than the histogram
                 return await self._bus.publish(records)
             with span(f"publish {topic}", SpanKind.PRODUCER, attributes={**about, "messaging.batch.message_count": len(records)}):
                 return await self._bus.publish(_carrying(records, outgoing().encode()) if len(records) <= FEW else records)
@@ -79,4 +78,4 @@ class MeasuredBus:
 
 def _carrying(records: Sequence[Record], traceparent: bytes) -> list[Record]:
     """Those that were not made within a trace of their own become part of this one."""
-    return [r if TRACEPARENT in r.headers else replace(r, headers={**r.headers, TRACEPARENT: traceparent}) for r in records]
+    return [r if TRACEPARENT in r.headers else r._replace(headers={**r.headers, TRACEPARENT: traceparent}) for r in records]
