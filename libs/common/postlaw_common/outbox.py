@@ -19,7 +19,7 @@ from typing import Any
 from postlaw_common.bus import Bus, BusUnavailable, Record
 from postlaw_common.service import Background
 from postlaw_common.store import Collection, Document, Index, StoreUnavailable, VersionConflict
-from postlaw_common.telemetry import exporting, get_logger, meter
+from postlaw_common.telemetry import get_logger, meter
 from postlaw_common.telemetry.gauges import Gauge
 
 OUTBOX_INDEX = Index("outbox_due")  # every collection with an outbox declares it
@@ -29,7 +29,7 @@ _log = get_logger(__name__)
 _swept = meter(__name__).create_counter(
     "postlaw.outbox.swept", unit="{record}", description="Records that a crash or a lost bus had left behind"
 )
-_pending = Gauge("postlaw.outbox.pending", "{document}", "Documents with records to publish, or published and not cleared yet")
+_pending = Gauge("postlaw.outbox.pending", "{document}", "Documents whose records should have left, as the last sweep came upon them")
 
 
 def add_to_outbox(document: Document, records: Sequence[Record]) -> Document:
@@ -99,8 +99,6 @@ class Outbox:
             try:
                 if time.monotonic() >= next_sweep:
                     next_sweep = time.monotonic() + self._sweep_every_s
-                    if exporting():
-                        self._pending = sum([await one.count(OUTBOX_INDEX.field, DUE) for one in self._collections()])
                     await self.sweep()
                 await self.clear()
             except (BusUnavailable, StoreUnavailable) as failure:
@@ -115,7 +113,7 @@ class Outbox:
 
     async def sweep(self) -> int:
         """One pass over all collections; returns how many records were published. Raises BusUnavailable, StoreUnavailable."""
-        count = 0
+        count = overdue = 0
         for collection in self._collections():
             after = ""
             while page := await collection.find(OUTBOX_INDEX.field, DUE, after=after, limit=200):
@@ -124,9 +122,12 @@ class Outbox:
                 for document in page:
                     if document["outbox_at_us"] > late or (id(collection), document["_id"]) in self._to_clear:
                         continue
+                    overdue += 1
+                    self._pending = max(overdue, self._pending or 0)  # if the bus does not take them, this is what is seen
                     await self._bus.publish([unpack(record) for record in document["outbox"]])
                     count += len(document["outbox"])
                     self._clear_later(collection, document["_id"], document["outbox"])
+        self._pending = 0
         if count:
             _swept.add(count)
             _log.info("outbox swept", records=count)

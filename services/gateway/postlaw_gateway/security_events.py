@@ -64,6 +64,7 @@ class SecurityEvents:
 
     async def run(self) -> None:
         """Publishes until cancelled; what the bus did not take is tried again."""
+        _overflow.add(0)
         while True:
             self._batch.append(await self._waiting.get())
             await self._publish()

@@ -85,6 +85,7 @@ class Planner:
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
+        _failures.add(0)
         try:
             with _sending.shows(lambda: len(self._sent_now())), _pending.shows(self._unplanned):
                 async with asyncio.TaskGroup() as tasks:

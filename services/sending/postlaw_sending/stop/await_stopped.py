@@ -40,6 +40,7 @@ class AwaitStopped:
         self._holdings = holdings
         self._watermarks = watermarks
         self._observer = observer
+        _lost.add(0)  # shown from the start: who first sees a counter at 1 cannot tell that it has risen
 
     async def __call__(self, tag: bytes, partition: int, offset: int, within_s: float = ANSWER_WITHIN_S) -> Answer:
         """The withdrawal of the recipient `tag` stands at `offset` of the consent partition."""

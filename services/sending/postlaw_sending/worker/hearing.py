@@ -10,6 +10,7 @@ from opentelemetry.trace import SpanKind
 
 from postlaw_common.bus import Bus, BusUnavailable, Received, Record
 from postlaw_common.telemetry import exporting, get_logger
+from postlaw_common.telemetry.gauges import Gauge
 from postlaw_common.telemetry.spans import TRACEPARENT, begun, outgoing, processing
 from postlaw_sending.stop.wire import CONSENT_EVENTS, WATERMARKS, Applied, withdrawal
 from postlaw_sending.worker.partition import HeldPartition
@@ -19,6 +20,9 @@ log = get_logger("sending.hearing")
 PERMIT_S = 2.0
 CHECK_EVERY_S = 0.5
 
+_halted = Gauge(
+    "postlaw.sending.partitions.halted", "{partition}", "Partitions whose consent events cannot be read, so that nothing is sent"
+)
 _ABOUT = {"messaging.operation.name": "process", "messaging.destination.name": CONSENT_EVENTS}
 
 
@@ -45,6 +49,10 @@ class Hearing:
 
     async def tail(self) -> None:
         """Background: applies what the log says, in order."""
+        with _halted.shows(lambda: len(self._halted)):
+            await self._tail()
+
+    async def _tail(self) -> None:
         while True:
             reader = await self._bus.reader()
             try:

@@ -73,6 +73,7 @@ class ImportRunner:
     async def run(self) -> None:
         """Until cancelled; what is under way then is taken up again by whoever comes next."""
         forget = _running.add(lambda: len(self._running))
+        _finished.add(0, {"state": State.FAILED.value})
         try:
             while True:
                 with suppress(*OUTAGES):
