@@ -1,0 +1,165 @@
+"""docker-compose.yml, the image and what watches the mesh: what holds of the files, since not every machine has an engine to run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from postlaw_audit.service import AuditSettings
+from postlaw_common.settings import PlatformSettings
+from postlaw_consent.service import ConsentSettings
+from postlaw_gateway.service import GatewaySettings
+from postlaw_identity.service import IdentitySettings
+from postlaw_mesh.run_command import SERVICES as RUNNABLE
+from postlaw_sending.settings import SendingSettings
+from postlaw_subscribers.settings import SubscribersSettings
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if service["image"] == "postlaw:dev"}
+ONE_SHOT = {"bucket", "certificates", "credentials"}
+MODELS = (PlatformSettings, IdentitySettings, SubscribersSettings, ConsentSettings, SendingSettings, AuditSettings, GatewaySettings)
+OBSERVABILITY = CHECKOUT / "deploy" / "observability"
+
+
+def test_every_service_of_the_mesh_is_composed_and_sending_has_two_workers_beside_its_api() -> None:
+    run = [service["command"][1] for service in OURS.values() if service["command"][0] == "run"]
+    assert set(run) == set(RUNNABLE)
+    roles = [service["environment"]["POSTLAW_SENDING_ROLE"] for service in OURS.values() if service["command"][:2] == ["run", "sending"]]
+    assert sorted(roles) == ["api", "worker", "worker"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_containers_run_as_nobody_on_a_read_only_root(name: str) -> None:
+    service = OURS[name]
+    assert service["user"] == "10001:10001"
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert "privileged" not in service
+    assert "cap_add" not in service
+
+
+@pytest.mark.parametrize("name", sorted(OURS.keys() - ONE_SHOT))
+def test_a_service_starts_when_what_it_needs_is_healthy(name: str) -> None:
+    assert "readyz" in OURS[name]["healthcheck"]["test"][-1]
+    for needed, gate in OURS[name].get("depends_on", {}).items():
+        healthy = "healthcheck" in SERVICES[needed] and not SERVICES[needed]["healthcheck"].get("disable")
+        wanted = "service_completed_successfully" if needed in ONE_SHOT else "service_healthy" if healthy else "service_started"
+        assert gate["condition"] == wanted, needed
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_setting_is_one_that_a_service_reads(name: str) -> None:
+    known: set[str] = set()
+    for model in MODELS:
+        prefix = str(model.model_config.get("env_prefix", ""))
+        known |= {f"{prefix}{field}".upper() for field in model.model_fields}
+    by_service = ("POSTLAW_GRPC_PORT_", "POSTLAW_HTTP_PORT_", "POSTLAW_PEER_")
+    for variable in OURS[name].get("environment", {}):
+        if variable.startswith("POSTLAW_"):
+            start = next((prefix for prefix in by_service if variable.startswith(prefix)), None)
+            assert variable in known if start is None else variable.removeprefix(start).lower() in RUNNABLE, variable
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_settings_are_ones_that_a_start_accepts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in [v for v in os.environ if v.startswith("POSTLAW_")]:
+        monkeypatch.delenv(variable)
+    for variable, value in OURS[name].get("environment", {}).items():
+        monkeypatch.setenv(variable, value)
+    for model in MODELS:
+        model()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_ports_are_published_on_loopback_alone(name: str) -> None:
+    assert [port for port in SERVICES[name].get("ports", ()) if not str(port).startswith("127.0.0.1:")] == []
+
+
+@pytest.mark.parametrize("name", sorted(OURS.keys() - {"certificates", "bucket", "inbox"}))
+def test_a_container_sees_its_own_certificate_and_no_other(name: str) -> None:
+    service = OURS[name]
+    [mounted] = [volume for volume in service["volumes"] if isinstance(volume, dict) and volume["source"] == "certificates"]
+    assert mounted["read_only"] is True
+    assert mounted["volume"]["subpath"] == ("operator" if name == "credentials" else service["command"][1])
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_an_image_is_pinned_and_none_is_of_a_project_that_has_ended(name: str) -> None:
+    image = SERVICES[name]["image"]
+    assert re.search(r":(?!latest$)[\w.-]+$", image), image
+    assert not re.search(r"minio|bitnami", image)
+
+
+def test_what_is_mounted_from_the_checkout_is_there() -> None:
+    for service in SERVICES.values():
+        for volume in service.get("volumes", ()):
+            if isinstance(volume, str) and volume.startswith("./"):
+                assert (CHECKOUT / volume.partition(":")[0]).is_file(), volume
+
+
+def test_the_image_is_no_roots_and_installs_only_what_is_pinned() -> None:
+    text = (CHECKOUT / "Dockerfile").read_text(encoding="utf-8")
+    final = text[text.rindex("\nFROM ") :]
+    assert re.search(r"^USER \d+:\d+$", final, re.MULTILINE)
+    assert "pip" not in final
+    installs = re.findall(r"pip install (.*)", text)
+    assert [line for line in installs if "--require-hashes" not in line and "--no-index" not in line] == []
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-runtime.lock", "requirements-build.lock"])
+def test_every_pinned_dependency_has_hashes_and_no_index_is_named(lock: str) -> None:
+    text = (CHECKOUT / lock).read_text(encoding="utf-8")
+    for entry in re.split(r"\n(?=\w)", text.strip()):
+        assert "--hash=sha256:" in entry, entry
+    assert not re.search(r"https?://|--index-url|--find-links", text)
+
+
+def test_the_image_holds_the_very_versions_that_are_tested() -> None:
+    def pins(lock: str) -> set[str]:
+        return set(re.findall(r"^\S+==\S+", (CHECKOUT / lock).read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert pins("requirements-runtime.lock") <= pins("requirements.lock")
+    assert pins("requirements-build.lock") <= pins("requirements.lock")
+
+
+def _instruments() -> set[str]:
+    """The names of all metrics in the code, as Prometheus shows them."""
+    made = re.compile(
+        r'(create_counter|create_up_down_counter|create_histogram|create_gauge|Gauge)\(\s*"(postlaw[a-z._]+)"(?:,\s*(?:unit=)?"([^"]*)")?'
+    )
+    names: set[str] = set()
+    for folder in ("libs", "services"):
+        for path in (CHECKOUT / folder).rglob("*.py"):
+            for kind, name, unit in made.findall(path.read_text(encoding="utf-8")):
+                shown = name.replace(".", "_") + ("_seconds" if unit == "s" else "")
+                names.add(shown + {"create_counter": "_total", "create_histogram": "_bucket"}.get(kind, ""))
+    return names
+
+
+def _asked(text: str) -> set[str]:
+    return set(re.findall(r"\bpostlaw_[a-z_]+", text))
+
+
+def test_alerts_ask_for_metrics_that_there_are_and_are_explained() -> None:
+    rules = [
+        rule for group in yaml.safe_load((OBSERVABILITY / "alerts.yaml").read_text(encoding="utf-8"))["groups"] for rule in group["rules"]
+    ]
+    asked = {name for rule in rules for name in _asked(rule["expr"])}
+    assert asked - _instruments() == set()
+    manual = (CHECKOUT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert [rule["alert"] for rule in rules if f"| {rule['alert']} |" not in manual] == []
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
+    dashboard = json.loads((OBSERVABILITY / "grafana" / "postlaw.json").read_text(encoding="utf-8"))
+    asked = {name for panel in dashboard["panels"] for target in panel["targets"] for name in _asked(target["expr"])}
+    assert asked - _instruments() == set()
