@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
@@ -26,7 +25,6 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"] == "postlaw:dev"}
 ONE_SHOT = {"bucket", "certificates", "credentials"}
 MODELS = (PlatformSettings, IdentitySettings, SubscribersSettings, ConsentSettings, SendingSettings, AuditSettings, GatewaySettings)
-OBSERVABILITY = CHECKOUT / "deploy" / "observability"
 
 
 def test_every_service_of_the_mesh_is_composed_and_sending_has_two_workers_beside_its_api() -> None:
@@ -129,37 +127,3 @@ def test_the_image_holds_the_very_versions_that_are_tested() -> None:
 
     assert pins("requirements-runtime.lock") <= pins("requirements.lock")
     assert pins("requirements-build.lock") <= pins("requirements.lock")
-
-
-def _instruments() -> set[str]:
-    """The names of all metrics in the code, as Prometheus shows them."""
-    made = re.compile(
-        r'(create_counter|create_up_down_counter|create_histogram|create_gauge|Gauge)\(\s*"(postlaw[a-z._]+)"(?:,\s*(?:unit=)?"([^"]*)")?'
-    )
-    names: set[str] = set()
-    for folder in ("libs", "services"):
-        for path in (CHECKOUT / folder).rglob("*.py"):
-            for kind, name, unit in made.findall(path.read_text(encoding="utf-8")):
-                shown = name.replace(".", "_") + ("_seconds" if unit == "s" else "")
-                names.add(shown + {"create_counter": "_total", "create_histogram": "_bucket"}.get(kind, ""))
-    return names
-
-
-def _asked(text: str) -> set[str]:
-    return set(re.findall(r"\bpostlaw_[a-z_]+", text))
-
-
-def test_alerts_ask_for_metrics_that_there_are_and_are_explained() -> None:
-    rules = [
-        rule for group in yaml.safe_load((OBSERVABILITY / "alerts.yaml").read_text(encoding="utf-8"))["groups"] for rule in group["rules"]
-    ]
-    asked = {name for rule in rules for name in _asked(rule["expr"])}
-    assert asked - _instruments() == set()
-    manual = (CHECKOUT / "docs" / "operations.md").read_text(encoding="utf-8")
-    assert [rule["alert"] for rule in rules if f"| {rule['alert']} |" not in manual] == []
-
-
-def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
-    dashboard = json.loads((OBSERVABILITY / "grafana" / "postlaw.json").read_text(encoding="utf-8"))
-    asked = {name for panel in dashboard["panels"] for target in panel["targets"] for name in _asked(target["expr"])}
-    assert asked - _instruments() == set()

@@ -111,6 +111,8 @@ async def test_the_figures_tell_of_an_opt_out(whole: Mesh, telemetry: TelemetryM
 @promise("S6")
 async def test_what_the_mesh_holds_and_has_to_do_is_shown_while_it_runs(whole: Mesh, telemetry: TelemetryMemory) -> None:
     partitions = whole.running.backing.bus.partitions
+    permitted: float | None = None
+    shown: list[float | None] = [None]
     for _ in range(200):
         permitted = telemetry.value("postlaw.sending.partitions.permitted")
         shown = [telemetry.value(f"postlaw.{name}") for name in ("consumer.lag", "audit.lag", "sending.jobs.waiting")]

@@ -45,7 +45,7 @@ _rows = meter("postlaw.subscribers").create_counter(
     "postlaw.subscribers.import.rows", unit="{row}", description="Rows of imports, by outcome (added, updated, unchanged, refused)"
 )
 _finished = meter("postlaw.subscribers").create_counter(
-    "postlaw.subscribers.imports.finished", unit="{import}", description="Imports that came to an end, by state"
+    "postlaw.subscribers.imports.finished", unit="{import}", description="Imports that came to an end: done, failed, unreadable"
 )
 _running = Gauge("postlaw.subscribers.imports.running", "{import}", "Imports that this process runs")
 _waits = meter("postlaw.subscribers").create_counter(
@@ -124,7 +124,7 @@ class ImportRunner:
         except VersionConflict:
             _log.info("import was taken over or cancelled", import_id=opened.job.import_id)
         except (BadHeader, Truncated) as failure:
-            await run.finish(State.FAILED, str(failure))
+            await run.finish(State.FAILED, str(failure), counted="unreadable")  # the file's fault, not ours
         except OUTAGES as failure:
             _log.warning("import waits to be taken up again", import_id=opened.job.import_id, failure=failure)
         except Exception as failure:
@@ -155,11 +155,11 @@ class _Run:
             await self._persist(lambda rows=rows, checkpoint=checkpoint: self._take(header, rows, checkpoint))
         await self._persist(lambda: self.finish(State.DONE))
 
-    async def finish(self, state: State, failure: str = "") -> None:
+    async def finish(self, state: State, failure: str = "", *, counted: str = "") -> None:
         job = self.opened.job.moved_to(state, now_us=self._rooms.now_us(), failure=failure)
         self.opened = await self._rooms.jobs.save(self.opened, job, [self._rooms.events.import_finished(job)])
         await self._rooms.outbox.publish_after_write(self._rooms.jobs.documents, self.opened.document)
-        _finished.add(1, {"state": state.value})
+        _finished.add(1, {"state": counted or state.value})
         resumable = state is State.FAILED and job.checkpoint.counts.rows > 0
         if not resumable:
             await self._rooms.uploads.remove(job.tenant_id, job.import_id)
