@@ -90,6 +90,26 @@ async def test_no_span_and_no_figure_names_a_person_a_customer_or_a_link(whole: 
     assert "ten_1" not in figures.to_json()
 
 
+@promise("S6", "S10")
+async def test_a_request_is_traced_once_by_its_route_and_follows_no_strangers_trace(whole: Mesh, telemetry: TelemetryMemory) -> None:
+    def requests() -> float:
+        return telemetry.value("http.server.request.duration", http_request_method="GET") or 0
+
+    before = requests()
+    stranger = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "authorization": "Bearer pl_live_nobodys"}
+    async with httpx.AsyncClient(base_url=whole.http_url(), headers=stranger) as door:
+        await door.get("/v1/subscribers/sub_lovelace?address=lovelace")
+        await door.get("/nowhere/lovelace")
+    served = [span for span in telemetry.spans.get_finished_spans() if span.name.startswith("GET")]
+    assert [span.name for span in served] == ["GET /v1/subscribers/{subscriber_id}", "GET unmatched"]
+    assert [span.parent for span in served] == [None, None]
+    assert requests() == before + 2
+    assert "lovelace" not in " ".join(span.to_json() for span in telemetry.spans.get_finished_spans())
+    figures = telemetry.metrics.get_metrics_data()
+    assert figures is not None
+    assert "lovelace" not in figures.to_json()
+
+
 @promise("S6")
 async def test_the_figures_tell_of_an_opt_out(whole: Mesh, telemetry: TelemetryMemory) -> None:
     def answered() -> float:

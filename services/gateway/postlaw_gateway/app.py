@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -23,6 +24,11 @@ from postlaw_gateway.routes import ROUTES, Kind
 from postlaw_gateway.uploads import Upload
 
 _ENDPOINTS = {Kind.JSON: Endpoint, Kind.UPLOAD: Upload, Kind.DOWNLOAD: Download}
+
+
+# FastAPI's own would put paths and queries, ids and addresses in them, into spans, follow any trace that a stranger names, and count
+# each request a second time: observed.py does it.
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 
 
 class MethodNotAllowed(PostlawError):
@@ -61,7 +67,7 @@ async def _lifespan(receive: Any, send: Any) -> None:
 
 
 def _rest(parts: Parts, public_url: str) -> FastAPI:
-    app = FastAPI(title="Postlaw", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(title="Postlaw", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY)
     for row in ROUTES:
         app.router.routes.append(StarletteRoute(row.path, _ENDPOINTS[row.kind](row, parts), methods=[row.verb]))
     described = document(public_url)
