@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic_settings import BaseSettings
 
 from postlaw_audit.service import AuditSettings
-from postlaw_common.settings import PlatformSettings
+from postlaw_common.settings import PlatformSettings, load
 from postlaw_consent.service import ConsentSettings
 from postlaw_gateway.service import GatewaySettings
 from postlaw_identity.service import IdentitySettings
@@ -24,7 +25,15 @@ COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"] == "postlaw:dev"}
 ONE_SHOT = {"bucket", "certificates", "credentials"}
-MODELS = (PlatformSettings, IdentitySettings, SubscribersSettings, ConsentSettings, SendingSettings, AuditSettings, GatewaySettings)
+MODELS: tuple[type[BaseSettings], ...] = (
+    PlatformSettings,
+    IdentitySettings,
+    SubscribersSettings,
+    ConsentSettings,
+    SendingSettings,
+    AuditSettings,
+    GatewaySettings,
+)
 
 
 def test_every_service_of_the_mesh_is_composed_and_sending_has_two_workers_beside_its_api() -> None:
@@ -74,7 +83,7 @@ def test_the_settings_are_ones_that_a_start_accepts(name: str, monkeypatch: pyte
     for variable, value in OURS[name].get("environment", {}).items():
         monkeypatch.setenv(variable, value)
     for model in MODELS:
-        model()
+        load(model)
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -9,6 +9,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
 from postlaw.identity.v1 import identity_pb2
 from postlaw.subscribers.v1 import subscribers_pb2
 from postlaw_common import errors
