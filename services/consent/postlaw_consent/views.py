@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from postlaw_common.bus import Bus
+from postlaw_common.foreground import step_aside
 from postlaw_consent.domain.standing import Fact, Standing, fold
 from postlaw_consent.ends import Ends
 from postlaw_consent.ledger import Ledger, fact_of, person_in
@@ -90,7 +91,7 @@ class Views:
         async for page in self._ledger.partition(tenant_id, partition):
             for place, document in enumerate(page):
                 if place % FOLDED_AT_ONCE == 0:
-                    await asyncio.sleep(0)
+                    await step_aside()
                 if (next_person := person_in(document)) != person:
                     self._put(view, person, facts)
                     person, facts = next_person, []

@@ -11,6 +11,7 @@ from typing import Any
 
 from postlaw_common.caller import acting_as
 from postlaw_common.errors import Denied, Invalid, NotFound, PostlawError, Unauthenticated
+from postlaw_common.foreground import answering
 from postlaw_common.telemetry import get_logger
 from postlaw_gateway import pages
 from postlaw_gateway.answers import HSTS, PROBLEM_JSON, Headers, problem_body
@@ -66,7 +67,8 @@ class OptOut:
                 html = b"text/html" in accept
                 choice = read_choice(sent.get(b"content-type", b""), await read_body(receive, sent.get(b"content-length")))
                 html = wants_page(choice, accept)
-                status, body, kind = 200, *await self._stop(token, choice, html)
+                with answering():
+                    status, body, kind = 200, *await self._stop(token, choice, html)
             elif verb in ("GET", "HEAD"):
                 status, body, kind = 200, await self._page(token), b"text/html; charset=utf-8"
             else:

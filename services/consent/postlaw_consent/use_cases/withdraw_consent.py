@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 from postlaw_common.bus import Bus
 from postlaw_common.errors import Conflict, Unavailable
 from postlaw_common.events import Event, to_record
+from postlaw_common.foreground import answering
 from postlaw_common.ids import new_id
 from postlaw_common.placement import Placement
 from postlaw_common.store import AlreadyExists
@@ -109,7 +110,8 @@ class WithdrawConsent:
     async def _measured(self, request: Request) -> Receipt:
         began, outcome = time.perf_counter(), "failed"
         try:
-            receipt = await self._withdraw(request)
+            with answering():
+                receipt = await self._withdraw(request)
             outcome = receipt.outcome
         except Conflict:
             outcome = "conflict"  # the caller's own key, used for something else: nothing of ours has failed

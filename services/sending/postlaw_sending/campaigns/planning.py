@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from postlaw_common.bus import Bus, Record
 from postlaw_common.crypto import seal
+from postlaw_common.foreground import step_aside
 from postlaw_sending.campaigns.audience import AudienceReader
 from postlaw_sending.campaigns.clients import DECIDED_AT_ONCE, PAGE_SIZE, Consent, Page, Subscribers
 from postlaw_sending.campaigns.domain.campaign import Campaign, Status
@@ -214,7 +215,7 @@ class Planning:
             people = job_batch(page.people, answer.each[start:end])
             prepared.append(Prepared(PlannedBatch(0, page.address_keys), people, gate))
             start = end
-            await asyncio.sleep(0)  # a page takes a millisecond: others get their turn
+            await step_aside()  # a page takes a millisecond
         return prepared
 
     async def _publish(self, led: Led, plan: Plan, group: Sequence[Prepared], jobs_end: int, *, complete: bool) -> Plan:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
+from postlaw_common.foreground import step_aside
 from postlaw_sending.delivery.replies import Reply
 from postlaw_sending.messages import RenderFailed
 from postlaw_sending.stop.holding import BOUNCED, DEFERRED, FAILED, REFUSED, SENT, UNKNOWN
@@ -53,8 +54,7 @@ class Ended:
 class Lane:
     """`connection` gives a live connection, waiting for as long as there is none; `status` is a campaign's, from memory.
 
-    `turn` is shared by all lanes: one at a time writes, so that each turn of the event loop is short. An opt-out passes over the
-    loop some fifty times before it is answered; ten lanes in each of those turns made it ten times as slow."""
+    `turn` is shared by all lanes: one at a time writes, so that each turn of the event loop is short and others get theirs."""
 
     def __init__(
         self,
@@ -102,6 +102,7 @@ class Lane:
                 continue
             async with self._turn:
                 self._hand_over_some(connection, partition, claim)
+                await step_aside()
 
     def _hand_over_some(self, connection: Connection, partition: HeldPartition, claim: Claim) -> None:
         """Corked: several messages in one write, half the processor time. From the first gate to that write there is no await, so

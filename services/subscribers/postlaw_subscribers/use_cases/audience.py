@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from postlaw_common.crypto import SealBroken
 from postlaw_common.errors import Invalid
+from postlaw_common.foreground import step_aside
 from postlaw_common.telemetry import get_logger
 from postlaw_subscribers.members import Member, open_member
 from postlaw_subscribers.people import from_document, is_gone
@@ -45,7 +45,7 @@ async def stream_audience(
             while len(waiting) >= size:
                 yield waiting[:size]
                 del waiting[:size]
-            await asyncio.sleep(0)
+            await step_aside()
         if len(found) < max(_READ_AHEAD, size):
             break
     if waiting:

@@ -8,11 +8,11 @@ remembering any.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from postlaw_common.crypto import seal
+from postlaw_common.foreground import step_aside
 from postlaw_common.placement import Placement
 from postlaw_common.store import Document
 from postlaw_subscribers.addresses import InvalidAddress, normalise
@@ -94,7 +94,7 @@ async def judge(source: ImportSource, rows: Sequence[Row], result: Result) -> li
                 result.refuse(row, DUPLICATE_IN_FILE, source.header.names[source.header.address_at])
             else:
                 accepted[candidate.address_key] = candidate
-        await asyncio.sleep(0)
+        await step_aside()
     return list(accepted.values())
 
 
@@ -163,7 +163,7 @@ async def seal_all(source: ImportSource, candidates: Sequence[Candidate]) -> lis
     for start in range(0, len(ordered), AT_ONCE):
         for candidate in ordered[start : start + AT_ONCE]:
             made.append((candidate, seal_person(source, candidate, *source.wrapping.fresh(candidate.address_key))))
-        await asyncio.sleep(0)
+        await step_aside()
     return made
 
 
@@ -200,7 +200,7 @@ async def record_consents(ledger: ConsentLedger, source: ImportSource, taken: di
         sealed = seal(keys.proof, source.evidence, place(source.tenant_id, address_key, PROOF_EVIDENCE))
         given.append(GivenConsent(address_key, sealed))
         if len(given) % AT_ONCE == 0:
-            await asyncio.sleep(0)
+            await step_aside()
         if len(given) == CONSENTS:
             await ledger.record(source.list_id, given)
             given = []

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from postlaw_common.foreground import step_aside
 from postlaw_common.store import AlreadyExists, Document, VersionConflict
 from postlaw_subscribers.domain.import_job import DUPLICATE_IN_FILE, Outcome
 from postlaw_subscribers.domain.person import Person, Profile
@@ -52,7 +53,7 @@ async def take_known(rooms: Rooms, source: ImportSource, candidates: Sequence[Ca
                 earlier.append(_Known(candidate, known_keys, document))
         if earlier:
             await _take_earlier(rooms, source, earlier, result, taken)
-        await asyncio.sleep(0)
+        await step_aside()
     return taken
 
 

@@ -19,6 +19,7 @@ from postlaw_common.bus import BusUnavailable
 from postlaw_common.caller import Caller
 from postlaw_common.crypto import SealBroken
 from postlaw_common.errors import DeadlineExceeded, RateLimited, Unavailable
+from postlaw_common.foreground import step_aside
 from postlaw_common.keys import KeysUnavailable
 from postlaw_common.store import Document, StoreUnavailable, VersionConflict
 from postlaw_common.telemetry import get_logger, meter
@@ -186,7 +187,7 @@ class _Run:
             if len(rows) >= ENOUGH_ROWS or read >= ENOUGH_BYTES:
                 yield rows, Checkpoint(reader.offset, reader.next_number)
                 rows, read = [], 0
-            await asyncio.sleep(0)
+            await step_aside()
         rows += reader.feed(b"", last=True)
         yield rows, Checkpoint(reader.offset, reader.next_number)
 
