@@ -15,7 +15,12 @@ from postlaw_mesh.command import main
 from postlaw_mesh.demo.command import mesh_beside_us
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-DOCUMENTS = [CHECKOUT / "README.md", CHECKOUT / "docs" / "operations.md", *sorted((CHECKOUT / "services").glob("*/README.md"))]
+DOCUMENTS = [
+    CHECKOUT / "README.md",
+    *sorted((CHECKOUT / "docs").glob("*.md")),
+    *sorted((CHECKOUT / "libs").glob("*/README.md")),
+    *sorted((CHECKOUT / "services").glob("*/README.md")),
+]
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
