@@ -1,107 +1,18 @@
-"""docker-compose.yml's own services as processes on loopback, over the backing services that the run has."""
+"""A mesh of separate processes for each test that asks for one."""
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-import yaml
 
 from postlaw_common.testing.backing.kafka import LocalKafka
 from postlaw_common.testing.backing.mongodb_wire import LocalMongoWire
-from postlaw_common.testing.backing.processes import Program, free_port
-
-CHECKOUT = Path(__file__).resolve().parents[2]
-START_S = 120.0
-
-
-class ComposedMesh:
-    """The services of docker-compose.yml that run our image, each started as the file says: command, environment, order.
-
-    Only places differ: host names become loopback ports, volumes directories below `home`."""
-
-    def __init__(self, home: Path, backing: Mapping[str, str]) -> None:
-        self.file: dict[str, Any] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text(encoding="utf-8"))
-        self.home = home
-        self.programs: dict[str, Program] = {}
-        self._backing = backing
-        self._ports: dict[str, int] = {}
-
-    def port(self, place: str) -> int:
-        """The loopback port that stands for `service:port`, or for what a service opens at that port."""
-        if place not in self._ports:
-            self._ports[place] = free_port()
-        return self._ports[place]
-
-    def service(self, name: str) -> dict[str, Any]:
-        return self.file["services"][name]
-
-    def environment(self, name: str) -> dict[str, str]:
-        """The file's environment of the service, on this machine's places."""
-        given: dict[str, str] = {key: str(value) for key, value in self.service(name).get("environment", {}).items()}
-        for key, value in given.items():
-            if key in self._backing:
-                given[key] = self._backing[key]
-            elif key.startswith("POSTLAW_PEER_"):
-                given[key] = f"127.0.0.1:{self.port(value)}"
-            elif key.startswith(("POSTLAW_GRPC_PORT_", "POSTLAW_HTTP_PORT_")) or key == "POSTLAW_HEALTH_PORT":
-                given[key] = str(self.port(f"{name}:{value}"))
-            elif key.startswith("POSTLAW_TLS_"):
-                given[key] = value.replace("/certificates", str(self.home / "certificates" / self._certificate(name)))
-        given["POSTLAW_STATE"] = str(self.home / "state")
-        given["POSTLAW_LISTEN"] = "127.0.0.1"
-        if "POSTLAW_SENDING_RELAY_HOST" in given:
-            relay = f"{given['POSTLAW_SENDING_RELAY_HOST']}:{given['POSTLAW_SENDING_RELAY_PORT']}"
-            given |= {"POSTLAW_SENDING_RELAY_HOST": "127.0.0.1", "POSTLAW_SENDING_RELAY_PORT": str(self.port(relay))}
-        given.pop("POSTLAW_OTLP_ENDPOINT", None)
-        return given
-
-    def _certificate(self, name: str) -> str:
-        mounted = (volume for volume in self.service(name)["volumes"] if isinstance(volume, dict) and volume["source"] == "certificates")
-        return str(next(mounted)["volume"]["subpath"])
-
-    def start(self, name: str) -> None:
-        """Starts it and waits until it is ready. Raises BackingFailed with the end of its log."""
-        program = self.programs[name] = Program(self.home, name)
-        command = [sys.executable, "-m", "postlaw_mesh", *self.service(name)["command"]]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("POSTLAW_")}
-        if name == "inbox":
-            command = [*command[:4], "--smtp-port", str(self.port("inbox:2525")), "--port", str(self.port("inbox:8025"))]
-        program.start(["env", "-i", *(f"{k}={v}" for k, v in (environment | self.environment(name)).items()), *command])
-        health = self.port("inbox:8025" if name == "inbox" else f"{name}:{self.service(name)['environment']['POSTLAW_HEALTH_PORT']}")
-        program.wait(lambda: _answers(f"http://127.0.0.1:{health}/readyz"), START_S)
-
-    def once(self, name: str, *words: str) -> str:
-        """A one-shot service; what it prints."""
-        command = [sys.executable, "-m", "postlaw_mesh", *(words or self.service(name)["command"])]
-        done = subprocess.run(command, env={**os.environ, **self.environment(name)}, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def start_all(self) -> None:
-        self.once("certificates", "certificates", str(self.home / "certificates"))
-        for name in ("inbox", "identity", "subscribers", "consent", "audit", "sending", "sending-worker-1", "sending-worker-2", "gateway"):
-            self.start(name)
-
-    def ready(self) -> dict[str, Any]:
-        """What `postlaw dev --json` says of its mesh, of this one."""
-        credentials = json.loads(self.once("credentials", "credentials", "--json"))
-        gateway = self.port("gateway:" + self.service("gateway")["environment"]["POSTLAW_HTTP_PORT_GATEWAY"])
-        return {"gateway": f"http://127.0.0.1:{gateway}", "inbox": f"http://127.0.0.1:{self.port('inbox:8025')}", **credentials}
-
-    def stop_all(self) -> None:
-        for program in reversed(self.programs.values()):
-            program.stop(signal.SIGTERM, seconds=40)
+from tools.composed_mesh import ComposedMesh
 
 
 @pytest.fixture
@@ -124,10 +35,3 @@ def composed_mesh(
         stack.callback(mesh.stop_all)
         mesh.start_all()
         yield mesh
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=1).status_code == 200
-    except httpx.HTTPError:
-        return False

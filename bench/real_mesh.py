@@ -1,0 +1,70 @@
+"""The mesh on real parts for a measurement: Kafka, a MongoDB-wire server and S3 of its own, every service a process of its own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.parts import Parts
+from postlaw_common.blobs import open_blobs
+from postlaw_common.bus import open_bus
+from postlaw_common.store import open_store
+from postlaw_common.testing.backing.kafka import LocalKafka
+from postlaw_common.testing.backing.local import LocalBacking
+from postlaw_common.testing.backing.mongodb_wire import LocalMongoWire
+from tools.composed_mesh import CHECKOUT, ComposedMesh
+
+
+@contextmanager
+def _backing(home: Path) -> Generator[dict[str, str]]:
+    """URLs of fresh backing services; installed first where they are not yet. Stopped at the end."""
+    local = LocalBacking(CHECKOUT)
+    local.install()
+    local.start(("s3",))
+    env = local.env()
+    os.environ.update({name: value for name, value in env.items() if name.startswith("AWS_")})
+    bucket, _, endpoint = env["POSTLAW_TEST_S3"].partition("?")
+    with ExitStack() as stack:
+        kafka = LocalKafka(home / "kafka", local.kafka_libs)
+        kafka.start()
+        stack.callback(kafka.kill)
+        mongodb = LocalMongoWire(home / "mongodb", local.bin)
+        mongodb.start()
+        stack.callback(mongodb.stop)
+        yield {
+            "POSTLAW_BUS": kafka.url,
+            "POSTLAW_STORE": mongodb.url,
+            "POSTLAW_BLOBS": f"{bucket}/bench-{secrets.token_hex(4)}?{endpoint}",
+            "AWS_ACCESS_KEY_ID": os.environ["AWS_ACCESS_KEY_ID"],
+            "AWS_SECRET_ACCESS_KEY": os.environ["AWS_SECRET_ACCESS_KEY"],
+        }
+
+
+@contextmanager
+def real_mesh(home: Path, *options: str) -> Generator[dict[str, Any]]:
+    """What `bench.running.mesh` gives; `pid` is the first sending worker's. Options: "--relay", "HOST:PORT"."""
+    changed = {"POSTLAW_GATEWAY_RATE_PER_SECOND": "2000", "POSTLAW_GATEWAY_RATE_BURST": "4000"}
+    if options:
+        host, _, port = options[1].rpartition(":")
+        changed |= {"POSTLAW_SENDING_RELAY_HOST": host, "POSTLAW_SENDING_RELAY_PORT": port}
+    with _backing(home) as backing:
+        mesh = ComposedMesh(home, backing, changed)
+        try:
+            mesh.start_all()
+            yield {**mesh.ready(), "pid": mesh.programs["sending-worker-1"].pid, "state": str(home)}
+        finally:
+            mesh.stop_all()
+
+
+@contextmanager
+def real_parts(home: Path) -> Generator[Parts]:
+    with _backing(home) as backing:
+        yield Parts(
+            open_bus(backing["POSTLAW_BUS"], state=str(home)),
+            open_store(backing["POSTLAW_STORE"], "bench", state=str(home)),
+            open_blobs(backing["POSTLAW_BLOBS"], state=str(home)),
+        )
