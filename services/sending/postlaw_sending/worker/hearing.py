@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from opentelemetry.trace import SpanKind
 
-from postlaw_common.bus import Bus, BusUnavailable, Received, Record
+from postlaw_common.bus import Bus, BusUnavailable, EndOffsets, Received, Record
 from postlaw_common.telemetry import exporting, get_logger
 from postlaw_common.telemetry.gauges import Gauge
 from postlaw_common.telemetry.spans import TRACEPARENT, begun, outgoing, processing
@@ -19,6 +19,7 @@ log = get_logger("sending.hearing")
 
 PERMIT_S = 2.0
 CHECK_EVERY_S = 0.5
+AGAIN_AFTER_S = 0.25
 
 _halted = Gauge(
     "postlaw.sending.partitions.halted", "{partition}", "Partitions whose consent events cannot be read, so that nothing is sent"
@@ -54,21 +55,23 @@ class Hearing:
 
     async def _tail(self) -> None:
         while True:
-            reader = await self._bus.reader()
             try:
-                self._reassign.set()
-                while True:
-                    if self._reassign.is_set():
-                        self._reassign.clear()
-                        await reader.assign(
-                            {(CONSENT_EVENTS, n): p.gate.next_offset for n, p in self._held.items() if n not in self._halted}
-                        )
-                    self._apply(await reader.read(max_records=2000, timeout=0.25))
+                await self._tail_while_it_lasts()
             except BusUnavailable as gone:
                 log.warning("bus_unavailable", error=str(gone))
-                await asyncio.sleep(0.25)
-            finally:
-                await reader.close()
+                await asyncio.sleep(AGAIN_AFTER_S)
+
+    async def _tail_while_it_lasts(self) -> None:
+        reader = await self._bus.reader()
+        try:
+            self._reassign.set()
+            while True:
+                if self._reassign.is_set():
+                    self._reassign.clear()
+                    await reader.assign({(CONSENT_EVENTS, n): p.gate.next_offset for n, p in self._held.items() if n not in self._halted})
+                self._apply(await reader.read(max_records=2000, timeout=0.25))
+        finally:
+            await reader.close()
 
     def _apply(self, records: list[Received]) -> None:
         for record in records:
@@ -124,23 +127,32 @@ class Hearing:
 
     async def keep_permits(self) -> None:
         """Background: asks for the ends of the log on a client that does nothing else (rule 4)."""
-        client = await self._bus.end_offset_client()
-        try:
-            while True:
-                began = time.monotonic()
-                numbers = list(self._held)
-                if numbers:
-                    try:
-                        ends = await client.end_offsets([(CONSENT_EVENTS, number) for number in numbers])
-                    except BusUnavailable as gone:
-                        log.warning("permit_not_renewed", error=str(gone))
-                    else:
-                        for (_, number), end in ends.items():
-                            if number in self._held:
-                                self._held[number].gate.log_end_read(began, end, PERMIT_S)
-                await asyncio.sleep(max(0.05, CHECK_EVERY_S - (time.monotonic() - began)))
-        finally:
-            await client.close()
+        while True:
+            try:
+                client = await self._bus.end_offset_client()
+            except BusUnavailable as gone:
+                log.warning("bus_unavailable", error=str(gone))
+                await asyncio.sleep(AGAIN_AFTER_S)
+                continue
+            try:
+                await self._keep_permits(client)
+            finally:
+                await client.close()
+
+    async def _keep_permits(self, client: EndOffsets) -> None:
+        while True:
+            began = time.monotonic()
+            numbers = list(self._held)
+            if numbers:
+                try:
+                    ends = await client.end_offsets([(CONSENT_EVENTS, number) for number in numbers])
+                except BusUnavailable as gone:
+                    log.warning("permit_not_renewed", error=str(gone))
+                else:
+                    for (_, number), end in ends.items():
+                        if number in self._held:
+                            self._held[number].gate.log_end_read(began, end, PERMIT_S)
+            await asyncio.sleep(max(0.05, CHECK_EVERY_S - (time.monotonic() - began)))
 
 
 def _headers(trace: str) -> dict[str, bytes]:

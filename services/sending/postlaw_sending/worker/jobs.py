@@ -22,6 +22,7 @@ from postlaw_sending.worker.wire import live_batch, parse_job, unreadable_batch
 log = get_logger("sending.jobs")
 
 RECORDS_AHEAD = 64  # job records in memory, over all partitions
+AGAIN_AFTER_S = 0.25
 OPEN_AHEAD = 2  # batches with unclaimed recipients, a partition
 
 
@@ -58,27 +59,34 @@ class Jobs:
     async def tail(self) -> None:
         """Background: keeps a few records a partition in memory, no more."""
         while True:
-            reader = await self._bus.reader()
             try:
-                self._reassign.set()
-                while True:
-                    if self._reassign.is_set():
-                        self._reassign.clear()
-                        await reader.assign({(JOBS, number): partition.next_job_offset for number, partition in self._held.items()})
-                    if sum(len(partition.records) for partition in self._held.values()) >= RECORDS_AHEAD:
-                        self._room.clear()
-                        await self._room.wait()
-                        continue
-                    for record in await reader.read(max_records=RECORDS_AHEAD, timeout=0.5):
-                        partition = self._held.get(record.partition)
-                        if partition is not None and record.offset >= partition.next_job_offset:
-                            partition.records.append(record)
-                    self.more()
+                await self._tail_while_it_lasts()
             except BusUnavailable as gone:
                 log.warning("bus_unavailable", error=str(gone))
-                await asyncio.sleep(0.25)
-            finally:
-                await reader.close()
+                await asyncio.sleep(AGAIN_AFTER_S)
+
+    async def _tail_while_it_lasts(self) -> None:
+        reader = await self._bus.reader()
+        try:
+            self._reassign.set()
+            while True:
+                if self._reassign.is_set():
+                    self._reassign.clear()
+                    await reader.assign({(JOBS, number): partition.next_job_offset for number, partition in self._held.items()})
+                if sum(len(partition.records) for partition in self._held.values()) >= RECORDS_AHEAD:
+                    self._room.clear()
+                    await self._room.wait()
+                    continue
+                records = await reader.read(max_records=RECORDS_AHEAD, timeout=0.5)
+                if self._reassign.is_set():
+                    continue  # they may be another holding's of this partition, and lie beyond what this one is to read next
+                for record in records:
+                    partition = self._held.get(record.partition)
+                    if partition is not None and record.offset >= partition.next_job_offset:
+                        partition.records.append(record)
+                self.more()
+        finally:
+            await reader.close()
 
     async def take(self) -> None:
         """Background: opens records where lanes will soon want them."""
@@ -139,8 +147,10 @@ class Jobs:
                 records = await self._bus.read_range(CONSENT_EVENTS, partition.number, start, end)
             except BusUnavailable as gone:
                 log.warning("bus_unavailable", error=str(gone))
-                await asyncio.sleep(0.25)
+                await asyncio.sleep(AGAIN_AFTER_S)
                 continue
+            if partition.gate.window_start != end:
+                continue  # it was narrowed meanwhile: what lies between is no longer known
             for record in records:
                 heard = withdrawal(record.value)
                 if heard is not None:

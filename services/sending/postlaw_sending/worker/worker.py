@@ -7,6 +7,7 @@ reply, it says so, and they no longer count as under way (rule 5).
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 from collections import deque
@@ -71,7 +72,7 @@ class Worker:
 
     async def run(self) -> None:
         """Background. One that raises stops the process, which is the right end where the stop's own path is broken."""
-        await self._outside.holdings.ensure()
+        await self._ensure()
         turn = asyncio.Lock()
         lanes = [
             Lane(connection, self._outside.status, self._next_claim, self._hearing.mark, turn) for connection in self._outside.connections
@@ -88,6 +89,15 @@ class Worker:
                 group.create_task(loop())
             for lane in lanes:
                 group.create_task(lane.run())
+
+    async def _ensure(self) -> None:
+        while True:
+            try:
+                await self._outside.holdings.ensure()
+                return
+            except StoreUnavailable as unavailable:
+                log.warning("holdings_wait", error=str(unavailable))
+                await asyncio.sleep(RENEW_EVERY_S / 2)
 
     async def stop(self, within_s: float = DRAIN_S) -> None:
         """Finish what is under way, hand every partition back, leave the roll. Call it while `run` still runs."""
@@ -185,8 +195,10 @@ class Worker:
         return partition
 
     async def _hand_back(self, partition: HeldPartition) -> None:
-        await partition.release(DRAIN_S)
-        self._forget(partition)
+        """However long a receiver takes: until then it is ours to renew, to hear withdrawals for, and to settle."""
+        await partition.release(math.inf)
+        if partition.released:
+            self._forget(partition)
 
     def _drop_lost(self) -> None:
         for partition in [p for p in self.held.values() if p.lost or p.released]:
@@ -206,9 +218,15 @@ class Worker:
 
         Where a connection ended without one, the receiver may have the message yet: that stays counted."""
         await partition.gate.idle()
-        if not partition.dropped:
-            cleared = await self._outside.holdings.strike_out(partition.number, self.id, partition.holding.epoch)
-            log.info("end_attested", partition=partition.number, cleared=cleared)
+        while not partition.dropped:
+            try:
+                cleared = await self._outside.holdings.strike_out(partition.number, self.id, partition.holding.epoch)
+            except StoreUnavailable as unavailable:
+                log.warning("end_not_attested", partition=partition.number, error=str(unavailable))
+                await asyncio.sleep(RENEW_EVERY_S)
+            else:
+                log.info("end_attested", partition=partition.number, cleared=cleared)
+                return
 
     async def _publish_settled(self, partition: HeldPartition, finished: list[LiveBatch]) -> None:
         records = [settled_record(partition.number, batch, self.id, partition.holding.epoch) for batch in finished]

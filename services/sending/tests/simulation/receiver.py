@@ -1,0 +1,149 @@
+"""The receiving server, and the connections that lead to it: slow at times, hanging up at times, taking what a killed process sent."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from postlaw_sending.delivery.replies import Kind, Reply
+
+if TYPE_CHECKING:
+    from services.sending.tests.simulation.world import Process, World
+
+
+@dataclass
+class Mail:
+    """One message that the receiver has taken, on the world's clock."""
+
+    to: str
+    begin: float
+    end: float
+
+
+@dataclass
+class HandOver:
+    to: str
+    done: Callable[[Reply], None]
+    sender: Process
+    connection: Wire
+    begun: float = -1.0
+    over: bool = False
+
+
+class Receiver:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.taken: list[Mail] = []
+        self.trouble = 0.0  # the share of messages on which it is slow, puts off or hangs up
+        self._under_way: defaultdict[Wire, list[HandOver]] = defaultdict(list)
+
+    def send(self, hand_over: HandOver) -> None:
+        """The bytes are with the sender's kernel."""
+        self._under_way[hand_over.connection].append(hand_over)
+        self._world.loop.call_later(self._world.chance.uniform(0.001, 0.02), self._begin, hand_over)
+
+    def _begin(self, hand_over: HandOver) -> None:
+        if hand_over.over:
+            return
+        chance = self._world.chance
+        hand_over.begun = self._world.loop.time()
+        troubled = chance.random() < self.trouble
+        slow = troubled and chance.random() < 0.5
+        after = chance.uniform(1, 8) if slow else chance.uniform(0.001, 0.03)
+        what = "deferred" if troubled and chance.random() < 0.3 else "hang up" if troubled and chance.random() < 0.4 else "accepted"
+        self._world.loop.call_later(after, self._end, hand_over, what)
+
+    def _end(self, hand_over: HandOver, what: str) -> None:
+        if hand_over.over:
+            return
+        if what == "hang up":
+            self.hang_up(hand_over.connection)
+            return
+        hand_over.over = True
+        self._under_way[hand_over.connection].remove(hand_over)
+        if what == "accepted":
+            self._take(hand_over)
+        self._reply(hand_over, "accepted" if what == "accepted" else "deferred")
+
+    def _take(self, hand_over: HandOver) -> None:
+        self.taken.append(Mail(hand_over.to, hand_over.begun, self._world.loop.time()))
+
+    def _reply(self, hand_over: HandOver, kind: Kind) -> None:
+        reply = Reply(kind, 250, "so it is", 1)
+        sender, connection = hand_over.sender, hand_over.connection
+        self._world.loop.call_later(
+            self._world.chance.uniform(0, 0.01), sender.whenever_running, lambda: connection.reported(hand_over.done, reply)
+        )
+
+    def hang_up(self, connection: Wire) -> None:
+        """Without a reply to anything under way; what it has taken of that, nobody is told."""
+        connection.alive = False
+        for hand_over in self._under_way.pop(connection, []):
+            hand_over.over = True
+            self._perhaps_take(hand_over)
+            self._reply(hand_over, "dropped")
+
+    def sender_killed(self, process: Process) -> None:
+        """What waits in the receiver's buffers is taken, or it is not."""
+        for connection in [connection for connection in self._under_way if connection.process is process]:
+            for hand_over in self._under_way.pop(connection):
+                hand_over.over = True
+                self._perhaps_take(hand_over)
+
+    def _perhaps_take(self, hand_over: HandOver) -> None:
+        if self._world.chance.random() < 0.5:
+            self._world.loop.call_later(self._world.chance.uniform(0, 3), self._take_late, hand_over)
+
+    def _take_late(self, hand_over: HandOver) -> None:
+        hand_over.begun = self._world.loop.time() if hand_over.begun < 0 else hand_over.begun
+        self._take(hand_over)
+
+
+class Wire:
+    """A worker's connection. Its process may be stopped right before any write: `stumbles` says so."""
+
+    def __init__(self, process: Process, depth: int, stumbles: Callable[[Process], None]) -> None:
+        self.process = process
+        self.alive = True
+        self._depth = depth
+        self._waiting = 0
+        self._stumbles = stumbles
+        self._corked: list[HandOver] = []
+
+    @property
+    def has_room(self) -> bool:
+        return self.alive and self._waiting < self._depth
+
+    async def room(self) -> bool:
+        await self.process.step()
+        while self.alive and self._waiting >= self._depth:
+            await self.process.step(0.02)
+        return self.alive
+
+    def cork(self) -> None: ...
+
+    def uncork(self) -> None:
+        """The write."""
+        corked, self._corked = self._corked, []
+        if corked:
+            self._stumbles(self.process)
+            self.process.whenever_running(lambda: self._write(corked))
+
+    def _write(self, corked: list[HandOver]) -> None:
+        receiver = self.process.world.receiver
+        for hand_over in corked:
+            if self.alive:
+                receiver.send(hand_over)
+            else:
+                self.reported(hand_over.done, Reply("deferred", 0, "never left", 1))
+
+    def hand_off(self, sender: bytes, recipient: bytes, message: bytes, done: Callable[[Reply], None]) -> None:
+        self._waiting += 1
+        self.process.world.checked.append(self.process.world.loop.time())
+        self._corked.append(HandOver(recipient.decode(), done, self.process, self))
+
+    def reported(self, done: Callable[[Reply], None], reply: Reply) -> None:
+        self._waiting -= 1
+        done(reply)

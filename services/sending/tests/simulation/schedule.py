@@ -1,0 +1,350 @@
+"""One run: three partitions, two campaigns, people who say stop, and whatever may happen to workers and to what they stand on."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from postlaw.consent.v1 import consent_pb2 as consent
+from postlaw.sending.v1 import sending_pb2 as sending
+from postlaw_common.bus import BusUnavailable, Record
+from postlaw_sending.stop.await_stopped import AwaitStopped
+from postlaw_sending.stop.holding import CLAIMED, DEFERRED
+from postlaw_sending.stop.holdings import HOLDINGS, Holdings
+from postlaw_sending.stop.observing import Observer
+from postlaw_sending.stop.scope import recipient_tag
+from postlaw_sending.stop.watermarks import Watermarks
+from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES
+from postlaw_sending.worker.live_batch import Recipient
+from postlaw_sending.worker.ownership import WORKERS
+from postlaw_sending.worker.worker import Outside, Worker
+from services.sending.tests.simulation.receiver import Wire
+from services.sending.tests.simulation.world import PARTITIONS, FakeBus, FakeStore, Process, World
+
+TENANT, CAMPAIGNS, PEOPLE, BATCH, LANES = "ten_1", ("cmp_1", "cmp_2"), 150, 5, 2
+STOPS = 30
+LIST = consent.Scope(list_id="lst_1")
+CHAOS_S, FINISHES_S = 25.0, 300.0
+
+BatchName = tuple[str, int, int]  # campaign, partition, number
+
+
+@dataclass
+class Person:
+    number: int
+    refusals: tuple[str, ...] = ()
+
+    @property
+    def address_key(self) -> bytes:
+        return b"\x01" + self.number.to_bytes(32, "big")
+
+    @property
+    def subscriber_id(self) -> str:
+        return f"sub_{self.number}"
+
+    @property
+    def address(self) -> str:
+        return f"user{self.number}@example.com"
+
+
+@dataclass
+class Open:
+    """A batch as a worker opens it; each message names its campaign in its envelope's recipient, for the receiver's books."""
+
+    recipients: list[Any]
+    campaign: str
+
+    @property
+    def compiled(self) -> Open:
+        return self
+
+    def render(self, recipient: Recipient) -> bytes:
+        return b"hello"
+
+    def envelope_from(self, recipient: Recipient) -> bytes:
+        return b"news@example.org"
+
+
+class Addressed(Person):
+    """As `Person`, at an address that says which campaign it got."""
+
+    campaign = ""
+
+    @property
+    def address(self) -> str:
+        return f"{self.campaign}/{self.number}"
+
+
+@dataclass
+class Answer:
+    person: int
+    stopped: bool
+    at: float
+
+
+@dataclass
+class Told:
+    """A worker as the schedule knows it."""
+
+    process: Process
+    worker: Worker
+    task: asyncio.Task[None]
+    leaving: bool = False
+
+
+@dataclass
+class Schedule:
+    chance: random.Random
+    world: World
+    workers: list[Told] = field(default_factory=list[Told])
+    answers: list[Answer] = field(default_factory=list[Answer])
+    batches: dict[BatchName, list[int]] = field(default_factory=dict[BatchName, list[int]])
+    settled: dict[BatchName, sending.BatchSettled] = field(default_factory=dict[BatchName, sending.BatchSettled])
+    final: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
+    silences: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])  # while the bus was away
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    _read: list[int] = field(default_factory=lambda: [0] * PARTITIONS)
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.add(asyncio.create_task(work))
+
+    # ---- the run
+
+    async def run(self) -> None:
+        api = Process(self.world, "api")
+        store = FakeStore(api)
+        holdings = Holdings(lambda: store.collection(HOLDINGS.name), PARTITIONS)
+        await holdings.ensure()
+        watermarks = Watermarks(FakeBus(api))
+        self.begin(watermarks.run())
+        asking = AwaitStopped(holdings, watermarks, Observer())
+        for _ in range(2):
+            self.start_worker()
+        for campaign in CAMPAIGNS:
+            self.begin(self._plan(campaign))
+        for _ in range(STOPS):
+            self.begin(self._say_stop(self.chance.uniform(0, CHAOS_S + 5), api, asking))
+        if not self.world.calm:
+            await self._chaos(api)
+            self._heal(api)
+        async with asyncio.timeout(FINISHES_S):
+            while len(self.final) < PEOPLE * len(CAMPAIGNS) or len(self.answers) < STOPS:
+                await asyncio.sleep(0.25)
+                self._project()
+                self._nobody_failed()
+        await asyncio.sleep(10)  # whatever is still on its way arrives
+        self._project()
+
+    def _nobody_failed(self) -> None:
+        for told in self.workers:
+            if told.task.done() and not told.task.cancelled():
+                told.task.result()
+        for task in self._tasks:
+            if task.done() and not task.cancelled():
+                task.result()
+
+    # ---- workers
+
+    def start_worker(self) -> None:
+        process = Process(self.world, f"worker {len(self.workers)}")
+        store = FakeStore(process)
+        wires: list[Wire | None] = [None] * LANES
+
+        def source(lane: int) -> Callable[[], Awaitable[Wire]]:
+            async def connection() -> Wire:
+                wire = wires[lane]
+                if wire is None or not wire.alive:
+                    await process.step(0.3)
+                    wire = wires[lane] = Wire(process, 4, self._stumble)
+                return wire
+
+            return connection
+
+        async def opener(sealed: sending.SealedBatch, partition: int) -> Open:
+            await process.step()
+            return opened(sealed)
+
+        worker = Worker(
+            Outside(
+                FakeBus(process),
+                Holdings(lambda: store.collection(HOLDINGS.name), PARTITIONS),
+                lambda: store.collection(WORKERS.name),
+                opener,
+                lambda campaign: "sending",
+                [source(lane) for lane in range(LANES)],
+            ),
+            worker_id=process.name,
+        )
+        self.workers.append(Told(process, worker, asyncio.create_task(worker.run())))
+
+    def _stumble(self, process: Process) -> None:
+        """Stopped between its check and its write."""
+        if not self.world.calm and self.chance.random() < 0.01:
+            self._pause(process, self.chance.uniform(0.5, 8))
+
+    def _pause(self, process: Process, seconds: float) -> None:
+        process.pause()
+        self.world.loop.call_later(seconds, process.resume)
+
+    def _kill(self, told: Told) -> None:
+        told.process.kill()
+        told.task.cancel()
+
+    async def _leave(self, told: Told) -> None:
+        told.leaving = True
+        with suppress(Exception):
+            await told.worker.stop()
+        self._kill(told)
+
+    # ---- what happens
+
+    async def _chaos(self, api: Process) -> None:
+        until = self.world.loop.time() + CHAOS_S
+        while self.world.loop.time() < until:
+            await asyncio.sleep(self.chance.uniform(0.1, 2.5))
+            living = [told for told in self.workers if told.process.alive and not told.leaving]
+            told = self.chance.choice(living) if living else None
+            match self.chance.randrange(9):
+                case 0 | 1 if told:
+                    self._pause(told.process, self.chance.uniform(0.5, 8))
+                case 2 if told:
+                    self._kill(told)
+                case 3 if told and len(living) > 1:
+                    self.begin(self._leave(told))
+                case 4 if len(living) < 4:
+                    self.start_worker()
+                case 5:
+                    self.begin(self._bus_away(self.chance.uniform(0.3, 5)))
+                case 6:
+                    self.begin(self._store_away(self.chance.uniform(0.3, 6)))
+                case 7:
+                    self.world.receiver.trouble = self.chance.choice([0.0, 0.05, 0.3])
+                case 8:
+                    self._pause(api, self.chance.uniform(0.3, 5))
+                case _:
+                    self.start_worker()
+
+    async def _bus_away(self, seconds: float) -> None:
+        if not self.world.bus_away:
+            self.world.bus_away = True
+            began = self.world.loop.time()
+            await asyncio.sleep(seconds)
+            self.world.bus_away = False
+            self.silences.append((began, self.world.loop.time()))
+
+    async def _store_away(self, seconds: float) -> None:
+        self.world.store_away = True
+        await asyncio.sleep(seconds)
+        self.world.store_away = False
+
+    def _heal(self, api: Process) -> None:
+        self.world.receiver.trouble = 0.0
+        for process in (api, *(told.process for told in self.workers)):
+            process.resume()
+        self.start_worker()
+
+    # ---- people and campaigns
+
+    def _whom(self) -> int:
+        """Mostly one whose message is about to leave, is under way, or has just been lost sight of: there a stop is hardest."""
+        claimed: list[bytes] = []
+        for told in self.workers:
+            for partition in told.worker.held.values():
+                for claim in partition.claims:
+                    claimed += [
+                        claim.batch.recipients[index].address_key for index in claim.indexes if claim.batch.states[index] == CLAIMED
+                    ]
+        chosen = [int.from_bytes(key[1:], "big") for key in claimed]
+        return self.chance.choice(chosen) if chosen and self.chance.random() < 0.7 else self.chance.randrange(PEOPLE)
+
+    async def _say_stop(self, at: float, api: Process, asking: AwaitStopped) -> None:
+        await asyncio.sleep(at)
+        person = self._whom()
+        bus, partition = FakeBus(api), person % PARTITIONS
+        key = Person(person).address_key
+        event = consent.ConsentEvent(
+            tenant_id=TENANT, address_key=key, kind=consent.ConsentEvent.KIND_WITHDRAWN, scope=self.chance.choice([LIST, consent.Scope()])
+        )
+        record = Record(CONSENT_EVENTS, partition, event.SerializeToString())
+        answered = False
+        while True:
+            try:
+                [offset] = await bus.publish([record])
+            except BusUnavailable:
+                # The ledger has it: recorded, and published later.
+                if not answered:
+                    self.answers.append(Answer(person, False, self.world.loop.time()))
+                    answered = True
+                await asyncio.sleep(0.5)
+                continue
+            break
+        if not answered:
+            answer = await asking(recipient_tag(TENANT, key), partition, offset)
+            await api.step()
+            self.answers.append(Answer(person, answer.stopped, self.world.loop.time()))
+
+    async def _plan(self, campaign: str) -> None:
+        for start in range(0, PEOPLE // PARTITIONS, BATCH):
+            for partition in range(PARTITIONS):
+                await asyncio.sleep(self.chance.uniform(0, 0.5))
+                people = [n for n in range(PEOPLE) if n % PARTITIONS == partition][start : start + BATCH]
+                await self._publish_batch(campaign, partition, people, 0)
+
+    async def _publish_batch(self, campaign: str, partition: int, people: list[int], attempt: int) -> None:
+        """Through the first gate, whose offset is read before it decides; some time passes before it is in the log, once or twice."""
+        number = sum(1 for name in self.batches if name[:2] == (campaign, partition))
+        self.batches[campaign, partition, number] = people
+        consent_log = self.world.log[CONSENT_EVENTS, partition]
+        end = len(consent_log)
+        withdrawn = {consent.ConsentEvent.FromString(record.value).address_key for record in consent_log[:end]}
+        words = [f"{n}!" if Person(n).address_key in withdrawn else str(n) for n in people]
+        job = sending.SealedBatch(
+            tenant_id=TENANT,
+            campaign_id=campaign,
+            batch=number,
+            attempt=attempt,
+            scope=LIST,
+            consent_offset=end,
+            size=len(people),
+            sealed=" ".join(words).encode(),
+        )
+        for _ in range(self.chance.choice([1, 1, 1, 2])):
+            self.world.append(Record(JOBS, partition, job.SerializeToString()))
+
+    def _project(self) -> None:
+        """What the settled batches say; those put off are planned again, once."""
+        for partition in range(PARTITIONS):
+            log = self.world.log[OUTCOMES, partition]
+            for record in log[self._read[partition] :]:
+                event = sending.BatchSettled.FromString(record.value)
+                name = (event.campaign_id, partition, event.batch)
+                known = self.settled.setdefault(name, event)
+                assert (known.states, known.address_keys) == (event.states, event.address_keys), f"{name} has ended in two ways"
+                if known is event:
+                    self._take_note(name, event)
+            self._read[partition] = len(log)
+
+    def _take_note(self, name: BatchName, event: sending.BatchSettled) -> None:
+        campaign, partition, _ = name
+        again: list[int] = []
+        for person, state in zip(self.batches[name], event.states, strict=True):
+            if state == DEFERRED:
+                again.append(person)
+            else:
+                assert (campaign, person) not in self.final
+                self.final[campaign, person] = state
+        if again:
+            self.begin(self._publish_batch(campaign, partition, again, event.attempt + 1))
+
+
+def opened(sealed: sending.SealedBatch) -> Open:
+    people: list[Person] = []
+    for word in sealed.sealed.decode().split():
+        person = Addressed(int(word.rstrip("!")), ("withdrawn",) if word.endswith("!") else ())
+        person.campaign = sealed.campaign_id
+        people.append(person)
+    return Open(people, sealed.campaign_id)
