@@ -7,13 +7,15 @@ keys here are per person or per batch and stay far below that.
 
 from __future__ import annotations
 
-import os
-
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from postlaw_common.entropy import pieces_of
+
 NONCE_BYTES = 12
 OVERHEAD_BYTES = NONCE_BYTES + 16
+
+_nonce = pieces_of(NONCE_BYTES)
 
 
 class SealBroken(Exception):
@@ -33,7 +35,7 @@ class Sealer:
     def seal(self, plaintext: bytes, aad: bytes) -> bytes:
         if not aad:
             raise ValueError("sealing needs associated data: name the place that this belongs to")
-        nonce = os.urandom(NONCE_BYTES)
+        nonce = _nonce()
         return nonce + self._cipher.encrypt(nonce, plaintext, aad)
 
     def open(self, sealed: bytes, aad: bytes) -> bytes:

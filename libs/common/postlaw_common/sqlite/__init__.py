@@ -28,7 +28,9 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA temp_store=MEMORY")
-        connection.execute("PRAGMA cache_size=-16000")
+        # Measured on an import: 16 MB a connection, of which one process has some twenty, saved no processor time.
+        connection.execute("PRAGMA cache_size=-4000")
+        connection.execute("PRAGMA wal_autocheckpoint=4000")  # pages; a bulk rewrites the same ones again and again
         connection.execute("PRAGMA journal_size_limit=67108864")
         if read_only:
             connection.execute("PRAGMA query_only=ON")
