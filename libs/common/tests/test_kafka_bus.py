@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -45,6 +46,31 @@ async def test_a_dead_broker_is_told_from_a_quiet_one_and_its_return_is_noticed(
     assert (await ends.end_offsets([("t", 1)]))["t", 1] >= 1
     for client in (reader, ends, member, bus):
         await client.close()
+
+
+async def test_a_reader_takes_another_assignment_and_is_closed_while_its_broker_is_gone(local_kafka: Callable[[], LocalKafka]) -> None:
+    broker = await asyncio.to_thread(local_kafka)
+    bus = KafkaBus(broker.url, partitions=2)
+    await bus.start()
+    await bus.ensure_topics([Topic("postlaw.gone.v1")])
+    lasting, brief = await bus.reader(), await bus.reader()
+    for reader in (lasting, brief):
+        await reader.assign({("postlaw.gone.v1", 0): 0})
+        assert await reader.read(timeout=0.1) == []
+    await asyncio.to_thread(broker.kill)
+    await asyncio.sleep(0.5)  # their fetches fail, and wait to be tried again
+    await lasting.assign({("postlaw.gone.v1", 0): 0, ("postlaw.gone.v1", 1): 0})
+    await brief.close()
+    await asyncio.to_thread(broker.start)
+    await publish_when_it_is_back(bus, Record("postlaw.gone.v1", 1, b"later"))
+    async with asyncio.timeout(30):
+        found: list[bytes] = []
+        while not found:
+            with suppress(BusUnavailable):
+                found = [record.value for record in await lasting.read(timeout=0.5)]
+    assert found == [b"later"]
+    await lasting.close()
+    await bus.close()
 
 
 async def publish_when_it_is_back(bus: KafkaBus, record: Record) -> None:

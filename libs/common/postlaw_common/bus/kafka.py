@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
 
-from postlaw_common.bus import BusUnavailable, Received, Record, Topic, kafka_topics
+from postlaw_common.bus import BusUnavailable, Received, Record, Topic, kafka_fetching, kafka_topics
 from postlaw_common.bus.kafka_connection import as_unavailable, parse
 from postlaw_common.bus.kafka_readers import KafkaEndOffsets, KafkaGroupReader, KafkaReader
 
@@ -36,6 +36,7 @@ class KafkaBus:
         return self._partitions
 
     async def start(self) -> None:
+        kafka_fetching.mend()
         self._producer = await self._new_producer()
 
     async def _new_producer(self) -> AIOKafkaProducer:
