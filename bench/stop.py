@@ -61,8 +61,8 @@ async def _say_stop(api: RestClient, campaign_id: str, recipients: int, links: d
     while campaign["status"] == "sending":
         share = accounted(campaign["totals"]) / recipients
         due = int(total * min(1.0, share / SAY_STOP_UNTIL + 0.02))
-        until = time.monotonic() + 0.25
-        # Spread over the quarter of a second until the next look, as people come, not all at once.
+        until = time.monotonic() + 0.5
+        # Spread over the half second until the next look, as people come, not all at once.
         while total - len(waiting) < due and waiting:
             task = asyncio.create_task(one(waiting.pop()))
             under_way.add(task)
