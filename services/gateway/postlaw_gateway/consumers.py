@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from postlaw_common.bus import Bus, BusUnavailable, Reader
+from postlaw_common.bus import Bus, BusUnavailable
 from postlaw_gateway.wire import IDENTITY_TOPIC, REVOKED_TYPE, revoked_key_id
 
 _DEAF_AFTER_S = 3.0  # a dead bus is known within about two seconds (Reader.read)
@@ -37,20 +37,20 @@ class RevocationTail:
         """Calls `revoke(credential_id)` for each ApiKeyRevoked, until cancelled.
         After the bus was away it reads on from its own positions, so that nothing is missed."""
         while True:
-            reader = await self._bus.reader()
             try:
-                await reader.assign(self._positions)
-                await self._read(reader, revoke)
+                await self._read_while_it_lasts(revoke)
             except BusUnavailable:
                 await asyncio.sleep(0.2)
-            finally:
-                await reader.close()
 
-    async def _read(self, reader: Reader, revoke: Callable[[str], None]) -> None:
-        while True:
-            records = await reader.read(timeout=0.5)
-            for record in records:
-                if record.headers.get("ce_type") == REVOKED_TYPE.encode():
-                    revoke(revoked_key_id(record.value))
-                self._positions[record.topic, record.partition] = record.offset + 1
-            self._heard_at = time.monotonic()
+    async def _read_while_it_lasts(self, revoke: Callable[[str], None]) -> None:
+        reader = await self._bus.reader()
+        try:
+            await reader.assign(self._positions)
+            while True:
+                for record in await reader.read(timeout=0.5):
+                    if record.headers.get("ce_type") == REVOKED_TYPE.encode():
+                        revoke(revoked_key_id(record.value))
+                    self._positions[record.topic, record.partition] = record.offset + 1
+                self._heard_at = time.monotonic()
+        finally:
+            await reader.close()

@@ -57,6 +57,7 @@ class _Bus:
         self.records: list[Received] = []
         self.assigned: list[Mapping[tuple[str, int], int]] = []
         self.published: list[Any] = []
+        self.turned_away = 0
 
     async def end_offset_client(self) -> _Bus:
         return self
@@ -65,6 +66,9 @@ class _Bus:
         return dict.fromkeys(partitions, 5)
 
     async def reader(self) -> _Bus:
+        if self.away:
+            self.turned_away += 1
+            raise BusUnavailable
         return self
 
     async def assign(self, positions: Mapping[tuple[str, int], int]) -> None:
@@ -104,7 +108,7 @@ async def test_the_tail_reads_on_where_it_was_after_the_bus_was_away() -> None:
     while not revoked:
         await asyncio.sleep(0.005)
     bus.away = True
-    while len(bus.assigned) < 2:
+    while bus.turned_away < 2:
         await asyncio.sleep(0.01)
     bus.records = [revocation(7, "key_2")]
     bus.away = False

@@ -55,13 +55,15 @@ class Watermarks:
 
     async def _tail(self) -> None:
         partitions = [(WATERMARKS, partition) for partition in range(self._bus.partitions)]
-        ends_client = await self._bus.end_offset_client()
+        client = await self._bus.end_offset_client()
+        try:
+            ends = await client.end_offsets(partitions)
+        finally:
+            await client.close()
         reader = await self._bus.reader()
         try:
-            ends = await ends_client.end_offsets(partitions)
             await reader.assign({where: max(0, end - 1) for where, end in ends.items()})
             while True:
                 self.see(await reader.read(max_records=5000, timeout=5.0))
         finally:
             await reader.close()
-            await ends_client.close()
