@@ -17,17 +17,17 @@ from postlaw_sending.stop import await_stopped
 from postlaw_sending.stop.holding import REFUSED, SENT, UNKNOWN
 from postlaw_sending.stop.observing import LEASE_S, Observer
 from postlaw_sending.stop.second_gate import SecondGate
-from postlaw_sending.worker import hearing, partition
+from postlaw_sending.worker import hearing, partition, worker
 from postlaw_sending.worker.ownership import Roll
 from services.sending.tests.simulation.schedule import CAMPAIGNS, PEOPLE, Schedule
 from services.sending.tests.simulation.virtual_time import VirtualTime
 from services.sending.tests.simulation.world import World
 
-SEEDS = 120
+SEEDS = 100
 
 
-def play(seed: int, monkeypatch: pytest.MonkeyPatch, *, calm: bool = False) -> Schedule:
-    """The schedule of this seed, at its end."""
+def play(seed: int, monkeypatch: pytest.MonkeyPatch, *, calm: bool = False, slow: float = 0.0) -> Schedule:
+    """The schedule of this seed, at its end. `slow`: seconds that each final reply takes, at least."""
     loop = VirtualTime()
     with monkeypatch.context() as patch:
         for module in (await_stopped, hearing, partition):
@@ -39,6 +39,8 @@ def play(seed: int, monkeypatch: pytest.MonkeyPatch, *, calm: bool = False) -> S
         async def run() -> Schedule:
             chance = random.Random(seed)
             schedule = Schedule(chance, World(chance, calm=calm))
+            schedule.world.receiver.slow = slow
+            schedule.second_after = 5.0 if slow else 0.0  # by then the first holds everything
             await schedule.run()
             return schedule
 
@@ -88,3 +90,12 @@ def test_without_a_fault_every_stop_is_answered_stopped_and_nobody_is_unknown(mo
         obeys_the_law(schedule)
         assert all(answer.stopped for answer in schedule.answers)
         assert set(schedule.final.values()) == {SENT, REFUSED}
+
+
+@promise("M6")
+def test_a_slow_receiver_delays_the_hand_back_of_a_partition_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first worker takes everything and gives half of it back to the second: what is under way lasts longer than a drain may take."""
+    schedule = play(2000, monkeypatch, calm=True, slow=worker.DRAIN_S * 2.5)
+    obeys_the_law(schedule)
+    assert set(schedule.final.values()) == {SENT, REFUSED}
+    assert all(told.worker.held for told in schedule.workers)

@@ -36,6 +36,7 @@ class Receiver:
     def __init__(self, world: World) -> None:
         self._world = world
         self.taken: list[Mail] = []
+        self.slow = 0.0  # seconds that every final reply takes, at least
         self.trouble = 0.0  # the share of messages on which it is slow, puts off or hangs up
         self._under_way: defaultdict[Wire, list[HandOver]] = defaultdict(list)
 
@@ -53,7 +54,7 @@ class Receiver:
         slow = troubled and chance.random() < 0.5
         after = chance.uniform(1, 8) if slow else chance.uniform(0.001, 0.03)
         what = "deferred" if troubled and chance.random() < 0.3 else "hang up" if troubled and chance.random() < 0.4 else "accepted"
-        self._world.loop.call_later(after, self._end, hand_over, what)
+        self._world.loop.call_later(self.slow + after, self._end, hand_over, what)
 
     def _end(self, hand_over: HandOver, what: str) -> None:
         if hand_over.over:

@@ -28,7 +28,7 @@ from services.sending.tests.simulation.world import PARTITIONS, FakeBus, FakeSto
 TENANT, CAMPAIGNS, PEOPLE, BATCH, LANES = "ten_1", ("cmp_1", "cmp_2"), 150, 5, 2
 STOPS = 30
 LIST = consent.Scope(list_id="lst_1")
-CHAOS_S, FINISHES_S = 25.0, 300.0
+CHAOS_S, FINISHES_S = 25.0, 1000.0
 
 BatchName = tuple[str, int, int]  # campaign, partition, number
 
@@ -100,6 +100,7 @@ class Told:
 class Schedule:
     chance: random.Random
     world: World
+    second_after: float = 0.0  # seconds between the first worker's start and the second's
     workers: list[Told] = field(default_factory=list[Told])
     answers: list[Answer] = field(default_factory=list[Answer])
     batches: dict[BatchName, list[int]] = field(default_factory=dict[BatchName, list[int]])
@@ -122,8 +123,8 @@ class Schedule:
         watermarks = Watermarks(FakeBus(api))
         self.begin(watermarks.run())
         asking = AwaitStopped(holdings, watermarks, Observer())
-        for _ in range(2):
-            self.start_worker()
+        self.start_worker()
+        self.world.loop.call_later(self.second_after, self.start_worker)
         for campaign in CAMPAIGNS:
             self.begin(self._plan(campaign))
         for _ in range(STOPS):
