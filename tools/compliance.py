@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -25,10 +26,10 @@ A promise without a test is not claimed.
 
 def marked_tests() -> Iterator[tuple[str, str, str]]:
     """(promise id, path, test name) for each mark, by the tests' syntax alone."""
-    for path in sorted(ROOT.glob("**/test_*.py")):
+    # What git knows, so that somebody's half-written test changes nothing for others.
+    listed = subprocess.run(["git", "ls-files", "*/test_*.py"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for path in (ROOT / line for line in sorted(listed.split())):
         place = path.relative_to(ROOT)
-        if place.parts[0].startswith("."):
-            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
