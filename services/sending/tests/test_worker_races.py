@@ -113,6 +113,36 @@ async def test_jobs_read_for_an_earlier_holding_are_read_again() -> None:
     assert not mine[0].records
 
 
+class SlowHoldings:
+    """Keeps each write back until `go`; remembers whom it named as the owner."""
+
+    def __init__(self) -> None:
+        self.owners: list[str | None] = []
+        self.asked = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def write(self, holding: Holding, *, held_by: str, fresh: list[Any]) -> None:
+        self.owners.append(holding.owner)
+        self.asked.set()
+        await self.go.wait()
+
+
+async def test_a_write_that_was_under_way_when_a_partition_is_handed_back_does_not_count_as_the_hand_back() -> None:
+    holdings = SlowHoldings()
+    gate = SecondGate(0)
+    partition = HeldPartition(Holding(0, "me", 1), gate, cast("Holdings", holdings), publish_nothing, lambda: None, lambda _: None)
+    keeping = asyncio.create_task(partition.keep())
+    partition.touch()
+    await holdings.asked.wait()
+    releasing = asyncio.create_task(partition.release(10))
+    await asyncio.sleep(0.05)
+    holdings.go.set()
+    await releasing
+    await keeping
+    assert partition.released
+    assert holdings.owners == ["me", None]
+
+
 def test_whoever_could_not_look_begins_anew() -> None:
     clock = iter([0.0, LEASE_S / 2, LEASE_S * 3, LEASE_S * 3 + LEASE_S / 2, LEASE_S * 4])
     observer = Observer(monotonic=lambda: next(clock))

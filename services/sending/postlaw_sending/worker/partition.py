@@ -193,7 +193,7 @@ class HeldPartition:
             self._mark(self.number)  # an end was attested, or has lapsed: whoever waits may now be answered
         self.holding.left_open = written.left_open
         self._fresh_left_open = self._fresh_left_open[len(fresh) :]
-        self.released = self._handing_back and not self.lost
+        self.released = written.owner is None and not self.lost
         self._resolve(waiters)
         if finished and not self.lost:
             self._being_published.update(batch.job_offset for batch in finished)

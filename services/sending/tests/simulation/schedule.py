@@ -100,6 +100,7 @@ class Told:
 class Schedule:
     chance: random.Random
     world: World
+    moves: bool = False  # workers come and go in order
     second_after: float = 0.0  # seconds between the first worker's start and the second's
     workers: list[Told] = field(default_factory=list[Told])
     answers: list[Answer] = field(default_factory=list[Answer])
@@ -129,6 +130,8 @@ class Schedule:
             self.begin(self._plan(campaign))
         for _ in range(STOPS):
             self.begin(self._say_stop(self.chance.uniform(0, CHAOS_S + 5), api, asking))
+        if self.moves:
+            await self._move()
         if not self.world.calm:
             await self._chaos(api)
             self._heal(api)
@@ -228,6 +231,14 @@ class Schedule:
                     self._pause(api, self.chance.uniform(0.3, 5))
                 case _:
                     self.start_worker()
+
+    async def _move(self) -> None:
+        """Workers come and go in order."""
+        for _ in range(3):
+            await asyncio.sleep(self.chance.uniform(3, 6))
+            self.start_worker()
+            await asyncio.sleep(self.chance.uniform(1, 3))
+            await self._leave(self.workers[-3])
 
     async def _bus_away(self, seconds: float) -> None:
         if not self.world.bus_away:
