@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 
@@ -160,14 +160,14 @@ class Worker:
                 await asyncio.sleep(0.05)
 
     async def gone(self, within_s: float = 60) -> None:
+        """Returns once it has ended, killed or in order: not by a failure of its own."""
         async with asyncio.timeout(within_s):
             while self.alive:
                 await asyncio.sleep(0.05)
+        assert not self.program.logged("postlaw-sending: ")
 
 
 def _bare() -> dict[str, str]:
-    import os
-
     return {name: value for name, value in os.environ.items() if not name.startswith("POSTLAW_")}
 
 
@@ -176,7 +176,3 @@ def _ready(url: str) -> bool:
         return httpx.get(url, timeout=1).status_code == 200
     except httpx.HTTPError:
         return False
-
-
-def seen(outside: Sink) -> dict[str, Any]:
-    return outside.counts()
