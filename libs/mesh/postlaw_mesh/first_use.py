@@ -14,11 +14,8 @@ from postlaw.identity.v1.identity_pb2_grpc import IdentityServiceStub
 from postlaw_common.errors import NotFound
 from postlaw_common.rpc.channel import MeshChannel
 from postlaw_common.runner import Running
+from postlaw_identity.domain.scopes import CUSTOMER
 
-SCOPES = (
-    "lists:read", "lists:write", "subscribers:read", "subscribers:write", "consents:read", "consents:write",
-    "campaigns:read", "campaigns:write", "campaigns:launch", "audit:read", "keys:read", "keys:write",
-)  # fmt: skip
 KEY_LIVES_S = 7 * 24 * 3600
 
 
@@ -63,6 +60,6 @@ async def credentials_over(channel: Channel, state: Path) -> Credentials:
         tenant_id = tenant.tenant_id
         note.write_text(json.dumps({"tenant_id": tenant_id}), encoding="utf-8")
     token = await act_for(tenant_id)
-    request = identity.CreateApiKeyRequest(tenant_id=tenant_id, name=f"development, process {os.getpid()}", scopes=SCOPES)
+    request = identity.CreateApiKeyRequest(tenant_id=tenant_id, name=f"development, process {os.getpid()}", scopes=sorted(CUSTOMER))
     request.expires_at.FromSeconds(int(time.time()) + KEY_LIVES_S)
     return Credentials(tenant_id, (await stub.CreateApiKey(request)).secret)

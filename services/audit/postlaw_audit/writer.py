@@ -162,13 +162,16 @@ class Writer:
             return
         await self._put_tiles(tiles)
         await self._index.add(state.size - len(batch.entries), batch.event_ids)
-        note = self._sign(Checkpoint(self._origin, state.size, state.root()))
-        await self._blobs.put(CHECKPOINT, note.encode())
+        await self._publish_checkpoint(state)
         self._state.derived = max(self._state.derived, state.size)
         self._now_covers(state.size)
 
     def _now_covers(self, size: int) -> None:
         self._covered, self._covered_at = size, time.monotonic()
+
+    async def _publish_checkpoint(self, state: LogState) -> None:
+        note = self._sign(Checkpoint(self._origin, state.size, state.root()))
+        await self._blobs.put(CHECKPOINT, note.encode())
 
     async def _put_tiles(self, tiles: Sequence[Tile]) -> None:
         async def put(tile: Tile) -> None:
@@ -193,7 +196,7 @@ class Writer:
             raise RuntimeError(f"the audit log's segments do not lead to its committed root at size {self._state.size}; nothing is written")
         await self._put_tiles([*tiles, *self._tree.partial_tiles()])
         if self._state.size:
-            await self._blobs.put(CHECKPOINT, self._sign(Checkpoint(self._origin, self._state.size, self._state.root())).encode())
+            await self._publish_checkpoint(self._state)
         self._state.derived = self._state.size
         self._now_covers(self._state.size)
 

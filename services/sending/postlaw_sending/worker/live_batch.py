@@ -9,7 +9,7 @@ from typing import Protocol
 from opentelemetry.trace import Span
 
 from postlaw_sending.messages.campaign import Recipient as ToRender
-from postlaw_sending.stop.holding import CLAIMED, DEFERRED, PENDING, BatchRecord, OpenClaim
+from postlaw_sending.stop.holding import CLAIMED, PENDING, BatchRecord, OpenClaim
 
 CLAIM_SIZE = 32  # recipients a claim, at most: what a lost worker may leave unknown a connection
 
@@ -67,15 +67,6 @@ class LiveBatch:
         if at_us:
             self.after_us[index] = min(max(1, at_us - self.started_at_us), 0xFFFFFFFF)
         self.open -= 1
-
-    def refuse_pending(self, state: int, reason: str) -> None:
-        """The rest of the batch goes no further: its campaign was paused or cancelled, its decisions have expired."""
-        for index in self.unclaimed:
-            self.settle(index, state, reason, 0)
-        self.unclaimed = []
-
-    def defer_pending(self, reason: str) -> None:
-        self.refuse_pending(DEFERRED, reason)
 
     def record(self) -> BatchRecord:
         return BatchRecord(
