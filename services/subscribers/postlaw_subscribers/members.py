@@ -1,31 +1,28 @@
 """Members: one document for each person on a list, laid out so that an audience is read by one index scan a page.
 
-It carries a copy of the sealed profile and of the wrapped profile key: two gets a person would cost many times as much. Because of that
-copy the collection lies in the database of keys, with whose backups it lapses; it can be made again from people and keys. `audience`
-= list/partition, `_id` = list/address key, so a page is ascending by address key.
+`copy` holds the edition of the person that it shows (generation, 2 bytes; revision, 8 bytes), then an AudiencePeople of this one person,
+the very bytes that are streamed, sealed under the customer's key: one decryption a person. What can be opened without the person's own key
+belongs where keys belong: the collection lies in the database of keys, with whose backups it lapses; it can be made again from people and
+keys. `audience` = list/partition, `_id` = list/address key, so a page is ascending by address key.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from postlaw_common.crypto import open_sealed
 from postlaw_common.placement import Placement
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, Store, VersionConflict
-from postlaw_subscribers.people import unpack_profile
-from postlaw_subscribers.person_keys import PROFILE, Wrapping, place
+from postlaw_subscribers.domain.person import KEY_BYTES, Person
+from postlaw_subscribers.person_keys import Wrapping
 
 MEMBERS = CollectionSpec("members", (Index("audience"),))
 
+_REVISION_BYTES = 8
+_EDITION_BYTES = 2 + _REVISION_BYTES
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    address_key: bytes
-    subscriber_id: str
-    address: str
-    fields: dict[str, str]
+Encode = Callable[[bytes, str, str, Mapping[str, str]], bytes]
+"""(address_key, subscriber_id, address, fields) → an AudiencePeople of one; wire.py's."""
 
 
 def audience(list_id: str, partition: int) -> str:
@@ -36,28 +33,37 @@ def member_id(list_id: str, address_key: bytes) -> str:
     return f"{list_id}/{address_key.hex()}"
 
 
-def to_member(list_id: str, partition: int, person: Document, wrapped_profile_key: bytes) -> Document:
+def address_key_of(document: Document) -> bytes:
+    return bytes.fromhex(document["_id"][-2 * KEY_BYTES :])
+
+
+def to_member(list_id: str, partition: int, address_key: bytes, edition: bytes, people: bytes, wrapping: Wrapping) -> Document:
+    """`people`: what `Encode` made. Bound to its list, too: moved to another one it cannot be opened."""
     return {
-        "_id": member_id(list_id, person["address_key"]),
+        "_id": member_id(list_id, address_key),
         "audience": audience(list_id, partition),
-        "address_key": person["address_key"],
-        "subscriber_id": person["subscriber_id"],
-        "profile": person["profile"],
-        "key": wrapped_profile_key,
-        "revision": person["revision"],
+        "copy": edition + wrapping.wrap(people, address_key, _purpose(list_id)),
     }
 
 
-def open_member(document: Document, wrapping: Wrapping) -> Member:
-    """Raises SealBroken."""
-    address_key = document["address_key"]
-    key = wrapping.unwrap(document["key"], address_key, PROFILE)
-    address, fields = unpack_profile(open_sealed(key, document["profile"], place(wrapping.tenant_id, address_key, PROFILE)))
-    return Member(address_key, document["subscriber_id"], address, fields)
+def edition_of(generation: int, revision: int) -> bytes:
+    """Grows with each change of whoever is under an address key, and from one person there to the next."""
+    return generation.to_bytes(2, "big") + revision.to_bytes(_REVISION_BYTES, "big")
+
+
+def opener(list_id: str, wrapping: Wrapping) -> Callable[[bytes, Document], bytes]:
+    """A function that opens members of this list: (address_key, document) → an AudiencePeople of one. It raises SealBroken."""
+    purpose, unwrap = _purpose(list_id), wrapping.unwrap
+    return lambda address_key, document: unwrap(document["copy"][_EDITION_BYTES:], address_key, purpose)
+
+
+def _purpose(list_id: str) -> bytes:
+    return b"member/" + list_id.encode()
 
 
 class Members:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, encode: Encode) -> None:
+        self.encode = encode
         self._store = store
 
     async def insert(self, documents: Sequence[Document]) -> set[str]:
@@ -67,14 +73,16 @@ class Members:
         following = member_id(list_id, after) if after else ""
         return await self._documents().find("audience", audience(list_id, partition), after=following, limit=limit)
 
-    async def copy(self, person: Document, wrapped_profile_key: bytes, placement: Placement) -> None:
-        """Brings the copies of a person's document in step with it; a copy of a later revision stays."""
-        partition = placement.partition(person["tenant_id"], person["address_key"])
-        for list_id in person["list_ids"]:
-            fresh = to_member(list_id, partition, person, wrapped_profile_key)
+    async def copy(self, person: Person, generation: int, wrapping: Wrapping, placement: Placement) -> None:
+        """Brings the copies of a person in step with what is given here; a copy of a later edition stays."""
+        edition = edition_of(generation, person.version)
+        people = self.encode(person.address_key, person.subscriber_id, person.profile.address, person.profile.fields)
+        partition = placement.partition(person.tenant_id, person.address_key)
+        for list_id in person.list_ids:
+            fresh = to_member(list_id, partition, person.address_key, edition, people, wrapping)
             while True:
                 known = await self._documents().get(fresh["_id"], linearizable=True)
-                if known is not None and _newer_or_same(known, fresh):
+                if known is not None and known["copy"][:_EDITION_BYTES] >= edition:
                     break
                 with contextlib.suppress(AlreadyExists, VersionConflict):
                     if known is None:
@@ -89,8 +97,3 @@ class Members:
 
     def _documents(self) -> Collection:
         return self._store.collection(MEMBERS.name)
-
-
-def _newer_or_same(known: Document, fresh: Document) -> bool:
-    """A copy of another person under the same key (another subscriber id) is always replaced."""
-    return known["subscriber_id"] == fresh["subscriber_id"] and known["revision"] >= fresh["revision"]

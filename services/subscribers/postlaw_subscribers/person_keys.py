@@ -19,9 +19,10 @@ KEY_DATABASE = "subscriber_keys"
 PERSON_KEYS = CollectionSpec("person_keys")
 
 PROFILE = b"profile"
-PROOF = b"proof"
 PROFILE_EVIDENCE = b"evidence/profile"
 PROOF_EVIDENCE = b"evidence/proof"
+PROFILE_KEY = b"key/profile"
+PROOF_KEY = b"key/proof"
 
 _WRAPPING = "persons"  # the purpose of the customer's key that wraps them
 _VERSION_BYTES = 4
@@ -29,13 +30,11 @@ _VERSION_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """A person's keys, open. `wrapped_profile` as it stands in the key document; members carry a copy of it.
-    `generation` counts the people who were made under this address key before."""
+    """A person's keys, open. `generation` counts the people who were made under this address key before."""
 
     profile: bytes
     proof: bytes
     generation: int
-    wrapped_profile: bytes
 
 
 def place(tenant_id: str, address_key: bytes, purpose: bytes) -> bytes:
@@ -52,6 +51,7 @@ class Wrapping:
 
     def __init__(self, tenant_id: str, newest: int, sealers: dict[int, Sealer]) -> None:
         self.tenant_id = tenant_id
+        self._place = place(tenant_id, b"", b"")
         self._newest = newest.to_bytes(_VERSION_BYTES, "big")
         self._sealer = sealers[newest]
         self._sealers = sealers
@@ -60,32 +60,30 @@ class Wrapping:
         """New keys for a person, and the document that keeps them."""
         random = os.urandom(64)
         profile, proof = random[:32], random[32:]
-        wrapped = self.wrap(profile, address_key, PROFILE)
         document: Document = {
             "_id": document_id(self.tenant_id, address_key),
-            "profile": wrapped,
-            "proof": self.wrap(proof, address_key, PROOF),
+            "profile": self.wrap(profile, address_key, PROFILE_KEY),
+            "proof": self.wrap(proof, address_key, PROOF_KEY),
             "generation": generation,
         }
-        return Keys(profile, proof, generation, wrapped), document
+        return Keys(profile, proof, generation), document
 
-    def wrap(self, key: bytes, address_key: bytes, purpose: bytes) -> bytes:
-        return self._newest + self._sealer.seal(key, place(self.tenant_id, address_key, b"key/" + purpose))
+    def wrap(self, value: bytes, address_key: bytes, purpose: bytes) -> bytes:
+        return self._newest + self._sealer.seal(value, self._place + address_key + purpose)
 
     def unwrap(self, wrapped: bytes, address_key: bytes, purpose: bytes) -> bytes:
         """Raises SealBroken."""
         sealer = self._sealers[int.from_bytes(wrapped[:_VERSION_BYTES], "big")]
-        return sealer.open(wrapped[_VERSION_BYTES:], place(self.tenant_id, address_key, b"key/" + purpose))
+        return sealer.open(wrapped[_VERSION_BYTES:], self._place + address_key + purpose)
 
     def open(self, address_key: bytes, document: Document) -> Keys | None:
         """The keys that a document keeps; None where the profile key was destroyed."""
         if document.get("profile") is None:
             return None
         return Keys(
-            self.unwrap(document["profile"], address_key, PROFILE),
-            self.unwrap(document["proof"], address_key, PROOF),
+            self.unwrap(document["profile"], address_key, PROFILE_KEY),
+            self.unwrap(document["proof"], address_key, PROOF_KEY),
             document["generation"],
-            document["profile"],
         )
 
 
@@ -124,7 +122,7 @@ class PersonKeys:
             elif (known := wrapping.open(address_key, document)) is not None:
                 return known
             else:
-                renewed = wrapping.wrap(os.urandom(32), address_key, PROFILE)
+                renewed = wrapping.wrap(os.urandom(32), address_key, PROFILE_KEY)
                 document |= {"profile": renewed, "generation": document["generation"] + 1}
                 with contextlib.suppress(VersionConflict):
                     await self._documents().replace(document, version=document["v"])

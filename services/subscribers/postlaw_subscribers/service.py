@@ -25,7 +25,7 @@ from postlaw_subscribers.servicer import SubscribersServicer
 from postlaw_subscribers.settings import SubscribersSettings
 from postlaw_subscribers.uploads import Uploads
 from postlaw_subscribers.use_cases.run_import import ImportRunner
-from postlaw_subscribers.wire import SubscriberEvents
+from postlaw_subscribers.wire import SubscriberEvents, audience_member
 
 
 def build(platform: Platform, settings: SubscribersSettings) -> Service:
@@ -33,7 +33,7 @@ def build(platform: Platform, settings: SubscribersSettings) -> Service:
     customer_keys = CustomerKeys(key_store, platform.root_key)
     rooms = Rooms(
         people=People(store),
-        members=Members(key_store),
+        members=Members(key_store, audience_member),
         lists=Lists(store),
         jobs=Jobs(store, customer_keys),
         uploads=Uploads(platform.blobs),

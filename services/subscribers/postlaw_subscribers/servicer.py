@@ -86,11 +86,11 @@ class SubscribersServicer:
         pages = audience.stream_audience(
             self._rooms, current().tenant_id, request.list_id, request.partition, request.after_address_key, request.page_size
         )
-        async for members in pages:
-            yield wire.audience_page(members)
+        async for address_keys, people in pages:
+            yield pb.AudiencePage(address_keys=address_keys, people=people)
 
-    async def OpenPeople(self, request: pb.OpenPeopleRequest, context: Any) -> pb.AudiencePage:
-        return wire.audience_page(await audience.open_people(self._rooms, current().tenant_id, request.address_keys))
+    async def OpenPeople(self, request: pb.OpenPeopleRequest, context: Any) -> pb.AudiencePeople:
+        return pb.AudiencePeople.FromString(await audience.open_people(self._rooms, current().tenant_id, request.address_keys))
 
     async def ResolvePerson(self, request: pb.ResolvePersonRequest, context: Any) -> pb.ResolvedPerson:
         if request.WhichOneof("who") is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -12,7 +12,6 @@ from postlaw_common.events import new_event, to_record
 from postlaw_common.placement import Placement
 from postlaw_subscribers.domain.import_job import Attestation, ImportJob, Settings, State
 from postlaw_subscribers.domain.person import MailingList, Person
-from postlaw_subscribers.members import Member
 from postlaw_subscribers.rooms import TOPIC
 
 _SOURCE = "subscribers"
@@ -105,13 +104,15 @@ def import_message(job: ImportJob) -> pb.Import:
     )
 
 
-def audience_page(members: Iterable[Member]) -> pb.AudiencePage:
-    return pb.AudiencePage(
-        members=[
-            pb.AudienceMember(address_key=each.address_key, subscriber_id=each.subscriber_id, address=each.address, fields=each.fields)
-            for each in members
-        ]
-    )
+def audience_member(address_key: bytes, subscriber_id: str, address: str, fields: Mapping[str, str]) -> bytes:
+    """An AudiencePeople of this person alone; several, one after the other, are an AudiencePeople of them all."""
+    people = pb.AudiencePeople()
+    member = people.members.add()
+    member.address_key = address_key
+    member.subscriber_id = subscriber_id
+    member.address = address
+    member.fields.update(fields)
+    return people.SerializeToString()
 
 
 class SubscriberEvents:

@@ -126,7 +126,7 @@ class World:
         members: list[pb.AudienceMember] = []
         for partition in range(4):
             async for page in stub.StreamAudience(pb.StreamAudienceRequest(list_id=list_id, partition=partition, page_size=7)):
-                members += page.members
+                members += pb.AudiencePeople.FromString(page.people).members
         return members
 
     async def events(self) -> list[Event]:

@@ -14,9 +14,10 @@ from postlaw_common.errors import Conflict, Invalid, NotFound, PostlawError, Ver
 from postlaw_common.keys.customer import CustomerKeys
 from postlaw_common.store import VersionConflict
 from postlaw_common.testing.promises import promise
-from postlaw_subscribers.members import Members
+from postlaw_subscribers.domain.person import Person
+from postlaw_subscribers.members import MEMBERS, Members
 from postlaw_subscribers.people import PEOPLE
-from postlaw_subscribers.person_keys import KEY_DATABASE, PROFILE, PROOF, PROOF_EVIDENCE, PersonKeys, place
+from postlaw_subscribers.person_keys import KEY_DATABASE, PROFILE_KEY, PROOF_EVIDENCE, PROOF_KEY, PersonKeys, place
 
 
 async def put(world: Any, address: str, *, tenant_id: str = "ten_a", **more: Any) -> pb.Subscriber:
@@ -111,13 +112,15 @@ async def test_deletion_destroys_the_profile_key_and_keeps_the_proof_key(world: 
     assert await world.audience(list_id) == []
     kept = await platform_store.collection("person_keys").get(document["_id"])
     assert kept["profile"] is None
-    proof = wrapping.unwrap(kept["proof"], resolved.address_key, PROOF)
+    proof = wrapping.unwrap(kept["proof"], resolved.address_key, PROOF_KEY)
     sealed = resolved.sealed_proof_evidence
     assert open_sealed(proof, sealed, place("ten_a", resolved.address_key, PROOF_EVIDENCE)) == b"ticked the box"
     again = await put(world, "ann@example.com", list_ids=[list_id])
     assert again.subscriber_id != made.subscriber_id, "whoever comes later is another person"
     renewed = await platform_store.collection("person_keys").get(document["_id"])
-    assert wrapping.unwrap(renewed["profile"], resolved.address_key, PROFILE) != wrapping.unwrap(wrapped, resolved.address_key, PROFILE)
+    assert wrapping.unwrap(renewed["profile"], resolved.address_key, PROFILE_KEY) != wrapping.unwrap(
+        wrapped, resolved.address_key, PROFILE_KEY
+    )
     with pytest.raises(NotFound):
         await get(world, made.subscriber_id)
 
@@ -210,17 +213,35 @@ async def test_an_audience_comes_in_pages_by_partition_and_goes_on_after_a_key(w
     for partition in range(4):
         request = pb.StreamAudienceRequest(list_id=list_id, partition=partition, page_size=10)
         pages = [page async for page in stub.StreamAudience(request)]
-        keys = [member.address_key for page in pages for member in page.members]
+        keys = [key for page in pages for key in page.address_keys]
         assert keys == sorted(keys)
-        assert all(len(page.members) == 10 for page in pages[:-1])
+        assert all(len(page.address_keys) == 10 for page in pages[:-1])
         assert all(world.backing.placement().partition("ten_a", key) == partition for key in keys)
         request.after_address_key = keys[14]
-        assert [member.address_key async for page in stub.StreamAudience(request) for member in page.members] == keys[15:]
+        rest = [page async for page in stub.StreamAudience(request)]
+        assert [key for page in rest for key in page.address_keys] == keys[15:]
+        people = [member.address_key for page in rest for member in pb.AudiencePeople.FromString(page.people).members]
+        assert people == keys[15:]
         seen |= set(keys)
     assert len(seen) == 200
     with pytest.raises(Invalid):
         async for _ in stub.StreamAudience(pb.StreamAudienceRequest(list_id=list_id, partition=4)):
             pass
+
+
+async def test_a_copy_moved_to_another_person_or_list_is_not_believed_and_costs_nobody_else(world: Any) -> None:
+    first, second = await world.make_list(), await world.make_list()
+    await put(world, "ann@example.com", list_ids=[first])
+    await put(world, "bob@example.com", list_ids=[first, second])
+    members = world.backing.store(KEY_DATABASE).collection(MEMBERS.name)
+    ann, bob = [
+        await members.get(f"{first}/{one.address_key.hex()}") for one in sorted(await world.audience(first), key=lambda m: m.address)
+    ]
+    await members.replace(bob | {"copy": ann["copy"]}, version=1)
+    assert await audience(world, first) == {"ann@example.com": {}}
+    moved = {name: ann[name].replace(first, second) for name in ("_id", "audience")}
+    await members.insert({**moved, "copy": ann["copy"]})
+    assert await audience(world, second) == {"bob@example.com": {}}
 
 
 async def test_people_are_opened_again_for_a_retry_without_those_who_are_gone(world: Any) -> None:
@@ -296,10 +317,10 @@ async def test_a_slow_writer_of_an_older_version_leaves_no_copy_behind(world: An
     copy = Members.copy
     go_on = asyncio.Event()
 
-    async def slow(self: Members, person: Any, key: bytes, placement: Any) -> None:
-        if person["revision"] == 2:
+    async def slow(self: Members, person: Person, *more: Any) -> None:
+        if person.version == 2:
             await go_on.wait()
-        await copy(self, person, key, placement)
+        await copy(self, person, *more)
 
     monkeypatch.setattr(Members, "copy", slow)
     second = asyncio.create_task(put(world, "ann@example.com", list_ids=[list_id]))

@@ -22,7 +22,7 @@ STREAM_LIFE_S = 50.0  # what a stream has read ahead is at most so old when it i
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """People of one partition by ascending address_key. `people`: the AudiencePage's bytes, passed on as they are."""
+    """People of one partition by ascending address_key. `people`: their AudiencePeople, passed on as it is."""
 
     address_keys: list[bytes]
     people: bytes
@@ -58,12 +58,12 @@ class Subscribers:
         """The people after `after`, in pages of 200."""
         request = subscribers.StreamAudienceRequest(list_id=list_id, partition=partition, after_address_key=after, page_size=PAGE_SIZE)
         async for page in self._stub().StreamAudience(request, timeout=STREAM_LIFE_S + 10):
-            yield Page([member.address_key for member in page.members], page.SerializeToString())
+            yield Page(list(page.address_keys), page.people)
 
     async def people(self, address_keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """AudienceMembers by address_key; who is gone is left out. At most 1,000."""
-        page = await self._stub().OpenPeople(subscribers.OpenPeopleRequest(address_keys=address_keys))
-        return {member.address_key: member.SerializeToString() for member in page.members}
+        found = await self._stub().OpenPeople(subscribers.OpenPeopleRequest(address_keys=address_keys))
+        return {member.address_key: member.SerializeToString() for member in found.members}
 
 
 class Consent:

@@ -175,7 +175,7 @@ def state_from_wire(state: int) -> State:
 def job_batch(people: bytes, decisions: Sequence[consent.Decision]) -> bytes:
     """A JobBatch of the audience's page and the first gate's answers, in the same order.
 
-    `people` is the AudiencePage as it came: the two messages agree in their first four fields (a test holds them to it), so that
+    `people` is the AudiencePeople as it came: the two messages agree in their first four fields (a test holds them to it), so that
     a page of 200 changes its name without a copy in Python."""
     batch = sending.JobBatch.FromString(people)
     for recipient, decision in zip(batch.recipients, decisions, strict=True):

@@ -81,11 +81,13 @@ class FakeSubscribers:
         keys = [key for key in self.lists[request.list_id][request.partition] if key > request.after_address_key and key not in self.gone]
         for start in range(0, len(keys), request.page_size):
             self.check()
-            yield subscribers.AudiencePage(members=[self.member(key) for key in keys[start : start + request.page_size]])
+            page = keys[start : start + request.page_size]
+            people = subscribers.AudiencePeople(members=map(self.member, page))
+            yield subscribers.AudiencePage(address_keys=page, people=people.SerializeToString())
 
-    async def OpenPeople(self, request: subscribers.OpenPeopleRequest, context: Any) -> subscribers.AudiencePage:
+    async def OpenPeople(self, request: subscribers.OpenPeopleRequest, context: Any) -> subscribers.AudiencePeople:
         self.check()
-        return subscribers.AudiencePage(members=[self.member(key) for key in request.address_keys if key not in self.gone])
+        return subscribers.AudiencePeople(members=[self.member(key) for key in request.address_keys if key not in self.gone])
 
     def check(self) -> None:
         if self.away:

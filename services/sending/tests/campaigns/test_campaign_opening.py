@@ -101,7 +101,7 @@ async def test_the_watch_hears_a_pause_and_takes_what_it_never_saw_for_paused(op
 
 def test_a_page_of_the_audience_is_a_job_batch_but_for_its_name() -> None:
     """campaigns.wire.job_batch passes the bytes on without a copy in Python."""
-    page, batch = subscribers.AudiencePage.DESCRIPTOR, sending.JobBatch.DESCRIPTOR
+    page, batch = subscribers.AudiencePeople.DESCRIPTOR, sending.JobBatch.DESCRIPTOR
     assert [(f.number, f.is_repeated) for f in page.fields] == [(f.number, f.is_repeated) for f in batch.fields]
     member, recipient = subscribers.AudienceMember.DESCRIPTOR, sending.JobRecipient.DESCRIPTOR
     of_recipient = {f.number: (f.name, f.type) for f in recipient.fields}

@@ -102,8 +102,8 @@ class People(Subscribers):
     async def audience(self, list_id: str, partition: int, after: bytes) -> AsyncIterator[Page]:
         keys = [key_of(number) for number in range(AUDIENCE) if key_of(number) > after and number not in self.gone]
         for start in range(0, len(keys), 200):
-            page = subscribers.AudiencePage(members=map(self._member, keys[start : start + 200]))
-            yield Page(keys[start : start + 200], page.SerializeToString())
+            people = subscribers.AudiencePeople(members=map(self._member, keys[start : start + 200]))
+            yield Page(keys[start : start + 200], people.SerializeToString())
 
     async def people(self, address_keys: Sequence[bytes]) -> dict[bytes, bytes]:
         there = [key for key in address_keys if int.from_bytes(key[1:], "big") not in self.gone]

@@ -28,7 +28,7 @@ from postlaw_subscribers.domain.import_job import (
 )
 from postlaw_subscribers.domain.person import AddressIndex, subscriber_id
 from postlaw_subscribers.domain.report import Refusal
-from postlaw_subscribers.members import to_member
+from postlaw_subscribers.members import Encode, edition_of, to_member
 from postlaw_subscribers.people import pack_profile
 from postlaw_subscribers.person_keys import PROFILE, PROOF_EVIDENCE, Keys, Wrapping, document_id, place
 from postlaw_subscribers.rooms import ConsentLedger, GivenConsent, Rooms
@@ -51,6 +51,7 @@ class ImportSource:
     placement: Placement
     now_us: int
     evidence: bytes
+    encode: Encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,9 @@ def seal_person(source: ImportSource, candidate: Candidate, keys: Keys, key_docu
         "revision": 1,
         "made_by": made_by(source, candidate.row),
     }
-    member = to_member(source.list_id, source.placement.partition(tenant_id, address_key), person, keys.wrapped_profile)
+    people = source.encode(address_key, person["subscriber_id"], candidate.address, candidate.fields)
+    partition = source.placement.partition(tenant_id, address_key)
+    member = to_member(source.list_id, partition, address_key, edition_of(keys.generation, 1), people, source.wrapping)
     return Sealed(keys, key_document, person, member)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from postlaw_common.crypto import SealBroken
 from postlaw_common.errors import Conflict, FieldError, Invalid, NotFound, VersionMismatch
 from postlaw_common.outbox import add_to_outbox
 from postlaw_common.store import AlreadyExists, Document, VersionConflict
@@ -72,8 +73,13 @@ async def change(rooms: Rooms, known: Document, wanted: Profile, lists: tuple[st
 
 async def keep_in_step(rooms: Rooms, document: Document, keys: Keys) -> None:
     """The copies follow the document, and again if it changed meanwhile, so that the last writer's copies are the last."""
+    wrapping = await rooms.person_keys.wrapping(document["tenant_id"])
     while True:
-        await rooms.members.copy(document, keys.wrapped_profile, rooms.placement())
+        unreadable: SealBroken | None = None
+        try:
+            await rooms.members.copy(from_document(document, keys), keys.generation, wrapping, rooms.placement())
+        except SealBroken as broken:  # the keys are those of whoever came after: then the document is another, too
+            unreadable = broken
         await rooms.members.remove(document["address_key"], document.get("left", ()))
         now = await rooms.people.documents.get(document["_id"], linearizable=True)
         if now is None or is_gone(now):
@@ -81,9 +87,11 @@ async def keep_in_step(rooms: Rooms, document: Document, keys: Keys) -> None:
             await rooms.members.remove(document["address_key"], document["list_ids"])
             return
         if (now["revision"], now["subscriber_id"]) == (document["revision"], document["subscriber_id"]):
+            if unreadable is not None:
+                raise unreadable
             return
         document = now
-        keys = await rooms.person_keys.ensure(await rooms.person_keys.wrapping(now["tenant_id"]), now["address_key"])
+        keys = await rooms.person_keys.ensure(wrapping, now["address_key"])
 
 
 async def _add(rooms: Rooms, tenant_id: str, address_key: bytes, profile: Profile, lists: tuple[str, ...]) -> Person:

@@ -204,6 +204,7 @@ class _Run:
             placement=self._rooms.placement(),
             now_us=self._rooms.now_us(),
             evidence=self._evidence,
+            encode=self._rooms.members.encode,
         )
         result = Result()
         async with self._acting(job):

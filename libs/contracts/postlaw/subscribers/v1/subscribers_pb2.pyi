@@ -616,7 +616,7 @@ class AudienceMember(_message.Message):
 Global___AudienceMember: _TypeAlias = AudienceMember  # noqa: Y015
 
 @_typing.final
-class AudiencePage(_message.Message):
+class AudiencePeople(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MEMBERS_FIELD_NUMBER: _builtins.int
@@ -630,6 +630,31 @@ class AudiencePage(_message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["members", b"members"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AudiencePeople: _TypeAlias = AudiencePeople  # noqa: Y015
+
+@_typing.final
+class AudiencePage(_message.Message):
+    """`people` is an AudiencePeople, in the order of `address_keys`: as bytes, so that who only passes it on does not take it apart."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_KEYS_FIELD_NUMBER: _builtins.int
+    PEOPLE_FIELD_NUMBER: _builtins.int
+    people: _builtins.bytes
+    @_builtins.property
+    def address_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    def __init__(
+        self,
+        *,
+        address_keys: _abc.Iterable[_builtins.bytes] | None = ...,
+        people: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "people", b"people"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -99,7 +99,7 @@ class SubscribersServiceStub:
         self.OpenPeople = channel.unary_unary(
                 '/postlaw.subscribers.v1.SubscribersService/OpenPeople',
                 request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.OpenPeopleRequest.SerializeToString,
-                response_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.AudiencePage.FromString,
+                response_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.AudiencePeople.FromString,
                 _registered_method=True)
         self.ResolvePerson = channel.unary_unary(
                 '/postlaw.subscribers.v1.SubscribersService/ResolvePerson',
@@ -267,7 +267,7 @@ def add_SubscribersServiceServicer_to_server(servicer, server):
             'OpenPeople': grpc.unary_unary_rpc_method_handler(
                     servicer.OpenPeople,
                     request_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.OpenPeopleRequest.FromString,
-                    response_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.AudiencePage.SerializeToString,
+                    response_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.AudiencePeople.SerializeToString,
             ),
             'ResolvePerson': grpc.unary_unary_rpc_method_handler(
                     servicer.ResolvePerson,
@@ -626,7 +626,7 @@ class SubscribersService:
             target,
             '/postlaw.subscribers.v1.SubscribersService/OpenPeople',
             postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.OpenPeopleRequest.SerializeToString,
-            postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.AudiencePage.FromString,
+            postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.AudiencePeople.FromString,
             options,
             channel_credentials,
             insecure,

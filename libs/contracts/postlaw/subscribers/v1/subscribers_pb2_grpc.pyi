@@ -49,7 +49,7 @@ class SubscribersServiceStub:
     DeleteSubscriber: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.DeleteSubscriberRequest, _empty_pb2.Empty]
     StreamAudience: _grpc.UnaryStreamMultiCallable[_subscribers_pb2.StreamAudienceRequest, _subscribers_pb2.AudiencePage]
     """The people of one list in one partition, by ascending address_key after `after_address_key`, in pages, opened for sending."""
-    OpenPeople: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.OpenPeopleRequest, _subscribers_pb2.AudiencePage]
+    OpenPeople: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.OpenPeopleRequest, _subscribers_pb2.AudiencePeople]
     """The same people again, for a retry; who is gone is left out."""
     ResolvePerson: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.ResolvePersonRequest, _subscribers_pb2.ResolvedPerson]
     """Who is meant: by address or by subscriber id. Also seals evidence under the person's keys."""
@@ -74,7 +74,7 @@ class SubscribersServiceAsyncStub(SubscribersServiceStub):
     DeleteSubscriber: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.DeleteSubscriberRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     StreamAudience: _aio.UnaryStreamMultiCallable[_subscribers_pb2.StreamAudienceRequest, _subscribers_pb2.AudiencePage]  # type: ignore[assignment]
     """The people of one list in one partition, by ascending address_key after `after_address_key`, in pages, opened for sending."""
-    OpenPeople: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.OpenPeopleRequest, _subscribers_pb2.AudiencePage]  # type: ignore[assignment]
+    OpenPeople: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.OpenPeopleRequest, _subscribers_pb2.AudiencePeople]  # type: ignore[assignment]
     """The same people again, for a retry; who is gone is left out."""
     ResolvePerson: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.ResolvePersonRequest, _subscribers_pb2.ResolvedPerson]  # type: ignore[assignment]
     """Who is meant: by address or by subscriber id. Also seals evidence under the person's keys."""
@@ -174,7 +174,7 @@ class SubscribersServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _subscribers_pb2.OpenPeopleRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_subscribers_pb2.AudiencePage, _abc.Awaitable[_subscribers_pb2.AudiencePage]]:
+    ) -> _typing.Union[_subscribers_pb2.AudiencePeople, _abc.Awaitable[_subscribers_pb2.AudiencePeople]]:
         """The same people again, for a retry; who is gone is left out."""
 
     @_abc_1.abstractmethod
