@@ -61,7 +61,7 @@ class Backing:
             root_key=self.root_key,
             platform_keys=self.platform_keys,
             store=self.store,
-            channel=lambda service: self.directory.channel(service, name),
+            channel=lambda service: self.directory.channel(service, name, near=True),
             placement=self.placement,
             now_us=self._now_us,
             public_url=self._settings.public_url,

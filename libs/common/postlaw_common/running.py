@@ -47,9 +47,9 @@ class Running:
         self._started: list[Service] = []
         self._consuming: list[Callable[[], Awaitable[None]]] = []
 
-    def channel(self, service: str, *, as_service: str, token: Callable[[], bytes] | None = None) -> MeshChannel:
-        """A channel with another service's certificate, for whoever runs the services."""
-        return self.backing.directory.channel(service, lambda: as_service, token)
+    def channel(self, service: str, *, as_service: str, token: Callable[[], bytes] | None = None, near: bool = False) -> MeshChannel:
+        """A channel with another service's certificate, for whoever runs the services; `near`, as services of one process call."""
+        return self.backing.directory.channel(service, lambda: as_service, token, near=near)
 
     def build(self, builders: Sequence[Builder]) -> None:
         for builder in builders:
@@ -86,6 +86,7 @@ class Running:
             self.ports[service.name] = port = server.bind(f"{listen}:{self.settings.grpc_port.get(service.name, 0)}")
             self._servers.append(server)
             await server.start()
+            self.backing.directory.doors[service.name] = server.door
             self.backing.directory.here[service.name] = f"{'127.0.0.1' if listen == '0.0.0.0' else listen}:{port}"
         if service.http_app is not None:
             http = self._http_server(service.name, service.http_app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, cast
 
@@ -59,26 +60,34 @@ class Moody:
         return identity_pb2.Tenant(name=request.name)
 
 
-async def ask(m: Mesh, **more: Any) -> audit_pb2.Checkpoint:
-    stub: Any = audit_pb2_grpc.AuditServiceStub(m.channel("audit"))
+@pytest.fixture(params=[False, True], ids=["network", "near"])
+def near(request: pytest.FixtureRequest) -> bool:
+    """Over the network, or as services of one process call each other: a call means the same."""
+    return request.param
+
+
+async def ask(m: Mesh, near: bool, **more: Any) -> audit_pb2.Checkpoint:
+    stub: Any = audit_pb2_grpc.AuditServiceStub(m.channel("audit", near=near))
     return await stub.GetCheckpoint(audit_pb2.GetCheckpointRequest(), **more)
 
 
 @pytest.mark.parametrize("kind", FAMILY, ids=lambda kind: kind.__name__)
-async def test_an_error_arrives_as_the_class_that_was_raised_with_type_fields_and_retry(tmp_path: Path, kind: type[PostlawError]) -> None:
+async def test_an_error_arrives_as_the_class_that_was_raised_with_type_fields_and_retry(
+    tmp_path: Path, near: bool, kind: type[PostlawError]
+) -> None:
     raised = kind("the detail: ü", type="a-type-of-its-own", fields=[FieldError("template.subject", "is required")], retry_after_s=0.01)
     async with mesh(tmp_path, [fake("audit", add_audit, Moody(raised))]) as m:
         with pytest.raises(PostlawError) as got:
-            await ask(m)
+            await ask(m, near)
     assert type(got.value) is kind
     assert (got.value.detail, got.value.type, got.value.fields) == (raised.detail, raised.type, raised.fields)
     assert got.value.retry_after_s == 0.01
 
 
-async def test_a_services_own_subclass_arrives_as_its_family_with_its_type(tmp_path: Path) -> None:
+async def test_a_services_own_subclass_arrives_as_its_family_with_its_type(tmp_path: Path, near: bool) -> None:
     async with mesh(tmp_path, [fake("audit", add_audit, Moody(CampaignBusy("still sending")))]) as m:
         with pytest.raises(Conflict) as got:
-            await ask(m)
+            await ask(m, near)
     assert got.value.type == "campaign-busy"
 
 
@@ -87,75 +96,75 @@ def test_an_error_with_very_many_fields_still_fits_into_a_header() -> None:
     assert len(details_of(error)) < 6000
 
 
-async def test_a_backing_part_that_is_gone_is_unavailable_not_internal(tmp_path: Path) -> None:
+async def test_a_backing_part_that_is_gone_is_unavailable_not_internal(tmp_path: Path, near: bool) -> None:
     async with mesh(tmp_path, [fake("audit", add_audit, Moody(BusUnavailable("kafka://inner.host:9092 is gone")))]) as m:
         with pytest.raises(Unavailable) as got:
-            await ask(m)
+            await ask(m, near)
     assert "inner.host" not in got.value.detail
 
 
-async def test_an_idempotent_call_is_repeated_on_unavailable_and_then_answers(tmp_path: Path) -> None:
+async def test_an_idempotent_call_is_repeated_on_unavailable_and_then_answers(tmp_path: Path, near: bool) -> None:
     audit = Moody(Unavailable("not yet"), times=2)
     async with mesh(tmp_path, [fake("audit", add_audit, audit)]) as m:
-        assert (await ask(m)).size == 3
+        assert (await ask(m, near)).size == 3
 
 
 @pytest.mark.parametrize("failure", [Conflict("no"), DeadlineExceeded("late"), ValueError("bug")])
-async def test_no_other_failure_is_repeated(tmp_path: Path, failure: Exception) -> None:
+async def test_no_other_failure_is_repeated(tmp_path: Path, near: bool, failure: Exception) -> None:
     audit = Moody(failure)
     async with mesh(tmp_path, [fake("audit", add_audit, audit)]) as m:
         with pytest.raises(PostlawError):
-            await ask(m)
+            await ask(m, near)
     assert audit.calls == 1
 
 
-async def test_a_server_that_says_when_to_come_again_is_not_asked_before(tmp_path: Path) -> None:
+async def test_a_server_that_says_when_to_come_again_is_not_asked_before(tmp_path: Path, near: bool) -> None:
     audit = Moody(Unavailable("in a while", retry_after_s=30))
     async with mesh(tmp_path, [fake("audit", add_audit, audit)]) as m:
         with pytest.raises(Unavailable):
-            await ask(m)
+            await ask(m, near)
     assert audit.calls == 1
 
 
-async def test_a_call_that_is_not_idempotent_is_made_once(tmp_path: Path) -> None:
+async def test_a_call_that_is_not_idempotent_is_made_once(tmp_path: Path, near: bool) -> None:
     identity = Moody(Unavailable("not yet"))
     async with mesh(tmp_path, [fake("identity", add_identity, identity)]) as m:
         stub: Any = identity_pb2_grpc.IdentityServiceStub(
-            m.channel("identity", as_service="operator", caller=m.caller("", ["platform:admin"]))
+            m.channel("identity", as_service="operator", caller=m.caller("", ["platform:admin"]), near=near)
         )
         with pytest.raises(Unavailable):
             await stub.CreateTenant(identity_pb2.CreateTenantRequest(name="Acme"))
     assert identity.calls == 1
 
 
-async def test_a_call_carries_whoever_is_acting_and_ends_with_the_call_that_it_serves(tmp_path: Path) -> None:
+async def test_a_call_carries_whoever_is_acting_and_ends_with_the_call_that_it_serves(tmp_path: Path, near: bool) -> None:
     audit = Moody()
     async with mesh(tmp_path, [fake("audit", add_audit, audit)]) as m:
         ann = m.caller("ten_1", ["a:b"])
         with caller.acting_as(ann):
-            await ask(m, timeout=3)
-        await ask(m)
+            await ask(m, near, timeout=3)
+        await ask(m, near)
     assert audit.callers == [ann, None]
     assert audit.bound[0] < 4 < audit.bound[1] < 11
 
 
-async def test_a_service_without_an_address_is_unavailable_and_says_which_setting_names_it(tmp_path: Path) -> None:
+async def test_a_service_without_an_address_is_unavailable_and_says_which_setting_names_it(tmp_path: Path, near: bool) -> None:
     async with mesh(tmp_path, []) as m:
         with pytest.raises(Unavailable, match="POSTLAW_PEER_AUDIT"):
-            await ask(m)
+            await ask(m, near)
 
 
-async def test_a_call_out_of_time_is_deadline_exceeded(tmp_path: Path) -> None:
+async def test_a_call_out_of_time_is_deadline_exceeded(tmp_path: Path, near: bool) -> None:
     class Slow:
         async def GetCheckpoint(self, request: Any, context: Any) -> None:
             await asyncio.sleep(5)
 
     async with mesh(tmp_path, [fake("audit", add_audit, Slow())]) as m:
         with pytest.raises(DeadlineExceeded):
-            await ask(m, timeout=0.1)
+            await ask(m, near, timeout=0.1)
 
 
-async def test_a_cancelled_task_stays_cancelled_and_a_channel_that_is_closed_meanwhile_is_unavailable(tmp_path: Path) -> None:
+async def test_a_cancelled_task_stays_cancelled_and_a_channel_that_is_closed_meanwhile_is_unavailable(tmp_path: Path, near: bool) -> None:
     asked = asyncio.Event()
 
     class Slow:
@@ -164,13 +173,13 @@ async def test_a_cancelled_task_stays_cancelled_and_a_channel_that_is_closed_mea
             await asyncio.sleep(5)
 
     async with mesh(tmp_path, [fake("audit", add_audit, Slow())], drain_s=0.2) as m:
-        call = asyncio.create_task(ask(m))
+        call = asyncio.create_task(ask(m, near))
         await asked.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
         asked.clear()
-        call = asyncio.create_task(ask(m))
+        call = asyncio.create_task(ask(m, near))
         await asked.wait()
         await m.running.backing.directory.close()
         with pytest.raises(Unavailable):
@@ -199,9 +208,9 @@ class Subscribers:
         return subscribers_pb2.Import(import_id=caller.current().tenant_id)
 
 
-async def test_a_streamed_answer_arrives_page_by_page_and_its_error_keeps_its_class(tmp_path: Path) -> None:
+async def test_a_streamed_answer_arrives_page_by_page_and_its_error_keeps_its_class(tmp_path: Path, near: bool) -> None:
     async with mesh(tmp_path, [fake("subscribers", add_subscribers, Subscribers())]) as m:
-        channel = m.channel("subscribers", as_service="sending", caller=m.caller("ten_1", ["audience:read"]))
+        channel = m.channel("subscribers", as_service="sending", caller=m.caller("ten_1", ["audience:read"]), near=near)
         stub: Any = subscribers_pb2_grpc.SubscribersServiceStub(channel)
         pages = 0
         with pytest.raises(Conflict, match="ten_1"):
@@ -217,10 +226,10 @@ def _parts(source: str = "shop") -> list[subscribers_pb2.CreateImportRequest]:
     return [subscribers_pb2.CreateImportRequest(settings=settings), *chunks]
 
 
-async def test_an_upload_arrives_part_by_part_each_checked_against_the_contract(tmp_path: Path) -> None:
+async def test_an_upload_arrives_part_by_part_each_checked_against_the_contract(tmp_path: Path, near: bool) -> None:
     subscribers = Subscribers()
     async with mesh(tmp_path, [fake("subscribers", add_subscribers, subscribers)]) as m:
-        channel = m.channel("subscribers", caller=m.caller("ten_1", ["subscribers:write"]))
+        channel = m.channel("subscribers", caller=m.caller("ten_1", ["subscribers:write"]), near=near)
         stub: Any = subscribers_pb2_grpc.SubscribersServiceStub(channel)
         assert (await stub.CreateImport(iter(_parts()))).import_id == "ten_1"
         assert subscribers.parts == ["settings", "chunk", "chunk", "chunk"]
@@ -229,13 +238,13 @@ async def test_an_upload_arrives_part_by_part_each_checked_against_the_contract(
     assert [wrong.field for wrong in refused.value.fields] == ["settings.consent.source"]
 
 
-async def test_an_upload_whose_source_breaks_raises_what_broke(tmp_path: Path) -> None:
+async def test_an_upload_whose_source_breaks_raises_what_broke(tmp_path: Path, near: bool) -> None:
     async def broken() -> AsyncIterator[subscribers_pb2.CreateImportRequest]:
         yield _parts()[0]
         raise ConnectionResetError("the client went away")
 
     async with mesh(tmp_path, [fake("subscribers", add_subscribers, Subscribers())]) as m:
-        channel = m.channel("subscribers", caller=m.caller("ten_1", ["subscribers:write"]))
+        channel = m.channel("subscribers", caller=m.caller("ten_1", ["subscribers:write"]), near=near)
         with pytest.raises(ConnectionResetError):
             await cast("Any", subscribers_pb2_grpc.SubscribersServiceStub(channel)).CreateImport(broken())
 
@@ -244,3 +253,65 @@ async def test_one_process_has_one_connection_for_each_pair_of_services(tmp_path
     async with mesh(tmp_path, [fake("consent", consent_pb2_grpc.add_ConsentServiceServicer_to_server, object())]) as m:
         assert m.channel("consent").bare() is m.channel("consent").bare()
         assert m.channel("consent").bare() is not m.channel("consent", as_service="sending").bare()
+
+
+async def test_a_near_call_shares_neither_objects_nor_context_with_its_callee(tmp_path: Path) -> None:
+    theirs = audit_pb2.Checkpoint(size=1)
+    word: ContextVar[str] = ContextVar("word", default="unset")
+    heard: list[str] = []
+
+    class Audit:
+        async def GetCheckpoint(self, request: Any, context: Any) -> audit_pb2.Checkpoint:
+            heard.append(word.get())
+            word.set("the callee's")
+            return theirs
+
+    async with mesh(tmp_path, [fake("audit", add_audit, Audit())]) as m:
+        word.set("the caller's")
+        ours = await ask(m, True)
+    theirs.size = 2
+    assert (ours.size, heard, word.get()) == (1, ["unset"], "the caller's")
+
+
+@pytest.mark.parametrize("let_go", [False, True], ids=["cancelled", "let go"])
+async def test_a_near_stream_that_nobody_reads_on_ends_at_the_callee(tmp_path: Path, let_go: bool) -> None:
+    ended = asyncio.Event()
+
+    class Endless:
+        async def StreamAudience(self, request: Any, context: Any) -> AsyncIterator[subscribers_pb2.AudiencePage]:
+            try:
+                while True:
+                    yield subscribers_pb2.AudiencePage()
+            finally:
+                ended.set()
+
+    async with mesh(tmp_path, [fake("subscribers", add_subscribers, Endless())]) as m:
+        channel = m.channel("subscribers", as_service="sending", caller=m.caller("ten_1", ["audience:read"]), near=True)
+        stub: Any = subscribers_pb2_grpc.SubscribersServiceStub(channel)
+        answers = stub.StreamAudience(subscribers_pb2.StreamAudienceRequest(list_id="lst_1"))
+        await anext(answers)
+        if let_go:
+            del answers
+        else:
+            answers.cancel()
+            with pytest.raises(PostlawError):
+                while True:
+                    await anext(answers)
+        async with asyncio.timeout(5):
+            await ended.wait()
+
+
+async def test_a_near_stream_out_of_time_is_deadline_exceeded(tmp_path: Path) -> None:
+    class Slow:
+        async def StreamAudience(self, request: Any, context: Any) -> AsyncIterator[subscribers_pb2.AudiencePage]:
+            yield subscribers_pb2.AudiencePage()
+            await asyncio.sleep(5)
+
+    async with mesh(tmp_path, [fake("subscribers", add_subscribers, Slow())]) as m:
+        channel = m.channel("subscribers", as_service="sending", caller=m.caller("ten_1", ["audience:read"]), near=True)
+        stub: Any = subscribers_pb2_grpc.SubscribersServiceStub(channel)
+        pages = 0
+        with pytest.raises(DeadlineExceeded):
+            async for _ in stub.StreamAudience(subscribers_pb2.StreamAudienceRequest(list_id="lst_1"), timeout=0.1):
+                pages += 1
+    assert pages == 1

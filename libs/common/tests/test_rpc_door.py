@@ -22,6 +22,7 @@ from postlaw_common.errors import Denied, Invalid, PostlawError, Unauthenticated
 from postlaw_common.rpc.channel import MeshChannel, connect
 from postlaw_common.rpc.context_token import ContextVerifier, TrustedKey, context_message, sign_context
 from postlaw_common.rpc.door import peer_service
+from postlaw_common.rpc.near import NearChannel
 from postlaw_common.rpc.server import MeshServer
 from postlaw_common.rpc.tls import DevelopmentCA
 from postlaw_common.service import Servicer
@@ -47,9 +48,10 @@ class Audit:
 
 
 class House:
-    """One audit server, the key that identity would sign with, and channels under any name."""
+    """One audit server, the key that identity would sign with, and channels under any name. `near`: of the same process."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, near: bool) -> None:
+        self.near = near
         self.ca = DevelopmentCA(directory / "tls")
         self.key = Ed25519PrivateKey.generate()
         self.audit = Audit()
@@ -71,8 +73,13 @@ class House:
 
     def channel(self, name: str, token: bytes = b"", *, of: str = "audit") -> MeshChannel:
         address, identity = f"127.0.0.1:{self.port}", self.ca.identity(name)
-        self.channels.append(MeshChannel(of, lambda: connect(address, of, identity), lambda: token))
+        near = (lambda: NearChannel(self.server.door, name)) if self.near else None
+        self.channels.append(MeshChannel(of, lambda: connect(address, of, identity), lambda: token, near))
         return self.channels[-1]
+
+    def bare(self, name: str) -> Any:
+        """What a channel calls through, where nobody adds a deadline."""
+        return NearChannel(self.server.door, name) if self.near else self.channel(name).bare()
 
     def stub(self, name: str = "gateway", token: bytes | None = None) -> Any:
         return audit_pb2_grpc.AuditServiceStub(self.channel(name, self.token() if token is None else token))
@@ -92,9 +99,9 @@ def _add_unlisted(_: object, server: Any) -> None:
     server.add_registered_method_handlers("toy.Unlisted", {"Anything": handler})
 
 
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    house = House(tmp_path)
+@pytest.fixture(params=[False, True], ids=["network", "near"])
+async def house(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[House]:
+    house = House(tmp_path, near=request.param)
     await house.server.start()
     yield house
     for channel in house.channels:
@@ -126,6 +133,7 @@ async def test_a_service_that_the_method_does_not_list_is_refused(house: House) 
     assert house.audit.seen == []
 
 
+@pytest.mark.parametrize("house", [False], indirect=True)
 async def test_a_certificate_of_another_authority_gets_no_connection(house: House, tmp_path: Path) -> None:
     stranger = DevelopmentCA(tmp_path / "elsewhere").identity("gateway")
     ours = house.ca.trusted
@@ -136,6 +144,7 @@ async def test_a_certificate_of_another_authority_gets_no_connection(house: Hous
         await cast("Any", audit_pb2_grpc.AuditServiceStub(channel)).GetEventProof(PROOF)
 
 
+@pytest.mark.parametrize("house", [False], indirect=True)
 async def test_a_client_refuses_a_server_that_shows_another_services_name(house: House) -> None:
     stub: Any = audit_pb2_grpc.AuditServiceStub(house.channel("gateway", house.token(), of="consent"))
     with pytest.raises(Unavailable):
@@ -218,8 +227,7 @@ async def test_a_caller_without_the_scope_is_refused(house: House) -> None:
 
 
 async def test_a_call_without_a_deadline_is_refused(house: House) -> None:
-    channel = house.channel("gateway", house.token())
-    bare: Any = audit_pb2_grpc.AuditServiceStub(channel.bare())
+    bare: Any = audit_pb2_grpc.AuditServiceStub(house.bare("gateway"))
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await bare.GetCheckpoint(audit_pb2.GetCheckpointRequest())
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -254,6 +262,7 @@ async def test_an_unexpected_failure_tells_an_incident_and_nothing_of_the_inside
     assert "ann@example.org" not in logged
 
 
+@pytest.mark.parametrize("house", [False], indirect=True)
 async def test_health_and_reflection_answer_any_peer_of_the_mesh_without_context_or_deadline(house: House) -> None:
     bare = house.channel("sending").bare()
     health: Any = health_pb2_grpc.HealthStub(bare)

@@ -14,6 +14,7 @@ import grpc.aio
 
 from postlaw_common.caller import maybe_current
 from postlaw_common.rpc.calls import Answered, Streamed, Uploaded
+from postlaw_common.rpc.near import NearChannel
 from postlaw_common.rpc.server import LARGEST_MESSAGE
 from postlaw_common.rpc.tls import TlsIdentity, host_name
 
@@ -36,11 +37,18 @@ def connect(address: str, service: str, identity: TlsIdentity) -> grpc.aio.Chann
 
 class MeshChannel(grpc.aio.Channel):
     """What generated stubs take. `open` gives the bare channel on first use (raises Unavailable); `token` the signed context
-    that calls carry, by default the current caller's."""
+    that calls carry, by default the current caller's; `near` the way through this process, where the service runs in it."""
 
-    def __init__(self, service: str, open: Callable[[], grpc.aio.Channel], token: Callable[[], bytes] | None = None) -> None:
+    def __init__(
+        self,
+        service: str,
+        open: Callable[[], grpc.aio.Channel],
+        token: Callable[[], bytes] | None = None,
+        near: Callable[[], NearChannel | None] | None = None,
+    ) -> None:
         self.service = service
         self._open = open
+        self._near = near
         self._bare: grpc.aio.Channel | None = None
         self.token = token or current_token
 
@@ -49,14 +57,17 @@ class MeshChannel(grpc.aio.Channel):
             self._bare = self._open()
         return self._bare
 
+    def _nearest(self) -> Any:
+        return (self._near and self._near()) or self.bare()
+
     def unary_unary(self, method: str, *codecs: Any, **named: Any) -> Any:
-        return Answered(self.service, self.token, method, lambda: self.bare().unary_unary(method, *codecs, **named))
+        return Answered(self.service, self.token, method, lambda: self._nearest().unary_unary(method, *codecs, **named))
 
     def stream_unary(self, method: str, *codecs: Any, **named: Any) -> Any:
         return Uploaded(self.service, self.token, method, lambda: self.bare().stream_unary(method, *codecs, **named))
 
     def unary_stream(self, method: str, *codecs: Any, **named: Any) -> Any:
-        return Streamed(self.service, self.token, method, lambda: self.bare().unary_stream(method, *codecs, **named))
+        return Streamed(self.service, self.token, method, lambda: self._nearest().unary_stream(method, *codecs, **named))
 
     def stream_stream(self, method: str, *codecs: Any, **named: Any) -> Any:
         return Streamed(self.service, self.token, method, lambda: self.bare().stream_stream(method, *codecs, **named))

@@ -11,6 +11,8 @@ import grpc.aio
 
 from postlaw_common.errors import Unavailable
 from postlaw_common.rpc.channel import MeshChannel, connect
+from postlaw_common.rpc.door import Door
+from postlaw_common.rpc.near import NearChannel
 from postlaw_common.rpc.tls import Identities
 
 _FOLDER = "addresses"  # a file for each service, since several processes may share a state
@@ -23,12 +25,20 @@ class Directory:
         self._identities = identities
         self._peers = peers
         self.here: dict[str, str] = {}
+        self.doors: dict[str, Door] = {}  # of the services that run here
         self._bare: dict[tuple[str, str], grpc.aio.Channel] = {}
 
-    def channel(self, service: str, as_service: Callable[[], str], token: Callable[[], bytes] | None = None) -> MeshChannel:
+    def channel(
+        self, service: str, as_service: Callable[[], str], token: Callable[[], bytes] | None = None, *, near: bool = False
+    ) -> MeshChannel:
         """A channel to `service` that shows `as_service()`'s certificate; both are looked up at the first call.
-        Calls raise Unavailable while the service has no address."""
-        return MeshChannel(service, lambda: self._open(service, as_service()), token)
+        Calls raise Unavailable while the service has no address. `near`: without a network where the service runs here (near.py)."""
+        through = (lambda: self._near(service, as_service())) if near else None
+        return MeshChannel(service, lambda: self._open(service, as_service()), token, through)
+
+    def _near(self, service: str, as_service: str) -> NearChannel | None:
+        door = None if service in self._peers else self.doors.get(service)
+        return door and NearChannel(door, as_service)
 
     def _open(self, service: str, as_service: str) -> grpc.aio.Channel:
         bare = self._bare.get((as_service, service))
@@ -40,6 +50,8 @@ class Directory:
         return bare
 
     async def close(self) -> None:
+        for door in self.doors.values():
+            door.cut_off()
         for bare in self._bare.values():
             await bare.close()
         self._bare.clear()

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any, cast
 
 import grpc
@@ -37,9 +38,18 @@ Run = Callable[[Any, Context], Any]
 class Door:
     def __init__(self, verifier: ContextVerifier) -> None:
         self._verifier = verifier
+        self.handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}  # by path, behind their policies
+        self.near: set[asyncio.Task[Any]] = set()  # calls from this very process (near.py)
+        self.closed = False  # to those
         self.under_way = 0
         self.quiet = asyncio.Event()  # no call is under way
         self.quiet.set()
+
+    def cut_off(self) -> None:
+        """No call from this process any more, nor an answer to those under way."""
+        self.closed = True
+        for call in self.near:
+            call.cancel()
 
     def wrapped(self, path: str, policy: Policy, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
         """The handler behind its policy. It gets raw bytes from gRPC, so that nothing is parsed for a caller who is refused."""
@@ -58,7 +68,8 @@ class Door:
         else:
             call = self._answering(path, policy, method, parse, read)
             make = grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
-        return make(call, request_deserializer=None, response_serializer=handler.response_serializer)
+        self.handlers[f"/{path}"] = wrapped = make(call, request_deserializer=None, response_serializer=handler.response_serializer)
+        return wrapped
 
     def _answering(self, path: str, policy: Policy, run: Run, parse: Parse, read: Callable[[Any, Parse], Any]) -> Any:
         async def call(raw: Any, context: Context) -> Any:
@@ -172,9 +183,10 @@ async def _each_read(raw: AsyncIterator[bytes], parse: Parse) -> AsyncIterator[A
         yield _read(one, parse)
 
 
-async def _written(answers: AsyncIterator[Any], context: Context) -> None:
-    async for answer in answers:
-        await context.write(answer)
+async def _written(answers: AsyncGenerator[Any], context: Context) -> None:
+    async with aclosing(answers):  # at once, not when somebody collects it: who is cut off in a write lets go of what they read
+        async for answer in answers:
+            await context.write(answer)
 
 
 async def _refuse(context: Context, error: PostlawError, code: grpc.StatusCode) -> None:

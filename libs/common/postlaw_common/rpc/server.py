@@ -40,11 +40,11 @@ class MeshServer:
 
     def __init__(self, identity: TlsIdentity, verifier: ContextVerifier, servicers: Sequence[Servicer]) -> None:
         self._identity = identity
-        self._door = Door(verifier)
+        self.door = Door(verifier)
         self._server = grpc.aio.server(options=_OPTIONS)
         self._health: Any = cast("Any", health).aio.HealthServicer()
         self._names = [servicer.name for servicer in servicers]
-        registrar: Any = _Registrar(self._server, self._door)
+        registrar: Any = _Registrar(self._server, self.door)
         for servicer in servicers:
             servicer.add(servicer.servicer, registrar)
         # Open to whoever holds a certificate of the mesh; the TLS handshake has seen to that.
@@ -55,7 +55,7 @@ class MeshServer:
     @property
     def under_way(self) -> int:
         """Calls being served now, health and reflection apart."""
-        return self._door.under_way
+        return self.door.under_way
 
     def bind(self, address: str) -> int:
         """Takes the address (`127.0.0.1:0`: any free port) and returns the port. Raises PortTaken."""
@@ -79,19 +79,21 @@ class MeshServer:
     async def quiet(self, seconds: float) -> bool:
         """Waits until no call is under way; False where that takes longer."""
         try:
-            await asyncio.wait_for(self._door.quiet.wait(), seconds)
+            await asyncio.wait_for(self.door.quiet.wait(), seconds)
         except TimeoutError:
             return False
         return True
 
     async def drain(self, seconds: float) -> None:
         """Takes no new call, lets those under way finish for at most `seconds`, then cancels them."""
+        self.door.closed = True
         stopping = asyncio.create_task(self._server.stop(seconds))
         await asyncio.sleep(0)
         await self.quiet(seconds)
         # What is left then only watches our health; peers that have nothing open go by themselves.
         await asyncio.wait({stopping}, timeout=0.1)
         await self._server.stop(None)
+        self.door.cut_off()
         await stopping
 
 

@@ -66,9 +66,10 @@ class Mesh:
         signed = sign_context(self._key, _KEY_ID, context)
         return Caller(tenant_id, caller.actor, on_behalf_of, caller.scopes, credential_id, signed)
 
-    def channel(self, service: str, *, as_service: str = "gateway", caller: Caller | None = None) -> MeshChannel:
-        """With any service's certificate; without `caller`, calls carry the context of `caller.current()`, if any."""
-        return self.running.channel(service, as_service=as_service, token=(lambda: caller.signed) if caller else None)
+    def channel(self, service: str, *, as_service: str = "gateway", caller: Caller | None = None, near: bool = False) -> MeshChannel:
+        """With any service's certificate; without `caller`, calls carry the context of `caller.current()`, if any. `near`: not over
+        the network but as services of one process call each other."""
+        return self.running.channel(service, as_service=as_service, token=(lambda: caller.signed) if caller else None, near=near)
 
     def http_url(self, service: str = "gateway") -> str:
         return f"http://127.0.0.1:{self.running.http_ports[service]}"
