@@ -64,11 +64,11 @@ class FaultMesh:
             **{f"POSTLAW_PEER_{name.upper()}": f"127.0.0.1:{port}" for name, port in grpc.items()},
         }
 
-    def serve(self, name: str) -> None:
-        """Starts `people`, `door` or `sending`, and waits until it is ready."""
+    def serve(self, name: str, **faults: str) -> None:
+        """Starts `people`, `door` or `sending`, and waits until it is ready. `faults`: see services_process.py."""
         health = free_port()
         store = self.store_of_sending if name == "sending" else self.store_of_others
-        environment = {**self.environment(store), "POSTLAW_HEALTH_PORT": str(health), "POSTLAW_SENDING_ROLE": "api"}
+        environment = {**self.environment(store), "POSTLAW_HEALTH_PORT": str(health), "POSTLAW_SENDING_ROLE": "api", **faults}
         program = self._programs[name]
         program.start([sys.executable, str(HERE / "services_process.py"), *SERVED[name]], env=environment)
         program.wait(lambda: _ready(f"http://127.0.0.1:{health}/readyz"), START_S)

@@ -70,6 +70,10 @@ class TooLarge(PostlawError):
     type, title, status = "too-large", "The request is too large", 413
 
 
+class KeyReused(PostlawError):
+    type, title, status = "idempotency-key-reused", "This Idempotency-Key was used for another request", 422
+
+
 class RateLimited(PostlawError):
     type, title, status = "rate-limited", "Too many requests", 429
 

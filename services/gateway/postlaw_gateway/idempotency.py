@@ -1,15 +1,18 @@
 """`Idempotency-Key`: a POST that succeeded is answered again from what was stored, for 24 hours, and not done again.
 
-A key counts within (tenant, credential, route). Only successes are stored: what failed changed nothing and may be tried again
-with the same key. Answers hold personal data, so they are sealed under the customer's key; keys and bodies are kept as keyed
-hashes only. Where a service takes a key of its own, it gets one that follows from this (`derived`), so that even a gateway that
-dies between the deed and the note repeats nothing there.
+A key counts within (tenant, credential, route). Only successes are stored: what failed may be tried again with the same key.
+Answers hold personal data, so they are sealed under the customer's key; keys and bodies are kept as keyed hashes only.
+
+Between the deed and the note a gateway can die, or an answer be lost on its way from the service. So each key stands for one
+`deed` from its first use until it expires, and the service is told its name: whoever does the deed again under it is answered with
+what was done (postlaw_common.made_once).
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +21,7 @@ import msgspec
 
 from postlaw_common.caller import Caller
 from postlaw_common.crypto import open_sealed, seal
-from postlaw_common.errors import Conflict, Invalid, PostlawError
+from postlaw_common.errors import Conflict, Invalid, KeyReused
 from postlaw_common.keys.customer import CustomerKeys
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
 from postlaw_gateway.answers import Answer
@@ -28,10 +31,6 @@ IDEMPOTENCY_KEYS = CollectionSpec("idempotency_keys", (Index("hour"),))
 KEPT_US = 24 * 3600 * 1_000_000
 LEASE_US = 60 * 1_000_000  # a request under way says so again before this ends; a dead gateway does not
 _HOUR_US = 3600 * 1_000_000
-
-
-class KeyReused(PostlawError):
-    type, title, status = "idempotency-key-reused", "This Idempotency-Key was used for another request", 422
 
 
 class Fingerprint:
@@ -55,8 +54,12 @@ class Claim:
 
     document: Document
     fingerprint: Fingerprint
-    derived: str
     stored: bool
+
+    @property
+    def deed(self) -> str:
+        """The key that the service gets: 32 characters, the same until this one expires."""
+        return self.document["deed"]
 
 
 class IdempotencyKeys:
@@ -74,22 +77,25 @@ class IdempotencyKeys:
         now = self._now_us()
         fresh: Document = {
             "_id": id, "state": "under_way", "lease_us": now + LEASE_US, "expires_us": now + KEPT_US, "hour": _hour(now + KEPT_US),
+            "deed": os.urandom(16).hex(),
         }  # fmt: skip
         for _ in range(5):
             try:
                 await self._collection().insert(dict(fresh))
-                return Claim({**fresh, "v": 1}, fingerprint, id, stored=False)
+                return Claim({**fresh, "v": 1}, fingerprint, stored=False)
             except AlreadyExists:
                 found = await self._collection().get(id, linearizable=True)
             if found is None:
                 continue
-            if found["state"] == "done" and found["expires_us"] > now:
-                return Claim(found, fingerprint, id, stored=True)
+            expired = found["expires_us"] <= now
+            if found["state"] == "done" and not expired:
+                return Claim(found, fingerprint, stored=True)
             if found["state"] == "under_way" and found["lease_us"] > now:
                 break
             try:
-                taken = await self._collection().replace(fresh, version=found["v"])
-                return Claim(taken, fingerprint, id, stored=False)
+                again = fresh if expired else {**fresh, "deed": found["deed"]}
+                taken = await self._collection().replace(again, version=found["v"])
+                return Claim(taken, fingerprint, stored=False)
             except VersionConflict:
                 continue
         raise Conflict("A request with this Idempotency-Key is under way.", type="idempotency-key-under-way", retry_after_s=1)
@@ -128,8 +134,8 @@ class IdempotencyKeys:
         claim.document = await self._collection().replace(document, version=claim.document["v"])
 
     async def release(self, claim: Claim) -> None:
-        """Nothing was done: the key is free again."""
-        await self._collection().delete(claim.document["_id"], version=claim.document["v"])
+        """Nothing was done, as far as we know: the key is free again, for the same deed."""
+        await self._collection().replace({**claim.document, "state": "free"}, version=claim.document["v"])
 
     async def sweep(self) -> int:
         """Deletes what has expired, an hour's worth at a time; returns how many. To be called at least hourly."""

@@ -81,6 +81,8 @@ def _settings(route: Route) -> dict[str, Schema]:
     found: dict[str, Schema] = {}
     settings = route.method.request.fields_by_name["settings"].message_type
     for field in settings.fields if settings is not None else ():
+        if field.name in route.unsettable_settings:
+            continue
         if field.message_type is not None and field.message_type.full_name != TIMESTAMP:
             found |= {f"{field.name}.{below.name}": value_of(below, {}) for below in field.message_type.fields}
         else:

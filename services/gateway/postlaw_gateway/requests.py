@@ -60,7 +60,7 @@ def _too_large() -> TooLarge:
     return TooLarge("A JSON body has at most 1 MiB. People by the thousand come in through POST /v1/imports.")
 
 
-def build(route: Route, scope: Any, body: bytes, derived_key: str = "") -> Message:
+def build(route: Route, scope: Any, body: bytes, deed: str = "") -> Message:
     """The request. Raises Invalid with every wrong field, VersionMismatch for a stale or strange If-Match."""
     request = route.method.new_request()
     if route.verb in ("POST", "PUT"):
@@ -76,12 +76,17 @@ def build(route: Route, scope: Any, body: bytes, derived_key: str = "") -> Messa
         setattr(request, name, value)
     for place, value_name in route.fixed.items():
         _put(request, place, lambda holder, name, chosen=value_name: _enum_number(holder, name, chosen))
-    if route.key_field and derived_key:
-        numbers = iter(range(1_000_000))
-        _put(request, route.key_field, lambda _holder, _name: f"{derived_key}/{next(numbers)}")
+    name_deed(route, request, deed)
     if route.has_version:
         _put(request, "if_version", lambda _holder, _name: version_of(header(scope, b"if-match")))
     return request
+
+
+def name_deed(route: Route, request: Message, deed: str) -> None:
+    """Tells the service which deed this is, each item of a batch by itself. An empty `deed`: the caller gave no key."""
+    if route.key_field and deed:
+        numbers = iter(range(1_000_000))
+        _put(request, route.key_field, lambda _holder, _name: f"{deed}/{next(numbers)}")
 
 
 def query_of(scope: Any) -> list[tuple[str, str]]:

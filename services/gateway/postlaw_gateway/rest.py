@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,7 +117,7 @@ class Endpoint:
         claim.fingerprint.feed(body)
         if claim.stored:
             return await self.parts.idempotency.replay(caller, claim)
-        return await self.once(caller, claim, self._done(scope, body, claim.derived))
+        return await self.once(caller, claim, self._done(scope, body, claim.deed))
 
     @property
     def place(self) -> str:
@@ -127,18 +128,19 @@ class Endpoint:
         try:
             answer: Answer = await work
         except BaseException:
-            await self.parts.idempotency.release(claim)
+            with suppress(StoreUnavailable, VersionConflict):  # the claim ends by itself
+                await self.parts.idempotency.release(claim)
             raise
         noted = answer if not self.route.forgets else _without(answer, self.route.forgets)
         try:
             await self.parts.idempotency.keep(caller, claim, noted)
         except (StoreUnavailable, VersionConflict) as failed:
-            # It is done, and the caller must hear so; only a second try with this key would now be refused, then done again.
+            # It is done, and the caller must hear so; a second try with this key is refused for a minute, then left to the service.
             _log.warning("an answer could not be noted under its Idempotency-Key", error=type(failed).__name__)
         return answer
 
-    async def _done(self, scope: Any, body: bytes, derived_key: str) -> Answer:
-        request = scope["asked"] = build(self.route, scope, body, derived_key)
+    async def _done(self, scope: Any, body: bytes, deed: str) -> Answer:
+        request = scope["asked"] = build(self.route, scope, body, deed)
         validate(request)
         return self.made(scope, await self.parts.calls.unary(self.method, request))
 

@@ -26,8 +26,8 @@ class Route:
     `hidden` are request fields (dotted) that no caller sets; `fixed` sets enum fields by value name. `location` is the new thing's
     path, by fields of the answer. `reveals` are RESTRICTED fields that the answer exists to show; `forgets`: those of them that are shown
     this once, so that no stored answer has them.
-    `key_field` takes what follows from the Idempotency-Key. `fresh_s`: a NotFound on an id younger than this is no sign of prying,
-    since the thing appears a moment after its id does."""
+    `key_field` takes the name of the deed that the Idempotency-Key stands for. `fresh_s`: a NotFound on an id younger than this is no
+    sign of prying, since the thing appears a moment after its id does."""
 
     verb: str
     path: str
@@ -59,6 +59,11 @@ class Route:
         return "if_version" in self.method.request.fields_by_name
 
     @cached_property
+    def unsettable_settings(self) -> frozenset[str]:
+        """Of an upload, whose settings stand below `settings` in the contract."""
+        return frozenset(name.removeprefix("settings.") for name in self.unsettable)
+
+    @cached_property
     def unsettable(self) -> frozenset[str]:
         """Everything that neither query nor body may name."""
         return self.hidden | frozenset(self.fixed) | frozenset(self.parameters) | {"if_version", self.key_field} - {""}
@@ -71,12 +76,15 @@ _SUBSCRIBER = "/v1/subscribers/{subscriber_id}"
 _CONSENT_HIDDEN = frozenset(f"consents.{name}" for name in ("route", "idempotency_key", "address_key"))
 
 ROUTES: Sequence[Route] = (
-    Route("POST", "/v1/lists", "subscribers.CreateList", "Make a list", "lists", 201, location="/v1/lists/{list_id}"),
+    Route(
+        "POST", "/v1/lists", "subscribers.CreateList", "Make a list", "lists", 201,
+        location="/v1/lists/{list_id}", key_field="idempotency_key",
+    ),
     Route("GET", "/v1/lists", "subscribers.ListLists", "All lists, in pages", "lists"),
     Route("GET", "/v1/lists/{list_id}", "subscribers.GetList", "One list", "lists"),
     Route(
         "POST", "/v1/imports", "subscribers.CreateImport", "Import people from a CSV file", "imports", 202,
-        kind=Kind.UPLOAD, location=_IMPORT,
+        kind=Kind.UPLOAD, location=_IMPORT, key_field="settings.idempotency_key",
     ),
     Route("GET", _IMPORT, "subscribers.GetImport", "How far an import is", "imports"),
     Route("GET", _IMPORT + "/errors", "subscribers.GetImportErrors", "The refused rows, as CSV", "imports", kind=Kind.DOWNLOAD),
@@ -103,7 +111,10 @@ ROUTES: Sequence[Route] = (
         "POST", "/v1/opt-out-links", "consent.CreateOptOutLink", "Make a person's own unsubscribe link, for your pages", "consents", 201,
         reveals=frozenset({"url"}),
     ),
-    Route("POST", "/v1/campaigns", "sending.CreateCampaign", "Draft a campaign", "campaigns", 201, location=_CAMPAIGN),
+    Route(
+        "POST", "/v1/campaigns", "sending.CreateCampaign", "Draft a campaign", "campaigns", 201,
+        location=_CAMPAIGN, key_field="idempotency_key",
+    ),
     Route("GET", "/v1/campaigns", "sending.ListCampaigns", "All campaigns, in pages", "campaigns"),
     Route("GET", _CAMPAIGN, "sending.GetCampaign", "One campaign, with its status and totals", "campaigns"),
     Route("POST", _CAMPAIGN + "/launch", "sending.LaunchCampaign", "Begin to send", "campaigns"),
@@ -116,7 +127,7 @@ ROUTES: Sequence[Route] = (
     Route("GET", "/v1/audit/consistency", "audit.GetConsistencyProof", "Proof that the log has only grown between two sizes", "audit"),
     Route(
         "POST", "/v1/api-keys", "identity.CreateApiKey", "Make an API key; its secret is shown this once", "api-keys", 201,
-        hidden=frozenset({"tenant_id"}), reveals=frozenset({"secret"}), forgets=frozenset({"secret"}),
+        hidden=frozenset({"tenant_id"}), reveals=frozenset({"secret"}), forgets=frozenset({"secret"}), key_field="idempotency_key",
     ),
     Route("GET", "/v1/api-keys", "identity.ListApiKeys", "All API keys, in pages, without their secrets", "api-keys"),
     Route("DELETE", "/v1/api-keys/{api_key_id}", "identity.RevokeApiKey", "Revoke an API key, everywhere within a second", "api-keys"),

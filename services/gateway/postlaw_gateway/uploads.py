@@ -20,7 +20,7 @@ from postlaw_gateway.answers import Answer
 from postlaw_gateway.csv_parts import CsvParts, settings_object
 from postlaw_gateway.idempotency import Claim
 from postlaw_gateway.json_in import fill
-from postlaw_gateway.requests import Disconnected, UnsupportedMediaType, header, query_of
+from postlaw_gateway.requests import Disconnected, UnsupportedMediaType, header, name_deed, query_of
 from postlaw_gateway.rest import Endpoint
 from postlaw_gateway.wire import import_chunk_part, import_settings_part
 
@@ -46,12 +46,13 @@ class Upload(Endpoint):
             pairs, pieces = [*query_of(scope), *await parts.settings()], parts.file()
         else:
             raise UnsupportedMediaType("Send the file as text/csv, or as multipart/form-data with a part named file.")
-        first = scope["asked"] = _settings_part(pairs)
+        first = scope["asked"] = _settings_part(pairs, self.route.unsettable_settings)
         key = header(scope, b"idempotency-key")
         if key is None or caller is None:
             return await self._carried(scope, first, pieces)
         settings = first.SerializeToString(deterministic=True)
         claim = await self.parts.idempotency.claim(caller, self.place, key, scope["path"].encode(), settings)
+        name_deed(self.route, first, claim.deed)
         if claim.stored:
             async for piece in pieces:
                 claim.fingerprint.feed(piece)
@@ -98,9 +99,9 @@ async def _body(receive: Any) -> AsyncIterator[bytes]:
         more = message.get("more_body", False)
 
 
-def _settings_part(pairs: list[tuple[str, str]]) -> Message:
+def _settings_part(pairs: list[tuple[str, str]], hidden: frozenset[str]) -> Message:
     first, settings = import_settings_part()
-    fill(settings, settings_object(pairs))
+    fill(settings, settings_object(pairs), hidden=hidden)
     validate(settings)
     return first
 

@@ -96,8 +96,16 @@ class FakeSubscribers:
         self.settings: list[subscribers_pb2.ImportSettings] = []
         self.uploads: list[bytes] = []
         self.largest_chunk = 0
+        self.deeds: list[str] = []
+        self.loses_answers = False
+        self.refuses: Exception | None = None
 
     async def CreateList(self, request: Any, context: Any) -> subscribers_pb2.List:
+        self.deeds.append(request.idempotency_key)
+        if self.loses_answers:
+            raise Unavailable("The list is made, and this is not what the caller should hear.")
+        if self.refuses is not None:
+            raise self.refuses
         made = subscribers_pb2.List(list_id=new_id("lst"), name=request.name, version=1)
         self.lists[made.list_id] = made
         return made

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from postlaw_common.errors import KeyReused
 from postlaw_common.ids import new_id
+from postlaw_common.store import StoreUnavailable
 
 LIST = {"name": "News"}
 
@@ -122,3 +124,53 @@ async def test_a_claim_left_by_a_dead_gateway_ends_with_its_lease(door: Any) -> 
         await idempotency.claim(caller, "POST /v1/lists", "k", b"request")
     clock[0] += 61 * 1_000_000
     assert not (await idempotency.claim(caller, "POST /v1/lists", "k", b"request")).stored
+
+
+async def test_services_are_told_one_name_for_a_deed_until_its_key_expires(door: Any) -> None:
+    """Through an answer that was lost, and through a gateway that died between the deed and the note."""
+    idempotency = door.mesh.running.services["gateway"].http_app.parts.idempotency
+    clock = [idempotency._now_us()]
+    idempotency._now_us = lambda: clock[0]
+    once = {"idempotency-key": "k"}
+    door.subscribers.loses_answers = True
+    assert (await door.http.post("/v1/lists", json=LIST, headers=once)).status_code == 503
+    door.subscribers.loses_answers = False
+
+    async def never(*_: Any) -> None:
+        raise StoreUnavailable("nothing is noted any more")
+
+    keep, idempotency.keep = idempotency.keep, never
+    assert (await door.http.post("/v1/lists", json=LIST, headers=once)).status_code == 201
+    idempotency.keep = keep
+    assert (await door.http.post("/v1/lists", json=LIST, headers=once)).status_code == 409
+    clock[0] += 61 * 1_000_000
+    assert (await door.http.post("/v1/lists", json=LIST, headers=once)).status_code == 201
+    clock[0] += 24 * 3600 * 1_000_000 + 1
+    assert (await door.http.post("/v1/lists", json=LIST, headers=once)).status_code == 201
+    deeds = door.subscribers.deeds
+    assert len(deeds) == 4 and deeds[0] == deeds[1] == deeds[2] != deeds[3] and deeds[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/v1/lists", LIST), ("/v1/api-keys", {"name": "n", "scopes": ["lists:read"]}), ("/v1/imports?list_id=lst_1", None)],
+)
+async def test_no_caller_names_the_deed_itself(door: Any, path: str, body: Any) -> None:
+    if body is None:
+        answer = await door.http.post(f"{path}&idempotency_key=mine", content=b"x", headers={"content-type": "text/csv"})
+    else:
+        answer = await door.http.post(path, json={**body, "idempotency_key": "mine"})
+    assert (answer.status_code, answer.json()["fields"][0]["field"]) == (400, "idempotency_key")
+
+
+async def test_an_import_is_told_its_deed(door: Any) -> None:
+    headers = {"content-type": "text/csv", "idempotency-key": "k"}
+    await door.http.post("/v1/imports?list_id=lst_1", content=b"email", headers=headers)
+    await door.http.post("/v1/imports?list_id=lst_1", content=b"email", headers={"content-type": "text/csv"})
+    assert [bool(settings.idempotency_key) for settings in door.subscribers.settings] == [True, False]
+
+
+async def test_a_service_that_knows_the_deed_with_another_body_says_what_the_gateway_would(door: Any) -> None:
+    door.subscribers.refuses = KeyReused("Another one.")
+    answer = await door.http.post("/v1/lists", json=LIST, headers={"idempotency-key": "k"})
+    assert (answer.status_code, answer.json()["type"]) == (422, "https://postlaw.dev/problems/idempotency-key-reused")

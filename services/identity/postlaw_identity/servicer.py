@@ -41,7 +41,9 @@ class IdentityServicer:
 
     async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: Context) -> pb.CreateApiKeyResponse:
         expires_us = request.expires_at.ToMicroseconds() if request.HasField("expires_at") else 0
-        key, secret = await self.create_api_key(current(), request.tenant_id, request.name, request.scopes, expires_us)
+        key, secret = await self.create_api_key(
+            current(), request.tenant_id, request.name, request.scopes, expires_us, request.idempotency_key
+        )
         return pb.CreateApiKeyResponse(api_key=wire.api_key_message(key), secret=secret)
 
     async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: Context) -> pb.ListApiKeysResponse:

@@ -15,7 +15,7 @@ import pytest
 from postlaw.identity.v1 import context_pb2, identity_pb2
 from postlaw.identity.v1.identity_pb2_grpc import IdentityServiceStub
 from postlaw_common.caller import Actor, Caller
-from postlaw_common.errors import Conflict, Denied, Invalid, NotFound, Unauthenticated
+from postlaw_common.errors import Conflict, Denied, Invalid, KeyReused, NotFound, Unauthenticated
 from postlaw_common.events import from_record
 from postlaw_common.rpc.context_token import ContextVerifier
 from postlaw_common.rpc.signing_keys import keys_of_identity
@@ -168,6 +168,22 @@ async def test_a_caller_gives_away_no_scope_that_it_lacks_and_none_that_does_not
         with pytest.raises(Invalid) as refused:
             await identity.key(tenant_id, scopes=[never])
         assert [error.field for error in refused.value.fields] == ["scopes"]
+
+
+async def test_a_repeated_request_makes_no_second_key_and_says_which_one_to_revoke(identity: Identity) -> None:
+    tenant_id = await identity.tenant()
+    made = await identity.key(tenant_id, idempotency_key="k")
+    operator = await identity.operator(tenant_id)
+    with pytest.raises(Conflict) as lost:
+        await identity.key(tenant_id, idempotency_key="k")
+    assert (lost.value.type, made.api_key.api_key_id in lost.value.detail) == ("api-key-secret-lost", True)
+    assert made.secret not in lost.value.detail
+    with pytest.raises(KeyReused):
+        await identity.key(tenant_id, idempotency_key="k", scopes=["lists:read"])
+    keys = (await operator.ListApiKeys(identity_pb2.ListApiKeysRequest())).api_keys
+    assert [key.api_key_id for key in keys] == [made.api_key.api_key_id]
+    await operator.RevokeApiKey(identity_pb2.RevokeApiKeyRequest(api_key_id=made.api_key.api_key_id))
+    assert (await identity.key(tenant_id, idempotency_key="another")).secret
 
 
 async def test_keys_are_listed_in_pages_without_gap_or_repetition(identity: Identity):

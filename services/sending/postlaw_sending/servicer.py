@@ -41,7 +41,8 @@ class SendingServicer:
 
     async def CreateCampaign(self, request: sending.CreateCampaignRequest, context: Any) -> sending.Campaign:
         sender, template = sender_from_wire(request.sender), template_from_wire(request.template)
-        return campaign_to_wire(await self._create(request.name, request.list_id, sender, template))
+        campaign = await self._create(request.name, request.list_id, sender, template, request.idempotency_key)
+        return campaign_to_wire(campaign, await self._read.totals(campaign))
 
     async def GetCampaign(self, request: sending.GetCampaignRequest, context: Any) -> sending.Campaign:
         return campaign_to_wire(*await self._read.get(request.campaign_id))

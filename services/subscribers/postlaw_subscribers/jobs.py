@@ -13,11 +13,12 @@ import msgspec
 from postlaw_common.bus import Record
 from postlaw_common.crypto import Sealer
 from postlaw_common.keys.customer import CustomerKeys
+from postlaw_common.made_once import MADE_UNDER, RequestKey, refuse_another
 from postlaw_common.outbox import OUTBOX_INDEX, add_to_outbox
-from postlaw_common.store import Collection, CollectionSpec, Document, Index, Store
+from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, Store
 from postlaw_subscribers.domain.import_job import Checkpoint, Counts, ImportJob, Settings, State
 
-IMPORTS = CollectionSpec("imports", (OUTBOX_INDEX, Index("waiting")))
+IMPORTS = CollectionSpec("imports", (OUTBOX_INDEX, Index("waiting"), MADE_UNDER))
 ROW_MARKS = CollectionSpec("import_rows", (Index("import_id"),))
 WAITING = "1"
 
@@ -51,7 +52,11 @@ class Jobs:
         key = os.urandom(32)
         return Sealer(key), version.to_bytes(4, "big") + Sealer(wrapping).seal(key, _place(tenant_id, import_id, b"key"))
 
-    async def insert(self, job: ImportJob, sealer: Sealer, wrapped: bytes, events: list[Record]) -> OpenJob:
+    async def insert(
+        self, job: ImportJob, sealer: Sealer, wrapped: bytes, events: list[Record], request: RequestKey, file_hash: bytes
+    ) -> OpenJob:
+        """The new job, or the one that the request's key made of the same file before. Raises KeyReused."""
+        asked = _encode(job.settings) + file_hash
         document: Document = {
             "_id": f"{job.tenant_id}/{job.import_id}",
             "tenant_id": job.tenant_id,
@@ -62,9 +67,19 @@ class Jobs:
             "stored": job.stored,
             "created_us": job.created_us,
             "created_by": job.created_by,
+            **request.note(sealer.seal(asked, _place(job.tenant_id, job.import_id, b"asked"))),
             **_moving(job),
         }
-        await self.documents.insert(add_to_outbox(document, events))
+        try:
+            await self.documents.insert(add_to_outbox(document, events))
+        except AlreadyExists:
+            earlier = await request.found(self.documents)
+            if earlier is None:
+                raise
+            opened = await self._open(earlier)
+            place = _place(opened.job.tenant_id, opened.job.import_id, b"asked")
+            refuse_another(opened.sealer.open(earlier["asked"], place), asked)
+            return opened
         return OpenJob(replace(job, version=1), sealer, document | {"v": 1})
 
     async def get(self, tenant_id: str, import_id: str) -> OpenJob | None:

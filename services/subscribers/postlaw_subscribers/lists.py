@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from postlaw_common.made_once import MADE_UNDER
 from postlaw_common.outbox import OUTBOX_INDEX
 from postlaw_common.store import Collection, CollectionSpec, Document, Index, Store
 from postlaw_subscribers.domain.person import MailingList
 
-LISTS = CollectionSpec("lists", (OUTBOX_INDEX, Index("tenant_id")))
+LISTS = CollectionSpec("lists", (OUTBOX_INDEX, Index("tenant_id"), MADE_UNDER))
 
 
 def to_document(list_: MailingList) -> Document:

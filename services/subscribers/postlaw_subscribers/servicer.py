@@ -25,7 +25,8 @@ class SubscribersServicer:
         self._upload_max_bytes = upload_max_bytes
 
     async def CreateList(self, request: pb.CreateListRequest, context: Any) -> pb.List:
-        return wire.list_message(await lists.create_list(self._rooms, current().tenant_id, request.name, request.description))
+        created = await lists.create_list(self._rooms, current().tenant_id, request.name, request.description, request.idempotency_key)
+        return wire.list_message(created)
 
     async def GetList(self, request: pb.GetListRequest, context: Any) -> pb.List:
         return wire.list_message(await lists.get_list(self._rooms, current().tenant_id, request.list_id))
@@ -45,6 +46,7 @@ class SubscribersServicer:
             wire.settings_of(first.settings),
             str(caller.actor),
             _chunks(requests),
+            idempotency_key=first.settings.idempotency_key,
             max_bytes=self._upload_max_bytes,
             wake=self._wake,
         )

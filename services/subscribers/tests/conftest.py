@@ -65,6 +65,7 @@ class World:
         self.identity = FakeIdentity()
         self.consent = FakeConsent()
         self.settings = SubscribersSettings(upload_max_bytes=1 << 30, import_lease_s=0.3, outbox_sweep_s=0.2)
+        self.piece = 100_000  # bytes a message of an upload
         self._stack = AsyncExitStack()
 
     async def start(self) -> None:
@@ -97,8 +98,8 @@ class World:
 
         async def requests() -> AsyncIterator[pb.CreateImportRequest]:
             yield pb.CreateImportRequest(settings=told)
-            for start in range(0, len(data), 100_000):
-                yield pb.CreateImportRequest(chunk=data[start : start + 100_000])
+            for start in range(0, len(data), self.piece):
+                yield pb.CreateImportRequest(chunk=data[start : start + self.piece])
 
         return await self.stub(tenant_id).CreateImport(requests())
 

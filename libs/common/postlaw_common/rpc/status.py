@@ -17,6 +17,7 @@ from postlaw_common.errors import (
     Denied,
     FieldError,
     Invalid,
+    KeyReused,
     NotFound,
     PostlawError,
     RateLimited,
@@ -38,6 +39,7 @@ _CODES: dict[int, grpc.StatusCode] = {
     409: grpc.StatusCode.FAILED_PRECONDITION,
     412: grpc.StatusCode.ABORTED,
     413: grpc.StatusCode.OUT_OF_RANGE,
+    422: grpc.StatusCode.ALREADY_EXISTS,
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -45,7 +47,8 @@ _CODES: dict[int, grpc.StatusCode] = {
 _FAMILY: dict[int, type[PostlawError]] = {
     error.status: error
     for error in (
-        Invalid, Unauthenticated, Denied, NotFound, Conflict, VersionMismatch, TooLarge, RateLimited, Unavailable, DeadlineExceeded
+        Invalid, Unauthenticated, Denied, NotFound, Conflict, VersionMismatch, TooLarge, KeyReused, RateLimited, Unavailable,
+        DeadlineExceeded,
     )
 }  # fmt: skip
 _BY_CODE: dict[grpc.StatusCode, type[PostlawError]] = {code: _FAMILY[status] for status, code in _CODES.items()}

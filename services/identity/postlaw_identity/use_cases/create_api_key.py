@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Sequence
 
 from postlaw_common.caller import Caller
-from postlaw_common.errors import Denied, FieldError, Invalid
+from postlaw_common.errors import Conflict, Denied, FieldError, Invalid
 from postlaw_common.ids import new_id
+from postlaw_common.made_once import RequestKey, fingerprint
 from postlaw_common.store import AlreadyExists
 from postlaw_identity.announcing import Announcing
 from postlaw_identity.api_keys import ApiKeys, StoredKey
@@ -27,23 +28,29 @@ class CreateApiKey:
         self._announcing = announcing
         self._now_us = now_us
 
-    async def __call__(self, caller: Caller, tenant_id: str, name: str, asked: Sequence[str], expires_us: int) -> tuple[ApiKey, str]:
-        """The key and its secret. `expires_us` 0: never. Raises NotFound, Invalid, Denied."""
+    async def __call__(
+        self, caller: Caller, tenant_id: str, name: str, asked: Sequence[str], expires_us: int, idempotency_key: str
+    ) -> tuple[ApiKey, str]:
+        """The key and its secret. `expires_us` 0: never. Raises NotFound, Invalid, Denied, KeyReused, and Conflict where this
+        request has made a key already: its secret cannot be shown again, and a second key would be one too many."""
         tenant_id, now = tenant_meant(caller, tenant_id), self._now_us()
         self._check(caller, asked, expires_us, now)
         if await self._tenants.get(tenant_id) is None:
             raise no_tenant(tenant_id)
         pepper = await self._peppers.get()
+        request = RequestKey(tenant_id, idempotency_key)
+        request_hash = fingerprint(name, str(expires_us), *sorted(set(asked)))
         while True:
             secret = compose(os.urandom(PREFIX_BYTES), os.urandom(SECRET_BYTES))
             key = ApiKey(new_id("key"), tenant_id, name, tuple(sorted(set(asked))), visible_prefix(secret), now, expires_us)
             try:
-                await self._keys.insert(
-                    StoredKey(key, keyed_hash(secret, pepper), CURRENT), self._announcing.record(ApiKeyCreated(key), now)
-                )
-                return key, secret
+                stored = StoredKey(key, keyed_hash(secret, pepper), CURRENT)
+                made = await self._keys.insert(stored, self._announcing.record(ApiKeyCreated(key), now), request, request_hash)
             except AlreadyExists:
                 continue  # the prefix is taken, once in a million million
+            if made is not None:
+                raise _secret_lost(made.api_key_id)
+            return key, secret
 
     @staticmethod
     def _check(caller: Caller, asked: Sequence[str], expires_us: int, now_us: int) -> None:
@@ -58,3 +65,11 @@ class CreateApiKey:
         # Else a key for one purpose could make itself a key for all.
         if scopes.PLATFORM_ADMIN not in caller.scopes and (more := scopes.beyond(asked, caller.scopes)):
             raise Denied(f"A caller cannot give away scopes that it lacks: {', '.join(more)}.", type="missing-scope")
+
+
+def _secret_lost(api_key_id: str) -> Conflict:
+    return Conflict(
+        f"An earlier request with this Idempotency-Key made the API key {api_key_id}, and its answer was lost: a secret is shown once "
+        f"only. Revoke that key (DELETE /v1/api-keys/{api_key_id}) and make another under a new Idempotency-Key.",
+        type="api-key-secret-lost",
+    )

@@ -12,12 +12,13 @@ from dataclasses import replace
 from postlaw_common.caller import Actor
 from postlaw_common.errors import NotFound
 from postlaw_common.events import new_event, to_record
+from postlaw_common.made_once import MADE_UNDER, RequestKey
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
-from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
 from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Status, Template
 from postlaw_sending.campaigns.wire import CAMPAIGN_CHANGED, CAMPAIGNS, changed
 
-CAMPAIGN_DOCUMENTS = CollectionSpec("campaigns", (Index("tenant_id"), OUTBOX_INDEX))
+CAMPAIGN_DOCUMENTS = CollectionSpec("campaigns", (Index("tenant_id"), OUTBOX_INDEX, MADE_UNDER))
 
 
 def partition_of(campaign_id: str, partitions: int) -> int:
@@ -33,11 +34,17 @@ class Campaigns:
         self._outbox = outbox
         self._partitions = partitions
 
-    async def insert(self, campaign: Campaign, actor: Actor | None) -> Campaign:
-        """Version 1, announced. Raises AlreadyExists."""
+    async def insert(self, campaign: Campaign, actor: Actor | None, request: RequestKey, asked: bytes) -> Campaign:
+        """Version 1, announced; or as it is now what the request's key made before. Raises KeyReused."""
         first = replace(campaign, version=1)
-        document = self._announced(_to_document(first), first, actor)
-        await self._open().insert(document)
+        document = self._announced(_to_document(first) | request.note(asked), first, actor)
+        try:
+            await self._open().insert(document)
+        except AlreadyExists:
+            made = await request.made(self._open(), asked)
+            if made is None:
+                raise
+            return _from_document(made)
         await self._outbox.publish_after_write(self._open(), document)
         return first
 

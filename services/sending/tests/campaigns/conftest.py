@@ -171,12 +171,13 @@ class World:
     def as_tenant(self, tenant_id: str) -> Any:
         return SendingServiceStub(self.mesh.channel("sending", caller=self.mesh.caller(tenant_id, SCOPES)))
 
-    async def draft(self, list_id: str = "lst_1", **changed: Any) -> sending.Campaign:
+    async def draft(self, list_id: str = "lst_1", *, key: str = "", **changed: Any) -> sending.Campaign:
         request = sending.CreateCampaignRequest(
             name="June",
             list_id=list_id,
             sender=sending.Sender(name="Shop", address="news@shop.example", postal_address="1 Main St"),
             template=sending.Template(subject="Hello {{ name }}", text="Hello {{ name }}"),
+            idempotency_key=key,
         )
         for name, value in changed.items():
             getattr(request, name).CopyFrom(value)

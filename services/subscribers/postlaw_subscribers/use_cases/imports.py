@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import replace
 
-from postlaw_common.errors import Conflict, FieldError, Invalid, NotFound, TooLarge
+from postlaw_common.errors import Conflict, FieldError, Invalid, KeyReused, NotFound, TooLarge
 from postlaw_common.ids import new_id
+from postlaw_common.made_once import RequestKey
 from postlaw_common.store import VersionConflict
 from postlaw_subscribers.domain.import_job import Checkpoint, ImportJob, Settings, State
 from postlaw_subscribers.domain.report import header_line
@@ -19,11 +21,20 @@ from postlaw_subscribers.use_cases.lists import get_list
 
 
 async def create_import(
-    rooms: Rooms, tenant_id: str, settings: Settings, created_by: str, chunks: AsyncIterable[bytes], *, max_bytes: int, wake: asyncio.Event
+    rooms: Rooms,
+    tenant_id: str,
+    settings: Settings,
+    created_by: str,
+    chunks: AsyncIterable[bytes],
+    *,
+    idempotency_key: str,
+    max_bytes: int,
+    wake: asyncio.Event,
 ) -> ImportJob:
-    """Stores the upload and queues the job. A file in a wrong encoding is refused whole: the job says why.
+    """Stores the upload and queues the job; or answers with the import that this key made of the same file before. A file in a
+    wrong encoding is refused whole: the job says why.
 
-    Raises Invalid, NotFound (the list), TooLarge."""
+    Raises Invalid, NotFound (the list), TooLarge, KeyReused."""
     if not known_encoding(settings.encoding):
         names = "utf-8, utf-16, iso-8859-1 or windows-1252"
         raise Invalid("The encoding is not one that is taken.", fields=[FieldError("encoding", f"must be {names}")])
@@ -32,10 +43,14 @@ async def create_import(
     sealer, wrapped = await rooms.jobs.prepare(tenant_id, import_id)
     state, failure = State.QUEUED, ""
     received = stored = 0
+    file_hash = hashlib.blake2b(digest_size=16)
+    upload = _bounded(chunks, max_bytes, file_hash)
     try:
-        received, stored = await rooms.uploads.keep(tenant_id, import_id, sealer, settings.encoding, _bounded(chunks, max_bytes))
+        received, stored = await rooms.uploads.keep(tenant_id, import_id, sealer, settings.encoding, upload)
     except WrongEncoding as error:
         state, failure = State.FAILED, str(error)
+        async for _ in upload:  # the hash is the whole file's
+            pass
     now_us = rooms.now_us()
     job = ImportJob(
         tenant_id=tenant_id,
@@ -51,7 +66,14 @@ async def create_import(
         created_by=created_by,
     )
     events = [rooms.events.import_finished(job)] if state.over else []
-    opened = await rooms.jobs.insert(job, sealer, wrapped, events)
+    try:
+        opened = await rooms.jobs.insert(job, sealer, wrapped, events, RequestKey(tenant_id, idempotency_key), file_hash.digest())
+    except KeyReused:
+        await rooms.uploads.remove(tenant_id, import_id)
+        raise
+    if opened.job.import_id != import_id:
+        await rooms.uploads.remove(tenant_id, import_id)
+        return opened.job
     await rooms.outbox.publish_after_write(rooms.jobs.documents, opened.document)
     wake.set()
     return opened.job
@@ -106,10 +128,11 @@ async def _get(rooms: Rooms, tenant_id: str, import_id: str) -> OpenJob:
     return opened
 
 
-async def _bounded(chunks: AsyncIterable[bytes], max_bytes: int) -> AsyncIterator[bytes]:
+async def _bounded(chunks: AsyncIterable[bytes], max_bytes: int, file_hash: hashlib.blake2b) -> AsyncIterator[bytes]:
     seen = 0
     async for chunk in chunks:
         seen += len(chunk)
         if seen > max_bytes:
             raise TooLarge(f"The file is larger than {max_bytes} bytes. Split it.")
+        file_hash.update(chunk)
         yield chunk

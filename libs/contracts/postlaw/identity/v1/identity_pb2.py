@@ -27,7 +27,7 @@ from postlaw.identity.v1 import context_pb2 as postlaw_dot_identity_dot_v1_dot_c
 from postlaw.options.v1 import options_pb2 as postlaw_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"postlaw/identity/v1/identity.proto\x12\x13postlaw.identity.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!postlaw/identity/v1/context.proto\x1a postlaw/options/v1/options.proto\"\x96\x01\n\x06Tenant\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xe2\xe0\x18\x05\x10\x01\x18\xc8\x01\x12\x1f\n\x0epostal_address\x18\x03 \x01(\tB\x07\xe2\xe0\x18\x03\x18\xf4\x03\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x05 \x01(\x03\"O\n\x13\x43reateTenantRequest\x12\x17\n\x04name\x18\x01 \x01(\tB\t\xe2\xe0\x18\x05\x10\x01\x18\xc8\x01\x12\x1f\n\x0epostal_address\x18\x02 \x01(\tB\x07\xe2\xe0\x18\x03\x18\xf4\x03\"-\n\x10GetTenantRequest\x12\x19\n\ttenant_id\x18\x01 \x01(\tB\x06\xe2\xe0\x18\x02\x10\x01\"\xfe\x01\n\x06\x41piKey\x12\x12\n\napi_key_id\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\x12\x0e\n\x06prefix\x18\x05 \x01(\t\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nrevoked_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\t \x01(\x03\"\x8a\x01\n\x13\x43reateApiKeyRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xe2\xe0\x18\x04\x10\x01\x18\x64\x12\x18\n\x06scopes\x18\x03 \x03(\tB\x08\xe2\xe0\x18\x04\x10\x01 2\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\\\n\x14\x43reateApiKeyResponse\x12,\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1b.postlaw.identity.v1.ApiKey\x12\x16\n\x06secret\x18\x02 \x01(\tB\x06\xe2\xe0\x18\x02\x08\x04\";\n\x12ListApiKeysRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"]\n\x13ListApiKeysResponse\x12-\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x1b.postlaw.identity.v1.ApiKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"1\n\x13RevokeApiKeyRequest\x12\x1a\n\napi_key_id\x18\x01 \x01(\tB\x06\xe2\xe0\x18\x02\x10\x01\"8\n\x19\x41uthenticateApiKeyRequest\x12\x1b\n\x06secret\x18\x01 \x01(\tB\x0b\xe2\xe0\x18\x07\x08\x04\x10\x01\x18\xc8\x01\"\x80\x01\n\rIssuedContext\x12:\n\x06signed\x18\x01 \x01(\x0b\x32\".postlaw.identity.v1.SignedContextB\x06\xe2\xe0\x18\x02\x08\x04\x12\x33\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\".postlaw.identity.v1.CallerContext\"\x8a\x01\n\x1aIssueServiceContextRequest\x12\x19\n\ttenant_id\x18\x01 \x01(\tB\x06\xe2\xe0\x18\x02\x10\x01\x12\x30\n\x0con_behalf_of\x18\x02 \x01(\x0b\x32\x1a.postlaw.identity.v1.Actor\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\"0\n\x1bIssueOperatorContextRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\"\x19\n\x17RotateSigningKeyRequest\"\x18\n\x16ListSigningKeysRequest\"\x8f\x01\n\nSigningKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\x12.\n\nnot_before\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tnot_after\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x17ListSigningKeysResponse\x12\x35\n\x0csigning_keys\x18\x01 \x03(\x0b\x32\x1f.postlaw.identity.v1.SigningKey\"~\n\rTenantCreated\x12+\n\x06tenant\x18\x01 \x01(\x0b\x32\x1b.postlaw.identity.v1.Tenant:@\xf2\xe0\x18<\n\x1apostlaw.identity.events.v1\x12\x1epostlaw.identity.TenantCreated\"\x7f\n\rApiKeyCreated\x12,\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1b.postlaw.identity.v1.ApiKey:@\xf2\xe0\x18<\n\x1apostlaw.identity.events.v1\x12\x1epostlaw.identity.ApiKeyCreated\"\x7f\n\rApiKeyRevoked\x12,\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1b.postlaw.identity.v1.ApiKey:@\xf2\xe0\x18<\n\x1apostlaw.identity.events.v1\x12\x1epostlaw.identity.ApiKeyRevoked\"\x8f\x01\n\x11SigningKeyRotated\x12\x34\n\x0bsigning_key\x18\x01 \x01(\x0b\x32\x1f.postlaw.identity.v1.SigningKey:D\xf2\xe0\x18@\n\x1apostlaw.identity.events.v1\x12\"postlaw.identity.SigningKeyRotated2\x94\x0b\n\x0fIdentityService\x12\x80\x01\n\x0c\x43reateTenant\x12(.postlaw.identity.v1.CreateTenantRequest\x1a\x1b.postlaw.identity.v1.Tenant\")\xea\xe0\x18%\n\x08operator\n\x07gateway\x10\x01\x1a\x0eplatform:admin\x12\x89\x01\n\tGetTenant\x12%.postlaw.identity.v1.GetTenantRequest\x1a\x1b.postlaw.identity.v1.Tenant\"8\xea\xe0\x18\x34\n\x07gateway\n\x07\x63onsent\n\x07sending\n\x0bsubscribers\n\x08operator \x01\x12\x8a\x01\n\x0c\x43reateApiKey\x12(.postlaw.identity.v1.CreateApiKeyRequest\x1a).postlaw.identity.v1.CreateApiKeyResponse\"%\xea\xe0\x18!\n\x08operator\n\x07gateway\x10\x01\x1a\nkeys:write\x12\x88\x01\n\x0bListApiKeys\x12\'.postlaw.identity.v1.ListApiKeysRequest\x1a(.postlaw.identity.v1.ListApiKeysResponse\"&\xea\xe0\x18\"\n\x08operator\n\x07gateway\x10\x01\x1a\tkeys:read \x01\x12~\n\x0cRevokeApiKey\x12(.postlaw.identity.v1.RevokeApiKeyRequest\x1a\x1b.postlaw.identity.v1.ApiKey\"\'\xea\xe0\x18#\n\x08operator\n\x07gateway\x10\x01\x1a\nkeys:write \x01\x12y\n\x12\x41uthenticateApiKey\x12..postlaw.identity.v1.AuthenticateApiKeyRequest\x1a\".postlaw.identity.v1.IssuedContext\"\x0f\xea\xe0\x18\x0b\n\x07gateway \x01\x12\x91\x01\n\x13IssueServiceContext\x12/.postlaw.identity.v1.IssueServiceContextRequest\x1a\".postlaw.identity.v1.IssuedContext\"%\xea\xe0\x18!\n\x0bsubscribers\n\x07\x63onsent\n\x07sending \x01\x12~\n\x14IssueOperatorContext\x12\x30.postlaw.identity.v1.IssueOperatorContextRequest\x1a\".postlaw.identity.v1.IssuedContext\"\x10\xea\xe0\x18\x0c\n\x08operator \x01\x12\x90\x01\n\x10RotateSigningKey\x12,.postlaw.identity.v1.RotateSigningKeyRequest\x1a,.postlaw.identity.v1.ListSigningKeysResponse\" \xea\xe0\x18\x1c\n\x08operator\x10\x01\x1a\x0eplatform:admin\x12\xb7\x01\n\x0fListSigningKeys\x12+.postlaw.identity.v1.ListSigningKeysRequest\x1a,.postlaw.identity.v1.ListSigningKeysResponse\"I\xea\xe0\x18\x45\n\x07gateway\n\x0bsubscribers\n\x07\x63onsent\n\x07sending\n\x05\x61udit\n\x08identity\n\x08operator \x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"postlaw/identity/v1/identity.proto\x12\x13postlaw.identity.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!postlaw/identity/v1/context.proto\x1a postlaw/options/v1/options.proto\"\x96\x01\n\x06Tenant\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xe2\xe0\x18\x05\x10\x01\x18\xc8\x01\x12\x1f\n\x0epostal_address\x18\x03 \x01(\tB\x07\xe2\xe0\x18\x03\x18\xf4\x03\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x05 \x01(\x03\"O\n\x13\x43reateTenantRequest\x12\x17\n\x04name\x18\x01 \x01(\tB\t\xe2\xe0\x18\x05\x10\x01\x18\xc8\x01\x12\x1f\n\x0epostal_address\x18\x02 \x01(\tB\x07\xe2\xe0\x18\x03\x18\xf4\x03\"-\n\x10GetTenantRequest\x12\x19\n\ttenant_id\x18\x01 \x01(\tB\x06\xe2\xe0\x18\x02\x10\x01\"\xfe\x01\n\x06\x41piKey\x12\x12\n\napi_key_id\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\x12\x0e\n\x06prefix\x18\x05 \x01(\t\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nrevoked_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\t \x01(\x03\"\xac\x01\n\x13\x43reateApiKeyRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xe2\xe0\x18\x04\x10\x01\x18\x64\x12\x18\n\x06scopes\x18\x03 \x03(\tB\x08\xe2\xe0\x18\x04\x10\x01 2\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x0fidempotency_key\x18\x05 \x01(\tB\x07\xe2\xe0\x18\x03\x18\xc8\x01\"\\\n\x14\x43reateApiKeyResponse\x12,\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1b.postlaw.identity.v1.ApiKey\x12\x16\n\x06secret\x18\x02 \x01(\tB\x06\xe2\xe0\x18\x02\x08\x04\";\n\x12ListApiKeysRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"]\n\x13ListApiKeysResponse\x12-\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x1b.postlaw.identity.v1.ApiKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"1\n\x13RevokeApiKeyRequest\x12\x1a\n\napi_key_id\x18\x01 \x01(\tB\x06\xe2\xe0\x18\x02\x10\x01\"8\n\x19\x41uthenticateApiKeyRequest\x12\x1b\n\x06secret\x18\x01 \x01(\tB\x0b\xe2\xe0\x18\x07\x08\x04\x10\x01\x18\xc8\x01\"\x80\x01\n\rIssuedContext\x12:\n\x06signed\x18\x01 \x01(\x0b\x32\".postlaw.identity.v1.SignedContextB\x06\xe2\xe0\x18\x02\x08\x04\x12\x33\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\".postlaw.identity.v1.CallerContext\"\x8a\x01\n\x1aIssueServiceContextRequest\x12\x19\n\ttenant_id\x18\x01 \x01(\tB\x06\xe2\xe0\x18\x02\x10\x01\x12\x30\n\x0con_behalf_of\x18\x02 \x01(\x0b\x32\x1a.postlaw.identity.v1.Actor\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\"0\n\x1bIssueOperatorContextRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\"\x19\n\x17RotateSigningKeyRequest\"\x18\n\x16ListSigningKeysRequest\"\x8f\x01\n\nSigningKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\x12.\n\nnot_before\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tnot_after\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x17ListSigningKeysResponse\x12\x35\n\x0csigning_keys\x18\x01 \x03(\x0b\x32\x1f.postlaw.identity.v1.SigningKey\"~\n\rTenantCreated\x12+\n\x06tenant\x18\x01 \x01(\x0b\x32\x1b.postlaw.identity.v1.Tenant:@\xf2\xe0\x18<\n\x1apostlaw.identity.events.v1\x12\x1epostlaw.identity.TenantCreated\"\x7f\n\rApiKeyCreated\x12,\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1b.postlaw.identity.v1.ApiKey:@\xf2\xe0\x18<\n\x1apostlaw.identity.events.v1\x12\x1epostlaw.identity.ApiKeyCreated\"\x7f\n\rApiKeyRevoked\x12,\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1b.postlaw.identity.v1.ApiKey:@\xf2\xe0\x18<\n\x1apostlaw.identity.events.v1\x12\x1epostlaw.identity.ApiKeyRevoked\"\x8f\x01\n\x11SigningKeyRotated\x12\x34\n\x0bsigning_key\x18\x01 \x01(\x0b\x32\x1f.postlaw.identity.v1.SigningKey:D\xf2\xe0\x18@\n\x1apostlaw.identity.events.v1\x12\"postlaw.identity.SigningKeyRotated2\x94\x0b\n\x0fIdentityService\x12\x80\x01\n\x0c\x43reateTenant\x12(.postlaw.identity.v1.CreateTenantRequest\x1a\x1b.postlaw.identity.v1.Tenant\")\xea\xe0\x18%\n\x08operator\n\x07gateway\x10\x01\x1a\x0eplatform:admin\x12\x89\x01\n\tGetTenant\x12%.postlaw.identity.v1.GetTenantRequest\x1a\x1b.postlaw.identity.v1.Tenant\"8\xea\xe0\x18\x34\n\x07gateway\n\x07\x63onsent\n\x07sending\n\x0bsubscribers\n\x08operator \x01\x12\x8a\x01\n\x0c\x43reateApiKey\x12(.postlaw.identity.v1.CreateApiKeyRequest\x1a).postlaw.identity.v1.CreateApiKeyResponse\"%\xea\xe0\x18!\n\x08operator\n\x07gateway\x10\x01\x1a\nkeys:write\x12\x88\x01\n\x0bListApiKeys\x12\'.postlaw.identity.v1.ListApiKeysRequest\x1a(.postlaw.identity.v1.ListApiKeysResponse\"&\xea\xe0\x18\"\n\x08operator\n\x07gateway\x10\x01\x1a\tkeys:read \x01\x12~\n\x0cRevokeApiKey\x12(.postlaw.identity.v1.RevokeApiKeyRequest\x1a\x1b.postlaw.identity.v1.ApiKey\"\'\xea\xe0\x18#\n\x08operator\n\x07gateway\x10\x01\x1a\nkeys:write \x01\x12y\n\x12\x41uthenticateApiKey\x12..postlaw.identity.v1.AuthenticateApiKeyRequest\x1a\".postlaw.identity.v1.IssuedContext\"\x0f\xea\xe0\x18\x0b\n\x07gateway \x01\x12\x91\x01\n\x13IssueServiceContext\x12/.postlaw.identity.v1.IssueServiceContextRequest\x1a\".postlaw.identity.v1.IssuedContext\"%\xea\xe0\x18!\n\x0bsubscribers\n\x07\x63onsent\n\x07sending \x01\x12~\n\x14IssueOperatorContext\x12\x30.postlaw.identity.v1.IssueOperatorContextRequest\x1a\".postlaw.identity.v1.IssuedContext\"\x10\xea\xe0\x18\x0c\n\x08operator \x01\x12\x90\x01\n\x10RotateSigningKey\x12,.postlaw.identity.v1.RotateSigningKeyRequest\x1a,.postlaw.identity.v1.ListSigningKeysResponse\" \xea\xe0\x18\x1c\n\x08operator\x10\x01\x1a\x0eplatform:admin\x12\xb7\x01\n\x0fListSigningKeys\x12+.postlaw.identity.v1.ListSigningKeysRequest\x1a,.postlaw.identity.v1.ListSigningKeysResponse\"I\xea\xe0\x18\x45\n\x07gateway\n\x0bsubscribers\n\x07\x63onsent\n\x07sending\n\x05\x61udit\n\x08identity\n\x08operator \x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,6 +48,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['name']._serialized_options = b'\342\340\030\004\020\001\030d'
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['scopes']._loaded_options = None
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['scopes']._serialized_options = b'\342\340\030\004\020\001 2'
+  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\342\340\030\003\030\310\001'
   _globals['_CREATEAPIKEYRESPONSE'].fields_by_name['secret']._loaded_options = None
   _globals['_CREATEAPIKEYRESPONSE'].fields_by_name['secret']._serialized_options = b'\342\340\030\002\010\004'
   _globals['_REVOKEAPIKEYREQUEST'].fields_by_name['api_key_id']._loaded_options = None
@@ -95,39 +97,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APIKEY']._serialized_start=443
   _globals['_APIKEY']._serialized_end=697
   _globals['_CREATEAPIKEYREQUEST']._serialized_start=700
-  _globals['_CREATEAPIKEYREQUEST']._serialized_end=838
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=840
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=932
-  _globals['_LISTAPIKEYSREQUEST']._serialized_start=934
-  _globals['_LISTAPIKEYSREQUEST']._serialized_end=993
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=995
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=1088
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=1090
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=1139
-  _globals['_AUTHENTICATEAPIKEYREQUEST']._serialized_start=1141
-  _globals['_AUTHENTICATEAPIKEYREQUEST']._serialized_end=1197
-  _globals['_ISSUEDCONTEXT']._serialized_start=1200
-  _globals['_ISSUEDCONTEXT']._serialized_end=1328
-  _globals['_ISSUESERVICECONTEXTREQUEST']._serialized_start=1331
-  _globals['_ISSUESERVICECONTEXTREQUEST']._serialized_end=1469
-  _globals['_ISSUEOPERATORCONTEXTREQUEST']._serialized_start=1471
-  _globals['_ISSUEOPERATORCONTEXTREQUEST']._serialized_end=1519
-  _globals['_ROTATESIGNINGKEYREQUEST']._serialized_start=1521
-  _globals['_ROTATESIGNINGKEYREQUEST']._serialized_end=1546
-  _globals['_LISTSIGNINGKEYSREQUEST']._serialized_start=1548
-  _globals['_LISTSIGNINGKEYSREQUEST']._serialized_end=1572
-  _globals['_SIGNINGKEY']._serialized_start=1575
-  _globals['_SIGNINGKEY']._serialized_end=1718
-  _globals['_LISTSIGNINGKEYSRESPONSE']._serialized_start=1720
-  _globals['_LISTSIGNINGKEYSRESPONSE']._serialized_end=1800
-  _globals['_TENANTCREATED']._serialized_start=1802
-  _globals['_TENANTCREATED']._serialized_end=1928
-  _globals['_APIKEYCREATED']._serialized_start=1930
-  _globals['_APIKEYCREATED']._serialized_end=2057
-  _globals['_APIKEYREVOKED']._serialized_start=2059
-  _globals['_APIKEYREVOKED']._serialized_end=2186
-  _globals['_SIGNINGKEYROTATED']._serialized_start=2189
-  _globals['_SIGNINGKEYROTATED']._serialized_end=2332
-  _globals['_IDENTITYSERVICE']._serialized_start=2335
-  _globals['_IDENTITYSERVICE']._serialized_end=3763
+  _globals['_CREATEAPIKEYREQUEST']._serialized_end=872
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=874
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=966
+  _globals['_LISTAPIKEYSREQUEST']._serialized_start=968
+  _globals['_LISTAPIKEYSREQUEST']._serialized_end=1027
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=1029
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=1122
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=1124
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=1173
+  _globals['_AUTHENTICATEAPIKEYREQUEST']._serialized_start=1175
+  _globals['_AUTHENTICATEAPIKEYREQUEST']._serialized_end=1231
+  _globals['_ISSUEDCONTEXT']._serialized_start=1234
+  _globals['_ISSUEDCONTEXT']._serialized_end=1362
+  _globals['_ISSUESERVICECONTEXTREQUEST']._serialized_start=1365
+  _globals['_ISSUESERVICECONTEXTREQUEST']._serialized_end=1503
+  _globals['_ISSUEOPERATORCONTEXTREQUEST']._serialized_start=1505
+  _globals['_ISSUEOPERATORCONTEXTREQUEST']._serialized_end=1553
+  _globals['_ROTATESIGNINGKEYREQUEST']._serialized_start=1555
+  _globals['_ROTATESIGNINGKEYREQUEST']._serialized_end=1580
+  _globals['_LISTSIGNINGKEYSREQUEST']._serialized_start=1582
+  _globals['_LISTSIGNINGKEYSREQUEST']._serialized_end=1606
+  _globals['_SIGNINGKEY']._serialized_start=1609
+  _globals['_SIGNINGKEY']._serialized_end=1752
+  _globals['_LISTSIGNINGKEYSRESPONSE']._serialized_start=1754
+  _globals['_LISTSIGNINGKEYSRESPONSE']._serialized_end=1834
+  _globals['_TENANTCREATED']._serialized_start=1836
+  _globals['_TENANTCREATED']._serialized_end=1962
+  _globals['_APIKEYCREATED']._serialized_start=1964
+  _globals['_APIKEYCREATED']._serialized_end=2091
+  _globals['_APIKEYREVOKED']._serialized_start=2093
+  _globals['_APIKEYREVOKED']._serialized_end=2220
+  _globals['_SIGNINGKEYROTATED']._serialized_start=2223
+  _globals['_SIGNINGKEYROTATED']._serialized_end=2366
+  _globals['_IDENTITYSERVICE']._serialized_start=2369
+  _globals['_IDENTITYSERVICE']._serialized_end=3797
 # @@protoc_insertion_point(module_scope)

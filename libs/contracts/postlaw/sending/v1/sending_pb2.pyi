@@ -277,8 +277,11 @@ class CreateCampaignRequest(_message.Message):
     LIST_ID_FIELD_NUMBER: _builtins.int
     SENDER_FIELD_NUMBER: _builtins.int
     TEMPLATE_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     list_id: _builtins.str
+    idempotency_key: _builtins.str
+    """a repeated request is answered with the same draft"""
     @_builtins.property
     def sender(self) -> Global___Sender: ...
     @_builtins.property
@@ -290,10 +293,11 @@ class CreateCampaignRequest(_message.Message):
         list_id: _builtins.str = ...,
         sender: Global___Sender | None = ...,
         template: Global___Template | None = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sender", b"sender", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["list_id", b"list_id", "name", b"name", "sender", b"sender", "template", b"template"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "list_id", b"list_id", "name", b"name", "sender", b"sender", "template", b"template"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

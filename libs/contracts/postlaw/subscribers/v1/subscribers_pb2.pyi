@@ -58,17 +58,21 @@ class CreateListRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     description: _builtins.str
+    idempotency_key: _builtins.str
+    """a repeated request is answered with the same list"""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         description: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "idempotency_key", b"idempotency_key", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -180,12 +184,15 @@ class ImportSettings(_message.Message):
     ENCODING_FIELD_NUMBER: _builtins.int
     ADDRESS_COLUMN_FIELD_NUMBER: _builtins.int
     CONSENT_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     list_id: _builtins.str
     filename: _builtins.str
     encoding: _builtins.str
     """default UTF-8, with or without byte-order mark"""
     address_column: _builtins.str
     """default: email, e-mail, address …"""
+    idempotency_key: _builtins.str
+    """the same file again is answered with the same import"""
     @_builtins.property
     def consent(self) -> Global___ImportConsent: ...
     def __init__(
@@ -196,10 +203,11 @@ class ImportSettings(_message.Message):
         encoding: _builtins.str = ...,
         address_column: _builtins.str = ...,
         consent: Global___ImportConsent | None = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_column", b"address_column", "consent", b"consent", "encoding", b"encoding", "filename", b"filename", "list_id", b"list_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_column", b"address_column", "consent", b"consent", "encoding", b"encoding", "filename", b"filename", "idempotency_key", b"idempotency_key", "list_id", b"list_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from postlaw_common.caller import current
 from postlaw_common.errors import FieldError, Invalid, NotFound
 from postlaw_common.ids import new_id
+from postlaw_common.made_once import RequestKey, fingerprint
 from postlaw_sending.campaigns.campaigns import Campaigns
 from postlaw_sending.campaigns.clients import Subscribers
 from postlaw_sending.campaigns.contexts import Contexts
@@ -30,8 +31,8 @@ class CreateCampaign:
         self._check = check
         self._now_us = now_us
 
-    async def __call__(self, name: str, list_id: str, sender: Sender, template: Template) -> Campaign:
-        """Raises Invalid (also for a list that does not exist), Unavailable."""
+    async def __call__(self, name: str, list_id: str, sender: Sender, template: Template, idempotency_key: str) -> Campaign:
+        """Raises Invalid (also for a list that does not exist), KeyReused, Unavailable."""
         caller = current()
         campaign_id = new_id("cmp")
         list_name = await self._list_name(list_id, campaign_id)
@@ -46,7 +47,10 @@ class CreateCampaign:
             created_at_us=self._now_us(),
         )
         self._check(campaign)
-        return await self._campaigns.insert(campaign, caller.actor)
+        asked = fingerprint(
+            name, list_id, sender.name, sender.address, sender.postal_address, template.subject, template.html, template.text
+        )
+        return await self._campaigns.insert(campaign, caller.actor, RequestKey(caller.tenant_id, idempotency_key), asked)
 
     async def _list_name(self, list_id: str, campaign_id: str) -> str:
         # In our own name: whoever may write campaigns need not have the right to read lists.
