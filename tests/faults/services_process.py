@@ -10,25 +10,28 @@ import asyncio
 import os
 import signal
 import sys
-from typing import Any
 
+from postlaw_common.caller import Caller
 from postlaw_common.runner import run_process
 from postlaw_gateway import idempotency
+from postlaw_gateway.answers import Answer
+from postlaw_gateway.idempotency import Claim, IdempotencyKeys
 from postlaw_mesh.builders import builders
 
 
 def die_unnoted(number: int) -> None:
     idempotency.LEASE_US = 2_000_000
-    waiting: list[Any] = []
+    left = number
 
-    async def not_kept(*answer: Any) -> None:
-        waiting.append(answer)
-        if len(waiting) == number:
+    async def not_kept(self: IdempotencyKeys, caller: Caller, claim: Claim, answer: Answer) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         await asyncio.Event().wait()
 
     if number:
-        idempotency.IdempotencyKeys.keep = not_kept
+        IdempotencyKeys.keep = not_kept
 
 
 if __name__ == "__main__":
