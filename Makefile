@@ -13,6 +13,7 @@ help: ## list the targets
 # A stamp, so that nothing is installed twice; the lock's hashes are checked, and no file names an index.
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Postlaw needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Set PYTHON=python3.11, say.") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Python has no venv here; Debian and Ubuntu keep it apart: apt-get install python3-venv"; exit 1; }
 	@echo "Installing into .venv (once; about a minute) ..."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
