@@ -1,7 +1,8 @@
-"""Blobs on S3, by aioboto3. Retention is Object Lock in COMPLIANCE mode: nobody shortens it, not even the account's owner.
+"""Blobs on S3: by requests of our own where an object goes or comes whole (s3_requests.py), by aioboto3 for the rest.
 
-`s3://bucket[/prefix][?endpoint=http://…&region=…]`; the bucket must have Object Lock enabled. A version that is under retention
-refuses to be deleted, and `put` refuses to hide it under a new one.
+Retention is Object Lock in COMPLIANCE mode: nobody shortens it, not even the account's owner. `s3://bucket[/prefix][?endpoint=http://…&region=…]`;
+the bucket must have Object Lock enabled. A version that is under retention refuses to be deleted, and `put` refuses to hide it under a
+new one.
 """
 
 from __future__ import annotations
@@ -10,18 +11,21 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Generator
 from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlsplit
 
 import aioboto3
+import aiohttp
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from postlaw_common.blobs import BlobExists, BlobRetained, BlobsUnavailable, check_key
+from postlaw_common.blobs.s3_requests import S3Requests
 
 PART = 8 << 20  # bytes of a multipart upload's part; S3 wants 5 MiB at least
 MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError", "NoSuchVersion"}
-TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
+TAKEN = {"PreconditionFailed", "412"}
+CONNECTIONS = 16
 
 
 class S3Blobs:
@@ -34,10 +38,12 @@ class S3Blobs:
             raise ValueError("POSTLAW_BLOBS names no bucket: s3://bucket[/prefix]?endpoint=…")
         self._bucket = parts.netloc
         self._prefix = parts.path.strip("/") + "/" if parts.path.strip("/") else ""
+        check_key(self._prefix + "x")
         self._endpoint = options.get("endpoint")
         self._region = options.get("region", "us-east-1")
         self._stack = AsyncExitStack()
         self._client: Any = None  # aioboto3 makes its clients at run time, without types
+        self._requests: S3Requests | None = None
 
     async def start(self) -> None:
         """Raises BlobsUnavailable when the bucket does not answer or is not there."""
@@ -47,6 +53,9 @@ class S3Blobs:
         session = aioboto3.Session()
         client: Any = session.client("s3", endpoint_url=self._endpoint, region_name=self._region, config=config)
         self._client = await self._stack.enter_async_context(client)
+        credentials: Any = session.get_credentials()
+        self._requests = S3Requests(self._client.meta.endpoint_url, self._region, await credentials, connections=CONNECTIONS)
+        self._stack.push_async_callback(self._requests.close)
         try:
             with self._errors(self._bucket):
                 await self._client.head_bucket(Bucket=self._bucket)
@@ -59,17 +68,27 @@ class S3Blobs:
         return {"Bucket": self._bucket, "Key": self._prefix + key}
 
     async def put(self, key: str, data: bytes, *, retain_until: datetime | None = None, if_absent: bool = False) -> None:
-        place = self._object(key)
-        more: dict[str, Any] = {}
+        headers: dict[str, str] = {}
         if retain_until is not None:
-            more |= {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": retain_until.astimezone(UTC)}
+            headers["x-amz-object-lock-mode"] = "COMPLIANCE"
+            headers["x-amz-object-lock-retain-until-date"] = retain_until.astimezone(UTC).isoformat(timespec="seconds")
         if if_absent:
-            more["IfNoneMatch"] = "*"
+            headers["if-none-match"] = "*"
         else:
             # With versions a put never destroys what is retained, but it would hide it.
             await self._refuse_retained(key)
+        await self._send("PUT", key, data, headers)
+
+    async def _send(self, method: str, key: str, body: bytes = b"", headers: dict[str, str] | None = None) -> bytes:
+        """KeyError where there is no such object."""
+        check_key(key)
+        if self._requests is None:
+            raise BlobsUnavailable(f"{key}: the connection to S3 is closed")
         with self._errors(key):
-            await self._client.put_object(**place, Body=data, ChecksumAlgorithm="SHA256", **more)
+            answer = await self._requests.send(method, f"/{self._bucket}/{self._prefix}{key}", body, headers)
+            if answer.status >= 300:
+                _raise_refused(key, answer.code, answer.message)
+        return answer.body
 
     async def _refuse_retained(self, key: str) -> None:
         try:
@@ -125,10 +144,7 @@ class S3Blobs:
 
     async def get(self, key: str) -> bytes | None:
         try:
-            with self._errors(key):
-                answer = await self._client.get_object(**self._object(key))
-                async with answer["Body"] as body:
-                    return await body.read()
+            return await self._send("GET", key)
         except KeyError:
             return None
 
@@ -171,20 +187,25 @@ class S3Blobs:
 
     async def close(self) -> None:
         await self._stack.aclose()
-        self._client = None
+        self._client = self._requests = None
 
     @contextmanager
     def _errors(self, key: str) -> Generator[None, None, None]:
         try:
             yield
         except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", ""))
-            if code in MISSING:
-                raise KeyError(key) from error
-            if code in TAKEN:
-                raise BlobExists(key) from error
-            if (code == "AccessDenied" and "lock" in str(error).lower()) or code in ("ObjectLocked", "InvalidRetentionPeriod"):
-                raise BlobRetained(f"{key} is under retention") from error
-            raise BlobsUnavailable(f"{key}: S3 refused ({code}: {error.response.get('Error', {}).get('Message', '')})") from error
-        except (BotoCoreError, TimeoutError, OSError) as error:
+            said = error.response.get("Error", {})
+            _raise_refused(key, str(said.get("Code", "")), str(said.get("Message", "")), error)
+        except (BotoCoreError, aiohttp.ClientError, TimeoutError, OSError) as error:
             raise BlobsUnavailable(f"{key}: S3 does not answer ({type(error).__name__}: {error})") from error
+
+
+def _raise_refused(key: str, code: str, message: str, error: ClientError | None = None) -> NoReturn:
+    """What S3 refused, in the port's words."""
+    if code in MISSING:
+        raise KeyError(key) from error
+    if code in TAKEN:
+        raise BlobExists(key) from error
+    if (code == "AccessDenied" and "lock" in message.lower()) or code in ("ObjectLocked", "InvalidRetentionPeriod"):
+        raise BlobRetained(f"{key} is under retention") from error
+    raise BlobsUnavailable(f"{key}: S3 refused ({code}: {message})") from error
