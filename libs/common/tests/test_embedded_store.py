@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from postlaw_common.sqlite import connect
-from postlaw_common.store import AlreadyExists, CollectionSpec, Index, StoreUnavailable, VersionConflict
+from postlaw_common.store import LARGEST, AlreadyExists, CollectionSpec, Index, StoreRefused, StoreUnavailable, VersionConflict
 from postlaw_common.store.embedded import EmbeddedStore
 
 THINGS = CollectionSpec("things", (Index("kind"),))
@@ -37,6 +37,15 @@ async def test_a_refused_write_takes_none_of_those_gathered_with_it_along(tmp_pa
     )
     assert [type(result) for result in results] == [type(None), AlreadyExists, VersionConflict, set, bool]
     assert [d["_id"] async for page in things.scan() for d in page] == ["new", "newer", "there"]
+    await store.close()
+
+
+async def test_a_document_too_large_for_the_real_store_is_refused_here_too(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    things = store.collection("things")
+    await things.insert({"_id": "fits", "data": bytes(LARGEST - 100)})
+    with pytest.raises(StoreRefused, match="things/large takes"):
+        await things.insert({"_id": "large", "data": bytes(LARGEST)})
     await store.close()
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError, WriteError
 
-from postlaw_common.store import CollectionSpec, StoreUnavailable
-from postlaw_common.store.mongodb import MongoStore, duplicates, split_url
+from postlaw_common.store import CollectionSpec, StoreRefused, StoreUnavailable
+from postlaw_common.store.mongodb import MongoStore, as_unavailable, duplicates, split_url
 
 
 def test_reads_are_linearizable_unless_the_url_says_that_the_server_cannot() -> None:
@@ -24,6 +24,22 @@ def test_only_a_duplicate_counts_as_being_there_already() -> None:
         duplicates(BulkWriteError({"writeErrors": [{"index": 0, "code": 11000}, {"index": 1, "code": 121}]}), documents)
     with pytest.raises(BulkWriteError):
         duplicates(BulkWriteError({"writeErrors": [], "writeConcernErrors": [{"code": 64}]}), documents)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (WriteError("too large", 10334), StoreRefused),
+        (WriteError("the server is going down", 11600), StoreUnavailable),
+        (OperationFailure("not allowed", 13), StoreUnavailable),
+        (BulkWriteError({"writeErrors": [{"index": 0, "code": 11000}, {"index": 1, "code": 121}]}), StoreRefused),
+        (BulkWriteError({"writeErrors": [{"index": 0, "code": 121}, {"index": 1, "code": 11600}]}), StoreUnavailable),
+        (BulkWriteError({"writeErrors": [], "writeConcernErrors": [{"code": 64}]}), StoreUnavailable),
+    ],
+)
+def test_what_the_server_refused_is_told_from_what_it_could_not_do_now(error: PyMongoError, kind: type[Exception]) -> None:
+    with pytest.raises(kind), as_unavailable("people"):
+        raise error
 
 
 async def test_no_server_at_all_is_one_clear_line() -> None:

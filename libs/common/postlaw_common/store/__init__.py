@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 Document = dict[str, Any]
 
+LARGEST = 16 << 20  # bytes of a document, packed: MongoDB's own limit
+
 
 @dataclass(frozen=True, slots=True)
 class Index:
@@ -36,6 +38,11 @@ class StoreUnavailable(Exception):
     """The store cannot be reached, or did not answer in time. A write that was under way may have happened, or not."""
 
 
+class StoreRefused(Exception):
+    """The store does not take this document, now or ever: it is larger than LARGEST, or holds what no store can. Nothing was written
+    of it. Trying again changes nothing, so this is no outage."""
+
+
 class AlreadyExists(Exception):
     """A document with this `_id` (or a value of a unique index) is there already."""
 
@@ -46,11 +53,13 @@ class VersionConflict(Exception):
 
 class Collection(Protocol):
     async def insert(self, document: Document) -> None:
-        """Durable when it returns (w: majority, j; fsync). Raises AlreadyExists."""
+        """Durable when it returns (w: majority, j; fsync). Raises AlreadyExists, StoreRefused."""
         ...
 
     async def insert_many(self, documents: Sequence[Document]) -> set[str]:
-        """Inserts what is new; returns the `_id`s of those that were there already (by `_id` or unique index), untouched."""
+        """Inserts what is new; returns the `_id`s of those that were there already (by `_id` or unique index), untouched.
+
+        Raises StoreRefused for any one of them: of the others some may be inserted."""
         ...
 
     async def get(self, id: str, *, linearizable: bool = False) -> Document | None:
@@ -62,7 +71,8 @@ class Collection(Protocol):
         ...
 
     async def replace(self, document: Document, *, version: int) -> Document:
-        """Replaces the document at exactly this version; returns it with its new `v`. Raises VersionConflict, AlreadyExists."""
+        """Replaces the document at exactly this version; returns it with its new `v`. Raises VersionConflict, AlreadyExists,
+        StoreRefused."""
         ...
 
     async def delete(self, id: str, *, version: int | None = None) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from postlaw_common.store import AlreadyExists, CollectionSpec, Document, VersionConflict
+from postlaw_common.store import LARGEST, AlreadyExists, CollectionSpec, Document, StoreRefused, VersionConflict
 
 Row = tuple[object, ...]  # _id, body, then the values of the indexed fields; `v` is the table's own
 
@@ -47,7 +47,16 @@ class Table:
         id = document["_id"]
         if type(id) is not str:
             raise TypeError(f"_id must be a str, not {type(id).__name__}")
-        return (id, pack(document), *[self.indexed(document, index.field) for index in self.spec.indexes])
+        return (id, self._packed(document), *[self.indexed(document, index.field) for index in self.spec.indexes])
+
+    def _packed(self, document: Document) -> bytes:
+        try:
+            body = pack(document)
+        except (TypeError, OverflowError, ValueError) as error:
+            raise StoreRefused(f"{self.spec.name}: {error}") from error
+        if len(body) > LARGEST:
+            raise StoreRefused(f"{self.spec.name}/{document['_id']} takes {len(body)} bytes of at most {LARGEST}")
+        return body
 
     @staticmethod
     def indexed(document: Document, name: str) -> str | bytes | None:

@@ -14,14 +14,17 @@ from urllib.parse import parse_qsl, urlencode
 
 from bson import Int64
 from bson.codec_options import TypeDecoder, TypeRegistry
+from bson.errors import BSONError
 from pymongo import ASCENDING, AsyncMongoClient, ReadPreference, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from postlaw_common.store import AlreadyExists, CollectionSpec, Document, StoreUnavailable, VersionConflict
+from postlaw_common.store import AlreadyExists, CollectionSpec, Document, StoreRefused, StoreUnavailable, VersionConflict
 
 DUPLICATE = 11000
+# BadValue, FailedToParse, TypeMismatch, InvalidBSON, three of field names, DocumentValidationFailure, and too large in three places.
+REFUSED = {2, 9, 14, 22, 52, 56, 57, 121, 10334, 17419, 17420}
 PAGE = 1000  # documents that `scan` hands out at once
 BULK = 1000  # documents in one insert command
 TIMEOUT_MS = 5000  # for one operation, retries within it
@@ -218,9 +221,26 @@ def duplicates(error: BulkWriteError, documents: Sequence[Document]) -> set[str]
     return {documents[one["index"]]["_id"] for one in failed}
 
 
+def refused(error: PyMongoError) -> bool:
+    """Whether the server has looked at what was to be written and will not have it."""
+    if isinstance(error, BulkWriteError):
+        codes = {one["code"] for one in (error.details or {}).get("writeErrors", ())} - {DUPLICATE}
+        return bool(codes) and codes <= REFUSED
+    return isinstance(error, OperationFailure) and error.code in REFUSED
+
+
 @contextmanager
 def as_unavailable(what: str) -> Generator[None, None, None]:
+    """The driver's errors as the port's: StoreRefused for a document that cannot be stored, StoreUnavailable for the rest."""
     try:
         yield
+    except (BSONError, OverflowError, UnicodeEncodeError) as error:  # the driver could not even encode it
+        raise StoreRefused(f"{what}: {_said(error)}") from error
     except PyMongoError as error:
-        raise StoreUnavailable(f"{what}: the store does not answer ({type(error).__name__}: {str(error).splitlines()[0][:300]})") from error
+        if refused(error):
+            raise StoreRefused(f"{what}: {_said(error)}") from error
+        raise StoreUnavailable(f"{what}: the store does not answer ({_said(error)})") from error
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0][:300]}"

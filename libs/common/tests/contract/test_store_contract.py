@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from postlaw_common.store import AlreadyExists, CollectionSpec, Index, Store, StoreUnavailable, VersionConflict
+from postlaw_common.store import AlreadyExists, CollectionSpec, Index, Store, StoreRefused, StoreUnavailable, VersionConflict
 
 NewStore = Callable[..., Awaitable[Store]]
 PEOPLE = CollectionSpec("people", (Index("list_id"), Index("address_key", unique=True)))
@@ -183,3 +183,17 @@ async def test_collections_of_one_database_are_apart(new_store: NewStore) -> Non
     await store.collection("b").insert({"_id": "x", "in": "b"})
     await store.collection("a").delete("x")
     assert await store.collection("b").get("x") == {"_id": "x", "in": "b", "v": 1}
+
+
+@pytest.mark.parametrize("value", [2**64, {"x": object()}, "\ud800"], ids=["integer", "object", "text"])
+async def test_a_document_that_no_store_takes_is_refused_and_never_an_outage(new_store: NewStore, value: Any) -> None:
+    people = (await new_store(PEOPLE)).collection("people")
+    await people.insert({"_id": "a", "n": 1})
+    with pytest.raises(StoreRefused):
+        await people.insert({"_id": "b", "n": value})
+    with pytest.raises(StoreRefused):
+        await people.insert_many([{"_id": "c", "n": 1}, {"_id": "d", "n": value}])
+    with pytest.raises(StoreRefused):
+        await people.replace({"_id": "a", "n": value}, version=1)
+    assert await people.get("a") == {"_id": "a", "n": 1, "v": 1}
+    assert await people.get_many(["b", "d"]) == {}

@@ -63,7 +63,12 @@ class LocalS3:
         port = int((self._directory / "port").read_text())
         keys = self.credentials
         env = {"ROOT_ACCESS_KEY": keys["AWS_ACCESS_KEY_ID"], "ROOT_SECRET_KEY": keys["AWS_SECRET_ACCESS_KEY"]}
-        server = [str(self._bin / "versitygw"), "--port", f"127.0.0.1:{port}", "--keep-alive"]  # as every S3 does, but this one only if told
+        server = [
+            str(self._bin / "versitygw"),
+            "--port",
+            f"127.0.0.1:{port}",
+            "--keep-alive",
+        ]  # as every S3 does, but this one only if told
         command = [*server, "posix", "--versioning-dir", str(versions), str(objects)]
         self.program.start(command, env=env)
         self.program.wait(lambda: listening(port), seconds)
