@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from typing import TextIO
 
 import click
 
@@ -22,18 +23,22 @@ def audit() -> None:
 @audit.command()
 @click.option("--state", help="The state directory. Default: POSTLAW_STATE, .state")
 @click.option("--key", help="The log's verifier key in note format; without it, the one that lies beside the log.")
+@click.option(
+    "--earlier", type=click.File(), help="A checkpoint kept from before, as it was published: the log must continue it, not begin anew."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def verify(state: str | None, key: str | None, as_json: bool) -> None:
-    """Signature of the checkpoint, hash of every entry, every tile, the root.
+def verify(state: str | None, key: str | None, earlier: TextIO | None, as_json: bool) -> None:
+    """Signature of the checkpoint, hash of every entry, its place on the bus, every tile, the root.
 
     \b
     Example:
       postlaw audit verify --json
+      postlaw audit verify --earlier checkpoint-of-last-month
     Exit codes: 0 the log is whole, 1 it is not (what does not fit is named), 2 wrong usage, 3 it cannot be read.
     """
     try:
         settings = load(PlatformSettings)
-        found = asyncio.run(_verify(settings.blobs, state or str(settings.state), key))
+        found = asyncio.run(_verify(settings.blobs, state or str(settings.state), key, earlier.read() if earlier else None))
     except (LogInvalid, NoteInvalid) as wrong:
         click.echo(json.dumps({"valid": False, "reason": str(wrong)}) if as_json else f"NOT VALID: {wrong}")
         sys.exit(1)
@@ -49,10 +54,10 @@ def verify(state: str | None, key: str | None, as_json: bool) -> None:
         click.echo("unwitnessed: no outside cosignature stands under this checkpoint")
 
 
-async def _verify(url: str, state: str, key: str | None) -> Verified:
+async def _verify(url: str, state: str, key: str | None, earlier: str | None) -> Verified:
     blobs = open_blobs(url, state=state)
     await blobs.start()
     try:
-        return await verify_log(blobs, key)
+        return await verify_log(blobs, key, earlier)
     finally:
         await blobs.close()

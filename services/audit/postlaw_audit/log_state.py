@@ -7,6 +7,7 @@ so whoever derives tiles, however late or paused, derives the same bytes.
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -56,6 +57,7 @@ class LogState:
 
 
 def _to_document(state: LogState) -> dict[str, Any]:
+    """`offsets`: 8 bytes a partition, a row for each of `topics`. No list stands inside a list: not every MongoDB-wire server takes it."""
     return {
         "_id": LOG_ID,
         "owner": state.owner,
@@ -63,8 +65,9 @@ def _to_document(state: LogState) -> dict[str, Any]:
         "renewals": state.renewals,
         "size": state.size,
         "edge": state.edge,
-        "offsets": [[topic, offsets] for topic, offsets in state.offsets.items()],
-        "segments": [[s.key, s.start, s.count] for s in state.segments],
+        "topics": list(state.offsets),
+        "offsets": [struct.pack(f">{len(row)}q", *row) for row in state.offsets.values()],
+        "segments": [{"key": s.key, "start": s.start, "count": s.count} for s in state.segments],
         "derived": state.derived,
     }
 
@@ -76,8 +79,11 @@ def _from_document(document: dict[str, Any]) -> LogState:
         renewals=document["renewals"],
         size=document["size"],
         edge=[bytes(row) for row in document["edge"]],
-        offsets={topic: list(offsets) for topic, offsets in document["offsets"]},
-        segments=[Segment(*segment) for segment in document["segments"]],
+        offsets={
+            topic: list(struct.unpack(f">{len(row) // 8}q", row))
+            for topic, row in zip(document["topics"], document["offsets"], strict=True)
+        },
+        segments=[Segment(**segment) for segment in document["segments"]],
         derived=document["derived"],
         v=document["v"],
     )
@@ -97,7 +103,8 @@ class LogStates:
         return _from_document(document) if document else None
 
     async def try_to_own(self) -> LogState | None:
-        """The state, once this writer owns it: at first, when it was let go, or when its writer has stood still for a lease time."""
+        """The state, once this writer owns it: at first, when it was let go, when it is its own from before an outage, or when its writer
+        has stood still for a lease time. A writer's name is its process's alone."""
         state = await self.read()
         if state is None:
             try:
@@ -109,7 +116,7 @@ class LogStates:
         mark = (state.owner, state.epoch, state.renewals)
         if self._seen is None or self._seen[0] != mark:
             self._seen = (mark, self._monotonic())
-        if state.owner and self._monotonic() - self._seen[1] < LEASE_S:
+        if state.owner not in ("", self._writer) and self._monotonic() - self._seen[1] < LEASE_S:
             return None
         try:
             return await self._replace(replace(state, owner=self._writer, epoch=state.epoch + 1))
@@ -119,6 +126,12 @@ class LogStates:
     async def commit(self, state: LogState) -> LogState:
         """Raises WriterOvertaken."""
         return await self._replace(state)
+
+    async def still_owns(self, state: LogState) -> None:
+        """Raises WriterOvertaken where another writer had raised the epoch by now. It may do so right after: only `commit` fences."""
+        now = await self.read()
+        if now is None or now.epoch != state.epoch:
+            raise WriterOvertaken(f"epoch {state.epoch} of the audit log is over")
 
     async def let_go(self, state: LogState) -> None:
         await self._replace(replace(state, owner=""))

@@ -65,7 +65,10 @@ def open_note(note: str, name: str, public_key: bytes) -> Checkpoint:
     for line in signatures.splitlines():
         if not line.startswith(f"\u2014 {name} "):
             continue
-        raw = base64.b64decode(line.rsplit(" ", 1)[1])
+        try:
+            raw = base64.b64decode(line.rsplit(" ", 1)[1], validate=True)
+        except ValueError as wrong:
+            raise NoteInvalid(f"the signature of {name} is not in base 64") from wrong
         if raw[:4] != key_hash(name, public_key):
             continue
         try:

@@ -19,8 +19,8 @@ from postlaw_audit.entries import entries_of, event_id_of
 from postlaw_audit.figures import shown
 from postlaw_audit.index import EventIndex
 from postlaw_audit.log_state import LogState, LogStates, Segment, WriterOvertaken
-from postlaw_audit.notes import Checkpoint
-from postlaw_common.blobs import BlobRetained, Blobs, BlobsUnavailable
+from postlaw_audit.notes import Checkpoint, parse_checkpoint
+from postlaw_common.blobs import BlobExists, BlobRetained, Blobs, BlobsUnavailable
 from postlaw_common.bus import Bus, BusUnavailable, Reader, Received
 from postlaw_common.ids import new_id
 from postlaw_common.store import StoreUnavailable
@@ -38,7 +38,8 @@ BATCH = 8192  # records a commit, at most
 GATHER_S = 0.2
 PREFIX = "audit/"
 CHECKPOINT = PREFIX + "checkpoint"
-PUTS_AT_ONCE = 16
+SEGMENTS = PREFIX + "segment/"
+AT_ONCE = 16  # requests to the bucket
 
 
 @dataclass(slots=True)
@@ -74,8 +75,8 @@ class Writer:
         self._retain_until = retain_until
         self._state = LogState()
         self._tree = GrowingTree()
-        self._limit = asyncio.Semaphore(PUTS_AT_ONCE)
-        self._covered = 0  # entries below the published checkpoint
+        self._limit = asyncio.Semaphore(AT_ONCE)
+        self._derived = 0  # entries below it are in tiles and in the index
         self._covered_at = 0.0  # monotonic seconds when these last were all that was committed
 
     async def run(self) -> None:
@@ -112,15 +113,23 @@ class Writer:
             await reader.close()
 
     async def _write_on(self, reader: Reader, offsets: dict[str, list[int]]) -> None:
-        deriving: asyncio.Task[None] | None = None
-        while True:
-            records = await self._gather(reader)
-            # Off the loop: where one process runs everything, thousands of entries must not keep an opt-out waiting.
-            batch = await asyncio.to_thread(batch_of, records, {**offsets, **self._state.offsets})
-            tiles = await self._commit(batch)
-            if deriving is not None:
+        """What waits on the bus or the bucket overlaps: the next records are gathered while these are committed, and the last derived."""
+        gathering = asyncio.create_task(self._gather(reader))
+        deriving = asyncio.create_task(asyncio.sleep(0))
+        try:
+            while True:
+                records = await gathering
+                gathering = asyncio.create_task(self._gather(reader))
+                # Off the loop: where one process runs everything, thousands of entries must not keep an opt-out waiting.
+                batch = await asyncio.to_thread(batch_of, records, {**offsets, **self._state.offsets})
+                tiles = await self._commit(batch)
                 await deriving
-            deriving = asyncio.create_task(self._derive(self._state, tiles, batch))
+                deriving = asyncio.create_task(self._derive(self._state, tiles, batch))
+        finally:
+            # Neither may outlive the ownership: whoever writes next, perhaps this very process, publishes checkpoints of its own.
+            for task in (gathering, deriving):
+                task.cancel()
+            await asyncio.gather(gathering, deriving, return_exceptions=True)
 
     async def _gather(self, reader: Reader) -> list[Received]:
         """Records of up to GATHER_S, so that a commit is worth its writes; [] after a quiet while, to renew."""
@@ -135,11 +144,9 @@ class Writer:
             self._state = await self._states.commit(self._state)
             return []
         began = time.perf_counter()
-        start = self._state.size
-        segment = Segment(f"{PREFIX}segment/{start:015d}-{new_id('seg')}", start, len(batch.entries))
-        await self._blobs.put(segment.key, bundle(batch.entries))
-        full = await asyncio.to_thread(self._tree.append, batch.entries)
-        below = [s for s in self._state.segments if s.start + s.count <= self._state.derived - self._state.derived % WIDTH]
+        segment = Segment(f"{SEGMENTS}{self._state.size:015d}-{new_id('seg')}", self._state.size, len(batch.entries))
+        full, _ = await asyncio.gather(asyncio.to_thread(self._tree.append, batch.entries), self._put_segment(segment, batch.entries))
+        below = [s for s in self._state.segments if s.start + s.count <= self._derived - self._derived % WIDTH]
         self._state = await self._states.commit(
             replace(
                 self._state,
@@ -147,6 +154,7 @@ class Writer:
                 edge=[b"".join(row) for row in self._tree.levels],
                 offsets=batch.offsets,
                 segments=[s for s in self._state.segments if s not in below] + [segment],
+                derived=self._derived,
             )
         )
         _committed.record(time.perf_counter() - began)
@@ -154,20 +162,27 @@ class Writer:
             await self._blobs.delete(done.key)
         return [*full, *self._tree.partial_tiles()]
 
+    async def _put_segment(self, segment: Segment, entries: Sequence[bytes]) -> None:
+        data = await asyncio.to_thread(bundle, entries)
+        with contextlib.suppress(BlobExists):  # nobody else has this name: an earlier try of ours did get there
+            await self._blobs.put(segment.key, data, if_absent=True)
+
     async def _derive(self, state: LogState, tiles: Sequence[Tile], batch: Batch) -> None:
         """What follows from a commit. The checkpoint comes last: whoever reads it finds everything below it."""
-        if not batch.entries:
-            if self._covered >= state.size:
-                self._covered_at = time.monotonic()
-            return
-        await self._put_tiles(tiles)
-        await self._index.add(state.size - len(batch.entries), batch.event_ids)
-        await self._publish_checkpoint(state)
-        self._state.derived = max(self._state.derived, state.size)
-        self._now_covers(state.size)
+        if batch.entries:
+            await self._put_tiles(tiles)
+            await self._index.add(state.size - len(batch.entries), batch.event_ids)
+            await self._states.still_owns(state)
+            await self._publish_checkpoint(state)
+            self._derived = state.size
+        elif state.size and await self._published_size() < state.size:
+            # One that was paused between asking whether it still owns the log and this put has set its own, older one in our place.
+            await self._publish_checkpoint(state)
+        self._covered_at = time.monotonic()
 
-    def _now_covers(self, size: int) -> None:
-        self._covered, self._covered_at = size, time.monotonic()
+    async def _published_size(self) -> int:
+        note = await self._blobs.get(CHECKPOINT)
+        return parse_checkpoint(note.decode()).size if note else 0
 
     async def _publish_checkpoint(self, state: LogState) -> None:
         note = self._sign(Checkpoint(self._origin, state.size, state.root()))
@@ -177,8 +192,8 @@ class Writer:
         async def put(tile: Tile) -> None:
             async with self._limit:
                 until = self._retain_until() if tile.width == WIDTH else None
-                with contextlib.suppress(BlobRetained):  # there already, and the same: a tile follows from what is committed
-                    await self._blobs.put(PREFIX + tile.path, tile.data, retain_until=until)
+                with contextlib.suppress(BlobExists, BlobRetained):  # the same one: a tile follows from what is committed
+                    await self._blobs.put(PREFIX + tile.path, tile.data, retain_until=until, if_absent=True)
 
         await asyncio.gather(*(put(tile) for tile in tiles))
 
@@ -197,8 +212,17 @@ class Writer:
         await self._put_tiles([*tiles, *self._tree.partial_tiles()])
         if self._state.size:
             await self._publish_checkpoint(self._state)
-        self._state.derived = self._state.size
-        self._now_covers(self._state.size)
+        self._derived = self._state.size
+        self._covered_at = time.monotonic()
+        await self._sweep_segments(self._state)
+
+    async def _sweep_segments(self, state: LogState) -> None:
+        """What a crash left between put and commit, or between commit and delete. Those from the state's size on may be another's, who
+        has overtaken this writer meanwhile; those below it are in this state, or will never be in any."""
+        kept = {segment.key for segment in state.segments}
+        async for key in self._blobs.keys(SEGMENTS):
+            if key not in kept and int(key.removeprefix(SEGMENTS).partition("-")[0]) < state.size:
+                await self._blobs.delete(key)
 
 
 def batch_of(records: Sequence[Received], offsets: dict[str, list[int]]) -> Batch:
@@ -221,7 +245,10 @@ async def tree_at(size: int, blobs: Blobs) -> GrowingTree:
     while size >> (8 * level):
         first = size >> (8 * (level + 1)) << 8
         width = (size >> (8 * level)) % WIDTH
-        tiles = [await _got(blobs, PREFIX + tile_path(level - 1, first + i)) for i in range(width)]
+        paths = [PREFIX + tile_path(level - 1, first + i) for i in range(width)]
+        tiles: list[bytes] = []
+        for at in range(0, width, AT_ONCE):
+            tiles += await asyncio.gather(*(_got(blobs, path) for path in paths[at : at + AT_ONCE]))
         tree.levels.append([subtree_root([tile[i : i + 32] for i in range(0, 32 * WIDTH, 32)]) for tile in tiles])
         level += 1
     return tree
