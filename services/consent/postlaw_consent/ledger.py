@@ -69,6 +69,10 @@ class Ledger:
             document = document_of(entry)
             document["call"] = call
             documents.append(document)
+        return await self.append_documents(documents)
+
+    async def append_documents(self, documents: Sequence[Document]) -> set[str]:
+        """The same for documents that name their call."""
         return await self._collection().insert_many(documents)
 
     async def history(self, tenant_id: str, address_key: bytes) -> list[Line]:

@@ -44,7 +44,10 @@ class Outgoing:
 
     async def publish(self, entries: Sequence[Entry]) -> list[int]:
         """Their offsets, in order, once durable. Raises BusUnavailable."""
-        return await self._bus.publish([record_of(entry.event, entry.data, entry.partition) for entry in entries])
+        return await self.publish_records([record_of(entry.event, entry.data, entry.partition) for entry in entries])
+
+    async def publish_records(self, records: Sequence[Record]) -> list[int]:
+        return await self._bus.publish(records)
 
     async def publish_lines(self, lines: Sequence[Line]) -> list[int]:
         """The same for ledger documents."""

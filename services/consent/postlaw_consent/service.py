@@ -23,7 +23,7 @@ from postlaw_consent.use_cases.read_ledger import DescribeToken, ListConsentEven
 from postlaw_consent.use_cases.record_consents import RecordConsents
 from postlaw_consent.use_cases.withdraw_consent import WITHIN_S, WithdrawConsent
 from postlaw_consent.views import MOST_PEOPLE, Views
-from postlaw_consent.wire import decode, encode, encode_answer
+from postlaw_consent.wire import decode, encode, encode_alike, encode_answer
 
 
 class ConsentSettings(BaseSettings):
@@ -48,7 +48,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
     tokens = Tokens(platform.platform_keys, version=settings.token_key_version)
     views = Views(ledger, platform.bus, ends, most_people=settings.view_people)
     servicer = ConsentServicer(
-        record_consents=RecordConsents(ledger, intents, notices, outgoing, platform.placement, afterwards, platform.now_us),
+        record_consents=RecordConsents(ledger, intents, notices, outgoing, encode_alike, platform.placement, afterwards, platform.now_us),
         withdraw_consent=WithdrawConsent(
             ledger=ledger,
             outgoing=outgoing,

@@ -63,6 +63,15 @@ class ConsentServicer:
             event_ids=recorded.event_ids, recorded=recorded.recorded, already_recorded=recorded.already_recorded
         )
 
+    async def RecordConsentOfMany(self, request: pb.RecordConsentOfManyRequest, context: Any) -> pb.RecordConsentOfManyResponse:
+        address_keys, evidence = list(map(_address_key, request.address_keys)), request.sealed_proof_evidence
+        by_person = dict(zip(address_keys, evidence, strict=False))
+        if not len(by_person) == len(address_keys) == len(evidence):
+            raise Invalid("Name each person once, with one piece of evidence.", fields=[FieldError("address_keys", "are not one to one")])
+        consent = _consent(request.consent, b"", {})
+        recorded, already = await self._record_consents.of_many(current().tenant_id, *_actors(), consent, by_person)
+        return pb.RecordConsentOfManyResponse(recorded=recorded, already_recorded=already)
+
     async def WithdrawConsent(self, request: pb.WithdrawConsentRequest, context: Any) -> pb.Withdrawal:
         caller = current()
         scope = scope_from_wire(request.scope)
@@ -153,7 +162,7 @@ def _consents(records: Sequence[pb.ConsentRecord], address_keys: Sequence[bytes]
     consents: list[Consent] = []
     for record, address_key in zip(records, address_keys, strict=True):
         try:
-            consents.append(_consent(record, address_key, scopes))
+            consents.append(_consent(record, _address_key(address_key), scopes))
         except Invalid as wrong:
             fields = [FieldError(f"consents[{len(consents)}].{one.field}", one.message) for one in wrong.fields]
             raise Invalid(wrong.detail, fields=fields) from None
@@ -174,7 +183,7 @@ def _consent(record: pb.ConsentRecord, address_key: bytes, scopes: dict[bytes, S
     elif notice_hash and len(notice_hash) != 32:
         raise Invalid("That is no SHA-256 hash.", fields=[FieldError("notice_hash", "must have 32 bytes")])
     return Consent(
-        address_key=_address_key(address_key),
+        address_key=address_key,
         scope=scope,
         route=_allowed(route_from_wire(record.route, "api"), _GIVEN_BY),
         given_at_us=microseconds(record.given_at) if record.HasField("given_at") else None,

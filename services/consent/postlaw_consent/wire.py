@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from postlaw.consent.v1 import consent_pb2 as pb
@@ -144,6 +146,19 @@ def event_from_wire(message: pb.ConsentEvent) -> ConsentEvent:
 def encode(event: ConsentEvent) -> bytes:
     """The event's one and only serialization: stored, never repeated."""
     return event_to_wire(event).SerializeToString()
+
+
+def encode_alike(event: ConsentEvent) -> Callable[[str, bytes, bytes], bytes]:
+    """(event id, address key, sealed proof evidence) → what `encode` gives of this event with them in it."""
+    message = event_to_wire(event)
+
+    def one(event_id: str, address_key: bytes, sealed_proof_evidence: bytes) -> bytes:
+        message.event_id = event_id
+        message.address_key = address_key
+        message.sealed_proof_evidence = sealed_proof_evidence
+        return message.SerializeToString()
+
+    return one
 
 
 def decode(data: bytes) -> ConsentEvent:

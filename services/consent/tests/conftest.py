@@ -212,6 +212,15 @@ class World:
         with acting_as(self.caller):
             return await self.consent.RecordConsents(pb.RecordConsentsRequest(consents=consents), None)
 
+    async def record_of_many(self, people: Sequence[bytes], **shared: Any) -> pb.RecordConsentOfManyResponse:
+        """Everyone's evidence is made of their own key."""
+        key = shared.pop("idempotency_key", "import/1")
+        consent = pb.ConsentRecord(scope=pb.Scope(list_id="lst_1"), route=pb.ROUTE_IMPORT, idempotency_key=key, **shared)
+        evidence = [b"sealed " + person for person in people]
+        request = pb.RecordConsentOfManyRequest(consent=consent, address_keys=people, sealed_proof_evidence=evidence)
+        with acting_as(self.caller):
+            return await self.consent.RecordConsentOfMany(request, None)
+
     async def given(self, person: bytes, list_id: str = "lst_1", **more: Any) -> pb.RecordConsentsResponse:
         scope = more.pop("scope", None) or pb.Scope(list_id=list_id)
         return await self.record(pb.ConsentRecord(address_key=person, scope=scope, **more))

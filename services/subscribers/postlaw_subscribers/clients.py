@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import grpc.aio
 
 from postlaw.consent.v1 import consent_pb2, consent_pb2_grpc
 from postlaw_subscribers.domain.import_job import ImportJob
-from postlaw_subscribers.rooms import ConsentLedger, GivenConsent
+from postlaw_subscribers.rooms import ConsentLedger
 
 SCOPES = ("consents:write",)
 
@@ -19,7 +19,7 @@ SCOPES = ("consents:write",)
 class NoConsent:
     """The customer attests nothing: the rows are taken, and nobody of them may be mailed."""
 
-    async def record(self, list_id: str, given: Sequence[GivenConsent]) -> None:
+    async def record(self, list_id: str, evidence: Mapping[bytes, bytes]) -> None:
         return
 
 
@@ -41,22 +41,18 @@ class AttestedConsent:
         told = [job.settings.list_id, attested.source, attested.wording, attested.attested_by, attested.collected_us]
         self._key = "import/" + hashlib.sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest()[:40]
 
-    async def record(self, list_id: str, given: Sequence[GivenConsent]) -> None:
-        record = consent_pb2.ConsentRecord(
+    async def record(self, list_id: str, evidence: Mapping[bytes, bytes]) -> None:
+        shared = consent_pb2.ConsentRecord(
             scope=consent_pb2.Scope(list_id=list_id),
             route=consent_pb2.ROUTE_IMPORT,
             source=self._source,
             notice_hash=self._notice,
             idempotency_key=self._key,
         )
-        record.given_at.FromMicroseconds(self._given_us)
-        request = consent_pb2.RecordConsentsRequest()
-        for each in given:
-            added = request.consents.add()
-            added.CopyFrom(record)
-            added.address_key = each.address_key
-            added.sealed_proof_evidence = each.evidence
-        await self._stub.RecordConsents(request)
+        shared.given_at.FromMicroseconds(self._given_us)
+        await self._stub.RecordConsentOfMany(
+            consent_pb2.RecordConsentOfManyRequest(consent=shared, address_keys=evidence.keys(), sealed_proof_evidence=evidence.values())
+        )
 
 
 def evidence_of(job: ImportJob) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,17 +70,11 @@ class Rooms:
                 raise NotFound(f"There is no list {list_id}.")
 
 
-@dataclass(frozen=True, slots=True)
-class GivenConsent:
-    """`evidence` is sealed under the person's proof key."""
-
-    address_key: bytes
-    evidence: bytes
-
-
 class ConsentLedger(Protocol):
     """Consent's ledger, for one import: it knows the attestation that all rows share."""
 
-    async def record(self, list_id: str, given: Sequence[GivenConsent]) -> None:
-        """Records them all; what was recorded before stays as it is. Raises PostlawError."""
+    async def record(self, list_id: str, evidence: Mapping[bytes, bytes]) -> None:
+        """Records them all, 2,000 at most; what was recorded before stays as it is. Raises PostlawError.
+
+        `evidence` by address key, sealed under the person's proof key."""
         ...

@@ -46,15 +46,19 @@ class FakeConsent:
         self.calls = 0
         self.hold: asyncio.Event | None = None
 
-    async def RecordConsents(self, request: consent_pb2.RecordConsentsRequest, context: Any) -> consent_pb2.RecordConsentsResponse:
+    async def RecordConsentOfMany(
+        self, request: consent_pb2.RecordConsentOfManyRequest, context: Any
+    ) -> consent_pb2.RecordConsentOfManyResponse:
         self.calls += 1
         if self.hold is not None:
             await self.hold.wait()
         if self.away:
             raise Unavailable("away")
-        for record in request.consents:
-            self.records.setdefault((current().tenant_id, record.address_key, record.idempotency_key), record)
-        return consent_pb2.RecordConsentsResponse()
+        for address_key, evidence in zip(request.address_keys, request.sealed_proof_evidence, strict=True):
+            record = consent_pb2.ConsentRecord(address_key=address_key, sealed_proof_evidence=evidence)
+            record.MergeFrom(request.consent)
+            self.records.setdefault((current().tenant_id, address_key, record.idempotency_key), record)
+        return consent_pb2.RecordConsentOfManyResponse()
 
 
 class World:

@@ -7,25 +7,30 @@ and appended to, one event a person and round, until all are in.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from postlaw_common.bus import BusUnavailable
+from postlaw_common.bus import BusUnavailable, Record
 from postlaw_common.errors import Conflict, FieldError, Invalid, Unavailable
+from postlaw_common.foreground import step_aside
 from postlaw_common.ids import new_id
 from postlaw_common.placement import Placement
+from postlaw_common.store import Document
 from postlaw_common.telemetry import get_logger
+from postlaw_consent import alike
 from postlaw_consent.afterwards import Afterwards
-from postlaw_consent.domain.event import Actor, ConsentEvent, Kind, Route
+from postlaw_consent.alike import Alike
+from postlaw_consent.domain.event import Actor, ConsentEvent, Kind, Route, person_of
 from postlaw_consent.domain.scope import Scope
 from postlaw_consent.domain.standing import FRESH_ROUTES
 from postlaw_consent.intents import Intents
 from postlaw_consent.ledger import Entry, Ledger, id_of
 from postlaw_consent.notices import Notices
-from postlaw_consent.outgoing import Outgoing
+from postlaw_consent.outgoing import Outgoing, record_of
 
 _LOST_RACES = 20
 _CLOCK_SKEW_US = 5 * 60 * 1_000_000
+_AT_ONCE = 100  # events made before others get their turn on the event loop: about a millisecond
 
 _log = get_logger(__name__)
 
@@ -77,6 +82,7 @@ class RecordConsents:
         intents: Intents,
         notices: Notices,
         outgoing: Outgoing,
+        encode_alike: Callable[[ConsentEvent], alike.Encode],
         placement: Callable[[], Placement],
         afterwards: Afterwards,
         now_us: Callable[[], int],
@@ -85,6 +91,7 @@ class RecordConsents:
         self._intents = intents
         self._notices = notices
         self._outgoing = outgoing
+        self._encode_alike = encode_alike
         self._placement = placement
         self._afterwards = afterwards
         self._now_us = now_us
@@ -94,6 +101,47 @@ class RecordConsents:
         asking again with the same keys is safe."""
         self._check(consents)
         await self._notices.keep(tenant_id, {consent.notice_hash: consent.wording for consent in consents if consent.wording})
+        return await self._record(tenant_id, actor, on_behalf_of, consents, _only_ones(consents))
+
+    async def of_many(
+        self, tenant_id: str, actor: Actor, on_behalf_of: Actor | None, consent: Consent, evidence: Mapping[bytes, bytes]
+    ) -> tuple[int, int]:
+        """The same consent of many people: (recorded, already recorded). `evidence`: sealed for the proof key, by address key.
+
+        Raises as the call itself does, and asking again is safe in the same way."""
+        self._check([consent])
+        now = self._now_us()
+        names = {address_key: id_of(person_of(tenant_id, address_key), 1) for address_key in evidence}
+        call = await self._intents.begin(list(names.values()), now)
+        event = self._event(tenant_id, actor, on_behalf_of, consent, None, now)
+        made = Alike(event, self._encode_alike(event), call)
+        partition = self._placement().partition
+        documents: list[Document] = []
+        records: list[Record] = []
+        for address_key, sealed in evidence.items():
+            document, record = made.of(address_key, sealed, partition(tenant_id, address_key))
+            documents.append(document)
+            records.append(record)
+            if len(records) % _AT_ONCE == 0:
+                await step_aside()
+        taken = await self._ledger.append_documents(documents)
+        if taken:
+            records = [record for document, record in zip(documents, records, strict=True) if document["_id"] not in taken]
+        await self._publish(records, [call])
+        if not taken:
+            return len(records), 0
+        known = [
+            replace(consent, address_key=address_key, sealed_proof_evidence=evidence[address_key])
+            for address_key, name in names.items()
+            if name in taken
+        ]
+        appended = await self._record(tenant_id, actor, on_behalf_of, known, [])
+        return len(records) + appended.recorded, appended.already_recorded
+
+    async def _record(
+        self, tenant_id: str, actor: Actor, on_behalf_of: Actor | None, consents: Sequence[Consent], guessed: list[int]
+    ) -> Recorded:
+        """`guessed`: the places of those of whom the first round guesses that they are new."""
         ids = [""] * len(consents)
         already = 0
         entries: list[Entry] = []
@@ -101,7 +149,7 @@ class RecordConsents:
         conflicts: list[FieldError] = []
         heads: dict[bytes, _Head] = {}
         waiting = list(range(len(consents)))
-        turn = _only_ones(consents)
+        turn = guessed
         losses = -1  # the first round's collisions are no lost races: it only guessed
         while waiting:
             if losses > _LOST_RACES:
@@ -145,7 +193,7 @@ class RecordConsents:
             waiting = [place for place in waiting if place not in done]
             turn = _one_each(consents, waiting)
             await self._read_heads(tenant_id, {consents[place].address_key for place in turn} - heads.keys(), heads)
-        await self._publish(entries, calls)
+        await self._publish([record_of(entry.event, entry.data, entry.partition) for entry in entries], calls)
         if conflicts:
             raise Conflict("An idempotency key was used for something else.", type="idempotency-key-reused", fields=conflicts)
         return Recorded(ids, len(entries), already)
@@ -161,11 +209,17 @@ class RecordConsents:
             raise Invalid("A consent cannot have been given in the future.", fields=wrong)
 
     def _entry(self, tenant_id: str, actor: Actor, on_behalf_of: Actor | None, consent: Consent, head: _Head | None, now: int) -> Entry:
+        event = self._event(tenant_id, actor, on_behalf_of, consent, head, now)
+        return self._ledger.entry(event, self._placement().partition(tenant_id, consent.address_key))
+
+    def _event(
+        self, tenant_id: str, actor: Actor, on_behalf_of: Actor | None, consent: Consent, head: _Head | None, now: int
+    ) -> ConsentEvent:
         if consent.given_at_us is not None:
             at = min(consent.given_at_us, now)
         else:  # an act of this moment comes after all that is on record, whatever the clocks of two instances say
             at = max(now, head.at_us + 1) if head and consent.route in FRESH_ROUTES else now
-        event = ConsentEvent(
+        return ConsentEvent(
             event_id=new_id("evt"),
             tenant_id=tenant_id,
             address_key=consent.address_key,
@@ -183,7 +237,6 @@ class RecordConsents:
             sealed_proof_evidence=consent.sealed_proof_evidence,
             idempotency_key=consent.idempotency_key,
         )
-        return self._ledger.entry(event, self._placement().partition(tenant_id, consent.address_key))
 
     async def _read_heads(self, tenant_id: str, address_keys: set[bytes], heads: dict[bytes, _Head]) -> None:
         for address_key, history in (await self._ledger.histories(tenant_id, address_keys)).items():
@@ -192,12 +245,12 @@ class RecordConsents:
                 fact = line.fact
                 head.add(fact.version, fact.at_us, line.idempotency_key, (line.event_id, fact.kind, fact.scope))
 
-    async def _publish(self, entries: Sequence[Entry], calls: Sequence[str]) -> None:
+    async def _publish(self, records: Sequence[Record], calls: Sequence[str]) -> None:
         try:
-            if entries:
-                await self._outgoing.publish(entries)
+            if records:
+                await self._outgoing.publish_records(records)
         except BusUnavailable:
-            _log.warning("consents recorded but not yet published; the relay will", events=len(entries))
+            _log.warning("consents recorded but not yet published; the relay will", events=len(records))
             return
         for call in calls:
             self._afterwards.begin(self._intents.end(call), what="ending an intent")

@@ -31,11 +31,11 @@ from postlaw_subscribers.domain.report import Refusal
 from postlaw_subscribers.members import Encode, edition_of, to_member
 from postlaw_subscribers.people import pack_profile
 from postlaw_subscribers.person_keys import PROFILE, PROOF_EVIDENCE, Keys, Wrapping, document_id, place
-from postlaw_subscribers.rooms import ConsentLedger, GivenConsent, Rooms
+from postlaw_subscribers.rooms import ConsentLedger, Rooms
 
 AT_ONCE = 100  # rows judged or sealed before others get their turn on the event loop: some 5 ms
-BULK = 2000  # people a bulk insert: keys are random, and the more come together, the fewer pages of an index each one costs
-CONSENTS = 1000  # the most that consent takes in one call
+# People a bulk insert, and a call of consent: keys are random, and the more come together, the fewer pages of an index each one costs.
+BULK = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +198,9 @@ async def record_consents(ledger: ConsentLedger, source: ImportSource, taken: di
     """Each one's evidence is sealed under their own proof key, which outlives the profile. Raises PostlawError."""
     if not source.evidence or not taken:
         return
-    given: list[GivenConsent] = []
+    evidence: dict[bytes, bytes] = {}
     for address_key, keys in taken.items():
-        sealed = seal(keys.proof, source.evidence, place(source.tenant_id, address_key, PROOF_EVIDENCE))
-        given.append(GivenConsent(address_key, sealed))
-        if len(given) % AT_ONCE == 0:
+        evidence[address_key] = seal(keys.proof, source.evidence, place(source.tenant_id, address_key, PROOF_EVIDENCE))
+        if len(evidence) % AT_ONCE == 0:
             await step_aside()
-        if len(given) == CONSENTS:
-            await ledger.record(source.list_id, given)
-            given = []
-    if given:
-        await ledger.record(source.list_id, given)
+    await ledger.record(source.list_id, evidence)

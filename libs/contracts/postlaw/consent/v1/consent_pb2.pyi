@@ -202,6 +202,60 @@ class RecordConsentsResponse(_message.Message):
 Global___RecordConsentsResponse: _TypeAlias = RecordConsentsResponse  # noqa: Y015
 
 @_typing.final
+class RecordConsentOfManyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSENT_FIELD_NUMBER: _builtins.int
+    ADDRESS_KEYS_FIELD_NUMBER: _builtins.int
+    SEALED_PROOF_EVIDENCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def consent(self) -> Global___ConsentRecord:
+        """what they share: nobody's name, nobody's evidence"""
+
+    @_builtins.property
+    def address_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def sealed_proof_evidence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """of each"""
+
+    def __init__(
+        self,
+        *,
+        consent: Global___ConsentRecord | None = ...,
+        address_keys: _abc.Iterable[_builtins.bytes] | None = ...,
+        sealed_proof_evidence: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "consent", b"consent", "sealed_proof_evidence", b"sealed_proof_evidence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordConsentOfManyRequest: _TypeAlias = RecordConsentOfManyRequest  # noqa: Y015
+
+@_typing.final
+class RecordConsentOfManyResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDED_FIELD_NUMBER: _builtins.int
+    ALREADY_RECORDED_FIELD_NUMBER: _builtins.int
+    recorded: _builtins.int
+    already_recorded: _builtins.int
+    def __init__(
+        self,
+        *,
+        recorded: _builtins.int = ...,
+        already_recorded: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_recorded", b"already_recorded", "recorded", b"recorded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordConsentOfManyResponse: _TypeAlias = RecordConsentOfManyResponse  # noqa: Y015
+
+@_typing.final
 class WithdrawConsentRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -40,6 +40,11 @@ class ConsentServiceStub:
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RecordConsentsRequest.SerializeToString,
                 response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RecordConsentsResponse.FromString,
                 _registered_method=True)
+        self.RecordConsentOfMany = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/RecordConsentOfMany',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RecordConsentOfManyRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RecordConsentOfManyResponse.FromString,
+                _registered_method=True)
         self.WithdrawConsent = channel.unary_unary(
                 '/postlaw.consent.v1.ConsentService/WithdrawConsent',
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.WithdrawConsentRequest.SerializeToString,
@@ -78,6 +83,13 @@ class ConsentServiceServicer:
 
     def RecordConsents(self, request, context):
         """At most 1,000 a call, all of the caller's tenant. Idempotent by idempotency_key within a person.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordConsentOfMany(self, request, context):
+        """The same consent of up to 2,000 people, each named once, as an import gives it. Idempotent in the same way.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,6 +143,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.RecordConsents,
                     request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RecordConsentsRequest.FromString,
                     response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RecordConsentsResponse.SerializeToString,
+            ),
+            'RecordConsentOfMany': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordConsentOfMany,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RecordConsentOfManyRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RecordConsentOfManyResponse.SerializeToString,
             ),
             'WithdrawConsent': grpc.unary_unary_rpc_method_handler(
                     servicer.WithdrawConsent,
@@ -191,6 +208,33 @@ class ConsentService:
             '/postlaw.consent.v1.ConsentService/RecordConsents',
             postlaw_dot_consent_dot_v1_dot_consent__pb2.RecordConsentsRequest.SerializeToString,
             postlaw_dot_consent_dot_v1_dot_consent__pb2.RecordConsentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordConsentOfMany(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/RecordConsentOfMany',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.RecordConsentOfManyRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.RecordConsentOfManyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,8 @@ class ConsentServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ConsentServiceAsyncStub: ...
     RecordConsents: _grpc.UnaryUnaryMultiCallable[_consent_pb2.RecordConsentsRequest, _consent_pb2.RecordConsentsResponse]
     """At most 1,000 a call, all of the caller's tenant. Idempotent by idempotency_key within a person."""
+    RecordConsentOfMany: _grpc.UnaryUnaryMultiCallable[_consent_pb2.RecordConsentOfManyRequest, _consent_pb2.RecordConsentOfManyResponse]
+    """The same consent of up to 2,000 people, each named once, as an import gives it. Idempotent in the same way."""
     WithdrawConsent: _grpc.UnaryUnaryMultiCallable[_consent_pb2.WithdrawConsentRequest, _consent_pb2.Withdrawal]
     """A person says stop. Returns once the mail has stopped, or once that could not be known in time."""
     WithdrawByToken: _grpc.UnaryUnaryMultiCallable[_consent_pb2.WithdrawByTokenRequest, _consent_pb2.Withdrawal]
@@ -54,6 +56,8 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordConsents: _aio.UnaryUnaryMultiCallable[_consent_pb2.RecordConsentsRequest, _consent_pb2.RecordConsentsResponse]  # type: ignore[assignment]
     """At most 1,000 a call, all of the caller's tenant. Idempotent by idempotency_key within a person."""
+    RecordConsentOfMany: _aio.UnaryUnaryMultiCallable[_consent_pb2.RecordConsentOfManyRequest, _consent_pb2.RecordConsentOfManyResponse]  # type: ignore[assignment]
+    """The same consent of up to 2,000 people, each named once, as an import gives it. Idempotent in the same way."""
     WithdrawConsent: _aio.UnaryUnaryMultiCallable[_consent_pb2.WithdrawConsentRequest, _consent_pb2.Withdrawal]  # type: ignore[assignment]
     """A person says stop. Returns once the mail has stopped, or once that could not be known in time."""
     WithdrawByToken: _aio.UnaryUnaryMultiCallable[_consent_pb2.WithdrawByTokenRequest, _consent_pb2.Withdrawal]  # type: ignore[assignment]
@@ -76,6 +80,14 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_consent_pb2.RecordConsentsResponse, _abc.Awaitable[_consent_pb2.RecordConsentsResponse]]:
         """At most 1,000 a call, all of the caller's tenant. Idempotent by idempotency_key within a person."""
+
+    @_abc_1.abstractmethod
+    def RecordConsentOfMany(
+        self,
+        request: _consent_pb2.RecordConsentOfManyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.RecordConsentOfManyResponse, _abc.Awaitable[_consent_pb2.RecordConsentOfManyResponse]]:
+        """The same consent of up to 2,000 people, each named once, as an import gives it. Idempotent in the same way."""
 
     @_abc_1.abstractmethod
     def WithdrawConsent(

@@ -1,0 +1,102 @@
+"""The same consent of many people at once: what an import records."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from postlaw.consent.v1 import consent_pb2 as pb
+from postlaw_common.errors import Invalid
+from postlaw_common.testing.promises import promise
+from postlaw_consent.domain.event import Actor, ConsentEvent
+from postlaw_consent.domain.scope import Scope
+from postlaw_consent.intents import INTENTS
+from postlaw_consent.ledger import LEDGER
+from postlaw_consent.outgoing import record_of
+from postlaw_consent.wire import decode, encode, encode_alike
+
+if TYPE_CHECKING:
+    from .conftest import World
+
+
+def people(world: World, count: int) -> list[bytes]:
+    return [world.person(str(number)) for number in range(count)]
+
+
+def test_an_event_alike_has_the_bytes_of_the_whole_event() -> None:
+    event = ConsentEvent("", "ten_1", b"", 1, "given", Scope("list", "lst_1"), "import", 5, 7, Actor("user", "usr_1"), source="a form")
+    one = encode_alike(event)
+    for key in (b"k" * 33, b"l" * 33):
+        whole = decode(one("evt_1", key, b"sealed"))
+        assert (whole.event_id, whole.address_key, whole.sealed_proof_evidence) == ("evt_1", key, b"sealed")
+        assert encode(whole) == one("evt_1", key, b"sealed")
+
+
+@promise("G2")
+async def test_each_person_has_a_record_of_their_own_on_ledger_and_bus(world: World) -> None:
+    asked = people(world, 500)
+    answer = await world.record_of_many(asked, source="the shop's checkout", notice_hash=b"n" * 32)
+    assert (answer.recorded, answer.already_recorded) == (500, 0)
+    records = await world.published()
+    assert {pb.ConsentEvent.FromString(record.value).address_key for record in records} == set(asked)
+    ledger = world.stores["consent"].collection(LEDGER.name)
+    for record in records:
+        event = decode(record.value)
+        assert (event.version, event.sealed_proof_evidence, event.source) == (1, b"sealed " + event.address_key, "the shop's checkout")
+        again = record_of(event, record.value, world.partition(event.address_key))
+        assert (again.partition, again.key, dict(again.headers)) == (record.partition, record.key, dict(record.headers))
+        document = await ledger.get(f"{event.person}/00000001")
+        assert document is not None
+        assert (document["event"], document["event_id"], document["bucket"][-4:]) == (
+            record.value,
+            event.event_id,
+            f"{record.partition:04d}",
+        )
+    assert await world.allowed(asked[7])
+
+
+async def test_asking_twice_records_once(world: World) -> None:
+    asked = people(world, 300)
+    await world.record_of_many(asked[:200])
+    answer = await world.record_of_many(asked)
+    assert (answer.recorded, answer.already_recorded) == (100, 200)
+    assert len(await world.events()) == 300
+
+
+async def test_who_has_a_history_is_appended_to_and_who_said_stop_stays_stopped(world: World) -> None:
+    asked = people(world, 50)
+    await world.given(asked[0], list_id="lst_2")
+    await world.withdraw(asked[1])
+    answer = await world.record_of_many(asked)
+    assert answer.recorded == 50
+    assert [event.version for event in (await world.listed(asked[0])).events] == [1, 2]
+    assert [await world.allowed(person) for person in asked[:3]] == [True, False, True]
+
+
+@promise("S8")
+async def test_killed_between_ledger_and_bus_the_relay_publishes_every_event(world: World) -> None:
+    world.bus.hanging = True
+    asked = people(world, 700)
+    call = asyncio.create_task(world.record_of_many(asked))
+    while await world.stores["consent"].collection(LEDGER.name).count() < 700:
+        await asyncio.sleep(0.01)
+    call.cancel()
+    await world.restart()
+    world.clock_ahead_us = 10_000_000
+    assert await world.relay.sweep() == 700
+    assert {event.address_key for event in await world.events()} == set(asked)
+    assert await world.stores["consent"].collection(INTENTS.name).count() == 0
+
+
+async def test_a_person_named_twice_or_evidence_of_nobody_is_refused(world: World) -> None:
+    asked = people(world, 2)
+    consent = pb.ConsentRecord(scope=pb.Scope(list_id="lst_1"))
+    for keys, evidence in (([asked[0], asked[0]], [b"a", b"b"]), (asked, [b"a"]), (asked, [b"a", b"b", b"c"]), ([b"short"], [b"a"])):
+        with pytest.raises(Invalid) as refused:
+            await world.consent.RecordConsentOfMany(
+                pb.RecordConsentOfManyRequest(consent=consent, address_keys=keys, sealed_proof_evidence=evidence), None
+            )
+        assert all(one.field.startswith("address_key") for one in refused.value.fields)
+    assert await world.events() == []
