@@ -9,6 +9,7 @@ from postlaw.consent.v1.consent_pb2_grpc import add_ConsentServiceServicer_to_se
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background, Service, Servicer
 from postlaw_consent.afterwards import Afterwards
+from postlaw_consent.answers import ANSWERS_DUE, Answers
 from postlaw_consent.clients import Sending, Subscribers
 from postlaw_consent.ends import Ends
 from postlaw_consent.intents import INTENTS, Intents
@@ -44,6 +45,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
     notices = Notices(lambda: store.collection(NOTICES.name))
     outgoing = Outgoing(platform.bus, decode)
     afterwards = Afterwards()
+    answers = Answers(lambda: store.collection(ANSWERS_DUE.name), platform.bus)
     ends = Ends(platform.bus)
     tokens = Tokens(platform.platform_keys, version=settings.token_key_version)
     views = Views(ledger, platform.bus, ends, most_people=settings.view_people)
@@ -52,7 +54,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         withdraw_consent=WithdrawConsent(
             ledger=ledger,
             outgoing=outgoing,
-            bus=platform.bus,
+            answers=answers,
             await_stopped=Sending(platform.channel).await_stopped,
             encode_answer=encode_answer,
             placement=platform.placement,
@@ -78,10 +80,10 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
 
     return Service(
         name="consent",
-        databases={"consent": (LEDGER, INTENTS, NOTICES)},
+        databases={"consent": (LEDGER, INTENTS, NOTICES, ANSWERS_DUE)},
         topics=(EVENTS, ANSWERS),
         servicers=(Servicer("postlaw.consent.v1.ConsentService", add_ConsentServiceServicer_to_server, servicer),),
-        backgrounds=(Background("relay", Relay(ledger, intents, outgoing, platform.now_us).run),),
+        backgrounds=(Background("relay", Relay(ledger, intents, outgoing, platform.now_us).run), Background("answers", answers.run)),
         on_start=on_start,
         on_stop=on_stop,
     )

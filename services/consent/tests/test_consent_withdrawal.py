@@ -11,6 +11,7 @@ from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw_common.errors import Conflict, Invalid, NotFound, PostlawError
 from postlaw_common.store import StoreUnavailable
 from postlaw_common.testing.promises import promise
+from postlaw_consent.answers import ANSWERS_DUE, Answers
 from postlaw_consent.ledger import LEDGER
 
 if TYPE_CHECKING:
@@ -200,6 +201,22 @@ async def test_what_was_answered_goes_to_the_log(world: World) -> None:
     await settled(world, 1)
     [answer] = await world.answers()
     assert (answer.withdrawal, answer.address_key, answer.epoch) == (receipt, person, 7)
+
+
+async def test_what_was_answered_while_the_bus_was_away_goes_to_the_log_when_it_is_back(world: World) -> None:
+    person = world.person("ada")
+    await world.given(person)
+    world.bus.down = True
+    receipt = await world.withdraw(person)
+    async with asyncio.timeout(5):
+        while not await world.stores["consent"].collection(ANSWERS_DUE.name).count():
+            await asyncio.sleep(0.01)
+    await world.restart()
+    assert await Answers(lambda: world.stores["consent"].collection(ANSWERS_DUE.name), world.bus).sweep() == 1
+    assert [(answer.withdrawal.event_id, answer.withdrawal.outcome) for answer in await world.answers()] == [
+        (receipt.event_id, pb.OUTCOME_RECORDED)
+    ]
+    assert await world.stores["consent"].collection(ANSWERS_DUE.name).count() == 0
 
 
 async def test_a_caller_who_hangs_up_changes_nothing(world: World) -> None:

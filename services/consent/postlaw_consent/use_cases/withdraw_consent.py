@@ -12,20 +12,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from postlaw_common.bus import Bus
 from postlaw_common.errors import Conflict, Unavailable
-from postlaw_common.events import Event, to_record
+from postlaw_common.events import Event
 from postlaw_common.foreground import answering
 from postlaw_common.ids import new_id
 from postlaw_common.placement import Placement
 from postlaw_common.store import AlreadyExists
 from postlaw_common.telemetry import get_logger, meter
 from postlaw_consent.afterwards import Afterwards
+from postlaw_consent.answers import Answers
 from postlaw_consent.domain.event import Actor, ConsentEvent, Route, person_of
 from postlaw_consent.domain.scope import Scope
 from postlaw_consent.domain.standing import fold, standing_withdrawal
 from postlaw_consent.ledger import Entry, Ledger, Line
-from postlaw_consent.outgoing import ANSWERS, Outgoing
+from postlaw_consent.outgoing import Outgoing
 
 Outcome = Literal["stopped", "recorded"]
 
@@ -85,7 +85,7 @@ class WithdrawConsent:
         self,
         ledger: Ledger,
         outgoing: Outgoing,
-        bus: Bus,
+        answers: Answers,
         await_stopped: AwaitStopped,
         encode_answer: Callable[[Receipt], bytes],
         placement: Callable[[], Placement],
@@ -95,7 +95,7 @@ class WithdrawConsent:
     ) -> None:
         self._ledger = ledger
         self._outgoing = outgoing
-        self._bus = bus
+        self._answers = answers
         self._await_stopped = await_stopped
         self._encode_answer = encode_answer
         self._placement = placement
@@ -215,7 +215,7 @@ class WithdrawConsent:
             data=self._encode_answer(receipt),
             actor="service:consent",
         )
-        await self._bus.publish([to_record(event, ANSWERS.name, receipt.partition)])
+        await self._answers.publish(event, receipt.partition)
 
 
 def _standing(history: list[Line], request: Request) -> Line | None:
