@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from postlaw_common.bus import Bus
 from postlaw_common.foreground import step_aside
-from postlaw_consent.domain.standing import Fact, Standing, fold
+from postlaw_common.store import Document
+from postlaw_consent.domain.standing import Standing, fold
 from postlaw_consent.ends import Ends
 from postlaw_consent.ledger import Ledger, fact_of, person_in
 from postlaw_consent.outgoing import EVENTS
@@ -57,6 +58,7 @@ class Views:
         self._views: dict[tuple[str, int], View] = {}
         self._locks: dict[tuple[str, int], asyncio.Lock] = {}
         self._shared: dict[tuple[frozenset[str], frozenset[str]], Standing] = {}
+        self._alone: dict[tuple[str, str], Standing] = {}
 
     async def get(self, tenant_id: str, partition: int) -> View:
         """A view that is at most a minute old. Raises TooManyPeople, StoreUnavailable, BusUnavailable.
@@ -79,6 +81,7 @@ class Views:
             del self._locks[place]
         if not self._views:
             self._shared.clear()
+            self._alone.clear()
 
     async def _load(self, tenant_id: str, partition: int) -> View:
         offset = await self._ends.end(partition)
@@ -87,23 +90,32 @@ class Views:
         view = View(offset, now, now)
         room = self._room()
         person = ""
-        facts: list[Fact] = []
+        events: list[Document] = []
         async for page in self._ledger.partition(tenant_id, partition):
             for place, document in enumerate(page):
                 if place % FOLDED_AT_ONCE == 0:
                     await step_aside()
                 if (next_person := person_in(document)) != person:
-                    self._put(view, person, facts)
-                    person, facts = next_person, []
-                facts.append(fact_of(document))
+                    self._put(view, person, events)
+                    person, events = next_person, []
+                events.append(document)
             if len(view.people) > room:
                 room = self._make_room(len(view.people))
-        self._put(view, person, facts)
+        self._put(view, person, events)
         return view
 
-    def _put(self, view: View, person: str, facts: Sequence[Fact]) -> None:
-        if facts:
-            view.people[bytes.fromhex(person.rpartition("/")[2])] = self._share(fold(facts))
+    def _put(self, view: View, person: str, events: Sequence[Document]) -> None:
+        if events:
+            standing = self._of_one(events[0]) if len(events) == 1 else self._share(fold(map(fact_of, events)))
+            view.people[bytes.fromhex(person.rpartition("/")[2])] = standing
+
+    def _of_one(self, event: Document) -> Standing:
+        """The standing after a single event, as most people's is: nothing came before it, so kind and scope decide."""
+        key = (event["kind"], event["scope"])
+        known = self._alone.get(key)
+        if known is None:
+            known = self._alone[key] = self._share(fold([fact_of(event)]))
+        return known
 
     def _share(self, standing: Standing) -> Standing:
         """The one object for all who stand alike, without what only a receipt needs."""

@@ -189,16 +189,21 @@ def encode_answer(receipt: Receipt) -> bytes:
 
 
 def decisions_to_wire(decisions: Decisions) -> pb.GetDecisionsResponse:
-    one = pb.Decision
-    return pb.GetDecisionsResponse(
-        decisions=[
-            one(allow=True, basis=decision.basis, opt_out_token=token or b"") if decision.allow else one(reasons=decision.reasons)
-            for decision, token in zip(decisions.decisions, decisions.tokens, strict=True)
-        ],
-        consent_offset=decisions.consent_offset,
-        law_version=decisions.law_version,
-        expires_at=timestamp(decisions.expires_at_us),
+    """Field by field: with a bulk's thousand a third of the time of a constructor for each."""
+    message = pb.GetDecisionsResponse(
+        consent_offset=decisions.consent_offset, law_version=decisions.law_version, expires_at=timestamp(decisions.expires_at_us)
     )
+    add = message.decisions.add
+    for decision, token in zip(decisions.decisions, decisions.tokens, strict=True):
+        one = add()
+        if decision.allow:
+            one.allow = True
+            one.basis = decision.basis
+            if token:
+                one.opt_out_token = token
+        else:
+            one.reasons.extend(decision.reasons)
+    return message
 
 
 def _invalid(field: str, message: str) -> Invalid:

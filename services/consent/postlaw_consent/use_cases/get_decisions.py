@@ -49,7 +49,7 @@ class GetDecisions:
         self, tenant_id: str, scope: Scope, partition: int, address_keys: Sequence[bytes], *, bulk: bool, mint: bool, campaign_id: str
     ) -> Decisions:
         """Raises Invalid where a person does not belong to the partition: its offset would say nothing about them."""
-        self._check(tenant_id, partition, address_keys)
+        self._check(partition)
         expires = self._now_us() + VALID_US
         people, offset = await self._people(tenant_id, partition, address_keys, bulk)
         decisions = [decide(people.get(address_key, NOBODY), scope) for address_key in address_keys]
@@ -71,20 +71,25 @@ class GetDecisions:
             except TooManyPeople:
                 pass
             else:
+                # Whoever stands in the partition's view has events there, and so belongs to it.
+                self._check_places(tenant_id, partition, address_keys, view.people)
                 return view.people, view.offset
+        self._check_places(tenant_id, partition, address_keys, {})
         offset = await self._ends.end(partition)
         await self._ledger.fence()
         histories = await self._ledger.histories(tenant_id, address_keys)
         people = {address_key: fold(line.fact for line in history) for address_key, history in histories.items()}
         return people, offset
 
-    def _check(self, tenant_id: str, partition: int, address_keys: Sequence[bytes]) -> None:
-        placement = self._placement()
-        if not 0 <= partition < placement.partitions:
-            raise Invalid("There is no such partition.", fields=[FieldError("partition", f"is not below {placement.partitions}")])
-        place_of = placement.partition
+    def _check(self, partition: int) -> None:
+        partitions = self._placement().partitions
+        if not 0 <= partition < partitions:
+            raise Invalid("There is no such partition.", fields=[FieldError("partition", f"is not below {partitions}")])
+
+    def _check_places(self, tenant_id: str, partition: int, address_keys: Sequence[bytes], known: Mapping[bytes, Standing]) -> None:
+        place_of = self._placement().partition
         for place, address_key in enumerate(address_keys):
-            if place_of(tenant_id, address_key) != partition:
+            if address_key not in known and place_of(tenant_id, address_key) != partition:
                 raise Invalid(
                     "Ask about the people of one partition.", fields=[FieldError(f"address_keys[{place}]", "is not of this partition")]
                 )

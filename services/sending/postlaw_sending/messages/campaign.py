@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Final, Protocol
 
 from postlaw_common.errors import FieldError, Invalid
@@ -101,7 +102,8 @@ class CompiledCampaign:
             raise RenderFailed("template.subject renders as nothing")
         if len(subject) > SUBJECT_LIMIT:
             raise RenderFailed("template.subject renders as more than 1,000 characters")
-        text_encoding, text = self._part(render("text", values), "text", token)
+        plain = self._templates.plain if not any("\n" in value or "\r" in value for value in values.values()) else ()
+        text_encoding, text = self._part(render("text", values), "text", token, "text" in plain)
         pieces = [
             self._head, to, b">\r\nSubject: ", unstructured(subject, 9), b"\r\nDate: ", self._date_now(),
             b"\r\nMessage-ID: <", self._campaign, b".", _short(recipient.subscriber_id), b"@", self._domain, b">",
@@ -109,7 +111,7 @@ class CompiledCampaign:
             b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: ", text_encoding, b"\r\n\r\n", text,
         ]  # fmt: skip
         if self._has_html:
-            html_encoding, page = self._part(render("html", values), "html", token)
+            html_encoding, page = self._part(render("html", values), "html", token, "html" in plain)
             pieces += (self._html_start, html_encoding, b"\r\n\r\n", page, self._end)
         return b"".join(pieces)
 
@@ -120,7 +122,7 @@ class CompiledCampaign:
         """
         return b"bounce+%b%b@%b" % (self._campaign, _short(recipient.subscriber_id), self._domain)
 
-    def _part(self, rendered: str, field: str, token: bytes) -> tuple[bytes, bytes]:
+    def _part(self, rendered: str, field: str, token: bytes, lines_hold: bool) -> tuple[bytes, bytes]:
         body = rendered.encode()
         if len(body) > SIZE_LIMIT:
             raise RenderFailed(f"template.{field} renders as more than 1 MB")
@@ -128,7 +130,7 @@ class CompiledCampaign:
             body = b"%b%b%b\r\n" % (body, self._text_footer, token)
         else:
             body = footer.put_in(body, b"%b%b%b" % (self._html_footer, token, self._html_footer_end))
-        return encode(body, self._boundary)
+        return encode(body, self._boundary, lines_hold=lines_hold)
 
     def _date_now(self) -> bytes:
         second = int(self._now())
@@ -185,6 +187,7 @@ def compile_campaign(
     )
 
 
+@lru_cache(64)  # a message needs its recipient's twice
 def _short(id: str) -> bytes:
     """An id without its prefix, as it can stand in an address; of an id that is not one of ours, a digest."""
     tail = id.rpartition("_")[2]

@@ -6,6 +6,7 @@ A field that a recipient does not have renders as nothing; looking into it (`{{ 
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from minijinja import Environment, TemplateError
@@ -14,6 +15,8 @@ from postlaw_common.errors import FieldError
 
 FIELDS: Final = ("subject", "text", "html")  # of protos' Template
 FUEL: Final = 200_000  # instructions a rendering; a page of 100 kB with loops over its fields takes a few thousand
+_VALUE: Final = re.compile(r"\{\{\s*[A-Za-z_]\w*\s*\}\}")
+_MARKS: Final = ("{{", "{%", "{#")
 _NEVER_RENDERS: Final = frozenset({"UnknownFilter", "UnknownTest", "UnknownFunction", "TemplateNotFound"})
 
 
@@ -26,7 +29,9 @@ class RenderFailed(Exception):
 
 
 class Templates:
-    """The compiled templates of one campaign. `wrong`: what is wrong with them, for whoever writes them; render only if empty."""
+    """The compiled templates of one campaign. `wrong`: what is wrong with them, for whoever writes them; render only if empty.
+
+    `plain`: the fields that put values in their places and do nothing else, so that only a value can bring a line end of its own."""
 
     def __init__(self, subject: str, text: str, html: str) -> None:
         self._environment = Environment(
@@ -34,9 +39,12 @@ class Templates:
         )
         self._constant: dict[str, str] = {}
         self.wrong: list[FieldError] = []
+        self.plain: set[str] = set()
         for field, source in zip(FIELDS, (subject, text, html), strict=True):
             source = _crlf(source)
-            if not any(mark in source for mark in ("{{", "{%", "{#")):
+            if not any(mark in _VALUE.sub("", source) for mark in _MARKS):
+                self.plain.add(field)
+            if not any(mark in source for mark in _MARKS):
                 self._constant[field] = source
                 continue
             try:

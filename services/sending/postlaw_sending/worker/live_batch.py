@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -75,7 +76,7 @@ class LiveBatch:
             consent_offset=self.consent_offset,
             started_at_us=self.started_at_us,
             states=bytes(self.states),
-            after_us=b"".join(value.to_bytes(4, "little") for value in self.after_us),
+            after_us=struct.pack(f"<{len(self.after_us)}I", *self.after_us),  # at every write of the holding: packed in one go
             reasons=self.reasons,
         )
 
@@ -118,5 +119,4 @@ class Claim:
 
 def expand(record: BatchRecord) -> tuple[bytearray, list[int]]:
     """The states and times that a predecessor left in the ledger."""
-    after = [int.from_bytes(record.after_us[i : i + 4], "little") for i in range(0, len(record.after_us), 4)]
-    return bytearray(record.states), after
+    return bytearray(record.states), list(struct.unpack(f"<{len(record.states)}I", record.after_us))

@@ -237,6 +237,15 @@ def test_a_body_goes_as_it_is_where_mime_allows(text: str, encoding: str) -> Non
     assert raw.count(b"\n") == raw.count(b"\r") == raw.count(b"\r\n")
 
 
+@pytest.mark.parametrize(
+    "text", ['{{ "a\\nb" }}', "{{ body|replace('-', '\\n') }}", "{% set x %}\n{% endset %}{{ x|trim }}{{ 'a\\rb' }}", "{{ body }}"]
+)
+def test_a_line_end_that_a_template_makes_becomes_one_of_mails(text: str) -> None:
+    for body in ("a-b", "a\nb", "a\rb"):
+        raw = campaign(html="", text=text).render(Person(fields={"body": body}))
+        assert raw.count(b"\n") == raw.count(b"\r") == raw.count(b"\r\n")
+
+
 def test_international_domains_and_addresses() -> None:
     """RFC 5891 for domains; RFC 6532 §3.2 where the part before the @ is international too."""
     compiled = campaign(sender_address="post@bücher.example")
