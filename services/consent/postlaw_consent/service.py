@@ -6,14 +6,17 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from postlaw.consent.v1.consent_pb2_grpc import add_ConsentServiceServicer_to_server
+from postlaw_common.bus import Topic
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background, Service, Servicer
 from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.answers import ANSWERS_DUE, Answers
 from postlaw_consent.clients import Sending, Subscribers
+from postlaw_consent.consumers import LISTS, learning_names
 from postlaw_consent.ends import Ends
 from postlaw_consent.intents import INTENTS, Intents
 from postlaw_consent.ledger import LEDGER, Ledger
+from postlaw_consent.list_names import LIST_NAMES, ListNames
 from postlaw_consent.notices import NOTICES, Notices
 from postlaw_consent.outgoing import ANSWERS, EVENTS, Outgoing
 from postlaw_consent.relay import Relay
@@ -47,6 +50,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
     afterwards = Afterwards()
     answers = Answers(lambda: store.collection(ANSWERS_DUE.name), platform.bus)
     ends = Ends(platform.bus)
+    names = ListNames(lambda: store.collection(LIST_NAMES.name))
     tokens = Tokens(platform.platform_keys, version=settings.token_key_version)
     views = Views(ledger, platform.bus, ends, most_people=settings.view_people)
     servicer = ConsentServicer(
@@ -63,7 +67,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
             within_s=settings.answer_within_s,
         ),
         get_decisions=GetDecisions(ledger, ends, views, tokens, platform.placement, platform.now_us),
-        describe_token=DescribeToken(ledger, tokens),
+        describe_token=DescribeToken(ledger, tokens, names),
         list_events=ListConsentEvents(ledger, decode),
         tokens=tokens,
         subscribers=Subscribers(platform.channel),
@@ -80,9 +84,10 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
 
     return Service(
         name="consent",
-        databases={"consent": (LEDGER, INTENTS, NOTICES, ANSWERS_DUE)},
-        topics=(EVENTS, ANSWERS),
+        databases={"consent": (LEDGER, INTENTS, NOTICES, ANSWERS_DUE, LIST_NAMES)},
+        topics=(EVENTS, ANSWERS, Topic(LISTS)),
         servicers=(Servicer("postlaw.consent.v1.ConsentService", add_ConsentServiceServicer_to_server, servicer),),
+        consumers=(learning_names(names),),
         backgrounds=(Background("relay", Relay(ledger, intents, outgoing, platform.now_us).run), Background("answers", answers.run)),
         on_start=on_start,
         on_stop=on_stop,

@@ -104,6 +104,7 @@ class ConsentServicer:
             tenant_id=described.optout.tenant_id,
             scope=scope_to_wire(described.optout.scope),
             already_withdrawn=described.already_withdrawn,
+            list_name=described.list_name,
         )
 
     async def CreateOptOutLink(self, request: pb.CreateOptOutLinkRequest, context: Any) -> pb.OptOutLink:

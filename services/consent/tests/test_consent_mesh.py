@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw.consent.v1.consent_pb2_grpc import ConsentServiceStub
 from postlaw.sending.v1 import sending_pb2
 from postlaw.sending.v1.sending_pb2_grpc import add_SendingServiceServicer_to_server
+from postlaw.subscribers.v1.subscribers_pb2 import List, ListCreated
 from postlaw_common.errors import Denied, Invalid, Unauthenticated
+from postlaw_common.events import new_event, to_record
 from postlaw_common.testing.mesh import Mesh, fake, mesh
 from postlaw_common.testing.promises import promise
+from postlaw_consent.consumers import LISTS
 from postlaw_consent.service import ConsentSettings, build
 
 PERSON = b"\x01" + bytes(range(32))
@@ -68,3 +72,23 @@ async def test_who_may_not_ask_is_refused(tmp_path: Path) -> None:
         with pytest.raises(Invalid) as refused:
             await stranger.WithdrawByToken(pb.WithdrawByTokenRequest(token="A" * 80))
         assert refused.value.type == "bad-token"
+
+
+async def test_a_link_names_its_list_once_subscribers_has_announced_it(tmp_path: Path) -> None:
+    """Subscribers itself is not there, the name came by the bus; another customer's list of the same id has another name."""
+    async with mesh(tmp_path, builders()) as m:
+        gateway = ConsentServiceStub(m.channel("consent", as_service="gateway", caller=m.caller("ten_1", ["consents:write"])))
+        sending = ConsentServiceStub(m.channel("consent", as_service="sending", caller=m.caller("ten_1", ["decisions:read"])))
+        stranger = ConsentServiceStub(m.channel("consent", as_service="gateway"))
+        await gateway.RecordConsents(pb.RecordConsentsRequest(consents=[pb.ConsentRecord(address_key=PERSON, scope=LIST)]))
+        [decision] = (await sending.GetDecisions(decisions(m))).decisions
+        described = pb.DescribeTokenRequest(token=decision.opt_out_token.decode())
+        assert (await stranger.DescribeToken(described)).list_name == ""
+        for tenant_id, name in (("ten_2", "Theirs"), ("ten_1", "News")):
+            data = ListCreated(list=List(list_id=LIST.list_id, name=name)).SerializeToString()
+            event = new_event("postlaw.subscribers.ListCreated", data, source="subscribers", subject="x", sequence=1, tenant_id=tenant_id)
+            await m.running.backing.bus.publish([to_record(event, LISTS, 0)])
+        async with asyncio.timeout(10):
+            while not (name := (await stranger.DescribeToken(described)).list_name):
+                await asyncio.sleep(0.02)
+        assert name == "News"

@@ -21,7 +21,7 @@ from postlaw_gateway.json_out import encode, to_json
 from postlaw_gateway.observed import ROUTE
 from postlaw_gateway.security_events import Refusal, SecurityEvents
 from postlaw_gateway.senders import Senders
-from postlaw_gateway.wire import describe_request, link, receipt, withdraw_request
+from postlaw_gateway.wire import Receipt, Sender, describe_request, link, receipt, withdraw_request
 
 _DESCRIBE = method("consent.DescribeToken")
 _WITHDRAW = method("consent.WithdrawByToken")
@@ -88,12 +88,19 @@ class OptOut:
         request = withdraw_request(_checked(token), one_click=choice.one_click, everything=choice.everything)
         withdrawal = await self._ask(_WITHDRAW, request)
         if html:
-            return pages.done(receipt(withdrawal)), b"text/html; charset=utf-8"
+            return await self._done(token, receipt(withdrawal)), b"text/html; charset=utf-8"
         return encode(to_json(withdrawal)), b"application/json"
 
     async def _page(self, token: str) -> bytes:
         described = link(await self._ask(_DESCRIBE, describe_request(_checked(token))))
-        return pages.ask(described, await self._senders.name(described.tenant_id))
+        return pages.ask(described, await self._senders.get(described.tenant_id))
+
+    async def _done(self, token: str, receipt: Receipt) -> bytes:
+        try:
+            described = link(await self._ask(_DESCRIBE, describe_request(token)))
+        except PostlawError:  # the mail has stopped all the same: the page then does without names
+            return pages.done(receipt, None, Sender())
+        return pages.done(receipt, described, await self._senders.get(described.tenant_id))
 
     async def _ask(self, method: Any, request: Any) -> Any:
         try:

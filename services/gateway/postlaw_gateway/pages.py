@@ -9,18 +9,19 @@ import base64
 import hashlib
 from html import escape
 
-from postlaw_gateway.wire import Link, Receipt
+from postlaw_gateway.wire import Link, Receipt, Sender
 
 _STYLE = (
     ":root{color-scheme:light dark}"
-    "body{font:1.125rem/1.5 system-ui,sans-serif;margin:0 auto;max-width:34rem;padding:1.5rem}"
+    "body{font:1.125rem/1.5 system-ui,sans-serif;margin:0 auto;max-width:34rem;padding:1.5rem;overflow-wrap:anywhere}"
     "h1{font-size:1.5rem;line-height:1.25}"
     "form{margin:1.5rem 0}"
-    "button{font:inherit;padding:.75rem 1.25rem;min-height:3rem;width:100%;border:2px solid #1a4fb4;border-radius:.5rem;cursor:pointer}"
-    "button.first{background:#1a4fb4;color:#fff}"
+    "button{font:inherit;padding:.75rem 1.25rem;min-height:3rem;width:100%;border:2px solid;border-radius:.5rem;cursor:pointer}"
+    "button.first{background:#1a4fb4;border-color:#1a4fb4;color:#fff}"
     "button.second{background:transparent;color:inherit;margin-top:1rem}"
     "button:focus-visible{outline:3px solid #c9730a;outline-offset:3px}"
-    "dl{border-top:1px solid;padding-top:1rem;font-size:1rem}dt{font-weight:bold}dd{margin:0 0 .75rem;overflow-wrap:anywhere}"
+    "dl,footer{border-top:1px solid;padding-top:1rem;font-size:1rem}dt{font-weight:bold}dd{margin:0 0 .75rem}"
+    "@media(prefers-color-scheme:dark){button.first{background:#9dbcff;border-color:#9dbcff;color:#000}}"
 )
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
@@ -41,38 +42,71 @@ def _page(title: str, body: str) -> bytes:
     ).encode()
 
 
-def ask(link: Link, sender: str) -> bytes:
-    """The page behind the link in a message. `sender` is the customer's name, or empty where it could not be had."""
-    by = escape(sender) if sender else "this sender"
+def ask(link: Link, sender: Sender) -> bytes:
+    """The page behind the link in a message."""
+    by = _by(sender)
     form = '<form method="post">\n'
     if link.everything:
-        title, what = "Stop all mail", f"You will get no more mail from {by}."
+        title = "Stop all mail"
         form += _button("first", EVERYTHING, f"Stop all mail from {by}")
     else:
         title = "Stop this mail"
-        about = f"about “{escape(link.topic)}”" if link.topic else "on this mailing list"
-        what = f"You will get no more mail {about} from {by}."
         form += _button("first", THIS, "Stop this mail") + _button("second", EVERYTHING, f"Stop everything from {by}")
     before = "<p>You have stopped this already. You need do nothing more.</p>\n" if link.already_withdrawn else ""
+    what = f"<p>You will get no more mail {_about(link, by)}. It stops at once.</p>\n"
     after = "<p>Nothing changes until you press a button. You need no account and no password.</p>\n"
-    return _page(title, f"{before}<p>{what}</p>\n{form}</form>\n{after}")
+    return _page(title, f"{before}{what}{form}</form>\n{after}{_imprint(sender)}")
 
 
-def _button(kind: str, value: str, words: str) -> str:
-    return f'<button class="{kind}" type="submit" name="{FIELD}" value="{value}">{words}</button>\n'
-
-
-def done(receipt: Receipt) -> bytes:
-    """The receipt of a withdrawal."""
+def done(receipt: Receipt, link: Link | None, sender: Sender) -> bytes:
+    """The receipt of a withdrawal. `link` None: what it stands for could not be looked up."""
+    by = _by(sender)
     said = "Done. The mail has stopped." if receipt.stopped else "Done. One message already on its way may still arrive."
-    scope = "all mail from this sender" if receipt.everything else "this mail"
+    if receipt.already_withdrawn:
+        said += " You had asked for this before."
+    if receipt.everything:
+        scope, more = f"all mail from {by}", ""
+    else:
+        scope = f"mail {_about(link, by)}" if link is not None else "this mail"
+        more = f'<form method="post">\n{_button("second", EVERYTHING, f"Stop everything else from {by}, too")}</form>\n'
     return _page(
         "Your request is recorded" if not receipt.stopped else "The mail has stopped",
         f'<p role="status">{said}</p>\n<dl>\n<dt>What you stopped</dt>\n<dd>{scope}</dd>\n'
         f'<dt>When</dt>\n<dd><time datetime="{receipt.withdrawn_at}">{_readable(receipt.withdrawn_at)}</time></dd>\n'
         f"<dt>Receipt</dt>\n<dd><code>{escape(receipt.event_id)}</code></dd>\n</dl>\n"
-        "<p>Keep the receipt if you like: it names your request in a log that nobody can change afterwards.</p>\n",
+        "<p>Keep the receipt if you like: it names your request in a log that nobody can change afterwards. You can close this page.</p>\n"
+        f"{more}{_imprint(sender)}",
     )
+
+
+def _about(link: Link, by: str) -> str:
+    """What the mail is that stops: after "mail", in escaped HTML."""
+    if link.everything:
+        return f"from {by}"
+    if link.topic:
+        return f"about “{_name(link.topic)}” from {by}"
+    return f"on the mailing list “{_name(link.list_name)}” from {by}" if link.list_name else f"on this mailing list from {by}"
+
+
+def _by(sender: Sender) -> str:
+    return _name(sender.name) if sender.name else "this sender"
+
+
+def _name(text: str) -> str:
+    """A customer's own words: they can neither mark up the page nor turn the direction of what stands around them."""
+    return f"<bdi>{escape(text)}</bdi>"
+
+
+def _imprint(sender: Sender) -> str:
+    """Whose mail it is, and whose page."""
+    if not sender.name:
+        return ""
+    address = f", {_name(sender.postal_address)}" if sender.postal_address else ""
+    return f"<footer>The mail is from {_by(sender)}{address}. This page belongs to the service that delivers it.</footer>\n"
+
+
+def _button(kind: str, value: str, words: str) -> str:
+    return f'<button class="{kind}" type="submit" name="{FIELD}" value="{value}">{words}</button>\n'
 
 
 def _readable(rfc3339: str) -> str:

@@ -47,8 +47,17 @@ def tenant_request(tenant_id: str) -> Message:
     return identity_pb2.GetTenantRequest(tenant_id=tenant_id)
 
 
-def tenant_name(tenant: Message) -> str:
-    return cast(identity_pb2.Tenant, tenant).name
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A customer as a recipient may know it. Empty where it could not be had."""
+
+    name: str = ""
+    postal_address: str = ""
+
+
+def sender(tenant: Message) -> Sender:
+    it = cast(identity_pb2.Tenant, tenant)
+    return Sender(it.name, it.postal_address)
 
 
 def revoked_key_id(data: bytes) -> str:
@@ -64,12 +73,14 @@ def access_refused(tenant_id: str, credential_id: str, kind: str, method: str, p
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What an unsubscribe link stands for. `topic` is set where the scope is one; `everything` where it is all mail."""
+    """What an unsubscribe link stands for. `topic` is set where the scope is one; `everything` where it is all mail; `list_name` where
+    the scope is a list whose name is known."""
 
     tenant_id: str
     topic: str
     everything: bool
     already_withdrawn: bool
+    list_name: str = ""
 
 
 def describe_request(token: str) -> Message:
@@ -78,7 +89,7 @@ def describe_request(token: str) -> Message:
 
 def link(description: Message) -> Link:
     it = cast(consent_pb2.TokenDescription, description)
-    return Link(it.tenant_id, it.scope.topic, it.scope.everything, it.already_withdrawn)
+    return Link(it.tenant_id, it.scope.topic, it.scope.everything, it.already_withdrawn, it.list_name)
 
 
 def withdraw_request(token: str, *, one_click: bool, everything: bool) -> Message:

@@ -81,7 +81,7 @@ class FakeIdentity:
     async def GetTenant(self, request: Any, context: Any) -> identity_pb2.Tenant:
         if self.down:
             raise RuntimeError("identity is down")
-        return identity_pb2.Tenant(tenant_id=request.tenant_id, name="Möbel <Maier>")
+        return identity_pb2.Tenant(tenant_id=request.tenant_id, name="Möbel <Maier>", postal_address="1 High St")
 
     async def CreateApiKey(self, request: Any, context: Any) -> identity_pb2.CreateApiKeyResponse:
         self.created.append(request)
@@ -176,6 +176,7 @@ class FakeConsent:
         self.outcome = consent_pb2.OUTCOME_STOPPED
         self.withdrawn: list[consent_pb2.WithdrawByTokenRequest] = []
         self.described = 0
+        self.list_name = ""
         self.recorded: list[consent_pb2.RecordConsentsRequest] = []
         self.stopped: list[consent_pb2.WithdrawConsentRequest] = []
         self.away = False
@@ -192,7 +193,8 @@ class FakeConsent:
         self._check(request.token)
         self.described += 1
         scope = consent_pb2.Scope(list_id="lst_1")
-        return consent_pb2.TokenDescription(tenant_id=TENANT, scope=scope, already_withdrawn=request.token == "stopped-before")
+        already = request.token == "stopped-before"
+        return consent_pb2.TokenDescription(tenant_id=TENANT, scope=scope, already_withdrawn=already, list_name=self.list_name)
 
     async def WithdrawByToken(self, request: Any, context: Any) -> consent_pb2.Withdrawal:
         self._check(request.token)

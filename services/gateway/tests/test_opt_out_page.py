@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from postlaw.consent.v1 import consent_pb2
+from postlaw_common.errors import Unavailable
 from postlaw_common.testing.promises import promise
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
@@ -209,3 +210,34 @@ async def test_a_ledger_that_is_away_is_no_success(door: Any) -> None:
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
     assert (await door.http.get("/u/good")).status_code == 503
+
+
+async def test_the_page_names_the_list_and_the_sender_and_escapes_both(door: Any) -> None:
+    neutral = await door.http.get("/u/good")
+    assert "on this mailing list from" in neutral.text
+    door.consent.list_name = '<b>News</b> & "more"'
+    for answer in (await door.http.get("/u/good"), await door.http.post("/u/good", data={"stop": "this"})):
+        outline(answer.text)
+        assert "on the mailing list “<bdi>&lt;b&gt;News&lt;/b&gt; &amp; &quot;more&quot;</bdi>”" in answer.text
+        assert "<b>" not in answer.text
+        assert "<bdi>Möbel &lt;Maier&gt;</bdi>, <bdi>1 High St</bdi>" in answer.text
+
+
+async def test_after_stopping_one_list_a_person_can_go_on_to_stop_everything(door: Any) -> None:
+    stopped = outline((await door.http.post("/u/good", data={"stop": "this"})).text)
+    assert [tag["value"] for name, tag in stopped.tags if name == "button"] == ["everything"]
+    everything = outline((await door.http.post("/u/good", data={"stop": "everything"})).text)
+    assert not [tag for name, tag in everything.tags if name == "button"]
+
+
+@promise("G2")
+async def test_who_has_stopped_hears_so_also_when_names_cannot_be_had(door: Any) -> None:
+    door.identity.down = True
+
+    async def away(*_: Any) -> Any:
+        raise Unavailable("The ledger cannot be read now.")
+
+    door.consent.DescribeToken = away
+    answer = await door.http.post("/u/good", data={"stop": "this"})
+    assert answer.status_code == 200
+    assert "The mail has stopped." in answer.text and "this mail" in answer.text and "this sender" in answer.text

@@ -10,6 +10,7 @@ from postlaw_consent.domain.event import ConsentEvent
 from postlaw_consent.domain.standing import fold, standing_withdrawal
 from postlaw_consent.domain.token import OptOut
 from postlaw_consent.ledger import Ledger
+from postlaw_consent.list_names import ListNames
 from postlaw_consent.tokens import Tokens
 
 PAGE = 100
@@ -20,19 +21,22 @@ LARGEST_PAGE = 500
 class Described:
     optout: OptOut
     already_withdrawn: bool
+    list_name: str = ""
 
 
 class DescribeToken:
-    def __init__(self, ledger: Ledger, tokens: Tokens) -> None:
+    def __init__(self, ledger: Ledger, tokens: Tokens, names: ListNames) -> None:
         self._ledger = ledger
         self._tokens = tokens
+        self._names = names
 
     async def __call__(self, token: str) -> Described:
         """Raises Invalid of type `bad-token`."""
         optout = await self._tokens.open(token)
         history = await self._ledger.history(optout.tenant_id, optout.address_key)
         standing = fold(line.fact for line in history)
-        return Described(optout, standing_withdrawal(standing, optout.scope) is not None)
+        name = await self._names.name(optout.tenant_id, optout.scope.id) if optout.scope.kind == "list" else ""
+        return Described(optout, standing_withdrawal(standing, optout.scope) is not None, name)
 
 
 class ListConsentEvents:
