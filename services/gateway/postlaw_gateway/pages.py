@@ -53,7 +53,7 @@ def ask(link: Link, sender: Sender) -> bytes:
         title = "Stop this mail"
         form += _button("first", THIS, "Stop this mail") + _button("second", EVERYTHING, f"Stop everything from {by}")
     before = "<p>You have stopped this already. You need do nothing more.</p>\n" if link.already_withdrawn else ""
-    what = f"<p>You will get no more mail {_about(link, by)}. It stops at once.</p>\n"
+    what = f"<p>You will get no more mail {_about(link, by)}. That takes effect at once.</p>\n"
     after = "<p>Nothing changes until you press a button. You need no account and no password.</p>\n"
     return _page(title, f"{before}{what}{form}</form>\n{after}{_imprint(sender)}")
 
