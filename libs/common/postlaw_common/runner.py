@@ -15,6 +15,7 @@ from typing import NoReturn
 from postlaw_common import telemetry
 from postlaw_common.blobs import BlobsUnavailable
 from postlaw_common.bus import BusUnavailable, TopicMismatch
+from postlaw_common.foreground import started
 from postlaw_common.keys import KeysUnavailable, UnwrapRefused
 from postlaw_common.opening import Backing, StartRefused, identities_of
 from postlaw_common.rpc.context_token import KeySource
@@ -74,6 +75,7 @@ async def run_until_stopped(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     async with run_services(settings, builders) as running:
+        started()
         if on_ready:
             on_ready(running)
         waiting = asyncio.ensure_future(told.wait())
