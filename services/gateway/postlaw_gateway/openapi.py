@@ -123,6 +123,8 @@ def _responses(route: Route, schemas: dict[str, Schema]) -> dict[str, Any]:
     answers = {str(route.status): good}
     if route.upsert:
         answers["200"] = {**good, "description": "The thing was there before, and has changed"}
+    if route.verb == "GET" and route.kind is Kind.JSON:
+        answers["304"] = {"description": "Nothing has changed since the ETag in If-None-Match"}
     return {**dict(sorted(answers.items())), "default": problem}
 
 
@@ -130,12 +132,17 @@ def _opt_out(schemas: dict[str, Schema]) -> dict[str, Any]:
     receipt = answered(method("consent.WithdrawByToken").response, schemas)
     form: Schema = {"type": "object", "properties": {"List-Unsubscribe": {"const": "One-Click"}}}
     token = [{"name": "token", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 600}}]
-    problem = {"description": "A problem, or a page that says so", "content": {"application/problem+json": {"schema": ref("Problem")}}}
+    page: Schema = {"text/html": {"schema": {"type": "string"}}}
+    said_on_a_page = {"description": "A page that says what is wrong", "content": page}
+    problem = {
+        "description": "A problem, or a page that says so",
+        "content": {"application/problem+json": {"schema": ref("Problem")}, **page},
+    }
     return {
         "parameters": token,
         "get": {
             "operationId": "OptOutPage", "summary": "The page behind an unsubscribe link; changes nothing", "tags": ["opt-out"],
-            "responses": {"200": {"description": "The page", "content": {"text/html": {"schema": {"type": "string"}}}}, "default": problem},
+            "responses": {"200": {"description": "The page", "content": page}, "default": said_on_a_page},
         },
         "post": {
             "operationId": "OptOut", "summary": "Stop: one-click by RFC 8058, or from the page", "tags": ["opt-out"],
@@ -146,7 +153,7 @@ def _opt_out(schemas: dict[str, Schema]) -> dict[str, Any]:
             "responses": {
                 "200": {
                     "description": "The receipt",
-                    "content": {"application/json": {"schema": receipt}, "text/html": {"schema": {"type": "string"}}},
+                    "content": {"application/json": {"schema": receipt}, **page},
                 },
                 "default": problem,
             },

@@ -52,3 +52,18 @@ async def test_it_is_served(door: Any) -> None:
     answer = await door.http.get("/v1/openapi.json", headers={"authorization": ""})
     assert answer.status_code == 200
     assert answer.json() == json.loads(GOLDEN.read_text())
+
+
+async def test_a_wrong_link_is_answered_as_documented(door: Any) -> None:
+    described = document("https://mail.example")["paths"]["/u/{token}"]
+    for verb, accept in (("get", "*/*"), ("post", "application/json"), ("post", "text/html")):
+        body = {"data": {"List-Unsubscribe": "One-Click"}} if verb == "post" else {}
+        answer = await door.http.request(verb.upper(), "/u/wrong", headers={"accept": accept}, **body)
+        assert answer.status_code == 404
+        assert answer.headers["content-type"].partition(";")[0] in described[verb]["responses"]["default"]["content"]
+
+
+async def test_what_has_not_changed_is_answered_as_documented(door: Any) -> None:
+    answer = await door.http.get("/v1/lists", headers={"if-none-match": "*"})
+    described = document("https://mail.example")["paths"]["/v1/lists"]["get"]["responses"]
+    assert (answer.status_code, answer.content, "content" in described["304"]) == (304, b"", False)
