@@ -1,8 +1,8 @@
 """The ledger: one document an event, never changed in what it says, only in the note of where it was published.
 
-`_id` = tenant/person/version, so the optimistic insert of the next version is a person's only lock: two writers that read the
-same history cannot both append to it. A withdrawal carries its own outbox mark `pending` until it has been published, then its
-`offset`; consents come in bulk and share an intent document instead (intents.py).
+`_id` = tenant/partition/address key/version: a partition is a range of ids, person by person, and the optimistic insert of the next
+version is a person's only lock: two writers that read the same history cannot both append to it. A withdrawal carries its own outbox mark
+`pending` until it has been published, then its `offset`; consents come in bulk and share an intent document instead (intents.py).
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from postlaw_common.placement import Placement
 from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
-from postlaw_consent.domain.event import ConsentEvent, person_of
+from postlaw_consent.domain.event import ConsentEvent
 from postlaw_consent.domain.standing import Fact
 
-LEDGER = CollectionSpec("ledger", (Index("bucket"), Index("pending")))
+LEDGER = CollectionSpec("ledger", (Index("pending"),))
 
 PENDING = "1"
 _FIRST_VERSIONS = 3  # most people have given a consent or two, and perhaps withdrawn it
 _DOCUMENTS = 300  # asked for at a time
+_PAGE = 1000  # documents of a partition at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,22 @@ class Line:
 class Ledger:
     """`encode` is the wire's; `collection` the ledger's, opened by the runner."""
 
-    def __init__(self, collection: Callable[[], Collection], encode: Callable[[ConsentEvent], bytes]) -> None:
+    def __init__(
+        self, collection: Callable[[], Collection], encode: Callable[[ConsentEvent], bytes], placement: Callable[[], Placement]
+    ) -> None:
         self._collection = collection
         self._encode = encode
+        self._placement = placement
 
-    def entry(self, event: ConsentEvent, partition: int) -> Entry:
-        return Entry(event, self._encode(event), partition)
+    def entry(self, event: ConsentEvent) -> Entry:
+        return Entry(event, self._encode(event), self.partition_of(event.tenant_id, event.address_key))
+
+    def partition_of(self, tenant_id: str, address_key: bytes) -> int:
+        return self._placement().partition(tenant_id, address_key)
+
+    def _begin_of(self, tenant_id: str, address_key: bytes) -> str:
+        """What the ids of a person's documents begin with."""
+        return begin_of(tenant_id, self.partition_of(tenant_id, address_key), address_key)
 
     async def append(self, entry: Entry) -> Line:
         """One event, marked as not yet published. Raises AlreadyExists when the person has that version already."""
@@ -62,17 +74,10 @@ class Ledger:
         await self._collection().insert(dict(document))
         return line_of(document)
 
-    async def append_many(self, entries: Sequence[Entry], call: str) -> set[str]:
+    async def append_documents(self, documents: Sequence[Document], call: str) -> set[str]:
         """At most one event a person; `call` names their intent. Returns the `_id`s whose version was taken."""
-        documents: list[Document] = []
-        for entry in entries:
-            document = document_of(entry)
+        for document in documents:
             document["call"] = call
-            documents.append(document)
-        return await self.append_documents(documents)
-
-    async def append_documents(self, documents: Sequence[Document]) -> set[str]:
-        """The same for documents that name their call."""
         return await self._collection().insert_many(documents)
 
     async def history(self, tenant_id: str, address_key: bytes) -> list[Line]:
@@ -82,7 +87,7 @@ class Ledger:
     async def histories(self, tenant_id: str, address_keys: Iterable[bytes]) -> dict[bytes, list[Line]]:
         """The same of many. Versions have no gaps, so names tell where everything is, and no index by person has to be kept."""
         found: dict[bytes, list[Line]] = {address_key: [] for address_key in address_keys}
-        persons = {address_key: person_of(tenant_id, address_key) for address_key in found}
+        persons = {address_key: self._begin_of(tenant_id, address_key) for address_key in found}
         open, first, count = list(found), 1, _FIRST_VERSIONS
         while open:
             following: list[bytes] = []
@@ -107,14 +112,17 @@ class Ledger:
 
     async def page(self, tenant_id: str, address_key: bytes, *, after_version: int, limit: int) -> list[Line]:
         """Part of a history, of a few hundred events at most."""
-        person = person_of(tenant_id, address_key)
+        person = self._begin_of(tenant_id, address_key)
         names = [id_of(person, version) for version in range(after_version + 1, after_version + 1 + limit)]
         found = await self._collection().get_many(names)
         return [line_of(found[name]) for name in names if name in found]
 
-    def partition(self, tenant_id: str, partition: int) -> AsyncIterator[list[Document]]:
+    async def partition(self, tenant_id: str, partition: int) -> AsyncIterator[list[Document]]:
         """All documents of a tenant in one partition, in pages, person by person."""
-        return self._collection().scan("bucket", bucket_of(tenant_id, partition))
+        prefix, after = in_partition(tenant_id, partition), ""
+        while page := await self._collection().under(prefix, after=after, limit=_PAGE):
+            yield page
+            after = page[-1]["_id"]
 
     async def fence(self) -> None:
         """Returns once the store has proved that it still leads: reads that follow see every write acknowledged before the call.
@@ -139,19 +147,24 @@ class Ledger:
             return
 
 
-def id_of(person: str, version: int) -> str:
-    return f"{person}/{version:08d}"
+def id_of(begin: str, version: int) -> str:
+    """`begin`: what the ids of the person's documents begin with."""
+    return f"{begin}/{version:08d}"
 
 
-def bucket_of(tenant_id: str, partition: int) -> str:
-    return f"{tenant_id}/{partition:04d}"
+def in_partition(tenant_id: str, partition: int) -> str:
+    """What the ids of a tenant's documents in one partition begin with."""
+    return f"{tenant_id}/{partition:04d}/"
+
+
+def begin_of(tenant_id: str, partition: int, address_key: bytes) -> str:
+    return in_partition(tenant_id, partition) + address_key.hex()
 
 
 def document_of(entry: Entry) -> Document:
     event = entry.event
     return {
-        "_id": id_of(event.person, event.version),
-        "bucket": bucket_of(event.tenant_id, entry.partition),
+        "_id": id_of(begin_of(event.tenant_id, entry.partition, event.address_key), event.version),
         "event_id": event.event_id,
         "kind": event.kind,
         "scope": event.scope.key,
@@ -178,7 +191,7 @@ def line_of(document: Document) -> Line:
         event_id=document["event_id"],
         idempotency_key=document["key"],
         data=document["event"],
-        partition=int(document["bucket"][-4:]),
+        partition=int(person_in(document).split("/")[-2]),
         offset=document.get("offset"),
         recorded_at_us=document["recorded"],
         call=document.get("call", ""),

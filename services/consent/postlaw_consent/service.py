@@ -43,7 +43,7 @@ class ConsentSettings(BaseSettings):
 
 def build(platform: Platform, settings: ConsentSettings) -> Service:
     store = platform.store("consent")
-    ledger = Ledger(lambda: store.collection(LEDGER.name), encode)
+    ledger = Ledger(lambda: store.collection(LEDGER.name), encode, platform.placement)
     intents = Intents(lambda: store.collection(INTENTS.name))
     notices = Notices(lambda: store.collection(NOTICES.name))
     outgoing = Outgoing(platform.bus, decode)
@@ -54,14 +54,13 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
     tokens = Tokens(platform.platform_keys, version=settings.token_key_version)
     views = Views(ledger, platform.bus, ends, most_people=settings.view_people)
     servicer = ConsentServicer(
-        record_consents=RecordConsents(ledger, intents, notices, outgoing, encode_alike, platform.placement, afterwards, platform.now_us),
+        record_consents=RecordConsents(ledger, intents, notices, outgoing, encode_alike, afterwards, platform.now_us),
         withdraw_consent=WithdrawConsent(
             ledger=ledger,
             outgoing=outgoing,
             answers=answers,
             await_stopped=Sending(platform.channel).await_stopped,
             encode_answer=encode_answer,
-            placement=platform.placement,
             afterwards=afterwards,
             now_us=platform.now_us,
             within_s=settings.answer_within_s,

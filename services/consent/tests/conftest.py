@@ -171,7 +171,7 @@ class World:
         self.consent = servicer
         store = self.stores["consent"]
         self.relay = Relay(
-            Ledger(lambda: store.collection(LEDGER.name), encode),
+            Ledger(lambda: store.collection(LEDGER.name), encode, lambda: self.placement),
             Intents(lambda: store.collection(INTENTS.name)),
             Outgoing(self.bus, decode),
             self.now_us,

@@ -189,7 +189,7 @@ class Clock:
 
 def views_of(world: World, clock: Clock) -> Views:
     store = world.stores["consent"]
-    return Views(Ledger(lambda: store.collection("ledger"), encode), world.bus, StartedEnds(world), clock=clock)
+    return Views(Ledger(lambda: store.collection("ledger"), encode, lambda: world.placement), world.bus, StartedEnds(world), clock=clock)
 
 
 class StartedEnds(Ends):

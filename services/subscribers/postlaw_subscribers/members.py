@@ -1,9 +1,9 @@
-"""Members: one document for each person on a list, laid out so that an audience is read by one index scan a page.
+"""Members: one document for each person on a list, laid out so that an audience is read by one range scan a page.
 
 `copy` holds the edition of the person that it shows (generation, 2 bytes; revision, 8 bytes), then an AudiencePeople of this one person,
 the very bytes that are streamed, sealed under the customer's key: one decryption a person. What can be opened without the person's own key
 belongs where keys belong: the collection lies in the database of keys, with whose backups it lapses; it can be made again from people and
-keys. `audience` = list/partition, `_id` = list/address key, so a page is ascending by address key.
+keys. `_id` = list/partition/address key: an audience is a range of ids, ascending by address key, without an index beside it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from postlaw_common.placement import Placement
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, Store, VersionConflict
+from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Store, VersionConflict
 from postlaw_subscribers.domain.person import KEY_BYTES, Person
 from postlaw_subscribers.person_keys import Wrapping
 
-MEMBERS = CollectionSpec("members", (Index("audience"),))
+MEMBERS = CollectionSpec("members")
 
 _REVISION_BYTES = 8
 _EDITION_BYTES = 2 + _REVISION_BYTES
@@ -26,11 +26,11 @@ Encode = Callable[[bytes, str, str, Mapping[str, str]], bytes]
 
 
 def audience(list_id: str, partition: int) -> str:
-    return f"{list_id}/{partition:04d}"
+    return f"{list_id}/{partition:04d}/"
 
 
-def member_id(list_id: str, address_key: bytes) -> str:
-    return f"{list_id}/{address_key.hex()}"
+def member_id(list_id: str, partition: int, address_key: bytes) -> str:
+    return audience(list_id, partition) + address_key.hex()
 
 
 def address_key_of(document: Document) -> bytes:
@@ -40,8 +40,7 @@ def address_key_of(document: Document) -> bytes:
 def to_member(list_id: str, partition: int, address_key: bytes, edition: bytes, people: bytes, wrapping: Wrapping) -> Document:
     """`people`: what `Encode` made. Bound to its list, too: moved to another one it cannot be opened."""
     return {
-        "_id": member_id(list_id, address_key),
-        "audience": audience(list_id, partition),
+        "_id": member_id(list_id, partition, address_key),
         "copy": edition + wrapping.wrap(people, address_key, _purpose(list_id)),
     }
 
@@ -62,22 +61,23 @@ def _purpose(list_id: str) -> bytes:
 
 
 class Members:
-    def __init__(self, store: Store, encode: Encode) -> None:
+    def __init__(self, store: Store, encode: Encode, placement: Callable[[], Placement]) -> None:
         self.encode = encode
         self._store = store
+        self._placement = placement
 
     async def insert(self, documents: Sequence[Document]) -> set[str]:
         return await self._documents().insert_many(documents)
 
     async def page(self, list_id: str, partition: int, after: bytes, limit: int) -> list[Document]:
-        following = member_id(list_id, after) if after else ""
-        return await self._documents().find("audience", audience(list_id, partition), after=following, limit=limit)
+        following = member_id(list_id, partition, after) if after else ""
+        return await self._documents().under(audience(list_id, partition), after=following, limit=limit)
 
-    async def copy(self, person: Person, generation: int, wrapping: Wrapping, placement: Placement) -> None:
+    async def copy(self, person: Person, generation: int, wrapping: Wrapping) -> None:
         """Brings the copies of a person in step with what is given here; a copy of a later edition stays."""
         edition = edition_of(generation, person.version)
         people = self.encode(person.address_key, person.subscriber_id, person.profile.address, person.profile.fields)
-        partition = placement.partition(person.tenant_id, person.address_key)
+        partition = self._placement().partition(person.tenant_id, person.address_key)
         for list_id in person.list_ids:
             fresh = to_member(list_id, partition, person.address_key, edition, people, wrapping)
             while True:
@@ -91,9 +91,10 @@ class Members:
                         await self._documents().replace(fresh, version=known["v"])
                     break
 
-    async def remove(self, address_key: bytes, list_ids: Iterable[str]) -> None:
+    async def remove(self, tenant_id: str, address_key: bytes, list_ids: Iterable[str]) -> None:
+        partition = self._placement().partition(tenant_id, address_key)
         for list_id in list_ids:
-            await self._documents().delete(member_id(list_id, address_key))
+            await self._documents().delete(member_id(list_id, partition, address_key))
 
     def _documents(self) -> Collection:
         return self._store.collection(MEMBERS.name)

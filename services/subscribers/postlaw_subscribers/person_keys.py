@@ -56,17 +56,16 @@ class Wrapping:
         self._sealer = sealers[newest]
         self._sealers = sealers
 
-    def fresh(self, address_key: bytes, generation: int = 0) -> tuple[Keys, Document]:
-        """New keys for a person, and the document that keeps them."""
-        random = os.urandom(64)
+    def fresh(self, address_key: bytes, random: bytes) -> tuple[Keys, Document]:
+        """New keys for a person, and the document that keeps them. `random`: 64 bytes, never used before or again."""
         profile, proof = random[:32], random[32:]
         document: Document = {
             "_id": document_id(self.tenant_id, address_key),
             "profile": self.wrap(profile, address_key, PROFILE_KEY),
             "proof": self.wrap(proof, address_key, PROOF_KEY),
-            "generation": generation,
+            "generation": 0,
         }
-        return Keys(profile, proof, generation), document
+        return Keys(profile, proof, 0), document
 
     def wrap(self, value: bytes, address_key: bytes, purpose: bytes) -> bytes:
         return self._newest + self._sealer.seal(value, self._place + address_key + purpose)
@@ -115,7 +114,7 @@ class PersonKeys:
         while True:
             document = await self._documents().get(document_id(wrapping.tenant_id, address_key), linearizable=True)
             if document is None:
-                keys, fresh = wrapping.fresh(address_key)
+                keys, fresh = wrapping.fresh(address_key, os.urandom(64))
                 with contextlib.suppress(AlreadyExists):
                     await self._documents().insert(fresh)
                     return keys

@@ -33,7 +33,7 @@ def build(platform: Platform, settings: SubscribersSettings) -> Service:
     customer_keys = CustomerKeys(key_store, platform.root_key)
     rooms = Rooms(
         people=People(store),
-        members=Members(key_store, audience_member),
+        members=Members(key_store, audience_member, platform.placement),
         lists=Lists(store),
         jobs=Jobs(store, customer_keys),
         uploads=Uploads(platform.blobs),

@@ -15,7 +15,7 @@ from postlaw_common.keys.customer import CustomerKeys
 from postlaw_common.store import VersionConflict
 from postlaw_common.testing.promises import promise
 from postlaw_subscribers.domain.person import Person
-from postlaw_subscribers.members import MEMBERS, Members
+from postlaw_subscribers.members import MEMBERS, Members, member_id
 from postlaw_subscribers.people import PEOPLE
 from postlaw_subscribers.person_keys import KEY_DATABASE, PROFILE_KEY, PROOF_EVIDENCE, PROOF_KEY, PersonKeys, place
 
@@ -234,13 +234,12 @@ async def test_a_copy_moved_to_another_person_or_list_is_not_believed_and_costs_
     await put(world, "ann@example.com", list_ids=[first])
     await put(world, "bob@example.com", list_ids=[first, second])
     members = world.backing.store(KEY_DATABASE).collection(MEMBERS.name)
-    ann, bob = [
-        await members.get(f"{first}/{one.address_key.hex()}") for one in sorted(await world.audience(first), key=lambda m: m.address)
-    ]
+    of_first = sorted(await world.audience(first), key=lambda member: member.address)
+    partition = world.backing.placement().partition
+    ann, bob = [await members.get(member_id(first, partition("ten_a", one.address_key), one.address_key)) for one in of_first]
     await members.replace(bob | {"copy": ann["copy"]}, version=1)
     assert await audience(world, first) == {"ann@example.com": {}}
-    moved = {name: ann[name].replace(first, second) for name in ("_id", "audience")}
-    await members.insert({**moved, "copy": ann["copy"]})
+    await members.insert({"_id": ann["_id"].replace(first, second), "copy": ann["copy"]})
     assert await audience(world, second) == {"bob@example.com": {}}
 
 

@@ -83,6 +83,12 @@ class Collection(Protocol):
         """A page of those whose indexed field equals value, ascending by `_id`, beginning after `after`."""
         ...
 
+    async def under(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[Document]:
+        """A page of those whose `_id` begins with `prefix` and goes on, ascending by `_id`, beginning after `after`.
+
+        Where an `_id` can be made so that what is read together lies together, it saves the writes of an index."""
+        ...
+
     def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:
         """All of them (or all with that indexed value) in pages, ascending by `_id`, in constant memory."""
         ...
@@ -102,6 +108,11 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+def end_of(prefix: str) -> str:
+    """The first text after all that begin with this one, which is not empty."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
 def open_store(url: str, database: str, *, state: str) -> Store:

@@ -182,6 +182,11 @@ class EmbeddedCollection:
             return await self._store.read_here(lambda c: self._table.page(c, field, value, after, limit))
         return await self._store.read(lambda c: self._table.page(c, field, value, after, limit))
 
+    async def under(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[Document]:
+        if limit <= SHORT_PAGE:
+            return await self._store.read_here(lambda c: self._table.under(c, prefix, after, limit))
+        return await self._store.read(lambda c: self._table.under(c, prefix, after, limit))
+
     async def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:
         if field is not None:
             self._table.column(field)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from postlaw_common.store import LARGEST, AlreadyExists, CollectionSpec, Document, StoreRefused, VersionConflict
+from postlaw_common.store import LARGEST, AlreadyExists, CollectionSpec, Document, StoreRefused, VersionConflict, end_of
 
 Row = tuple[object, ...]  # _id, body, then the values of the indexed fields; `v` is the table's own
 
@@ -147,6 +147,12 @@ class Table:
         where, values = self._where(name, value)
         rows = connection.execute(
             f"SELECT v, body FROM {self.name} WHERE {where}_id > ? ORDER BY _id LIMIT ?", (*values, after, limit)
+        ).fetchall()
+        return [unpack(version, body) for version, body in rows]
+
+    def under(self, connection: sqlite3.Connection, prefix: str, after: str, limit: int) -> list[Document]:
+        rows = connection.execute(
+            f"SELECT v, body FROM {self.name} WHERE _id > ? AND _id < ? ORDER BY _id LIMIT ?", (max(after, prefix), end_of(prefix), limit)
         ).fetchall()
         return [unpack(version, body) for version, body in rows]
 

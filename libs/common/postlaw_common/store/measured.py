@@ -79,6 +79,9 @@ class MeasuredCollection:
     async def find(self, field: str, value: str | bytes, *, after: str = "", limit: int = 1000) -> list[Document]:
         return await self._collection.find(field, value, after=after, limit=limit)
 
+    async def under(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[Document]:
+        return await self._collection.under(prefix, after=after, limit=limit)
+
     def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:
         return self._collection.scan(field, value)
 

@@ -20,7 +20,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from postlaw_common.store import AlreadyExists, CollectionSpec, Document, StoreRefused, StoreUnavailable, VersionConflict
+from postlaw_common.store import AlreadyExists, CollectionSpec, Document, StoreRefused, StoreUnavailable, VersionConflict, end_of
 
 DUPLICATE = 11000
 # BadValue, FailedToParse, TypeMismatch, InvalidBSON, three of field names, DocumentValidationFailure, and too large in three places.
@@ -172,6 +172,11 @@ class MongoCollection:
             wanted["_id"] = {"$gt": after}
         with as_unavailable(self._name):
             return await self._collection.find(wanted).sort("_id", ASCENDING).limit(limit).to_list()
+
+    async def under(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[Document]:
+        between = {"$gt": max(after, prefix), "$lt": end_of(prefix)}
+        with as_unavailable(self._name):
+            return await self._collection.find({"_id": between}).sort("_id", ASCENDING).limit(limit).to_list()
 
     async def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:
         page: list[Document] = []

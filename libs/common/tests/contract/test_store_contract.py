@@ -136,6 +136,21 @@ async def test_pages_of_an_index_run_by_id_without_gap_or_repeat(new_store: NewS
     assert await people.count("list_id", "odd") == 50
 
 
+async def test_pages_of_a_prefix_run_by_id_without_gap_or_repeat(new_store: NewStore) -> None:
+    people = (await new_store(PEOPLE)).collection("people")
+    ids = [f"l{n % 3}/{n * 7919 % 100:03d}" for n in range(100)]
+    await people.insert_many([{"_id": id} for id in [*ids, "l1", "l1/", "l1.", "l10", "l1\U0001f600"]])
+    found: list[str] = []
+    while page := await people.under("l1/", after=found[-1] if found else "", limit=7):
+        assert len(page) <= 7
+        found += [document["_id"] for document in page]
+    assert found == sorted(id for id in ids if id.startswith("l1/"))
+    assert [document["_id"] for document in await people.under("l2/", after="l1/999", limit=500)] == sorted(
+        i for i in ids if i[:3] == "l2/"
+    )
+    assert await people.under("l3/") == []
+
+
 async def test_an_index_follows_a_replacement(new_store: NewStore) -> None:
     people = (await new_store(PEOPLE)).collection("people")
     await people.insert({"_id": "a", "list_id": "l1"})

@@ -14,17 +14,16 @@ from postlaw_common.bus import BusUnavailable, Record
 from postlaw_common.errors import Conflict, FieldError, Invalid, Unavailable
 from postlaw_common.foreground import step_aside
 from postlaw_common.ids import new_id
-from postlaw_common.placement import Placement
 from postlaw_common.store import Document
 from postlaw_common.telemetry import get_logger
 from postlaw_consent import alike
 from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.alike import Alike
-from postlaw_consent.domain.event import Actor, ConsentEvent, Kind, Route, person_of
+from postlaw_consent.domain.event import Actor, ConsentEvent, Kind, Route
 from postlaw_consent.domain.scope import Scope
 from postlaw_consent.domain.standing import FRESH_ROUTES
 from postlaw_consent.intents import Intents
-from postlaw_consent.ledger import Entry, Ledger, id_of
+from postlaw_consent.ledger import Entry, Ledger, document_of
 from postlaw_consent.notices import Notices
 from postlaw_consent.outgoing import Outgoing, record_of
 
@@ -83,7 +82,6 @@ class RecordConsents:
         notices: Notices,
         outgoing: Outgoing,
         encode_alike: Callable[[ConsentEvent], alike.Encode],
-        placement: Callable[[], Placement],
         afterwards: Afterwards,
         now_us: Callable[[], int],
     ) -> None:
@@ -92,7 +90,6 @@ class RecordConsents:
         self._notices = notices
         self._outgoing = outgoing
         self._encode_alike = encode_alike
-        self._placement = placement
         self._afterwards = afterwards
         self._now_us = now_us
 
@@ -111,30 +108,30 @@ class RecordConsents:
         Raises as the call itself does, and asking again is safe in the same way."""
         self._check([consent])
         now = self._now_us()
-        names = {address_key: id_of(person_of(tenant_id, address_key), 1) for address_key in evidence}
-        call = await self._intents.begin(list(names.values()), now)
         event = self._event(tenant_id, actor, on_behalf_of, consent, None, now)
-        made = Alike(event, self._encode_alike(event), call)
-        partition = self._placement().partition
+        made = Alike(event, self._encode_alike(event))
         documents: list[Document] = []
         records: list[Record] = []
         for address_key, sealed in evidence.items():
-            document, record = made.of(address_key, sealed, partition(tenant_id, address_key))
+            document, record = made.of(address_key, sealed, self._ledger.partition_of(tenant_id, address_key))
             documents.append(document)
             records.append(record)
             if len(records) % _AT_ONCE == 0:
                 await step_aside()
-        taken = await self._ledger.append_documents(documents)
+        names = [document["_id"] for document in documents]
+        call = await self._intents.begin(names, now)
+        taken = await self._ledger.append_documents(documents, call)
+        known: list[Consent] = []
         if taken:
-            records = [record for document, record in zip(documents, records, strict=True) if document["_id"] not in taken]
+            records = [record for name, record in zip(names, records, strict=True) if name not in taken]
+            known = [
+                replace(consent, address_key=address_key, sealed_proof_evidence=sealed)
+                for name, (address_key, sealed) in zip(names, evidence.items(), strict=True)
+                if name in taken
+            ]
         await self._publish(records, [call])
-        if not taken:
+        if not known:
             return len(records), 0
-        known = [
-            replace(consent, address_key=address_key, sealed_proof_evidence=evidence[address_key])
-            for address_key, name in names.items()
-            if name in taken
-        ]
         appended = await self._record(tenant_id, actor, on_behalf_of, known, [])
         return len(records) + appended.recorded, appended.already_recorded
 
@@ -174,10 +171,11 @@ class RecordConsents:
                 if kind != "given" or scope != consent.scope.key:
                     conflicts.append(FieldError(f"consents[{place}].idempotency_key", "was used for something else of this person"))
             if batch:
-                names = [id_of(entry.event.person, entry.event.version) for entry in batch]
+                documents = [document_of(entry) for entry in batch]
+                names = [document["_id"] for document in documents]
                 call = await self._intents.begin(names, batch[0].event.recorded_at_us)
                 calls.append(call)
-                taken = await self._ledger.append_many(batch, call)
+                taken = await self._ledger.append_documents(documents, call)
                 losses += bool(taken)
                 for place, name, entry in zip(places, names, batch, strict=True):
                     event = entry.event
@@ -209,8 +207,7 @@ class RecordConsents:
             raise Invalid("A consent cannot have been given in the future.", fields=wrong)
 
     def _entry(self, tenant_id: str, actor: Actor, on_behalf_of: Actor | None, consent: Consent, head: _Head | None, now: int) -> Entry:
-        event = self._event(tenant_id, actor, on_behalf_of, consent, head, now)
-        return self._ledger.entry(event, self._placement().partition(tenant_id, consent.address_key))
+        return self._ledger.entry(self._event(tenant_id, actor, on_behalf_of, consent, head, now))
 
     def _event(
         self, tenant_id: str, actor: Actor, on_behalf_of: Actor | None, consent: Consent, head: _Head | None, now: int

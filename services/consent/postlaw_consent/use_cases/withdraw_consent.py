@@ -16,7 +16,6 @@ from postlaw_common.errors import Conflict, Unavailable
 from postlaw_common.events import Event
 from postlaw_common.foreground import answering
 from postlaw_common.ids import new_id
-from postlaw_common.placement import Placement
 from postlaw_common.store import AlreadyExists
 from postlaw_common.telemetry import get_logger, meter
 from postlaw_consent.afterwards import Afterwards
@@ -88,7 +87,6 @@ class WithdrawConsent:
         answers: Answers,
         await_stopped: AwaitStopped,
         encode_answer: Callable[[Receipt], bytes],
-        placement: Callable[[], Placement],
         afterwards: Afterwards,
         now_us: Callable[[], int],
         within_s: float = WITHIN_S,
@@ -98,7 +96,6 @@ class WithdrawConsent:
         self._answers = answers
         self._await_stopped = await_stopped
         self._encode_answer = encode_answer
-        self._placement = placement
         self._afterwards = afterwards
         self._now_us = now_us
         self._within_s = within_s
@@ -177,7 +174,7 @@ class WithdrawConsent:
             campaign_id=request.campaign_id,
             idempotency_key=request.idempotency_key,
         )
-        return self._ledger.entry(event, self._placement().partition(request.tenant_id, request.address_key))
+        return self._ledger.entry(event)
 
     async def _publish(self, line: Line, ends: float) -> int | None:
         """The offset; None where the bus did not take it in time: the relay publishes it later."""

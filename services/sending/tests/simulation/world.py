@@ -263,6 +263,9 @@ class FakeCollection:
     async def find(self, field: str, value: str | bytes, *, after: str = "", limit: int = 1000) -> list[Document]:
         raise AssertionError("workers know their documents by name")
 
+    async def under(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[Document]:
+        raise AssertionError("workers know their documents by name")
+
     async def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:
         await self._before()
         found = deepcopy(list(self._documents.values()))

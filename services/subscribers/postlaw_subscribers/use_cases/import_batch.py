@@ -8,6 +8,7 @@ remembering any.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -165,7 +166,7 @@ async def seal_all(source: ImportSource, candidates: Sequence[Candidate]) -> lis
     ordered = sorted(candidates, key=lambda candidate: candidate.address_key)
     for start in range(0, len(ordered), AT_ONCE):
         for candidate in ordered[start : start + AT_ONCE]:
-            made.append((candidate, seal_person(source, candidate, *source.wrapping.fresh(candidate.address_key))))
+            made.append((candidate, seal_person(source, candidate, *source.wrapping.fresh(candidate.address_key, os.urandom(64)))))
         await step_aside()
     return made
 

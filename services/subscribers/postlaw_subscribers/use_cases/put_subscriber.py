@@ -77,14 +77,14 @@ async def keep_in_step(rooms: Rooms, document: Document, keys: Keys) -> None:
     while True:
         unreadable: SealBroken | None = None
         try:
-            await rooms.members.copy(from_document(document, keys), keys.generation, wrapping, rooms.placement())
+            await rooms.members.copy(from_document(document, keys), keys.generation, wrapping)
         except SealBroken as broken:  # the keys are those of whoever came after: then the document is another, too
             unreadable = broken
-        await rooms.members.remove(document["address_key"], document.get("left", ()))
+        await rooms.members.remove(document["tenant_id"], document["address_key"], document.get("left", ()))
         now = await rooms.people.documents.get(document["_id"], linearizable=True)
         if now is None or is_gone(now):
             # Deleted under our hands: the copies that we made must go, too.
-            await rooms.members.remove(document["address_key"], document["list_ids"])
+            await rooms.members.remove(document["tenant_id"], document["address_key"], document["list_ids"])
             return
         if (now["revision"], now["subscriber_id"]) == (document["revision"], document["subscriber_id"]):
             if unreadable is not None:

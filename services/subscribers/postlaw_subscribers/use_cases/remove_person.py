@@ -64,5 +64,5 @@ def _gone(known: Document) -> Document:
 
 async def _strip(rooms: Rooms, gone: Document) -> None:
     await rooms.person_keys.destroy_profile_key(gone["tenant_id"], gone["address_key"])
-    await rooms.members.remove(gone["address_key"], gone["list_ids"])
+    await rooms.members.remove(gone["tenant_id"], gone["address_key"], gone["list_ids"])
     await rooms.people.forget_pointer(gone["tenant_id"], gone["subscriber_id"], gone["address_key"])
