@@ -20,7 +20,7 @@ const (
 //
 // FerretDB 1.24 updates in two steps, a find by the filter and a write by _id alone, so that of eight concurrent replacements
 // at one version two to eight succeeded (in 129 rounds of 162). MongoDB's update is atomic, and what rests on it must be
-// testable: the front lets only one update or delete run on a collection at a time.
+// testable: the front lets only one update or delete run on a collection at a time. A find by many _ids it splits: split.go.
 type front struct {
 	socket string
 	mu     sync.Mutex
@@ -74,10 +74,12 @@ func (f *front) exchange(server net.Conn, request []byte) ([]byte, error) {
 		lock.Lock()
 		defer lock.Unlock()
 	}
-	if _, err := server.Write(request); err != nil {
-		return nil, err
-	}
-	return read(server)
+	return split(request, func(message []byte) ([]byte, error) {
+		if _, err := server.Write(message); err != nil {
+			return nil, err
+		}
+		return read(server)
+	})
 }
 
 // lock is by collection name alone: databases that share a name wait for each other, which costs little and loses nothing.

@@ -108,9 +108,9 @@ def _totals_document(id: str, campaign_id: str, offset: int, tally: Tally) -> Do
         "campaign_id": campaign_id,
         "offset": offset,
         "counts": [getattr(tally, name) for name in _COUNTS],
-        "reasons": [[reason, number] for reason, number in tally.refused_by_reason.items()],
+        "reasons": [{"reason": reason, "number": number} for reason, number in tally.refused_by_reason.items()],
     }
 
 
 def _tally(document: Document) -> Tally:
-    return Tally(*document["counts"], refused_by_reason=dict(document["reasons"]))
+    return Tally(*document["counts"], refused_by_reason={each["reason"]: each["number"] for each in document["reasons"]})

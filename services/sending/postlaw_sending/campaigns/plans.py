@@ -60,7 +60,9 @@ def _to_document(plan: Plan) -> Document:
         else {
             "first": plan.intent.first,
             "jobs_end": plan.intent.jobs_end,
-            "batches": [[batch.attempt, *_joined(batch.address_keys), list(batch.retries)] for batch in plan.intent.batches],
+            "batches": [
+                {"attempt": batch.attempt, **_joined(batch.address_keys), "retries": list(batch.retries)} for batch in plan.intent.batches
+            ],
         },
     }
 
@@ -80,20 +82,21 @@ def _from_document(document: Document) -> Plan:
             first=intent["first"],
             jobs_end=intent["jobs_end"],
             batches=tuple(
-                PlannedBatch(attempt, _parted(width, joined), tuple(retries)) for attempt, width, joined, retries in intent["batches"]
+                PlannedBatch(batch["attempt"], _parted(batch["width"], batch["joined"]), tuple(batch["retries"]))
+                for batch in intent["batches"]
             ),
         ),
         version=document["v"],
     )
 
 
-def _joined(keys: Sequence[bytes]) -> tuple[int, bytes]:
+def _joined(keys: Sequence[bytes]) -> Document:
     # Address keys are all of one length; as one value, a group of 2,000 costs the store one value and not 2,000.
     width = len(keys[0])
     joined = b"".join(keys)
     if len(joined) != width * len(keys):
         raise ValueError("address keys of different lengths in one batch")
-    return width, joined
+    return {"width": width, "joined": joined}
 
 
 def _parted(width: int, joined: bytes) -> list[bytes]:

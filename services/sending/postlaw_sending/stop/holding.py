@@ -6,6 +6,7 @@ The document is also the delivery ledger of its live batches: one byte of state 
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ PENDING, CLAIMED, SENT, REFUSED, FAILED, BOUNCED, EXPIRED, UNKNOWN, DEFERRED = r
 
 # A paused process keeps its sockets: what it left open counts as under way for so long, unless its end is attested (design §3, rule 5).
 LEFT_OPEN_US = 24 * 3600 * 1_000_000
+TAG_BYTES = 16
 
 
 @dataclass(slots=True)
@@ -97,6 +99,7 @@ def holding_id(partition: int) -> str:
 
 
 def to_document(holding: Holding) -> dict[str, Any]:
+    """No list stands inside a list: not every MongoDB-wire server takes it. A claim's indexes are one value, two bytes each."""
     return {
         "_id": holding_id(holding.partition),
         "partition": holding.partition,
@@ -105,12 +108,25 @@ def to_document(holding: Holding) -> dict[str, Any]:
         "renewals": holding.renewals,
         "job_offset": holding.job_offset,
         "batches": [
-            [b.job_offset, b.event_id, b.consent_offset, b.started_at_us, b.states, b.after_us, [[i, r] for i, r in b.reasons.items()]]
+            {
+                "job_offset": b.job_offset,
+                "event_id": b.event_id,
+                "consent_offset": b.consent_offset,
+                "started_at_us": b.started_at_us,
+                "states": b.states,
+                "after_us": b.after_us,
+                "reasons": {str(index): reason for index, reason in b.reasons.items()},
+            }
             for b in holding.batches
         ],
-        "claims": [[c.job_offset, c.indexes, b"".join(c.tags), c.scope] for c in holding.claims],
-        "left_open": [[e.tag, e.scope, e.worker, e.epoch, e.since_us] for e in holding.left_open],
-        "taken": [[campaign, number] for campaign, number in holding.taken.items()],
+        "claims": [
+            {"job_offset": c.job_offset, "indexes": struct.pack(f"<{len(c.indexes)}H", *c.indexes), "tags": b"".join(c.tags), "scope": c.scope}
+            for c in holding.claims
+        ],
+        "left_open": [
+            {"tag": e.tag, "scope": e.scope, "worker": e.worker, "epoch": e.epoch, "since_us": e.since_us} for e in holding.left_open
+        ],
+        "taken": dict(holding.taken),
     }
 
 
@@ -122,14 +138,19 @@ def from_document(document: dict[str, Any]) -> Holding:
         renewals=document["renewals"],
         job_offset=document["job_offset"],
         batches=[
-            BatchRecord(offset, event_id, consent_offset, started, bytes(states), bytes(after), {int(i): r for i, r in reasons})
-            for offset, event_id, consent_offset, started, states, after, reasons in document["batches"]
+            BatchRecord(**{**batch, "reasons": {int(index): reason for index, reason in batch["reasons"].items()}})
+            for batch in document["batches"]
         ],
         claims=[
-            OpenClaim(offset, list(indexes), [bytes(tags[i : i + 16]) for i in range(0, len(tags), 16)], scope)
-            for offset, indexes, tags, scope in document["claims"]
+            OpenClaim(
+                job_offset=claim["job_offset"],
+                indexes=list(struct.unpack(f"<{len(claim['indexes']) // 2}H", claim["indexes"])),
+                tags=[claim["tags"][i : i + TAG_BYTES] for i in range(0, len(claim["tags"]), TAG_BYTES)],
+                scope=claim["scope"],
+            )
+            for claim in document["claims"]
         ],
-        left_open=[LeftOpen(bytes(tag), scope, worker, epoch, since) for tag, scope, worker, epoch, since in document["left_open"]],
+        left_open=[LeftOpen(**entry) for entry in document["left_open"]],
         taken=dict(document["taken"]),
         v=document["v"],
     )

@@ -4,9 +4,9 @@ It knows no majority, fail-over or linearizable reads: what rests on these is no
 filters by `_jsonb->'field' @> …`, which no B-tree serves, so that each find reads everything; an event trigger in PostgreSQL
 puts a GIN index beside every index that FerretDB makes (365 → 1,657 finds a second in 8,000 documents).
 
-Nor is its update atomic: the Go program makes it so, as MongoDB's is (front.go). It refuses lists inside lists, which its own
-backend stores well, and reads a whole collection where documents are asked for by a list of `_id`s: ferretdb.patch mends both. What
-it still lacks beside MongoDB: NUL in text, and a name of its own for a unique value that an update meets.
+Nor is its update atomic, and it reads a whole collection where documents are asked for by a list of `_id`s: the Go program mends
+both, in front of it (front.go, split.go). What it still lacks beside MongoDB: lists inside lists, NUL in text, and a name of its own
+for a unique value that an update meets.
 """
 
 from __future__ import annotations
@@ -38,8 +38,6 @@ END $$;
 CREATE EVENT TRIGGER gin_beside ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION gin_beside();
 """
 
-FERRETDB = "github.com/FerretDB/FerretDB"
-
 SETTINGS = (
     "fsync=off",
     "synchronous_commit=off",
@@ -47,6 +45,8 @@ SETTINGS = (
     "plan_cache_mode=force_custom_plan",  # a generic plan passes over the GIN indexes
     "max_connections=200",
     "unix_socket_directories=",
+    "jit=off",  # its estimates of JSON conditions are far too high
+    "autovacuum_naptime=1s",  # every version of a document that is written each second stays in its indexes until then
 )
 
 
@@ -68,27 +68,9 @@ def install(project: Path, bin: Path) -> None:
         raise BackingFailed("the MongoDB-wire server needs Go: https://go.dev/dl")
     bin.mkdir(parents=True, exist_ok=True)
     tags = "ferretdb_no_hana,ferretdb_no_mysql"
-    with tempfile.TemporaryDirectory() as directory:
-        recipe = _patched(project, Path(directory))
-        fresh = bin / f"mongodb-wire.{os.getpid()}"  # one that runs keeps the program that it began with
-        run(["go", "build", "-trimpath", "-tags", tags, "-modfile", str(recipe), "-o", str(fresh), "."], cwd=project)
-        fresh.rename(bin / "mongodb-wire")
-
-
-def _patched(project: Path, directory: Path) -> Path:
-    """A go.mod in `directory` beside a copy of FerretDB with our patch. Raises BackingFailed."""
-    run(["go", "mod", "download"], cwd=project)
-    found = subprocess.run(["go", "list", "-m", "-f", "{{.Dir}}", FERRETDB], cwd=project, capture_output=True, text=True, check=False)
-    if found.returncode:
-        raise BackingFailed(f"{FERRETDB} cannot be found: {found.stderr.strip()[:200]}")
-    copy = directory / "ferretdb"
-    shutil.copytree(found.stdout.strip(), copy, copy_function=shutil.copyfile)
-    run(["chmod", "-R", "u+w", str(copy)])
-    run(["git", "apply", str(project / "ferretdb.patch")], cwd=copy)
-    for name in ("go.mod", "go.sum"):
-        shutil.copyfile(project / name, directory / name)
-    run(["go", "mod", "edit", f"-replace={FERRETDB}={copy}", str(directory / "go.mod")])
-    return directory / "go.mod"
+    fresh = bin / f"mongodb-wire.{os.getpid()}"  # one that runs keeps the program that it began with
+    run(["go", "build", "-trimpath", "-tags", tags, "-o", str(fresh), "."], cwd=project)
+    fresh.rename(bin / "mongodb-wire")
 
 
 def _up_to_date(program: Path, project: Path) -> bool:
