@@ -120,7 +120,12 @@ def to_document(holding: Holding) -> dict[str, Any]:
             for b in holding.batches
         ],
         "claims": [
-            {"job_offset": c.job_offset, "indexes": struct.pack(f"<{len(c.indexes)}H", *c.indexes), "tags": b"".join(c.tags), "scope": c.scope}
+            {
+                "job_offset": c.job_offset,
+                "indexes": struct.pack(f"<{len(c.indexes)}H", *c.indexes),
+                "tags": b"".join(c.tags),
+                "scope": c.scope,
+            }
             for c in holding.claims
         ],
         "left_open": [
@@ -138,7 +143,15 @@ def from_document(document: dict[str, Any]) -> Holding:
         renewals=document["renewals"],
         job_offset=document["job_offset"],
         batches=[
-            BatchRecord(**{**batch, "reasons": {int(index): reason for index, reason in batch["reasons"].items()}})
+            BatchRecord(
+                job_offset=batch["job_offset"],
+                event_id=batch["event_id"],
+                consent_offset=batch["consent_offset"],
+                started_at_us=batch["started_at_us"],
+                states=batch["states"],
+                after_us=batch["after_us"],
+                reasons={int(index): reason for index, reason in batch["reasons"].items()},
+            )
             for batch in document["batches"]
         ],
         claims=[

@@ -16,7 +16,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import subprocess
 import tempfile
 from pathlib import Path
 
