@@ -68,7 +68,7 @@ class World:
         self.state = state
         self.identity = FakeIdentity()
         self.consent = FakeConsent()
-        self.settings = SubscribersSettings(upload_max_bytes=1 << 30, import_lease_s=0.3, outbox_sweep_s=0.2)
+        self.settings = SubscribersSettings(upload_max_bytes=1 << 31, import_lease_s=0.3, outbox_sweep_s=0.2)
         self.piece = 100_000  # bytes a message of an upload
         self._stack = AsyncExitStack()
 
@@ -95,23 +95,33 @@ class World:
     async def make_list(self, tenant_id: str = "ten_a", name: str = "News") -> str:
         return (await self.stub(tenant_id).CreateList(pb.CreateListRequest(name=name))).list_id
 
-    async def upload(self, list_id: str, data: bytes, *, tenant_id: str = "ten_a", consent: bool = True, **settings: Any) -> pb.Import:
-        """Starts an import; `settings` are ImportSettings' fields."""
+    async def upload(self, list_id: str, data: bytes, **settings: Any) -> pb.Import:
+        """Starts an import; `settings` are ImportSettings' fields, and `upload_stream`'s."""
+
+        async def chunks() -> AsyncIterator[bytes]:
+            for start in range(0, len(data), 100_000):
+                yield data[start : start + 100_000]
+
+        return await self.upload_stream(list_id, chunks(), **settings)
+
+    async def upload_stream(
+        self, list_id: str, chunks: AsyncIterator[bytes], *, tenant_id: str = "ten_a", consent: bool = True, **settings: Any
+    ) -> pb.Import:
         attested = pb.ImportConsent(source="the shop's checkout", wording="Yes, send me news.", attested_by="Ada Example")
         told = pb.ImportSettings(list_id=list_id, consent=attested if consent else None, **settings)
 
         async def requests() -> AsyncIterator[pb.CreateImportRequest]:
             yield pb.CreateImportRequest(settings=told)
-            for start in range(0, len(data), self.piece):
-                yield pb.CreateImportRequest(chunk=data[start : start + self.piece])
+            async for chunk in chunks:
+                yield pb.CreateImportRequest(chunk=chunk)
 
         return await self.stub(tenant_id).CreateImport(requests())
 
-    async def finished(self, started: pb.Import, *, tenant_id: str = "ten_a") -> pb.Import:
+    async def finished(self, started: pb.Import, *, tenant_id: str = "ten_a", within_s: float = 60) -> pb.Import:
         """The import once it is over."""
         stub = self.stub(tenant_id)
         over = (pb.Import.STATE_DONE, pb.Import.STATE_FAILED, pb.Import.STATE_CANCELLED)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(within_s):
             while True:
                 now: pb.Import = await stub.GetImport(pb.GetImportRequest(import_id=started.import_id))
                 if now.state in over:

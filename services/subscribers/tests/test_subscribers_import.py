@@ -7,7 +7,7 @@ import codecs
 import csv
 import io
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -231,12 +231,32 @@ async def test_cancelled_halfway_and_resumed_it_ends_as_if_never_cancelled(world
         await stub.ResumeImport(pb.GetImportRequest(import_id=started.import_id))
 
 
-async def test_a_line_without_end_costs_one_row_and_no_memory(world: Any) -> None:
+def resident_mb(name: str) -> float:
+    """Of this process: VmRSS now, VmHWM at its highest since `forget_peak`."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status[name].split()[0]) / 1024
+
+
+def forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")  # proc_pid_clear_refs(5)
+
+
+async def test_a_line_of_a_gigabyte_costs_one_row_and_no_memory(world: Any) -> None:
     list_id = await world.make_list()
-    data = b"email,name\nann@example.com,Ann\n" + b"x" * 30_000_000 + b"\nbob@example.com,Bob\n"
-    done = await world.imported(list_id, data)
+    piece = b"x" * (1 << 20)
+
+    async def file() -> AsyncIterator[bytes]:
+        yield b"email,name\nann@example.com,Ann\n"
+        for _ in range(1024):
+            yield piece
+        yield b"\nbob@example.com,Bob\n"
+
+    forget_peak()
+    before = resident_mb("VmRSS")
+    done = await world.finished(await world.upload_stream(list_id, file()), within_s=240)
     assert counts(done) == (3, 2, 0, 0, 1)
     assert dict(done.refused_by_reason) == {"row_too_long": 1}
+    assert resident_mb("VmHWM") - before < 100
 
 
 @promise("S2")
