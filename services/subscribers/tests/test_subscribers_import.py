@@ -16,6 +16,7 @@ import pytest
 from postlaw.subscribers.v1 import subscribers_pb2 as pb
 from postlaw_common.errors import Conflict, Invalid, TooLarge
 from postlaw_common.testing.promises import promise
+from postlaw_subscribers.person_keys import PersonKeys
 from postlaw_subscribers.settings import SubscribersSettings
 
 PEOPLE = b"email,first name\nann@example.com,Ann\nBob+news@Example.com,Bob\n"
@@ -257,6 +258,27 @@ async def test_a_line_of_a_gigabyte_costs_one_row_and_no_memory(world: Any) -> N
     assert counts(done) == (3, 2, 0, 0, 1)
     assert dict(done.refused_by_reason) == {"row_too_long": 1}
     assert resident_mb("VmHWM") - before < 100
+
+
+async def test_a_person_who_goes_and_comes_back_while_their_row_is_taken_stops_no_import(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_id = await world.make_list()
+    await world.imported(list_id, PEOPLE)
+    open_many = PersonKeys.open_many
+    ann = next(member.subscriber_id for member in await world.audience(list_id) if member.address == "ann@example.com")
+
+    async def slow(self: PersonKeys, *asked: Any) -> Any:
+        monkeypatch.setattr(PersonKeys, "open_many", open_many)
+        opened = await open_many(self, *asked)
+        await world.stub().DeleteSubscriber(pb.DeleteSubscriberRequest(subscriber_id=ann))
+        await world.stub().PutSubscriber(pb.PutSubscriberRequest(address="ann@example.com"))
+        return opened
+
+    monkeypatch.setattr(PersonKeys, "open_many", slow)
+    done = await world.imported(list_id, PEOPLE)
+    assert (done.state, counts(done)) == (pb.Import.STATE_DONE, (2, 0, 1, 1, 0))
+    assert len(await world.audience(list_id)) == 2
 
 
 @promise("S2")

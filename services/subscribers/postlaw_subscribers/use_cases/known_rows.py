@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from postlaw_common.crypto import SealBroken
+from postlaw_common.errors import Unavailable
 from postlaw_common.foreground import step_aside
 from postlaw_common.store import AlreadyExists, Document, VersionConflict
 from postlaw_subscribers.domain.import_job import DUPLICATE_IN_FILE, Outcome
@@ -84,7 +86,7 @@ async def _make(rooms: Rooms, source: ImportSource, candidate: Candidate, keys: 
 
 async def _take_earlier(rooms: Rooms, source: ImportSource, known: Sequence[_Known], result: Result, taken: dict[bytes, Keys]) -> None:
     """People from before this import. What becomes of each is noted first, so that a repetition and a second row tell themselves apart."""
-    outcomes = {each.candidate.address_key: _outcome(source, each) for each in known}
+    outcomes = {each.candidate.address_key: _outcome(source, each.candidate, await _opened(rooms, source, each)) for each in known}
     marks = {each.candidate.address_key: (each.candidate.row.number, outcomes[each.candidate.address_key].value) for each in known}
     noted = await rooms.jobs.mark_rows(source.import_id, marks)
     to_change: list[_Known] = []
@@ -104,9 +106,22 @@ async def _take_earlier(rooms: Rooms, source: ImportSource, known: Sequence[_Kno
         await asyncio.gather(*(_change(rooms, source, each, each.candidate.address_key in repeated) for each in together))
 
 
-def _outcome(source: ImportSource, known: _Known) -> Outcome:
-    person = from_document(known.document, known.keys)
-    profile, lists = _wanted(source, known.candidate, person)
+async def _opened(rooms: Rooms, source: ImportSource, known: _Known) -> Person:
+    """Raises Unavailable where keys and document are of two people, who came and went between the two reads: the batch is then taken
+    again, as after an outage. Raises SealBroken where it cannot be opened at all."""
+    try:
+        return from_document(known.document, known.keys)
+    except SealBroken:
+        address_key = known.candidate.address_key
+        document = await rooms.people.by_key(source.tenant_id, address_key)
+        keys = await rooms.person_keys.open_many(source.wrapping, [address_key])
+        if document == known.document and keys.get(address_key) == known.keys:
+            raise
+        raise Unavailable("A person was removed and added while their row was taken. It is taken again.") from None
+
+
+def _outcome(source: ImportSource, candidate: Candidate, person: Person) -> Outcome:
+    profile, lists = _wanted(source, candidate, person)
     return Outcome.UNCHANGED if (profile, lists) == (person.profile, person.list_ids) else Outcome.UPDATED
 
 
@@ -120,7 +135,7 @@ async def _change(rooms: Rooms, source: ImportSource, known: _Known, repeated: b
     """`repeated`: a crash may have come between the person's document and its copies."""
     document: Document | None = known.document
     while document is not None and not is_gone(document):
-        profile, lists = _wanted(source, known.candidate, from_document(document, known.keys))
+        profile, lists = _wanted(source, known.candidate, await _opened(rooms, source, replace(known, document=document)))
         try:
             await change(rooms, document, profile, lists, announce=False)
         except VersionConflict:
