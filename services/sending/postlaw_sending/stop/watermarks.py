@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from postlaw_common.bus import Bus, BusUnavailable, Received
-from postlaw_common.telemetry import get_logger
+from postlaw_common.bus import Bus, Received
+from postlaw_sending.stop.tailing import Tail
 from postlaw_sending.stop.wire import WATERMARKS, Applied
-
-log = get_logger("sending.watermarks")
 
 
 class Watermarks:
@@ -18,6 +16,7 @@ class Watermarks:
         self._bus = bus
         self._latest: dict[int, Applied] = {}
         self._changed: dict[int, asyncio.Event] = {}
+        self._tail = Tail(bus, self._last, self.see, max_records=5000)
 
     def latest(self, partition: int) -> Applied | None:
         return self._latest.get(partition)
@@ -46,24 +45,12 @@ class Watermarks:
 
     async def run(self) -> None:
         """Background: never ends; a bus that is gone is waited for."""
-        while True:
-            try:
-                await self._tail()
-            except BusUnavailable as gone:
-                log.warning("bus_unavailable", error=str(gone))
-                await asyncio.sleep(0.5)
+        await self._tail.run()
 
-    async def _tail(self) -> None:
-        partitions = [(WATERMARKS, partition) for partition in range(self._bus.partitions)]
+    async def _last(self) -> dict[tuple[str, int], int]:
         client = await self._bus.end_offset_client()
         try:
-            ends = await client.end_offsets(partitions)
+            ends = await client.end_offsets([(WATERMARKS, partition) for partition in range(self._bus.partitions)])
         finally:
             await client.close()
-        reader = await self._bus.reader()
-        try:
-            await reader.assign({where: max(0, end - 1) for where, end in ends.items()})
-            while True:
-                self.see(await reader.read(max_records=5000, timeout=5.0))
-        finally:
-            await reader.close()
+        return {where: max(0, end - 1) for where, end in ends.items()}

@@ -12,6 +12,7 @@ from postlaw_common.bus import Bus, BusUnavailable, EndOffsets, Received, Record
 from postlaw_common.telemetry import exporting, get_logger
 from postlaw_common.telemetry.gauges import Gauge
 from postlaw_common.telemetry.spans import TRACEPARENT, begun, outgoing, processing
+from postlaw_sending.stop.tailing import AGAIN_AFTER_S, Tail
 from postlaw_sending.stop.wire import CONSENT_EVENTS, WATERMARKS, Applied, withdrawal
 from postlaw_sending.worker.partition import HeldPartition
 
@@ -19,7 +20,6 @@ log = get_logger("sending.hearing")
 
 PERMIT_S = 2.0
 CHECK_EVERY_S = 0.5
-AGAIN_AFTER_S = 0.25
 
 _halted = Gauge(
     "postlaw.sending.partitions.halted", "{partition}", "Partitions whose consent events cannot be read, so that nothing is sent"
@@ -33,14 +33,14 @@ class Hearing:
     def __init__(self, bus: Bus, held: Mapping[int, HeldPartition]) -> None:
         self._bus = bus
         self._held = held
-        self._reassign = asyncio.Event()
+        self._tail = Tail(bus, self._positions, self._apply, max_records=2000)
         self._to_mark: dict[int, str] = {}  # with the trace of whoever waits for it, if one is read
         self._mark = asyncio.Event()
         self._halted: set[int] = set()
 
     def reassign(self) -> None:
         self._halted &= self._held.keys()
-        self._reassign.set()
+        self._tail.reassign()
 
     def mark(self, partition: int) -> None:
         """Publish this partition's watermark: something that it says has changed."""
@@ -51,27 +51,10 @@ class Hearing:
     async def tail(self) -> None:
         """Background: applies what the log says, in order."""
         with _halted.shows(lambda: len(self._halted)):
-            await self._tail()
+            await self._tail.run()
 
-    async def _tail(self) -> None:
-        while True:
-            try:
-                await self._tail_while_it_lasts()
-            except BusUnavailable as gone:
-                log.warning("bus_unavailable", error=str(gone))
-                await asyncio.sleep(AGAIN_AFTER_S)
-
-    async def _tail_while_it_lasts(self) -> None:
-        reader = await self._bus.reader()
-        try:
-            self._reassign.set()
-            while True:
-                if self._reassign.is_set():
-                    self._reassign.clear()
-                    await reader.assign({(CONSENT_EVENTS, n): p.gate.next_offset for n, p in self._held.items() if n not in self._halted})
-                self._apply(await reader.read(max_records=2000, timeout=0.25))
-        finally:
-            await reader.close()
+    async def _positions(self) -> dict[tuple[str, int], int]:
+        return {(CONSENT_EVENTS, n): p.gate.next_offset for n, p in self._held.items() if n not in self._halted}
 
     def _apply(self, records: list[Received]) -> None:
         for record in records:
@@ -97,7 +80,7 @@ class Hearing:
         """On the stop's own path nothing is skipped: the permit ends, and nothing is sent until somebody has looked."""
         log.error("consent_partition_halted", partition=record.partition, offset=record.offset, error=str(why))
         self._halted.add(record.partition)
-        self._reassign.set()
+        self._tail.reassign()
 
     async def publish_marks(self) -> None:
         """Background: the watermarks of all partitions that changed, in one publish."""
@@ -117,7 +100,7 @@ class Hearing:
                 await self._bus.publish(records)
             except BusUnavailable as gone:
                 log.warning("watermark_not_published", error=str(gone))
-                await asyncio.sleep(0.25)
+                await asyncio.sleep(AGAIN_AFTER_S)
                 self._to_mark = {**partitions, **self._to_mark}
                 self._mark.set()
             finally:

@@ -14,6 +14,7 @@ from postlaw_common.errors import PostlawError
 from postlaw_common.telemetry import get_logger
 from postlaw_common.telemetry.spans import TRACEPARENT, begun
 from postlaw_sending.stop.holding import BatchRecord
+from postlaw_sending.stop.tailing import AGAIN_AFTER_S, Tail
 from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, withdrawal
 from postlaw_sending.worker.live_batch import Compiled, LiveBatch, Recipient
 from postlaw_sending.worker.partition import HeldPartition
@@ -22,7 +23,6 @@ from postlaw_sending.worker.wire import live_batch, parse_job, unreadable_batch
 log = get_logger("sending.jobs")
 
 RECORDS_AHEAD = 64  # job records in memory, over all partitions
-AGAIN_AFTER_S = 0.25
 OPEN_AHEAD = 2  # batches with unclaimed recipients, a partition
 
 
@@ -44,8 +44,7 @@ class Jobs:
         self._held = held
         self._opener = opener
         self._wanted = wanted
-        self._reassign = asyncio.Event()
-        self._room = asyncio.Event()
+        self._tail = Tail(bus, self._positions, self._keep, max_records=RECORDS_AHEAD, room=self._room)
         self._more = asyncio.Event()
 
     def more(self) -> None:
@@ -53,40 +52,24 @@ class Jobs:
         self._more.set()
 
     def reassign(self) -> None:
-        self._reassign.set()
-        self._room.set()
+        self._tail.reassign()
 
     async def tail(self) -> None:
         """Background: keeps a few records a partition in memory, no more."""
-        while True:
-            try:
-                await self._tail_while_it_lasts()
-            except BusUnavailable as gone:
-                log.warning("bus_unavailable", error=str(gone))
-                await asyncio.sleep(AGAIN_AFTER_S)
+        await self._tail.run()
 
-    async def _tail_while_it_lasts(self) -> None:
-        reader = await self._bus.reader()
-        try:
-            self._reassign.set()
-            while True:
-                if self._reassign.is_set():
-                    self._reassign.clear()
-                    await reader.assign({(JOBS, number): partition.next_job_offset for number, partition in self._held.items()})
-                if sum(len(partition.records) for partition in self._held.values()) >= RECORDS_AHEAD:
-                    self._room.clear()
-                    await self._room.wait()
-                    continue
-                records = await reader.read(max_records=RECORDS_AHEAD, timeout=0.5)
-                if self._reassign.is_set():
-                    continue  # they may be another holding's of this partition, and lie beyond what this one is to read next
-                for record in records:
-                    partition = self._held.get(record.partition)
-                    if partition is not None and record.offset >= partition.next_job_offset:
-                        partition.records.append(record)
-                self.more()
-        finally:
-            await reader.close()
+    async def _positions(self) -> dict[tuple[str, int], int]:
+        return {(JOBS, number): partition.next_job_offset for number, partition in self._held.items()}
+
+    def _room(self) -> bool:
+        return sum(len(partition.records) for partition in self._held.values()) < RECORDS_AHEAD
+
+    def _keep(self, records: list[Received]) -> None:
+        for record in records:
+            partition = self._held.get(record.partition)
+            if partition is not None and record.offset >= partition.next_job_offset:
+                partition.records.append(record)
+        self.more()
 
     async def take(self) -> None:
         """Background: opens records where lanes will soon want them."""
@@ -97,7 +80,7 @@ class Jobs:
                 while partition.records and not partition.lost and not partition.releasing and self._room_in(partition) and self._wanted():
                     await self._take_one(partition, partition.records[0])
                     partition.records.popleft()
-                    self._room.set()
+                    self._tail.go_on()
 
     @staticmethod
     def _room_in(partition: HeldPartition) -> bool:
