@@ -69,7 +69,7 @@ def obeys_the_law(schedule: Schedule) -> None:
         assert there if state == SENT else not there or state == UNKNOWN, f"{campaign}/{person} ended as {state}, mailed: {there}"
     assert len(schedule.final) == PEOPLE * len(CAMPAIGNS)
     for began, ended in schedule.silences:
-        sent = [at for at in schedule.world.checked if began + hearing.PERMIT_S < at < ended]
+        sent = [at for at in (*schedule.world.checked, *schedule.world.followed) if began + hearing.PERMIT_S < at < ended]
         assert not sent, f"sent at {sent} without contact to the bus from {began} to {ended}"
 
 

@@ -80,7 +80,12 @@ class Wire:
     def uncork(self) -> None:
         """Nothing was held back."""
 
-    def hand_off(self, sender: bytes, recipient: bytes, message: bytes, done: Callable[[Reply], None]) -> None:
+    def cut_off(self) -> None:
+        """Every message is written at once and whole."""
+
+    def hand_off(
+        self, sender: bytes, recipient: bytes, message: bytes, done: Callable[[Reply], None], may_go_on: Callable[[], bool]
+    ) -> None:
         to = recipient.decode()
         self.begun.append((to, time.time_ns()))
         self.under_way.setdefault(to, []).append(done)

@@ -26,6 +26,10 @@ _GOODBYE_S = 5.0  # after a 421 the server closes; so long we wait for it
 _QUIT_S = 2.0
 
 
+def _always() -> bool:
+    return True
+
+
 class Connection(Dialogue):
     """Made by `connect`. Belongs to the event loop that made it.
 
@@ -79,9 +83,17 @@ class Connection(Dialogue):
             await self._wait()
         return self.alive
 
-    def hand_off(self, sender: bytes, recipient: bytes, message: bytes, done: Callable[[Reply], None]) -> None:
+    def hand_off(
+        self,
+        sender: bytes,
+        recipient: bytes,
+        message: bytes,
+        done: Callable[[Reply], None],
+        may_go_on: Callable[[], bool] = _always,
+    ) -> None:
         """Begin one transaction: it is written before this returns. `message` is a whole RFC 5322 message with CRLF line ends.
 
+        Where the message has to wait for a reply, `may_go_on` is asked right before it is written; a no resets the connection.
         `done` is called exactly once: before this returns where nothing had to be asked (a closed connection; an address or a
         message that the server is known not to take), else when the outcome is known. RuntimeError where there is no room.
         """
@@ -106,7 +118,7 @@ class Connection(Dialogue):
             if not self._utf8:
                 return _answer(done, "rejected", "SMTPUTF8 not offered")
             parameters += b" SMTPUTF8"
-        return self._begin(b"MAIL FROM:<%b>%b\r\n" % (sender, parameters), recipient, message, done)
+        return self._begin(b"MAIL FROM:<%b>%b\r\n" % (sender, parameters), recipient, message, done, may_go_on)
 
     def cork(self) -> None:
         """Until `uncork`, hand-offs gather into one write: a system call for several messages. Nothing may be awaited in between."""
@@ -123,6 +135,17 @@ class Connection(Dialogue):
         The socket is closed before anything that the event loop begins from here on.
         """
         self._end("the connection was reset by us")
+
+    def cut_off(self) -> None:
+        """Reset, where a transaction that may no longer go on has bytes that are still to be written, here or in the transport.
+
+        What is wholly written is left alone: a reset would stop none of it, and only its reply tells what became of it."""
+        queue = self._queue
+        if queue and self._unwritten() and not all(transaction.may_go_on() for transaction in queue):
+            self._end("it might no longer be written")
+
+    def _unwritten(self) -> bool:
+        return not self._queue[-1].exposed or (self._transport is not None and self._transport.get_write_buffer_size() > 0)
 
     async def close(self) -> None:
         """Wait for what is under way, then QUIT (RFC 5321 §4.1.1.10)."""
@@ -142,7 +165,7 @@ class Connection(Dialogue):
         self._paused = False
         self._wake()
 
-    def _begin(self, mail: bytes, recipient: bytes, message: bytes, done: Callable[[Reply], None]) -> None:
+    def _begin(self, mail: bytes, recipient: bytes, message: bytes, done: Callable[[Reply], None], may_go_on: Callable[[], bool]) -> None:
         queue = self._queue
         first = MAIL
         if queue or self._unclean:
@@ -150,7 +173,7 @@ class Connection(Dialogue):
             self._unclean = False
         if not queue:
             self._progress_at = self._loop.time()
-        transaction = Transaction(mail, recipient, message, done, first)
+        transaction = Transaction(mail, recipient, message, done, first, may_go_on)
         queue.append(transaction)
         if self._timer is None:
             self._timer = self._loop.call_later(self.relay.reply_s, self._watch)
@@ -204,6 +227,8 @@ class Connection(Dialogue):
         else:
             return self._end("the server accepted DATA without asking for the message")
         if not self._pipelines:
+            if not transaction.may_go_on():
+                return self._end("it might no longer be written")
             self._step(transaction)
         return None
 
@@ -216,6 +241,8 @@ class Connection(Dialogue):
             transaction.stage = FINAL
             if transaction.refusal is not None:
                 return self._write(b".\r\n")  # RFC 2920 §3.1: nobody is left to send to, yet the server waits for an end
+            if not transaction.may_go_on():
+                return self._end("it might no longer be written")
             transaction.exposed = True
             return self._write(dot_stuffed(transaction.message))
         if code == CLOSING and not self._goodbye:

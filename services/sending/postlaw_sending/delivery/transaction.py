@@ -16,15 +16,25 @@ FINAL: Final = 4
 
 
 class Transaction:
-    """`exposed`: bytes of the message were written, so only a final reply can tell what became of it."""
+    """`exposed`: bytes of the message were written, so only a final reply can tell what became of it.
+    `may_go_on`: whether what is not yet written may still be."""
 
-    __slots__ = ("done", "exposed", "first", "listed", "mail", "message", "recipient", "refusal", "stage")
+    __slots__ = ("done", "exposed", "first", "listed", "mail", "may_go_on", "message", "recipient", "refusal", "stage")
 
-    def __init__(self, mail: bytes, recipient: bytes, message: bytes, done: Callable[[Reply], None], first: int) -> None:
+    def __init__(
+        self,
+        mail: bytes,
+        recipient: bytes,
+        message: bytes,
+        done: Callable[[Reply], None],
+        first: int,
+        may_go_on: Callable[[], bool],
+    ) -> None:
         self.mail = mail  # the whole command
         self.recipient = recipient
         self.message = message
         self.done = done
+        self.may_go_on = may_go_on
         self.first = self.stage = first
         self.exposed = False
         self.refusal: Reply | None = None  # once MAIL or RCPT is refused; the replies still due only have to be read

@@ -29,7 +29,10 @@ class Connection(Protocol):
     async def room(self) -> bool: ...
     def cork(self) -> None: ...
     def uncork(self) -> None: ...
-    def hand_off(self, sender: bytes, recipient: bytes, message: bytes, done: Callable[[Reply], None]) -> None: ...
+    def cut_off(self) -> None: ...
+    def hand_off(
+        self, sender: bytes, recipient: bytes, message: bytes, done: Callable[[Reply], None], may_go_on: Callable[[], bool]
+    ) -> None: ...
 
 
 class Ended:
@@ -69,6 +72,7 @@ class Lane:
         self._status = status
         self._next_claim = next_claim
         self._mark = mark
+        self._latest: Connection | None = None
 
     async def run(self) -> None:
         """Background: hands over one claim while the next is being written down."""
@@ -91,18 +95,23 @@ class Lane:
     async def hand_over(self, partition: HeldPartition, claim: Claim) -> None:
         """Every recipient of the claim, up to its write; the replies come in later. Given back where we may not go on."""
         while claim.todo:
-            connection = await self._connection()
+            connection = self._latest = await self._connection()
             if not await connection.room():
                 continue
             if partition.lost or partition.releasing:
                 partition.give_back(claim)
                 return
-            if not partition.gate.permitted():
+            if not partition.may_send():
                 await asyncio.sleep(NO_PERMIT_S)
                 continue
             async with self._turn:
                 self._hand_over_some(connection, partition, claim)
                 await step_aside()
+
+    def cut_off(self) -> None:
+        """The connection is reset where it has still to write what may no longer be sent."""
+        if self._latest is not None:
+            self._latest.cut_off()
 
     def _hand_over_some(self, connection: Connection, partition: HeldPartition, claim: Claim) -> None:
         """Corked: several messages in one write, half the processor time. From the first gate to that write there is no await, so
@@ -127,7 +136,7 @@ class Lane:
             claim.todo.pop()
             partition.settle(claim, index, FAILED, failed.reason, 0)
             return True
-        if partition.lost or not gate.permitted():
+        if not partition.may_send():
             return False
         refusal = self._refusal(claim, index, partition)
         claim.todo.pop()
@@ -135,7 +144,8 @@ class Lane:
             partition.settle(claim, index, *refusal, 0)
             return True
         hand_off = gate.begin(batch.tags[index], batch.scope)
-        connection.hand_off(sender, recipient.address.encode(), message, Ended(partition, claim, index, hand_off, self._mark))
+        ended = Ended(partition, claim, index, hand_off, self._mark)
+        connection.hand_off(sender, recipient.address.encode(), message, ended, partition.may_send)
         return True
 
     def _refusal(self, claim: Claim, index: int, partition: HeldPartition) -> tuple[int, str] | None:

@@ -74,6 +74,10 @@ class HeldPartition:
         """From where the jobs topic is to be read on."""
         return self.records[-1].offset + 1 if self.records else self.holding.job_offset
 
+    def may_send(self) -> bool:
+        """Whether we may write anything of any message, as far as we know at this instant (rule 4)."""
+        return not self.lost and self.gate.permitted()
+
     def take_batch(self, batch: LiveBatch) -> None:
         """A job record becomes a live batch. The ledger learns of it with the first claim."""
         self.holding.job_offset = max(self.holding.job_offset, batch.job_offset + 1)

@@ -11,7 +11,7 @@ import math
 import os
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,7 @@ from postlaw_sending.worker.wire import parse_job, settled_record
 log = get_logger("sending.worker")
 
 DRAIN_S = 10.0
+CUT_OFF_EVERY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,15 @@ class Worker:
                 group.create_task(loop())
             for lane in lanes:
                 group.create_task(lane.run())
+            group.create_task(self._cut_off(lanes))
+
+    @staticmethod
+    async def _cut_off(lanes: Sequence[Lane]) -> None:
+        """A permit ends by itself: bytes that wait in a connection for a slow receiver must not follow later (rule 4)."""
+        while True:
+            await asyncio.sleep(CUT_OFF_EVERY_S)
+            for lane in lanes:
+                lane.cut_off()
 
     async def _ensure(self) -> None:
         while True:

@@ -40,6 +40,11 @@ class Receiver:
         self.trouble = 0.0  # the share of messages on which it is slow, puts off or hangs up
         self._under_way: defaultdict[Wire, list[HandOver]] = defaultdict(list)
 
+    def answers_after(self) -> float:
+        """How long the commands before a message take."""
+        chance = self._world.chance
+        return chance.uniform(0.5, 5) if chance.random() < self.trouble else chance.uniform(0.001, 0.02)
+
     def send(self, hand_over: HandOver) -> None:
         """The bytes are with the sender's kernel."""
         self._under_way[hand_over.connection].append(hand_over)
@@ -103,15 +108,20 @@ class Receiver:
 
 
 class Wire:
-    """A worker's connection. Its process may be stopped right before any write: `stumbles` says so."""
+    """A worker's connection. Its process may be stopped right before any write: `stumbles` says so.
 
-    def __init__(self, process: Process, depth: int, stumbles: Callable[[Process], None]) -> None:
+    Step by step, as to a server without PIPELINING, one message is on its way, and it is written only when its commands have been
+    answered; else `depth` of them, each whole at once."""
+
+    def __init__(self, process: Process, depth: int, stumbles: Callable[[Process], None], *, step_by_step: bool) -> None:
         self.process = process
         self.alive = True
-        self._depth = depth
+        self._depth = 1 if step_by_step else depth
+        self._step_by_step = step_by_step
         self._waiting = 0
         self._stumbles = stumbles
-        self._corked: list[HandOver] = []
+        self._corked: list[tuple[HandOver, Callable[[], bool]]] = []
+        self._commands: list[tuple[HandOver, Callable[[], bool]]] = []  # answered in a while; then the message may follow
 
     @property
     def has_room(self) -> bool:
@@ -132,18 +142,51 @@ class Wire:
             self._stumbles(self.process)
             self.process.whenever_running(lambda: self._write(corked))
 
-    def _write(self, corked: list[HandOver]) -> None:
-        receiver = self.process.world.receiver
-        for hand_over in corked:
-            if self.alive:
-                receiver.send(hand_over)
-            else:
-                self.reported(hand_over.done, Reply("deferred", 0, "never left", 1))
+    def _write(self, corked: list[tuple[HandOver, Callable[[], bool]]]) -> None:
+        if not self._step_by_step:
+            for hand_over, _ in corked:
+                self._send(hand_over)
+            return
+        world = self.process.world
+        self._commands += corked
+        for one in corked:
+            world.loop.call_later(world.receiver.answers_after(), self.process.whenever_running, lambda one=one: self._follow(*one))
 
-    def hand_off(self, sender: bytes, recipient: bytes, message: bytes, done: Callable[[Reply], None]) -> None:
+    def _follow(self, hand_over: HandOver, may_go_on: Callable[[], bool]) -> None:
+        """The commands are answered."""
+        if (hand_over, may_go_on) in self._commands:
+            if not may_go_on():
+                self._reset()
+                return
+            self._commands.remove((hand_over, may_go_on))
+            self.process.world.followed.append(self.process.world.loop.time())
+            self._send(hand_over)
+
+    def _send(self, hand_over: HandOver) -> None:
+        if self.alive:
+            self.process.world.receiver.send(hand_over)
+        else:
+            self._never_left(hand_over)
+
+    def _never_left(self, hand_over: HandOver) -> None:
+        self.reported(hand_over.done, Reply("deferred", 0, "never left", 1))
+
+    def cut_off(self) -> None:
+        if not all(may_go_on() for _, may_go_on in self._commands):
+            self._reset()
+
+    def _reset(self) -> None:
+        self.alive = False
+        commands, self._commands = self._commands, []
+        for hand_over, _ in commands:
+            self._never_left(hand_over)
+
+    def hand_off(
+        self, sender: bytes, recipient: bytes, message: bytes, done: Callable[[Reply], None], may_go_on: Callable[[], bool]
+    ) -> None:
         self._waiting += 1
         self.process.world.checked.append(self.process.world.loop.time())
-        self._corked.append(HandOver(recipient.decode(), done, self.process, self))
+        self._corked.append((HandOver(recipient.decode(), done, self.process, self), may_go_on))
 
     def reported(self, done: Callable[[Reply], None], reply: Reply) -> None:
         self._waiting -= 1

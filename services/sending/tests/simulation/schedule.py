@@ -163,7 +163,7 @@ class Schedule:
                 wire = wires[lane]
                 if wire is None or not wire.alive:
                     await process.step(0.3)
-                    wire = wires[lane] = Wire(process, 4, self._stumble)
+                    wire = wires[lane] = Wire(process, 4, self._stumble, step_by_step=lane == 0)
                 return wire
 
             return connection

@@ -32,6 +32,7 @@ class World:
         self.documents: defaultdict[str, dict[str, Document]] = defaultdict(dict)
         self.receiver = Receiver(self)
         self.checked: list[float] = []  # when a message had passed its worker's gate
+        self.followed: list[float] = []  # when one was written whose commands had gone before
         self.bus_away = False
         self.store_away = False
         self._news = asyncio.Event()
