@@ -7,28 +7,23 @@ whatever the contracts class confidential; its event's headers hold ids, times a
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import click
 
-from postlaw_common.bus import Bus, BusUnavailable, TopicMismatch, open_bus
+from postlaw_common.bus import Bus
+from postlaw_common.bus_commands import with_bus
 from postlaw_common.contracts import event_topics
 from postlaw_common.dead_letters import AlreadyReplayed, Letter, NoSuchLetter, find, find_all, send_back
-from postlaw_common.settings import PlatformSettings, WrongSettings, load
 
-T = TypeVar("T")
-
-UNUSABLE, NOT_THERE, SENT_BEFORE = 1, 3, 4
+NOT_THERE, SENT_BEFORE = 3, 4
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-EMBEDDED = "With the embedded bus, which belongs to one process, stop `postlaw dev` first."
 
 
 @click.group()
@@ -54,7 +49,7 @@ def list_letters(topics: tuple[str, ...], replayed_too: bool, as_json: bool) -> 
     async def work(bus: Bus) -> list[Letter]:
         return [letter for topic in topics or event_topics() for letter in await find_all(bus, topic)]
 
-    letters = [letter for letter in _with_bus(work) if replayed_too or not letter.replayed]
+    letters = [letter for letter in with_bus("dlq", work) if replayed_too or not letter.replayed]
     for letter in letters:
         click.echo(json.dumps(_shown(letter)) if as_json else f"{letter.name}  {letter.type}  {letter.consumer}  {letter.reason}")
     if not letters and not as_json:
@@ -73,7 +68,7 @@ def show(letter: str, as_json: bool) -> None:
     """
     place = _place(letter)
     with _letter_errors():
-        found = _with_bus(lambda bus: find(bus, *place))
+        found = with_bus("dlq", lambda bus: find(bus, *place))
         for name, value in _shown(found).items():
             if not as_json:
                 click.echo(f"{name:<13} {value}")
@@ -104,26 +99,8 @@ def replay(letters: tuple[str, ...], again: bool, as_json: bool) -> None:
         return chosen
 
     with _letter_errors():
-        for letter in _with_bus(work):
+        for letter in with_bus("dlq", work):
             click.echo(json.dumps({"letter": letter.name, "sent_to": letter.consumer}) if as_json else f"{letter.name} → {letter.consumer}")
-
-
-def _with_bus(work: Callable[[Bus], Awaitable[T]]) -> T:
-    async def run() -> T:
-        settings = load(PlatformSettings)
-        bus = open_bus(settings.bus, state=str(settings.state), partitions=settings.partitions, client_id="postlaw-dlq")
-        await bus.start()
-        try:
-            return await work(bus)
-        finally:
-            await bus.close()
-
-    try:
-        return asyncio.run(run())
-    except (BusUnavailable, TopicMismatch, WrongSettings) as wrong:
-        hint = f" {EMBEDDED}" if "another process" in str(wrong) else ""
-        click.echo(f"postlaw dlq: {wrong}.{hint}", err=True)
-        sys.exit(UNUSABLE)
 
 
 @contextmanager

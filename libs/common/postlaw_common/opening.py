@@ -7,7 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from postlaw_common.blobs import open_blobs
-from postlaw_common.bus import Bus, Topic, open_bus
+from postlaw_common.bus import Bus, BusUnavailable, Topic, open_bus
+from postlaw_common.bus.generation import GenerationOver, Generations
 from postlaw_common.keys import open_root_key
 from postlaw_common.keys.platform import PLACEMENT, PLATFORM_KEYS, PlatformKeys
 from postlaw_common.placement import Placement
@@ -20,6 +21,7 @@ from postlaw_common.store import CollectionSpec, Store, open_store
 from postlaw_common.telemetry import exporting
 
 PLATFORM_DATABASE = "platform"
+GENERATION_EVERY_S = 5.0
 
 
 class StartRefused(Exception):
@@ -40,6 +42,8 @@ class Backing:
         self._stores: dict[str, Store] = {}
         self.platform_keys = PlatformKeys(self.store(PLATFORM_DATABASE), self.root_key)
         self._placement: Placement | None = None
+        self._generations = Generations(self.bus)
+        self._generation = ""
         self._opened: list[Callable[[], Awaitable[None]]] = []
 
     def store(self, database: str) -> Store:
@@ -53,6 +57,11 @@ class Backing:
             raise RuntimeError("the placement is not known before on_start; ask for it there, not in build")
         return self._placement
 
+    def generation(self) -> str:
+        if not self._generation:
+            raise RuntimeError("the generation of the topics is not known before on_start; ask for it there, not in build")
+        return self._generation
+
     def platform_for(self, name: Callable[[], str]) -> Platform:
         """What one builder gets. `name` is asked when the first call is made: the service has told its name by then."""
         return Platform(
@@ -63,6 +72,7 @@ class Backing:
             store=self.store,
             channel=lambda service: self.directory.channel(service, name, near=True),
             placement=self.placement,
+            generation=self.generation,
             now_us=self._now_us,
             public_url=self._settings.public_url,
         )
@@ -80,6 +90,19 @@ class Backing:
         self._placement = Placement(await self.platform_keys.get(PLACEMENT), self.bus.partitions)
         topics: dict[str, Topic] = {topic.name: topic for service in services for topic in service.topics}
         await self.bus.ensure_topics(list(topics.values()))
+        self._opened.append(self._generations.close)
+        self._generation = await self._generations.begin()
+
+    async def watch_generation(self) -> None:
+        """Background: raises GenerationOver once the topics are not those with which this process began."""
+        while True:
+            await asyncio.sleep(GENERATION_EVERY_S)
+            try:
+                now = await self._generations.now()
+            except BusUnavailable:
+                continue
+            if now != self._generation:
+                raise GenerationOver(f"topics of generation {now or 'none'}, this process began with {self._generation}: start it again")
 
     def _databases(self, services: Sequence[Service]) -> dict[str, list[CollectionSpec]]:
         databases: dict[str, list[CollectionSpec]] = {PLATFORM_DATABASE: [PLATFORM_KEYS]}

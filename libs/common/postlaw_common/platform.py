@@ -18,7 +18,8 @@ from postlaw_common.store import Store
 @dataclass(frozen=True, slots=True)
 class Platform:
     """`store(name)` is one object a name (the service's own database, plus `platform`); `channel(service)` an authenticated
-    gRPC channel to that service, made on first use. `placement` is set before any `on_start` runs."""
+    gRPC channel to that service, made on first use. `placement` and `generation` (of the topics, as this process found them) are set
+    before any `on_start` runs."""
 
     bus: Bus
     blobs: Blobs
@@ -27,5 +28,6 @@ class Platform:
     store: Callable[[str], Store]
     channel: Callable[[str], grpc.aio.Channel]
     placement: Callable[[], Placement]
+    generation: Callable[[], str]
     now_us: Callable[[], int]
     public_url: str  # the gateway's own host, never a customer's: "https://…", for links in mail

@@ -15,7 +15,7 @@ from postlaw_common.rpc.context_token import ContextVerifier, KeySource
 from postlaw_common.rpc.server import MeshServer
 from postlaw_common.rpc.signing_keys import keys_of_identity
 from postlaw_common.rpc.tls import Identities
-from postlaw_common.service import Service
+from postlaw_common.service import Background, Service
 from postlaw_common.settings import PlatformSettings
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class Running:
             await self._serve(service, identities, key_source)
         for service in services:
             await self._work(service)
+        self._begin(Background("generation", self.backing.watch_generation), "the bus")
         for http in self._http:
             await http.start()
         self.backing.directory.publish(self.settings.state)
@@ -104,9 +105,12 @@ class Running:
             self._consuming.append(consumer.stop)
             await consumer.start(self.backing.bus)
         for background in service.backgrounds:
-            task = asyncio.create_task(_run(background.run), name=f"{service.name} {background.name}")
-            self._backgrounds.append(task)
-            self._watch(task, f"{service.name}: {background.name}")
+            self._begin(background, service.name)
+
+    def _begin(self, background: Background, whose: str) -> None:
+        task = asyncio.create_task(_run(background.run), name=f"{whose} {background.name}")
+        self._backgrounds.append(task)
+        self._watch(task, f"{whose}: {background.name}")
 
     def _watch(self, task: asyncio.Task[None], what: str) -> None:
         def ended(task: asyncio.Task[None]) -> None:

@@ -15,6 +15,7 @@ _COMMANDS = {
     "certificates": "postlaw_mesh.certificates:certificates",
     "credentials": "postlaw_mesh.credentials_command:credentials",
     "dlq": "postlaw_common.dlq_commands:dlq",
+    "generation": "postlaw_common.generation_commands:generation",
     "audit": "postlaw_audit.commands:audit",
     "sending": "postlaw_sending.commands:sending",
 }

@@ -33,12 +33,17 @@ class Sending:
         return SendingServiceStub(self._channel("sending"))
 
     async def await_stopped(
-        self, tenant_id: str, address_key: bytes, scope: Scope, partition: int, offset: int, *, timeout: float
+        self, tenant_id: str, address_key: bytes, scope: Scope, partition: int, offset: int, generation: str, *, timeout: float
     ) -> tuple[Outcome, int]:
         """The outcome and the epoch that it rests on. Raises whatever the call raises."""
         answer = await self._stub.AwaitStopped(
             sending_pb2.AwaitStoppedRequest(
-                tenant_id=tenant_id, address_key=address_key, scope=scope_to_wire(scope), partition=partition, offset=offset
+                tenant_id=tenant_id,
+                address_key=address_key,
+                scope=scope_to_wire(scope),
+                partition=partition,
+                offset=offset,
+                generation=generation,
             ),
             timeout=timeout,
         )

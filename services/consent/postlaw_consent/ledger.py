@@ -34,7 +34,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A ledger document as it was read. `offset`: where it was published, None while not noted. `call`: its intent, "" for none."""
+    """A ledger document as it was read. `offset`: where it was published, in which `generation` of the topics;
+    None while not noted. `call`: its intent, "" for none."""
 
     fact: Fact
     event_id: str
@@ -42,6 +43,7 @@ class Line:
     data: bytes
     partition: int
     offset: int | None
+    generation: str
     recorded_at_us: int
     call: str
     document: Document
@@ -137,10 +139,10 @@ class Ledger:
     async def pending(self, *, after: str, limit: int) -> list[Line]:
         return [line_of(document) for document in await self._collection().find("pending", PENDING, after=after, limit=limit)]
 
-    async def note_published(self, line: Line, offset: int) -> None:
+    async def note_published(self, line: Line, offset: int, generation: str) -> None:
         """Puts the offset in the mark's place. Whoever comes second leaves it as it is."""
         document = {name: value for name, value in line.document.items() if name != "pending"}
-        document["offset"] = offset
+        document["offset"], document["generation"] = offset, generation
         try:
             await self._collection().replace(document, version=line.document.get("v", 1))
         except VersionConflict:
@@ -193,6 +195,7 @@ def line_of(document: Document) -> Line:
         data=document["event"],
         partition=int(person_in(document).split("/")[-2]),
         offset=document.get("offset"),
+        generation=document.get("generation", ""),
         recorded_at_us=document["recorded"],
         call=document.get("call", ""),
         document=document,

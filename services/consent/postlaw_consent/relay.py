@@ -33,11 +33,19 @@ _unpublished = Gauge(
 
 class Relay:
     def __init__(
-        self, ledger: Ledger, intents: Intents, outgoing: Outgoing, now_us: Callable[[], int], *, after_us: int = AFTER_US
+        self,
+        ledger: Ledger,
+        intents: Intents,
+        outgoing: Outgoing,
+        generation: Callable[[], str],
+        now_us: Callable[[], int],
+        *,
+        after_us: int = AFTER_US,
     ) -> None:
         self._ledger = ledger
         self._intents = intents
         self._outgoing = outgoing
+        self._generation = generation
         self._now_us = now_us
         self._after_us = after_us
         self._waiting: int | None = None  # withdrawals, in the last sweep
@@ -75,7 +83,10 @@ class Relay:
             old = [line for line in lines if line.recorded_at_us <= before]
             self._waiting = len(old)
             offsets = await self._outgoing.publish_lines(old)
-            await asyncio.gather(*(self._ledger.note_published(line, offset) for line, offset in zip(old, offsets, strict=True)))
+            generation = self._generation()
+            await asyncio.gather(
+                *(self._ledger.note_published(line, offset, generation) for line, offset in zip(old, offsets, strict=True))
+            )
             published += len(old)
         self._waiting = 0
         return published

@@ -191,7 +191,10 @@ def encode_answer(receipt: Receipt) -> bytes:
 def decisions_to_wire(decisions: Decisions) -> pb.GetDecisionsResponse:
     """Field by field: with a bulk's thousand a third of the time of a constructor for each."""
     message = pb.GetDecisionsResponse(
-        consent_offset=decisions.consent_offset, law_version=decisions.law_version, expires_at=timestamp(decisions.expires_at_us)
+        consent_offset=decisions.consent_offset,
+        generation=decisions.generation,
+        law_version=decisions.law_version,
+        expires_at=timestamp(decisions.expires_at_us),
     )
     add = message.decisions.add
     for decision, token in zip(decisions.decisions, decisions.tokens, strict=True):

@@ -127,6 +127,7 @@ class World:
         self.people: dict[str, bytes] = {}
         self.settings = ConsentSettings(answer_within_s=1.0)
         self.clock_ahead_us = 0
+        self.generation = "gen_1"
         self.caller = Caller(TENANT, Actor("api_key", "key_1"), scopes=frozenset({"consents:write"}))
 
     def now_us(self) -> int:
@@ -156,6 +157,7 @@ class World:
                 store=self.stores.__getitem__,
                 channel=lambda service: MeshChannel(service, lambda: self._channel),
                 placement=lambda: self.placement,
+                generation=lambda: self.generation,
                 now_us=self.now_us,
                 public_url="http://localhost",
             ),
@@ -174,6 +176,7 @@ class World:
             Ledger(lambda: store.collection(LEDGER.name), encode, lambda: self.placement),
             Intents(lambda: store.collection(INTENTS.name)),
             Outgoing(self.bus, decode),
+            lambda: self.generation,
             self.now_us,
         )
 

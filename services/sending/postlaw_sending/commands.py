@@ -48,6 +48,7 @@ def holdings(as_json: bool) -> None:
             "partition": held.partition,
             "owner": held.owner,
             "epoch": held.epoch,
+            "generation": held.generation,
             "job_offset": held.job_offset,
             "live_batches": held.live_batches,
             "open_claims": held.open_claims,

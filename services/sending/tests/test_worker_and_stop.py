@@ -15,6 +15,7 @@ from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import Bus, Record, Topic
 from postlaw_common.bus.embedded import EmbeddedBus
+from postlaw_common.bus.generation import Generations
 from postlaw_common.store import Store
 from postlaw_common.store.embedded import EmbeddedStore
 from postlaw_common.testing.promises import promise
@@ -111,7 +112,8 @@ class Mill:
         self.wire = Wire()
         self.holdings = Holdings(lambda: store.collection(HOLDINGS.name), PARTITIONS)
         self.watermarks = Watermarks(bus)
-        self.await_stopped = AwaitStopped(self.holdings, self.watermarks, Observer())
+        self.await_stopped = AwaitStopped(self.holdings, self.watermarks, Observer(), Generations(bus))
+        self.generation = ""
         self.status: dict[str, str] = {}
         self.batches: dict[int, int] = {}
 
@@ -125,6 +127,7 @@ class Mill:
         sources: list[Callable[[], Awaitable[Wire]]] = [connection] * lanes
         outside = Outside(
             self.bus,
+            Generations(self.bus),
             self.holdings,
             lambda: self.store.collection(WORKERS.name),
             open_batch,
@@ -145,6 +148,7 @@ class Mill:
             consent_offset=end,
             size=len(people),
             sealed=" ".join(map(str, people)).encode(),
+            generation=self.generation,
         )
         await self.bus.publish([Record(JOBS, partition, job.SerializeToString())])
 
@@ -182,6 +186,7 @@ async def mill(tmp_path: Path) -> AsyncGenerator[Mill]:
     await store.start([HOLDINGS, WORKERS])
     mill = Mill(bus, store)
     await mill.holdings.ensure()
+    mill.generation = await Generations(bus).begin()
     watching = asyncio.create_task(mill.watermarks.run())
     yield mill
     watching.cancel()
@@ -224,7 +229,7 @@ async def test_a_stopped_person_is_never_mailed(mill: Mill) -> None:
     await mill.send_to(range(10))
     tag, offset = await mill.withdraw(3)
     async with running(mill.worker()):
-        answer = await mill.await_stopped(tag, 0, offset)
+        answer = await mill.await_stopped(tag, 0, offset, mill.generation)
         [settled] = await mill.outcomes(1)
     assert answer.stopped
     assert settled.states[3] == REFUSED
@@ -239,7 +244,7 @@ async def test_stopped_is_not_answered_while_a_hand_off_is_under_way(mill: Mill)
     async with running(mill.worker()):
         await until(lambda: len(mill.wire.begun) == 3)
         tag, offset = await mill.withdraw(1)
-        asked = asyncio.create_task(mill.await_stopped(tag, 0, offset))
+        asked = asyncio.create_task(mill.await_stopped(tag, 0, offset, mill.generation))
         await asyncio.sleep(0.3)
         assert not asked.done()
         mill.wire.answer(person(1).address)
@@ -256,8 +261,8 @@ async def test_a_slow_receiver_delays_only_its_own_person(mill: Mill) -> None:
         await until(lambda: len(mill.wire.begun) == 3)
         slow = await mill.withdraw(1)
         other = await mill.withdraw(77)
-        assert (await mill.await_stopped(other[0], 0, other[1])).stopped
-        assert not (await mill.await_stopped(slow[0], 0, slow[1], within_s=0.2)).stopped
+        assert (await mill.await_stopped(other[0], 0, other[1], mill.generation)).stopped
+        assert not (await mill.await_stopped(slow[0], 0, slow[1], mill.generation, within_s=0.2)).stopped
 
 
 @promise("M6")
@@ -282,15 +287,15 @@ async def test_what_a_lost_worker_left_open_is_recorded_not_stopped_and_never_re
         [settled] = await mill.outcomes(1)
         open_person = next(i for i in range(40) if person(i).address in begun)
         tag, offset = await mill.withdraw(open_person)
-        answer = await mill.await_stopped(tag, 0, offset)
+        answer = await mill.await_stopped(tag, 0, offset, mill.generation)
         assert not answer.stopped
         assert "lost" in answer.reason
         tag, offset = await mill.withdraw(1000)
-        assert (await mill.await_stopped(tag, 0, offset)).stopped
+        assert (await mill.await_stopped(tag, 0, offset, mill.generation)).stopped
         assert await mill.holdings.attest_end(lost.id) >= len(begun)
         tag, offset = await mill.withdraw(open_person)
         await asyncio.sleep(1.2)
-        assert (await mill.await_stopped(tag, 0, offset)).stopped
+        assert (await mill.await_stopped(tag, 0, offset, mill.generation)).stopped
     assert not begun & {to for to, _ in second.begun}
     assert {settled.states[i] for i in range(40) if person(i).address in begun} == {UNKNOWN}
     assert (
@@ -301,7 +306,7 @@ async def test_what_a_lost_worker_left_open_is_recorded_not_stopped_and_never_re
 @promise("M6")
 async def test_with_no_worker_at_all_stopped_is_answered_from_the_claims(mill: Mill) -> None:
     tag, offset = await mill.withdraw(5)
-    assert (await mill.await_stopped(tag, 0, offset)).stopped
+    assert (await mill.await_stopped(tag, 0, offset, mill.generation)).stopped
 
 
 async def test_partitions_are_shared_between_workers(mill: Mill) -> None:

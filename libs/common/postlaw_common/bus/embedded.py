@@ -100,7 +100,7 @@ class EmbeddedBus:
             # Retention is ours alone to keep here, so a changed one is simply taken over.
             logs = await self.on_writer(lambda c, t=topic, p=partitions: _ensure(c, t, p))
             self._retention[topic.name] = topic.retention_days
-            if not there:
+            if (topic.name, 0) not in self._logs:  # another call may have been quicker
                 self._learn(logs, topic.name, topic.retention_days)
         for group in self._groups.values():
             group.share_out(self._logs)

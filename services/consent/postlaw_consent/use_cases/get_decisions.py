@@ -24,6 +24,7 @@ class Decisions:
     decisions: list[Decision]
     tokens: list[bytes | None]
     consent_offset: int
+    generation: str  # of the topics, to which the offset belongs
     expires_at_us: int
     law_version: str = LAW_VERSION
 
@@ -36,8 +37,10 @@ class GetDecisions:
         views: Views,
         tokens: Tokens,
         placement: Callable[[], Placement],
+        generation: Callable[[], str],
         now_us: Callable[[], int],
     ) -> None:
+        self._generation = generation
         self._ledger = ledger
         self._ends = ends
         self._views = views
@@ -59,7 +62,7 @@ class GetDecisions:
             minted = self._tokens.mint(tenant_id, scope, campaign_id, [address_keys[place] for place in allowed])
             for place, token in zip(allowed, minted, strict=True):
                 tokens[place] = token
-        return Decisions(decisions, tokens, offset, expires)
+        return Decisions(decisions, tokens, offset, self._generation(), expires)
 
     async def _people(
         self, tenant_id: str, partition: int, address_keys: Sequence[bytes], bulk: bool

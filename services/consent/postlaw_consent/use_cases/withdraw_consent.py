@@ -75,7 +75,7 @@ class AwaitStopped(Protocol):
     """Sending's answer and the epoch it rests on. May raise anything."""
 
     async def __call__(
-        self, tenant_id: str, address_key: bytes, scope: Scope, partition: int, offset: int, *, timeout: float
+        self, tenant_id: str, address_key: bytes, scope: Scope, partition: int, offset: int, generation: str, *, timeout: float
     ) -> tuple[Outcome, int]: ...
 
 
@@ -87,6 +87,7 @@ class WithdrawConsent:
         answers: Answers,
         await_stopped: AwaitStopped,
         encode_answer: Callable[[Receipt], bytes],
+        generation: Callable[[], str],
         afterwards: Afterwards,
         now_us: Callable[[], int],
         within_s: float = WITHIN_S,
@@ -96,6 +97,7 @@ class WithdrawConsent:
         self._answers = answers
         self._await_stopped = await_stopped
         self._encode_answer = encode_answer
+        self._generation = generation
         self._afterwards = afterwards
         self._now_us = now_us
         self._within_s = within_s
@@ -120,7 +122,9 @@ class WithdrawConsent:
     async def _withdraw(self, request: Request) -> Receipt:
         ends = asyncio.get_running_loop().time() + self._within_s
         line, repeated = await self._commit(request)
-        offset = line.offset if line.offset is not None else await self._publish(line, ends)
+        # An offset of earlier topics means nothing now: the withdrawal is published once more, into those that workers read.
+        noted = line.offset if line.generation == self._generation() else None
+        offset = noted if noted is not None else await self._publish(line, ends)
         outcome: Outcome = "recorded"
         epoch = 0
         if offset is not None:
@@ -186,14 +190,17 @@ class WithdrawConsent:
 
     async def _publish_and_note(self, line: Line) -> int:
         [offset] = await self._outgoing.publish_lines([line])
-        self._afterwards.begin(self._ledger.note_published(line, offset), what="noting an offset")
+        self._afterwards.begin(self._ledger.note_published(line, offset, self._generation()), what="noting an offset")
         return offset
 
     async def _ask(self, request: Request, partition: int, offset: int, ends: float) -> tuple[Outcome, int]:
         left = ends - asyncio.get_running_loop().time()
         try:
             return await asyncio.wait_for(
-                self._await_stopped(request.tenant_id, request.address_key, request.scope, partition, offset, timeout=left), max(0.0, left)
+                self._await_stopped(
+                    request.tenant_id, request.address_key, request.scope, partition, offset, self._generation(), timeout=left
+                ),
+                max(0.0, left),
             )
         except Exception as failure:  # the ledger has it, so whatever went wrong here, the honest answer is "recorded"
             _log.warning("the stop could not be confirmed", partition=partition, failure=type(failure).__name__)

@@ -81,7 +81,7 @@ def assemble(platform: Platform, database: str, holdings: CollectionSpec, backlo
     outbox = Outbox(platform.bus, lambda: [opened(CAMPAIGN_DOCUMENTS)])
     campaigns = Campaigns(lambda: opened(CAMPAIGN_DOCUMENTS), outbox, partitions)
     keys = CampaignKeys(lambda: opened(CAMPAIGN_KEYS), CustomerKeys(store, platform.root_key))
-    leases = Leases(lambda: opened(LEASES), f"{socket.gethostname()}-{os.getpid()}-{new_id('pln')}")
+    leases = Leases(lambda: opened(LEASES), f"{socket.gethostname()}-{os.getpid()}-{new_id('pln')}", platform.generation)
     plans = Plans(lambda: opened(PLANS))
     retries = Retries(lambda: opened(RETRIES), lambda: opened(BATCHES))
     outcomes = Outcomes(lambda: opened(BATCHES), lambda: opened(TOTALS), lambda: opened(RETRIES))
@@ -93,7 +93,7 @@ def assemble(platform: Platform, database: str, holdings: CollectionSpec, backlo
         leases=leases,
         keys=keys,
         watch=watch,
-        planning=Planning(platform.bus, plans, retries, subscribers, Consent(platform.channel), platform.now_us),
+        planning=Planning(platform.bus, plans, retries, subscribers, Consent(platform.channel, platform.generation), platform.now_us),
         backlog=Backlog(platform.bus, lambda: opened(holdings), backlog_limit),
         retries=retries,
         ending=Ending(campaigns, outcomes, platform.now_us),

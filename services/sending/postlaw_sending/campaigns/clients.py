@@ -11,6 +11,7 @@ from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.consent.v1 import consent_pb2_grpc as consent_grpc
 from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
 from postlaw.subscribers.v1 import subscribers_pb2_grpc as subscribers_grpc
+from postlaw_common.errors import Unavailable
 from postlaw_sending.campaigns.wire import Decision, Gate, list_scope, micros
 
 Channel = Callable[[str], grpc.aio.Channel]
@@ -30,15 +31,16 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """`each`, in the order asked. `consent_offset`: every consent event below it was decided on."""
+    """`each`, in the order asked. `consent_offset`: every consent event below it, in this `generation` of the topics, was decided on."""
 
     each: Sequence[Decision]
     consent_offset: int
     law_version: str
     expires_at_us: int
+    generation: str
 
     def gate(self, now_us: int) -> Gate:
-        return Gate(self.consent_offset, self.law_version, now_us, self.expires_at_us)
+        return Gate(self.consent_offset, self.law_version, now_us, self.expires_at_us, self.generation)
 
 
 class Subscribers:
@@ -67,13 +69,16 @@ class Subscribers:
 
 
 class Consent:
-    """`channel`: the platform's."""
+    """`channel` and `generation` (of the topics): the platform's."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, generation: Callable[[], str]) -> None:
         self._channel = channel
+        self._generation = generation
 
     async def decide(self, list_id: str, partition: int, campaign_id: str, address_keys: Sequence[bytes]) -> Decisions:
-        """The first gate, with an unsubscribe token for each who is allowed. At most 1,000."""
+        """The first gate, with an unsubscribe token for each who is allowed. At most 1,000.
+
+        Raises Unavailable while consent, or this process, has not been started anew for the topics of today."""
         answer = await consent_grpc.ConsentServiceStub(self._channel("consent")).GetDecisions(
             consent.GetDecisionsRequest(
                 scope=list_scope(list_id),
@@ -86,4 +91,6 @@ class Consent:
         )
         if len(answer.decisions) != len(address_keys):
             raise ValueError(f"consent answered {len(answer.decisions)} decisions for {len(address_keys)} people")
-        return Decisions(answer.decisions, answer.consent_offset, answer.law_version, micros(answer.expires_at))
+        if answer.generation != self._generation():
+            raise Unavailable("Consent decides on topics of another generation: start it, and sending, again.")
+        return Decisions(answer.decisions, answer.consent_offset, answer.law_version, micros(answer.expires_at), answer.generation)

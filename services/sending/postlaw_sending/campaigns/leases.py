@@ -11,6 +11,9 @@ import time
 from collections.abc import Callable
 
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.telemetry import get_logger
+
+log = get_logger("sending.campaigns.leases")
 
 LEASES = CollectionSpec("campaign_leases", (Index("open"),))
 
@@ -19,12 +22,16 @@ RENEW_EVERY_S = 1.0
 
 
 class Leases:
-    """`collection`: `campaign_leases` of the database `sending`. `owner`: this process."""
+    """`collection`: `campaign_leases` of the database `sending`. `owner`: this process. `generation`: of the topics.
+
+    A campaign that was launched on topics of another generation is never planned again: its plans say less than was mailed where the
+    store was set back, and speak of batches that are gone where the topics were."""
 
     def __init__(
         self,
         collection: Callable[[], Collection],
         owner: str,
+        generation: Callable[[], str],
         *,
         lease_s: float = LEASE_S,
         renew_every_s: float = RENEW_EVERY_S,
@@ -32,6 +39,8 @@ class Leases:
     ) -> None:
         self._open = collection
         self._owner = owner
+        self._generation = generation
+        self._void: set[str] = set()
         self._lease_s = lease_s
         self._renew_every_s = renew_every_s
         self._monotonic = monotonic
@@ -41,19 +50,29 @@ class Leases:
     async def offer(self, campaign_id: str) -> None:
         """From now on somebody is to plan this campaign. Before the campaign's own change, so that a crash forgets neither."""
         with contextlib.suppress(AlreadyExists):
-            await self._open().insert({"_id": campaign_id, "open": "yes", "owner": None, "epoch": 0, "renewals": 0})
+            await self._open().insert(
+                {"_id": campaign_id, "open": "yes", "owner": None, "epoch": 0, "renewals": 0, "generation": self._generation()}
+            )
 
     async def hold(self) -> set[str]:
         """Renews what is ours and takes what nobody holds or whose holder is lost; the campaigns that are ours now."""
         documents = [document async for page in self._open().scan("open", "yes") for document in page]
         held: dict[str, tuple[Document, float]] = {}
         for document in documents:
+            if document["generation"] != self._generation():
+                self._say_void(document["_id"])
+                continue
             kept = await self._hold(document)
             if kept is not None:
                 held[document["_id"]] = kept
         self._held = held
         self._seen = {id: seen for id, seen in self._seen.items() if any(document["_id"] == id for document in documents)}
         return set(held)
+
+    def _say_void(self, campaign_id: str) -> None:
+        if campaign_id not in self._void:
+            self._void.add(campaign_id)
+            log.alert("campaign of an earlier generation of the topics is not sent on; cancel it", campaign_id=campaign_id)
 
     async def _hold(self, document: Document) -> tuple[Document, float] | None:
         now = self._monotonic()

@@ -48,6 +48,7 @@ class Gate:
     law_version: str
     decided_at_us: int
     expires_at_us: int
+    generation: str  # of the topics, to which the offset belongs
 
 
 def timestamp(us: int) -> Timestamp | None:
@@ -227,6 +228,7 @@ def sealed_batch(campaign: Campaign, batch: int, attempt: int, gate: Gate, size:
         expires_at_us=gate.expires_at_us,
         size=size,
         sealed=sealed,
+        generation=gate.generation,
     ).SerializeToString()
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import Topic
+from postlaw_common.bus.generation import Generations
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background
 from postlaw_sending.delivery.lanes import Lanes
@@ -41,7 +42,7 @@ class StopParts:
 
     async def answer(self, request: sending.AwaitStoppedRequest) -> sending.AwaitStoppedResponse:
         tag = recipient_tag(request.tenant_id, request.address_key)
-        answer = await self.await_stopped(tag, request.partition, request.offset)
+        answer = await self.await_stopped(tag, request.partition, request.offset, request.generation)
         outcome = consent.OUTCOME_STOPPED if answer.stopped else consent.OUTCOME_RECORDED
         return sending.AwaitStoppedResponse(outcome=outcome, epoch=answer.epoch, reason=answer.reason)
 
@@ -52,6 +53,7 @@ class StopParts:
                     partition=holding.partition,
                     owner=holding.owner or "",
                     epoch=holding.epoch,
+                    generation=holding.generation,
                     job_offset=holding.job_offset,
                     live_batches=len(holding.batches),
                     open_claims=len(holding.claims),
@@ -71,7 +73,8 @@ def assemble_stop(platform: Platform, database: str) -> StopParts:
     store = platform.store(database)
     holdings = Holdings(lambda: store.collection(HOLDINGS.name), platform.bus.partitions, platform.now_us)
     watermarks = Watermarks(platform.bus)
-    return StopParts(holdings, Background("watermarks", watermarks.run), AwaitStopped(holdings, watermarks, Observer()))
+    answering = AwaitStopped(holdings, watermarks, Observer(), Generations(platform.bus))
+    return StopParts(holdings, Background("watermarks", watermarks.run), answering)
 
 
 class WorkerParts:
@@ -90,6 +93,7 @@ class WorkerParts:
         worker = Worker(
             Outside(
                 bus=self._platform.bus,
+                generations=Generations(self._platform.bus),
                 holdings=Holdings(lambda: store.collection(HOLDINGS.name), self._platform.bus.partitions, self._platform.now_us),
                 workers=lambda: store.collection(WORKERS.name),
                 opener=self._opener,

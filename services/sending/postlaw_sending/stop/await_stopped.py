@@ -6,6 +6,8 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+from postlaw_common.bus import BusUnavailable
+from postlaw_common.bus.generation import Generations
 from postlaw_common.store import StoreUnavailable
 from postlaw_common.telemetry import get_logger, meter
 from postlaw_sending.stop.holding import Holding
@@ -36,31 +38,37 @@ class Answer:
 class AwaitStopped:
     """Answers for withdrawals that already stand in the consent log. Several may run at once, in any process."""
 
-    def __init__(self, holdings: Holdings, watermarks: Watermarks, observer: Observer) -> None:
+    def __init__(self, holdings: Holdings, watermarks: Watermarks, observer: Observer, generations: Generations) -> None:
         self._holdings = holdings
         self._watermarks = watermarks
         self._observer = observer
+        self._generations = generations
         _lost.add(0)  # shown from the start: who first sees a counter at 1 cannot tell that it has risen
 
-    async def __call__(self, tag: bytes, partition: int, offset: int, within_s: float = ANSWER_WITHIN_S) -> Answer:
-        """The withdrawal of the recipient `tag` stands at `offset` of the consent partition."""
+    async def __call__(self, tag: bytes, partition: int, offset: int, generation: str, within_s: float = ANSWER_WITHIN_S) -> Answer:
+        """The withdrawal of the recipient `tag` stands at `offset` of the consent partition, in this `generation` of the topics."""
         deadline = time.monotonic() + within_s
         try:
             async with asyncio.timeout(within_s):
-                return await self._judge(tag, partition, offset, deadline)
+                # Asked after the publish: where the topics are others by now, the offset may be of either, and proves nothing.
+                if await self._generations.now() != generation:
+                    return Answer(False, 0, "the topics have been replaced")
+                return await self._judge(tag, partition, offset, generation, deadline)
         except TimeoutError:
             return Answer(False, 0, "the worker did not confirm in time")
         except StoreUnavailable as unavailable:
             return Answer(False, 0, f"the store of holdings cannot be reached: {unavailable}")
+        except BusUnavailable as unavailable:
+            return Answer(False, 0, f"the bus cannot be reached: {unavailable}")
 
-    async def _judge(self, tag: bytes, partition: int, offset: int, deadline: float) -> Answer:
+    async def _judge(self, tag: bytes, partition: int, offset: int, generation: str, deadline: float) -> Answer:
         while True:
             # Read after the publish, never from a cache: an older epoch's watermark says nothing of a newer holder.
             holding = await self._holdings.read(partition)
             if holding.owner is None:
                 # Nobody holds it, and whoever takes it reads the log's end first: only what was left open can still be under way.
                 return self._by_claims(holding, tag)
-            mark = self._watermarks.latest(partition)
+            mark = self._watermarks.latest(partition, generation)
             if mark is not None and mark.epoch == holding.epoch and mark.applied >= offset:
                 if tag in mark.left_open:
                     return Answer(False, mark.epoch, "an earlier worker was lost while it handed over a message to this address")
@@ -74,7 +82,8 @@ class AwaitStopped:
                     log.warning("holder_lost", partition=partition, epoch=taken.epoch)
                     return self._by_claims(taken, tag)
                 continue
-            await self._watermarks.moved(partition, mark, timeout=min(OBSERVE_EVERY_S, max(0.0, deadline - time.monotonic())))
+            wait_s = min(OBSERVE_EVERY_S, max(0.0, deadline - time.monotonic()))
+            await self._watermarks.moved(partition, generation, mark, wait_s)
 
     def _by_claims(self, holding: Holding, tag: bytes) -> Answer:
         if holding.names(tag):

@@ -54,12 +54,14 @@ class BatchRecord:
 
 @dataclass(slots=True)
 class Holding:
-    """`v` is the stored version that the next write replaces. `taken`: by campaign, the next batch number not yet taken."""
+    """`v` is the stored version that the next write replaces. `taken`: by campaign, the next batch number not yet taken.
+    `generation`: of the topics, to which every offset here belongs; "" while nobody has held it."""
 
     partition: int
     owner: str | None = None
     epoch: int = 0
     renewals: int = 0
+    generation: str = ""
     job_offset: int = 0
     batches: list[BatchRecord] = field(default_factory=list[BatchRecord])
     claims: list[OpenClaim] = field(default_factory=list[OpenClaim])
@@ -84,6 +86,12 @@ class Holding:
         self.epoch += 1
         self.renewals += 1
 
+    def enter(self, generation: str) -> None:
+        """From here on its offsets are of this generation. Those of another are void: whoever was in its live batches is mailed no
+        more, and of the jobs only those of this generation are taken. What was left open stays, and so do the numbers of batches."""
+        if self.generation != generation:
+            self.generation, self.batches, self.job_offset = generation, [], 0
+
     def lapse(self, now_us: int) -> None:
         """Forget what has stood open for longer than any process is assumed to stay paused."""
         if self.left_open:
@@ -106,6 +114,7 @@ def to_document(holding: Holding) -> dict[str, Any]:
         "owner": holding.owner,
         "epoch": holding.epoch,
         "renewals": holding.renewals,
+        "generation": holding.generation,
         "job_offset": holding.job_offset,
         "batches": [
             {
@@ -141,6 +150,7 @@ def from_document(document: dict[str, Any]) -> Holding:
         owner=document["owner"],
         epoch=document["epoch"],
         renewals=document["renewals"],
+        generation=document["generation"],
         job_offset=document["job_offset"],
         batches=[
             BatchRecord(

@@ -49,10 +49,14 @@ class Holdings:
         """All of them, for observing renewals; not for judging an opt-out."""
         return [from_document(document) async for page in self._open().scan() for document in page]
 
-    async def take(self, holding: Holding, owner: str | None) -> Holding | None:
-        """Raise the epoch and return the open claims in one write; None when somebody else wrote first."""
+    async def take(self, holding: Holding, owner: str | None, generation: str | None = None) -> Holding | None:
+        """Raise the epoch and return the open claims in one write; None when somebody else wrote first.
+
+        A new owner says of which generation the topics are that it reads."""
         holding.lapse(self._now_us())
         holding.raise_epoch(owner, self._now_us())
+        if generation is not None:
+            holding.enter(generation)
         try:
             stored = await self._open().replace(to_document(holding), version=holding.v)
         except VersionConflict:

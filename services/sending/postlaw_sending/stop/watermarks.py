@@ -14,16 +14,16 @@ class Watermarks:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._latest: dict[int, Applied] = {}
+        self._latest: dict[tuple[int, str], Applied] = {}  # by generation of the topics, too: after a restore epochs may come again
         self._changed: dict[int, asyncio.Event] = {}
         self._tail = Tail(bus, self._last, self.see, max_records=5000)
 
-    def latest(self, partition: int) -> Applied | None:
-        return self._latest.get(partition)
+    def latest(self, partition: int, generation: str) -> Applied | None:
+        return self._latest.get((partition, generation))
 
-    async def moved(self, partition: int, since: Applied | None, timeout: float) -> None:
+    async def moved(self, partition: int, generation: str, since: Applied | None, timeout: float) -> None:
         """Returns once the newest differs from `since`, or after `timeout` seconds."""
-        if self._latest.get(partition) is not since:
+        if self._latest.get((partition, generation)) is not since:
             return
         event = self._changed.setdefault(partition, asyncio.Event())
         try:
@@ -35,10 +35,10 @@ class Watermarks:
     def see(self, records: list[Received]) -> None:
         for record in records:
             mark = Applied.from_bytes(record.value)
-            known = self._latest.get(mark.partition)
+            known = self._latest.get((mark.partition, mark.generation))
             # The log orders one holder's watermarks; across holders the epoch does.
             if known is None or mark.epoch >= known.epoch:
-                self._latest[mark.partition] = mark
+                self._latest[mark.partition, mark.generation] = mark
                 event = self._changed.pop(mark.partition, None)
                 if event is not None:
                     event.set()

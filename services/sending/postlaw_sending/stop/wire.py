@@ -43,13 +43,19 @@ class Applied:
     waiting: frozenset[int]
     epoch: int
     left_open: frozenset[bytes]
+    generation: str  # of the topics, to which the offsets belong
 
     def to_bytes(self) -> bytes:
         return sending.Watermark(
-            partition=self.partition, applied=self.applied, waiting=sorted(self.waiting), epoch=self.epoch, left_open=sorted(self.left_open)
+            partition=self.partition,
+            applied=self.applied,
+            waiting=sorted(self.waiting),
+            epoch=self.epoch,
+            left_open=sorted(self.left_open),
+            generation=self.generation,
         ).SerializeToString()
 
     @classmethod
     def from_bytes(cls, value: bytes) -> Applied:
         mark = sending.Watermark.FromString(value)
-        return cls(mark.partition, mark.applied, frozenset(mark.waiting), mark.epoch, frozenset(mark.left_open))
+        return cls(mark.partition, mark.applied, frozenset(mark.waiting), mark.epoch, frozenset(mark.left_open), mark.generation)

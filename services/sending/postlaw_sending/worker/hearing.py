@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from opentelemetry.trace import SpanKind
 
 from postlaw_common.bus import Bus, BusUnavailable, EndOffsets, Received, Record
+from postlaw_common.bus.generation import GenerationOver, Generations
 from postlaw_common.telemetry import exporting, get_logger
 from postlaw_common.telemetry.gauges import Gauge
 from postlaw_common.telemetry.spans import TRACEPARENT, begun, outgoing, processing
@@ -28,9 +29,12 @@ _ABOUT = {"messaging.operation.name": "process", "messaging.destination.name": C
 
 
 class Hearing:
-    """`held`: the partitions held now, by number; shared with the worker, who calls `reassign` when it changes."""
+    """`held`: the partitions held now, by number; shared with the worker, who calls `reassign` when it changes.
+    `generation`: of the topics, with which the worker began."""
 
-    def __init__(self, bus: Bus, held: Mapping[int, HeldPartition]) -> None:
+    def __init__(self, bus: Bus, held: Mapping[int, HeldPartition], generations: Generations) -> None:
+        self.generation = ""
+        self._generations = generations
         self._bus = bus
         self._held = held
         self._tail = Tail(bus, self._positions, self._apply, max_records=2000)
@@ -109,7 +113,7 @@ class Hearing:
                         span.end()
 
     async def keep_permits(self) -> None:
-        """Background: asks for the ends of the log on a client that does nothing else (rule 4)."""
+        """Background: asks for the ends of the log on a client that does nothing else (rule 4). Raises GenerationOver."""
         while True:
             try:
                 client = await self._bus.end_offset_client()
@@ -129,6 +133,7 @@ class Hearing:
             if numbers:
                 try:
                     ends = await client.end_offsets([(CONSENT_EVENTS, number) for number in numbers])
+                    await self._still_the_same()  # asked after the ends, which are then ends of this generation
                 except BusUnavailable as gone:
                     log.warning("permit_not_renewed", error=str(gone))
                 else:
@@ -136,6 +141,11 @@ class Hearing:
                         if number in self._held:
                             self._held[number].gate.log_end_read(began, end, PERMIT_S)
             await asyncio.sleep(max(0.05, CHECK_EVERY_S - (time.monotonic() - began)))
+
+    async def _still_the_same(self) -> None:
+        now = await self._generations.now()
+        if now != self.generation:
+            raise GenerationOver(f"topics of generation {now or 'none'}, this worker began with {self.generation}: start it again")
 
 
 def _headers(trace: str) -> dict[str, bytes]:
@@ -150,4 +160,5 @@ def applied(partition: HeldPartition) -> Applied:
         waiting=frozenset(partition.gate.waiting()),
         epoch=partition.holding.epoch,
         left_open=partition.left_open_tags(),
+        generation=partition.holding.generation,
     )

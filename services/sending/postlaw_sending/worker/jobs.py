@@ -46,6 +46,7 @@ class Jobs:
         self._wanted = wanted
         self._tail = Tail(bus, self._positions, self._keep, max_records=RECORDS_AHEAD, room=self._room)
         self._more = asyncio.Event()
+        self._void: set[str] = set()  # campaigns of which a batch was void
 
     def more(self) -> None:
         """Lanes may want more, or there is more to take."""
@@ -88,6 +89,10 @@ class Jobs:
 
     async def _take_one(self, partition: HeldPartition, record: Received) -> None:
         sealed = parse_job(record)
+        if sealed.generation != partition.holding.generation:
+            self._say_void(sealed.campaign_id)
+            partition.pass_over(record)  # its consent offset says nothing here, and whether it was mailed before, nobody knows
+            return
         if sealed.batch < partition.holding.taken.get(sealed.campaign_id, 0):
             partition.pass_over(record)  # published again after a planner's crash: the first copy counts
             return
@@ -106,6 +111,11 @@ class Jobs:
         )
         await self.look_back(partition, batch)
         partition.take_batch(batch)
+
+    def _say_void(self, campaign_id: str) -> None:
+        if campaign_id not in self._void:
+            self._void.add(campaign_id)
+            log.alert("batches decided on another generation of the topics are not sent", campaign=campaign_id)
 
     async def open(self, partition: int, offset: int, sealed: sending.SealedBatch, ledger: BatchRecord | None) -> LiveBatch:
         """The batch with its people. Where it can no longer be opened, its people are `expired`."""

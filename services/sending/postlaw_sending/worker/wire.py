@@ -55,7 +55,7 @@ def live_batch(
     )
 
 
-def settled_record(partition: int, batch: LiveBatch, worker: str, epoch: int) -> Record:
+def settled_record(partition: int, batch: LiveBatch, worker: str, epoch: int, generation: str) -> Record:
     """The one event of a batch that has come to its end. Its id was noted when the batch was taken: a repeat is the same event."""
     texts = sorted(set(batch.reasons.values()))
     place = {text: number + 1 for number, text in enumerate(texts)}
@@ -77,6 +77,7 @@ def settled_record(partition: int, batch: LiveBatch, worker: str, epoch: int) ->
         consent_offset=batch.consent_offset,
         law_version=batch.law_version,
         attempt=batch.attempt,
+        generation=generation,
     )
     event = Event(
         id=batch.event_id,

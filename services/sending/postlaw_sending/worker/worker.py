@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from postlaw_common.bus import Bus, BusUnavailable
+from postlaw_common.bus.generation import Generations
 from postlaw_common.ids import new_id
 from postlaw_common.store import Collection, StoreUnavailable
 from postlaw_common.telemetry import get_logger
@@ -43,6 +44,7 @@ class Outside:
     """What a worker needs of the rest of sending. `connections`: one awaitable source of a live connection a lane."""
 
     bus: Bus
+    generations: Generations
     holdings: Holdings
     workers: Callable[[], Collection]
     opener: Opener
@@ -64,7 +66,8 @@ class Worker:
         self._outside = outside
         self._roll = Roll(outside.workers, self.id)
         self._observer = Observer()
-        self._hearing = Hearing(outside.bus, self.held)
+        self._generation = ""
+        self._hearing = Hearing(outside.bus, self.held, outside.generations)
         self._jobs = Jobs(outside.bus, self.held, outside.opener, self._wanted)
         self._turn: deque[int] = deque()
         self._work = asyncio.Event()
@@ -72,7 +75,8 @@ class Worker:
         self._group = asyncio.TaskGroup()
 
     async def run(self) -> None:
-        """Background. One that raises stops the process, which is the right end where the stop's own path is broken."""
+        """Background. One that raises stops the process, which is the right end where the stop's own path is broken, and where the
+        topics are no longer those with which it began (GenerationOver)."""
         await self._ensure()
         turn = asyncio.Lock()
         lanes = [
@@ -104,8 +108,9 @@ class Worker:
         while True:
             try:
                 await self._outside.holdings.ensure()
+                self._generation = self._hearing.generation = await self._outside.generations.begin()
                 return
-            except StoreUnavailable as unavailable:
+            except (StoreUnavailable, BusUnavailable) as unavailable:
                 log.warning("holdings_wait", error=str(unavailable))
                 await asyncio.sleep(RENEW_EVERY_S / 2)
 
@@ -169,7 +174,12 @@ class Worker:
 
     async def _take(self, wanted: list[Holding]) -> None:
         """Raise the epoch, read the end of the log, apply up to it; only then is anything sent (rule 5)."""
-        taken = [h for h in await asyncio.gather(*(self._outside.holdings.take(h, self.id) for h in wanted)) if h is not None]
+        void = [h for h in wanted if h.generation not in ("", self._generation)]
+        if void:
+            batches = sum(len(h.batches) for h in void)
+            log.alert("holdings of an earlier generation of the topics: what was being sent is void", partitions=len(void), batches=batches)
+        taking = (self._outside.holdings.take(h, self.id, self._generation) for h in wanted)
+        taken = [h for h in await asyncio.gather(*taking) if h is not None]
         if not taken:
             return
         client = await self._outside.bus.end_offset_client()
@@ -239,7 +249,7 @@ class Worker:
                 return
 
     async def _publish_settled(self, partition: HeldPartition, finished: list[LiveBatch]) -> None:
-        records = [settled_record(partition.number, batch, self.id, partition.holding.epoch) for batch in finished]
+        records = [settled_record(partition.number, batch, self.id, partition.holding.epoch, self._generation) for batch in finished]
         while True:
             try:
                 await self._outside.bus.publish(records)

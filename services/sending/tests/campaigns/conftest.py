@@ -100,6 +100,7 @@ class FakeConsent:
 
     refused: dict[bytes, str] = field(default_factory=dict[bytes, str])
     away: bool = False
+    generation: Callable[[], str] = lambda: ""
 
     async def GetDecisions(self, request: consent.GetDecisionsRequest, context: Any) -> consent.GetDecisionsResponse:
         if self.away:
@@ -114,6 +115,7 @@ class FakeConsent:
             ],
             consent_offset=17,
             law_version="law-1",
+            generation=self.generation(),
             expires_at=Timestamp(seconds=int(time.time()) + 3600),
         )
 
@@ -305,7 +307,7 @@ def open_world(tmp_path: Path) -> Opened:
             build_sending,
         ]
         async with mesh(tmp_path, builders, partitions=PARTITIONS, now_us=now_us) as m:
-            identity.mesh = m
+            identity.mesh, law.generation = m, platforms[0].generation
             world = World(m, platforms[0], people, law)
             watching = asyncio.create_task(world.parts.watch.run())
             try:

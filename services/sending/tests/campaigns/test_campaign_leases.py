@@ -23,7 +23,7 @@ async def opened(directory: Path) -> AsyncGenerator[tuple[Leases, Leases, Clock]
     store, clock = EmbeddedStore(str(directory), "sending"), Clock()
     await store.start([LEASES])
     try:
-        one, two = (Leases(lambda: store.collection(LEASES.name), owner, monotonic=clock) for owner in ("one", "two"))
+        one, two = (Leases(lambda: store.collection(LEASES.name), owner, lambda: "gen", monotonic=clock) for owner in ("one", "two"))
         yield one, two, clock
     finally:
         await store.close()

@@ -120,7 +120,7 @@ class Law(Consent):
         pass
 
     async def decide(self, list_id: str, partition: int, campaign_id: str, address_keys: Sequence[bytes]) -> Decisions:
-        return Decisions([consent.Decision(allow=True, opt_out_token=b"t") for _ in address_keys], 3, "law-1", 1 << 60)
+        return Decisions([consent.Decision(allow=True, opt_out_token=b"t") for _ in address_keys], 3, "law-1", 1 << 60, "gen")
 
 
 class Bench:

@@ -12,6 +12,7 @@ from typing import Any
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import BusUnavailable, Record
+from postlaw_common.bus.generation import Generations
 from postlaw_sending.stop.await_stopped import AwaitStopped
 from postlaw_sending.stop.holding import CLAIMED, DEFERRED
 from postlaw_sending.stop.holdings import HOLDINGS, Holdings
@@ -105,6 +106,7 @@ class Schedule:
     workers: list[Told] = field(default_factory=list[Told])
     answers: list[Answer] = field(default_factory=list[Answer])
     batches: dict[BatchName, list[int]] = field(default_factory=dict[BatchName, list[int]])
+    generation: str = ""
     settled: dict[BatchName, sending.BatchSettled] = field(default_factory=dict[BatchName, sending.BatchSettled])
     final: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
     silences: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])  # while the bus was away
@@ -121,9 +123,10 @@ class Schedule:
         store = FakeStore(api)
         holdings = Holdings(lambda: store.collection(HOLDINGS.name), PARTITIONS)
         await holdings.ensure()
+        self.generation = await Generations(FakeBus(api)).begin()
         watermarks = Watermarks(FakeBus(api))
         self.begin(watermarks.run())
-        asking = AwaitStopped(holdings, watermarks, Observer())
+        asking = AwaitStopped(holdings, watermarks, Observer(), Generations(FakeBus(api)))
         self.start_worker()
         self.world.loop.call_later(self.second_after, self.start_worker)
         for campaign in CAMPAIGNS:
@@ -175,6 +178,7 @@ class Schedule:
         worker = Worker(
             Outside(
                 FakeBus(process),
+                Generations(FakeBus(process)),
                 Holdings(lambda: store.collection(HOLDINGS.name), PARTITIONS),
                 lambda: store.collection(WORKERS.name),
                 opener,
@@ -295,7 +299,7 @@ class Schedule:
                 continue
             break
         if not answered:
-            answer = await asking(recipient_tag(TENANT, key), partition, offset)
+            answer = await asking(recipient_tag(TENANT, key), partition, offset, self.generation)
             await api.step()
             self.answers.append(Answer(person, answer.stopped, self.world.loop.time()))
 
@@ -323,6 +327,7 @@ class Schedule:
             consent_offset=end,
             size=len(people),
             sealed=" ".join(words).encode(),
+            generation=self.generation,
         )
         for _ in range(self.chance.choice([1, 1, 1, 2])):
             self.world.append(Record(JOBS, partition, job.SerializeToString()))

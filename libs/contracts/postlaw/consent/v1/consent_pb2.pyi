@@ -540,9 +540,12 @@ class GetDecisionsResponse(_message.Message):
     CONSENT_OFFSET_FIELD_NUMBER: _builtins.int
     LAW_VERSION_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
     consent_offset: _builtins.int
     """the end of the consent partition, read before any fact was: all events below it are decided on"""
     law_version: _builtins.str
+    generation: _builtins.str
+    """of the topics, to which consent_offset belongs"""
     @_builtins.property
     def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Decision]:
         """in the order of address_keys"""
@@ -558,10 +561,11 @@ class GetDecisionsResponse(_message.Message):
         consent_offset: _builtins.int = ...,
         law_version: _builtins.str = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
+        generation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_offset", b"consent_offset", "decisions", b"decisions", "expires_at", b"expires_at", "law_version", b"law_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_offset", b"consent_offset", "decisions", b"decisions", "expires_at", b"expires_at", "generation", b"generation", "law_version", b"law_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

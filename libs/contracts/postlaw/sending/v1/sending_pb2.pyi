@@ -462,11 +462,14 @@ class AwaitStoppedRequest(_message.Message):
     SCOPE_FIELD_NUMBER: _builtins.int
     PARTITION_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     address_key: _builtins.bytes
     partition: _builtins.int
     offset: _builtins.int
     """of the withdrawal in the consent partition"""
+    generation: _builtins.str
+    """of the topics, to which the offset belongs"""
     @_builtins.property
     def scope(self) -> _consent_pb2.Scope: ...
     def __init__(
@@ -477,10 +480,11 @@ class AwaitStoppedRequest(_message.Message):
         scope: _consent_pb2.Scope | None = ...,
         partition: _builtins.int = ...,
         offset: _builtins.int = ...,
+        generation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "offset", b"offset", "partition", b"partition", "scope", b"scope", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "generation", b"generation", "offset", b"offset", "partition", b"partition", "scope", b"scope", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -606,6 +610,7 @@ class BatchSettled(_message.Message):
     CONSENT_OFFSET_FIELD_NUMBER: _builtins.int
     LAW_VERSION_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     campaign_id: _builtins.str
     partition: _builtins.int
@@ -622,6 +627,8 @@ class BatchSettled(_message.Message):
     law_version: _builtins.str
     attempt: _builtins.int
     """0: the first; a retry of deferred recipients counts up"""
+    generation: _builtins.str
+    """of the topics, to which the offsets belong"""
     @_builtins.property
     def address_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     @_builtins.property
@@ -656,10 +663,11 @@ class BatchSettled(_message.Message):
         consent_offset: _builtins.int = ...,
         law_version: _builtins.str = ...,
         attempt: _builtins.int = ...,
+        generation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "attempt", b"attempt", "batch", b"batch", "campaign_id", b"campaign_id", "consent_offset", b"consent_offset", "epoch", b"epoch", "handed_over_after_us", b"handed_over_after_us", "job_offset", b"job_offset", "law_version", b"law_version", "partition", b"partition", "reason_texts", b"reason_texts", "reasons", b"reasons", "started_at_us", b"started_at_us", "states", b"states", "subscriber_ids", b"subscriber_ids", "tenant_id", b"tenant_id", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "attempt", b"attempt", "batch", b"batch", "campaign_id", b"campaign_id", "consent_offset", b"consent_offset", "epoch", b"epoch", "generation", b"generation", "handed_over_after_us", b"handed_over_after_us", "job_offset", b"job_offset", "law_version", b"law_version", "partition", b"partition", "reason_texts", b"reason_texts", "reasons", b"reasons", "started_at_us", b"started_at_us", "states", b"states", "subscriber_ids", b"subscriber_ids", "tenant_id", b"tenant_id", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -760,6 +768,7 @@ class SealedBatch(_message.Message):
     EXPIRES_AT_US_FIELD_NUMBER: _builtins.int
     SIZE_FIELD_NUMBER: _builtins.int
     SEALED_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     campaign_id: _builtins.str
     batch: _builtins.int
@@ -772,6 +781,8 @@ class SealedBatch(_message.Message):
     size: _builtins.int
     sealed: _builtins.bytes
     """AES-256-GCM of a JobBatch under the campaign key"""
+    generation: _builtins.str
+    """of the topics, to which consent_offset belongs"""
     @_builtins.property
     def scope(self) -> _consent_pb2.Scope: ...
     def __init__(
@@ -788,10 +799,11 @@ class SealedBatch(_message.Message):
         expires_at_us: _builtins.int = ...,
         size: _builtins.int = ...,
         sealed: _builtins.bytes = ...,
+        generation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "batch", b"batch", "campaign_id", b"campaign_id", "consent_offset", b"consent_offset", "decided_at_us", b"decided_at_us", "expires_at_us", b"expires_at_us", "law_version", b"law_version", "scope", b"scope", "sealed", b"sealed", "size", b"size", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "batch", b"batch", "campaign_id", b"campaign_id", "consent_offset", b"consent_offset", "decided_at_us", b"decided_at_us", "expires_at_us", b"expires_at_us", "generation", b"generation", "law_version", b"law_version", "scope", b"scope", "sealed", b"sealed", "size", b"size", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -824,6 +836,7 @@ class HoldingStatus(_message.Message):
     OPEN_CLAIMS_FIELD_NUMBER: _builtins.int
     LEFT_OPEN_FIELD_NUMBER: _builtins.int
     LEFT_OPEN_BY_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
     partition: _builtins.int
     owner: _builtins.str
     """a worker id; empty: nobody"""
@@ -833,6 +846,8 @@ class HoldingStatus(_message.Message):
     open_claims: _builtins.int
     left_open: _builtins.int
     """recipients that an earlier holder left open"""
+    generation: _builtins.str
+    """of the topics, to which the offsets belong; empty: nobody has held it yet"""
     @_builtins.property
     def left_open_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """worker ids"""
@@ -848,10 +863,11 @@ class HoldingStatus(_message.Message):
         open_claims: _builtins.int = ...,
         left_open: _builtins.int = ...,
         left_open_by: _abc.Iterable[_builtins.str] | None = ...,
+        generation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "job_offset", b"job_offset", "left_open", b"left_open", "left_open_by", b"left_open_by", "live_batches", b"live_batches", "open_claims", b"open_claims", "owner", b"owner", "partition", b"partition"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "generation", b"generation", "job_offset", b"job_offset", "left_open", b"left_open", "left_open_by", b"left_open_by", "live_batches", b"live_batches", "open_claims", b"open_claims", "owner", b"owner", "partition", b"partition"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -887,11 +903,14 @@ class Watermark(_message.Message):
     APPLIED_FIELD_NUMBER: _builtins.int
     WAITING_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
     LEFT_OPEN_FIELD_NUMBER: _builtins.int
     partition: _builtins.int
     applied: _builtins.int
     """every offset up to and including this one …"""
     epoch: _builtins.int
+    generation: _builtins.str
+    """of the topics, to which the offsets belong"""
     @_builtins.property
     def waiting(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """… but for these, whose hand-offs have no final reply yet"""
@@ -907,11 +926,12 @@ class Watermark(_message.Message):
         applied: _builtins.int = ...,
         waiting: _abc.Iterable[_builtins.int] | None = ...,
         epoch: _builtins.int = ...,
+        generation: _builtins.str = ...,
         left_open: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "epoch", b"epoch", "left_open", b"left_open", "partition", b"partition", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "epoch", b"epoch", "generation", b"generation", "left_open", b"left_open", "partition", b"partition", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

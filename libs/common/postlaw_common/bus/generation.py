@@ -1,0 +1,98 @@
+"""The generation of the topics: which log an offset belongs to.
+
+After a restore the topics have their old names and other contents: an offset from before means nothing there, however well it fits.
+So whatever keeps an offset outside the bus keeps the generation with it, and one of another generation is never compared.
+
+It stands on the bus, in a topic of its own. Topics that were emptied have lost it, and whoever starts first begins a new one. A bus or a
+store that was set back to an older point looks as it did then: whoever restored it raises the generation (`postlaw generation raise`).
+A record names the generation that it follows, and counts only if that is the current one: of two that begin at once, the first counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from postlaw_common.bus import Bus, BusUnavailable, EndOffsets, Reader, Received, Record, Topic
+from postlaw_common.ids import new_id
+
+GENERATIONS = Topic("postlaw.bus.generations.v1", partitions=1, retention_days=36_500)
+PLACE = (GENERATIONS.name, 0)
+FOLLOWS = "follows"
+
+
+class GenerationOver(Exception):
+    """The topics are of another generation than this process began with. Nothing that it remembers of the bus counts any more."""
+
+
+class Generations:
+    """Asks the bus on clients of its own. `close` it."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._clients: tuple[EndOffsets, Reader] | None = None
+        self._turn = asyncio.Lock()
+        self._begun = self._done = 0
+        self._known = ""
+
+    async def now(self) -> str:
+        """The generation as the log has it after this call began; "" where there is none. Raises BusUnavailable.
+
+        Those who ask while an answer is under way share the next one."""
+        wanted = self._begun + 1
+        async with self._turn:
+            if self._done < wanted:
+                self._begun += 1
+                try:
+                    self._known = _fold(await self._records())
+                except BusUnavailable:
+                    await self._drop_clients()
+                    raise
+                self._done = self._begun
+            return self._known
+
+    async def begin(self) -> str:
+        """The generation of this bus, begun here where there is none yet."""
+        await self._bus.ensure_topics([GENERATIONS])
+        return await self.now() or await self._follow("")
+
+    async def raise_(self) -> str:
+        """A new one: every offset that was kept outside the bus is void from here on."""
+        await self._bus.ensure_topics([GENERATIONS])
+        return await self._follow(await self.now())
+
+    async def _follow(self, current: str) -> str:
+        await self._bus.publish([Record(*PLACE, new_id("gen").encode(), headers={FOLLOWS: current.encode()})])
+        return await self.now()
+
+    async def _records(self) -> list[Received]:
+        if self._clients is None:
+            self._clients = await self._bus.end_offset_client(), await self._bus.reader()
+        ends, reader = self._clients
+        end = (await ends.end_offsets([PLACE]))[PLACE]
+        found: list[Received] = []
+        if end:
+            await reader.assign({PLACE: 0})
+        while end and (not found or found[-1].offset < end - 1):
+            records = await reader.read(timeout=1.0)
+            if not records:
+                raise BusUnavailable(f"{GENERATIONS.name} ends at {end} and cannot be read")
+            found += records
+        return found
+
+    async def close(self) -> None:
+        async with self._turn:
+            await self._drop_clients()
+
+    async def _drop_clients(self) -> None:
+        clients, self._clients = self._clients, None
+        for client in clients or ():
+            await client.close()
+
+
+def _fold(records: Sequence[Received]) -> str:
+    current = ""
+    for record in records:
+        if record.headers.get(FOLLOWS, b"").decode() == current:
+            current = record.value.decode()
+    return current
