@@ -73,8 +73,15 @@ def assemble_stop(platform: Platform, database: str) -> StopParts:
     store = platform.store(database)
     holdings = Holdings(lambda: store.collection(HOLDINGS.name), platform.bus.partitions, platform.now_us)
     watermarks = Watermarks(platform.bus)
-    answering = AwaitStopped(holdings, watermarks, Observer(), Generations(platform.bus))
-    return StopParts(holdings, Background("watermarks", watermarks.run), answering)
+    generations = Generations(platform.bus)
+
+    async def watch() -> None:
+        try:
+            await watermarks.run()
+        finally:
+            await generations.close()
+
+    return StopParts(holdings, Background("watermarks", watch), AwaitStopped(holdings, watermarks, Observer(), generations))
 
 
 class WorkerParts:
@@ -90,10 +97,11 @@ class WorkerParts:
     async def run(self) -> None:
         store = self._platform.store(self._database)
         lanes = Lanes(self._relay)
+        generations = Generations(self._platform.bus)
         worker = Worker(
             Outside(
                 bus=self._platform.bus,
-                generations=Generations(self._platform.bus),
+                generations=generations,
                 holdings=Holdings(lambda: store.collection(HOLDINGS.name), self._platform.bus.partitions, self._platform.now_us),
                 workers=lambda: store.collection(WORKERS.name),
                 opener=self._opener,
@@ -112,3 +120,4 @@ class WorkerParts:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             await lanes.close()
+            await generations.close()
