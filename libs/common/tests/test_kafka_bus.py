@@ -8,8 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from postlaw_common.bus import BusUnavailable, Record, Topic, TopicMismatch
+from postlaw_common.bus.generation import GENERATIONS, Generations
 from postlaw_common.bus.kafka import KafkaBus
 from postlaw_common.bus.kafka_connection import parse
 from postlaw_common.testing.backing.kafka import LocalKafka
@@ -122,3 +124,28 @@ def test_a_url_says_where_and_how(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wrong_url_is_one_clear_line(url: str) -> None:
     with pytest.raises(ValueError, match="POSTLAW_BUS"):
         parse(url, "me")
+
+
+async def test_topics_that_were_emptied_are_of_another_generation_for_who_asked_before(local_kafka: Callable[[], LocalKafka]) -> None:
+    """A topic made anew has its old name, and an old client would read on as if nothing had happened."""
+    broker = await asyncio.to_thread(local_kafka)
+    bus = KafkaBus(broker.url, partitions=2)
+    await bus.start()
+    asked_before, asked_after = Generations(bus), Generations(bus)
+    first = await asked_before.begin()
+    admin = AIOKafkaAdminClient(**parse(broker.url, "test").options)
+    await admin.start()
+    await admin.delete_topics([GENERATIONS.name])
+    with suppress(BusUnavailable):
+        assert await asked_before.now() != first
+    second = ""
+    async with asyncio.timeout(30):
+        while not second:
+            with suppress(BusUnavailable, KeyError):  # while the broker is still deleting
+                second = await asked_after.begin()
+    assert second != first
+    assert await asked_before.now() == second
+    for client in (asked_before, asked_after):
+        await client.close()
+    await admin.close()
+    await bus.close()
