@@ -1,12 +1,11 @@
-"""What our own calls carry and raise: the caller, the same error class, retries only where allowed, streams both ways."""
+"""What our own calls carry and raise: the caller, the same error class, retries only where allowed."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -14,7 +13,6 @@ import pytest
 from postlaw.audit.v1 import audit_pb2, audit_pb2_grpc
 from postlaw.consent.v1 import consent_pb2_grpc
 from postlaw.identity.v1 import identity_pb2, identity_pb2_grpc
-from postlaw.subscribers.v1 import subscribers_pb2, subscribers_pb2_grpc
 from postlaw_common import caller, errors
 from postlaw_common.bus import BusUnavailable
 from postlaw_common.errors import Conflict, DeadlineExceeded, FieldError, Invalid, PostlawError, Unavailable
@@ -24,7 +22,6 @@ from postlaw_common.testing.mesh import Mesh, fake, mesh
 
 add_audit = audit_pb2_grpc.add_AuditServiceServicer_to_server
 add_identity = identity_pb2_grpc.add_IdentityServiceServicer_to_server
-add_subscribers = subscribers_pb2_grpc.add_SubscribersServiceServicer_to_server
 
 
 class CampaignBusy(Conflict):
@@ -58,12 +55,6 @@ class Moody:
     async def CreateTenant(self, request: Any, context: Any) -> identity_pb2.Tenant:
         await self._answer()
         return identity_pb2.Tenant(name=request.name)
-
-
-@pytest.fixture(params=[False, True], ids=["network", "near"])
-def near(request: pytest.FixtureRequest) -> bool:
-    """Over the network, or as services of one process call each other: a call means the same."""
-    return request.param
 
 
 async def ask(m: Mesh, near: bool, **more: Any) -> audit_pb2.Checkpoint:
@@ -191,64 +182,6 @@ async def test_a_denied_answer_without_details_still_has_its_class() -> None:
     assert type(error_of(bare, "audit")) is errors.NotFound
 
 
-class Subscribers:
-    """Streams both ways."""
-
-    def __init__(self) -> None:
-        self.parts: list[str] = []
-
-    async def StreamAudience(self, request: Any, context: Any) -> AsyncIterator[subscribers_pb2.AudiencePage]:
-        for _ in range(3):
-            yield subscribers_pb2.AudiencePage()
-        raise Conflict(f"the list changed under {caller.current().tenant_id}")
-
-    async def CreateImport(self, requests: AsyncIterator[subscribers_pb2.CreateImportRequest], context: Any) -> subscribers_pb2.Import:
-        async for request in requests:
-            self.parts.append(request.WhichOneof("part") or "")
-        return subscribers_pb2.Import(import_id=caller.current().tenant_id)
-
-
-async def test_a_streamed_answer_arrives_page_by_page_and_its_error_keeps_its_class(tmp_path: Path, near: bool) -> None:
-    async with mesh(tmp_path, [fake("subscribers", add_subscribers, Subscribers())]) as m:
-        channel = m.channel("subscribers", as_service="sending", caller=m.caller("ten_1", ["audience:read"]), near=near)
-        stub: Any = subscribers_pb2_grpc.SubscribersServiceStub(channel)
-        pages = 0
-        with pytest.raises(Conflict, match="ten_1"):
-            async for _ in stub.StreamAudience(subscribers_pb2.StreamAudienceRequest(list_id="lst_1")):
-                pages += 1
-    assert pages == 3
-
-
-def _parts(source: str = "shop") -> list[subscribers_pb2.CreateImportRequest]:
-    consent = subscribers_pb2.ImportConsent(source=source, attested_by="Ann")
-    settings = subscribers_pb2.ImportSettings(list_id="lst_1", consent=consent)
-    chunks = [subscribers_pb2.CreateImportRequest(chunk=b"a@b.example\n") for _ in range(3)]
-    return [subscribers_pb2.CreateImportRequest(settings=settings), *chunks]
-
-
-async def test_an_upload_arrives_part_by_part_each_checked_against_the_contract(tmp_path: Path, near: bool) -> None:
-    subscribers = Subscribers()
-    async with mesh(tmp_path, [fake("subscribers", add_subscribers, subscribers)]) as m:
-        channel = m.channel("subscribers", caller=m.caller("ten_1", ["subscribers:write"]), near=near)
-        stub: Any = subscribers_pb2_grpc.SubscribersServiceStub(channel)
-        assert (await stub.CreateImport(iter(_parts()))).import_id == "ten_1"
-        assert subscribers.parts == ["settings", "chunk", "chunk", "chunk"]
-        with pytest.raises(Invalid) as refused:
-            await stub.CreateImport(iter(_parts(source="")))
-    assert [wrong.field for wrong in refused.value.fields] == ["settings.consent.source"]
-
-
-async def test_an_upload_whose_source_breaks_raises_what_broke(tmp_path: Path, near: bool) -> None:
-    async def broken() -> AsyncIterator[subscribers_pb2.CreateImportRequest]:
-        yield _parts()[0]
-        raise ConnectionResetError("the client went away")
-
-    async with mesh(tmp_path, [fake("subscribers", add_subscribers, Subscribers())]) as m:
-        channel = m.channel("subscribers", caller=m.caller("ten_1", ["subscribers:write"]), near=near)
-        with pytest.raises(ConnectionResetError):
-            await cast("Any", subscribers_pb2_grpc.SubscribersServiceStub(channel)).CreateImport(broken())
-
-
 async def test_one_process_has_one_connection_for_each_pair_of_services(tmp_path: Path) -> None:
     async with mesh(tmp_path, [fake("consent", consent_pb2_grpc.add_ConsentServiceServicer_to_server, object())]) as m:
         assert m.channel("consent").bare() is m.channel("consent").bare()
@@ -271,47 +204,3 @@ async def test_a_near_call_shares_neither_objects_nor_context_with_its_callee(tm
         ours = await ask(m, True)
     theirs.size = 2
     assert (ours.size, heard, word.get()) == (1, ["unset"], "the caller's")
-
-
-@pytest.mark.parametrize("let_go", [False, True], ids=["cancelled", "let go"])
-async def test_a_near_stream_that_nobody_reads_on_ends_at_the_callee(tmp_path: Path, let_go: bool) -> None:
-    ended = asyncio.Event()
-
-    class Endless:
-        async def StreamAudience(self, request: Any, context: Any) -> AsyncIterator[subscribers_pb2.AudiencePage]:
-            try:
-                while True:
-                    yield subscribers_pb2.AudiencePage()
-            finally:
-                ended.set()
-
-    async with mesh(tmp_path, [fake("subscribers", add_subscribers, Endless())]) as m:
-        channel = m.channel("subscribers", as_service="sending", caller=m.caller("ten_1", ["audience:read"]), near=True)
-        stub: Any = subscribers_pb2_grpc.SubscribersServiceStub(channel)
-        answers = stub.StreamAudience(subscribers_pb2.StreamAudienceRequest(list_id="lst_1"))
-        await anext(answers)
-        if let_go:
-            del answers
-        else:
-            answers.cancel()
-            with pytest.raises(PostlawError):
-                while True:
-                    await anext(answers)
-        async with asyncio.timeout(5):
-            await ended.wait()
-
-
-async def test_a_near_stream_out_of_time_is_deadline_exceeded(tmp_path: Path) -> None:
-    class Slow:
-        async def StreamAudience(self, request: Any, context: Any) -> AsyncIterator[subscribers_pb2.AudiencePage]:
-            yield subscribers_pb2.AudiencePage()
-            await asyncio.sleep(5)
-
-    async with mesh(tmp_path, [fake("subscribers", add_subscribers, Slow())]) as m:
-        channel = m.channel("subscribers", as_service="sending", caller=m.caller("ten_1", ["audience:read"]), near=True)
-        stub: Any = subscribers_pb2_grpc.SubscribersServiceStub(channel)
-        pages = 0
-        with pytest.raises(DeadlineExceeded):
-            async for _ in stub.StreamAudience(subscribers_pb2.StreamAudienceRequest(list_id="lst_1"), timeout=0.1):
-                pages += 1
-    assert pages == 1

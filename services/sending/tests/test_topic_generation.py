@@ -17,7 +17,7 @@ from postlaw_common.testing.promises import promise
 from postlaw_sending.stop.holdings import HOLDINGS
 from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, WATERMARKS, Applied
 from postlaw_sending.worker.ownership import WORKERS
-from services.sending.tests.test_worker_and_stop import PARTITIONS, Mill, Wire, person, running, until
+from services.sending.tests.worker.mill import PARTITIONS, Mill, Wire, person, running, until
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from postlaw_sending.delivery import Relay, Reply
 
@@ -58,3 +58,7 @@ class Peer:
 HandOff = Callable[..., asyncio.Future[Reply]]
 Script = Callable[[Peer], Awaitable[None]]
 Serve = Callable[..., Awaitable[Relay]]
+
+
+def kinds(replies: Iterable[Reply]) -> list[str]:
+    return [reply.kind for reply in replies]

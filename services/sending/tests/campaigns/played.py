@@ -1,0 +1,114 @@
+"""Subscribers, consent and identity as the tests of campaigns play them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from postlaw.consent.v1 import consent_pb2 as consent
+from postlaw.identity.v1 import context_pb2, identity_pb2
+from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
+from postlaw_common.caller import Actor
+from postlaw_common.errors import NotFound, Unavailable
+from postlaw_common.testing.mesh import Mesh
+
+PARTITIONS = 4
+
+
+def address_key(number: int) -> bytes:
+    return b"\x01" + (number * 7919 % 1_000_003).to_bytes(4, "big") + number.to_bytes(28, "big")
+
+
+@dataclass
+class FakeSubscribers:
+    """People by list and partition. `away`: cannot be reached. `gone`: deleted meanwhile."""
+
+    lists: dict[str, dict[int, list[bytes]]] = field(default_factory=dict[str, dict[int, list[bytes]]])
+    names: dict[bytes, int] = field(default_factory=dict[bytes, int])
+    gone: set[bytes] = field(default_factory=set[bytes])
+    away: bool = False
+    opened: int = 0
+
+    def add_list(self, list_id: str, numbers: Iterable[int]) -> None:
+        people = self.lists[list_id] = {partition: [] for partition in range(PARTITIONS)}
+        for number in numbers:
+            self.names[address_key(number)] = number
+            people[number % PARTITIONS].append(address_key(number))
+        for keys in people.values():
+            keys.sort()
+
+    def member(self, key: bytes) -> subscribers.AudienceMember:
+        number = self.names[key]
+        self.opened += 1
+        return subscribers.AudienceMember(
+            address_key=key, subscriber_id=f"sub_{number}", address=f"p{number}@example.com", fields={"name": f"P{number}"}
+        )
+
+    async def GetList(self, request: subscribers.GetListRequest, context: Any) -> subscribers.List:
+        self.check()
+        if request.list_id not in self.lists:
+            raise NotFound("There is no such list.")
+        return subscribers.List(list_id=request.list_id, name="Weekly")
+
+    async def StreamAudience(self, request: subscribers.StreamAudienceRequest, context: Any) -> AsyncIterator[subscribers.AudiencePage]:
+        self.check()
+        keys = [key for key in self.lists[request.list_id][request.partition] if key > request.after_address_key and key not in self.gone]
+        for start in range(0, len(keys), request.page_size):
+            self.check()
+            page = keys[start : start + request.page_size]
+            people = subscribers.AudiencePeople(members=map(self.member, page))
+            yield subscribers.AudiencePage(address_keys=page, people=people.SerializeToString())
+
+    async def OpenPeople(self, request: subscribers.OpenPeopleRequest, context: Any) -> subscribers.AudiencePeople:
+        self.check()
+        return subscribers.AudiencePeople(members=[self.member(key) for key in request.address_keys if key not in self.gone])
+
+    def check(self) -> None:
+        if self.away:
+            raise Unavailable("The test has taken subscribers away.")
+
+
+@dataclass
+class FakeConsent:
+    """Everybody may be mailed but those in `refused`, by number."""
+
+    refused: dict[bytes, str] = field(default_factory=dict[bytes, str])
+    away: bool = False
+    generation: Callable[[], str] = lambda: ""
+
+    async def GetDecisions(self, request: consent.GetDecisionsRequest, context: Any) -> consent.GetDecisionsResponse:
+        if self.away:
+            raise Unavailable("The test has taken consent away.")
+        assert len(request.address_keys) <= 1000
+        return consent.GetDecisionsResponse(
+            decisions=[
+                consent.Decision(allow=False, reasons=[self.refused[key]])
+                if key in self.refused
+                else consent.Decision(allow=True, basis="consent", opt_out_token=b"tok" + key.hex().encode())
+                for key in request.address_keys
+            ],
+            consent_offset=17,
+            law_version="law-1",
+            generation=self.generation(),
+            expires_at=Timestamp(seconds=int(time.time()) + 3600),
+        )
+
+
+@dataclass
+class FakeIdentity:
+    """Issues contexts that the mesh believes."""
+
+    mesh: Mesh | None = None
+
+    async def IssueServiceContext(self, request: identity_pb2.IssueServiceContextRequest, context: Any) -> identity_pb2.IssuedContext:
+        assert self.mesh is not None
+        caller = self.mesh.caller(request.tenant_id, request.scopes, actor=Actor("service", "sending"))
+        signed = context_pb2.SignedContext.FromString(caller.signed)
+        return identity_pb2.IssuedContext(signed=signed, context=context_pb2.CallerContext.FromString(signed.context))
+
+    async def ListSigningKeys(self, request: identity_pb2.ListSigningKeysRequest, context: Any) -> identity_pb2.ListSigningKeysResponse:
+        return identity_pb2.ListSigningKeysResponse()

@@ -1,0 +1,60 @@
+"""A campaign and a person to render it for, and how a mail program reads the message."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+
+from postlaw_sending.messages import CompiledCampaign, compile_campaign
+
+TOKEN = b"v1.AAECAwQFBgcICQoLDA0ODw"
+CAMPAIGN, LIST, SUBSCRIBER = "cmp_01m84s6memev1rrrm3cf6xsn86", "lst_01m84s6memev1rrrm3cf6xsn87", "sub_01m84s6mfrfwvr1ynydrhx30pw"
+
+
+@dataclass(frozen=True)
+class Person:
+    address: str = "ada@example.com"
+    fields: Mapping[str, str] = field(default_factory=dict[str, str])
+    opt_out_token: bytes = TOKEN
+    subscriber_id: str = SUBSCRIBER
+
+
+def campaign(
+    subject: str = "Hello {{ name }}",
+    html: str = "<html><body><p>Dear {{ name }}</p></body></html>",
+    text: str = "Dear {{ name }},\n\nit is spring.\n",
+    sender_name: str = "Blumen & Söhne",
+    sender_address: str = "post@blumen.example",
+    postal_address: str = "Gartenweg 1\n12345 Berlin\nGermany",
+    list_name: str = "Spring news",
+) -> CompiledCampaign:
+    return compile_campaign(
+        subject=subject,
+        html=html,
+        text=text,
+        sender_name=sender_name,
+        sender_address=sender_address,
+        postal_address=postal_address,
+        list_name=list_name,
+        campaign_id=CAMPAIGN,
+        list_id=LIST,
+        public_url="https://mail.example.net/",
+        now=lambda: 1_800_000_000.5,
+    )
+
+
+def parsed(message: bytes) -> EmailMessage:
+    return email.message_from_bytes(message, policy=email.policy.default)
+
+
+def part(message: EmailMessage, kind: str) -> str:
+    body = message.get_body((kind,))
+    assert body is not None
+    return lines(body.get_content())
+
+
+def lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,75 @@
+"""A worker alone, with nobody saying stop: each batch taken once, each recipient settled, partitions shared, an end in good order."""
+
+from __future__ import annotations
+
+import pytest
+
+from postlaw_common.testing.promises import promise
+from postlaw_sending.delivery.replies import Kind
+from postlaw_sending.stop.holding import BOUNCED, DEFERRED, REFUSED, SENT, UNKNOWN
+from services.sending.tests.worker.mill import PARTITIONS, Mill, Wire, person, running, until
+
+
+@promise("M6")
+async def test_everybody_is_mailed_once_and_the_states_say_so(mill: Mill) -> None:
+    async with running(mill.worker()):
+        for start in range(0, 600, 200):
+            await mill.send_to(range(start, start + 200))
+        settled = await mill.outcomes(3)
+    assert [set(batch.states) for batch in settled] == [{SENT}] * 3
+    assert sorted(to for to, _ in mill.wire.begun) == sorted(person(i).address for i in range(600))
+
+
+async def test_partitions_are_shared_between_workers(mill: Mill) -> None:
+    first, second = mill.worker(), mill.worker()
+    async with running(first):
+        await until(lambda: len(first.held) == PARTITIONS)
+        async with running(second):
+            await until(lambda: len(first.held) == len(second.held) == PARTITIONS // 2)
+
+
+async def test_a_worker_that_stops_in_order_leaves_nothing_open(mill: Mill) -> None:
+    worker = mill.worker()
+    async with running(worker):
+        await mill.send_to(range(200))
+        await until(lambda: len(mill.wire.begun) > 20)
+        await worker.stop()
+        holding = await mill.holdings.read(0)
+        assert holding.owner is None
+        assert holding.claims == []
+        assert holding.left_open == []
+    second = Wire()
+    async with running(mill.worker(second)):
+        [settled] = await mill.outcomes(1)
+    assert set(settled.states) == {SENT}
+    assert len(mill.wire.begun) + len(second.begun) == 200
+
+
+async def test_pause_and_cancel_act_at_the_gate(mill: Mill) -> None:
+    mill.status = {"cmp_1": "paused", "cmp_2": "cancelled"}
+    async with running(mill.worker()):
+        await mill.send_to(range(10))
+        await mill.send_to(range(10, 20), campaign="cmp_2", partition=1)
+        [paused], [cancelled] = await mill.outcomes(1), await mill.outcomes(1, partition=1)
+    assert set(paused.states) == {DEFERRED}
+    assert set(cancelled.states) == {REFUSED}
+    assert mill.wire.begun == []
+
+
+@pytest.mark.parametrize(("kind", "state"), [("rejected", BOUNCED), ("deferred", DEFERRED), ("dropped", UNKNOWN)])
+async def test_each_reply_settles_its_recipient(mill: Mill, kind: Kind, state: int) -> None:
+    mill.wire.kind = kind
+    async with running(mill.worker()):
+        await mill.send_to(range(5))
+        [settled] = await mill.outcomes(1)
+    assert set(settled.states) == {state}
+
+
+async def test_a_batch_published_twice_is_taken_once(mill: Mill) -> None:
+    async with running(mill.worker()):
+        await mill.send_to(range(5))
+        mill.batches[0] = 0
+        await mill.send_to(range(5))
+        await mill.send_to(range(5, 10))
+        await mill.outcomes(2)
+    assert len(mill.wire.begun) == 10
