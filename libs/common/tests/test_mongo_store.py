@@ -17,6 +17,12 @@ def test_reads_are_linearizable_unless_the_url_says_that_the_server_cannot() -> 
         split_url("mongodb://a/?postlawReadConcern=majority")
 
 
+def test_ranges_of_ids_are_read_by_the_index_unless_the_url_says_that_the_server_cannot() -> None:
+    assert split_url("mongodb://a/?x=1")[2] and not split_url("mongodb://a/?postlawIdRanges=read-all")[2]
+    with pytest.raises(ValueError, match="postlawIdRanges"):
+        split_url("mongodb://a/?postlawIdRanges=none")
+
+
 def test_only_a_duplicate_counts_as_being_there_already() -> None:
     documents = [{"_id": "a"}, {"_id": "b"}]
     assert duplicates(BulkWriteError({"writeErrors": [{"index": 1, "code": 11000}]}), documents) == {"b"}

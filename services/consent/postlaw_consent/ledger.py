@@ -124,6 +124,8 @@ class Ledger:
         prefix, after = in_partition(tenant_id, partition), ""
         while page := await self._collection().under(prefix, after=after, limit=_PAGE):
             yield page
+            if len(page) < _PAGE:
+                return
             after = page[-1]["_id"]
 
     async def fence(self) -> None:

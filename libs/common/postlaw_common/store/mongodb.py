@@ -2,14 +2,15 @@
 
 Writes are acknowledged by a majority and journalled; `get(linearizable=True)` reads with read concern `linearizable`. A server
 that has no read concerns (a MongoDB-wire server over another database, in tests) must be named as such in the URL,
-`…?postlawReadConcern=local`: nothing falls back by itself.
+`…?postlawReadConcern=local`: nothing falls back by itself. So must one that reads everything for a range of `_id`s,
+`postlawIdRanges=read-all`: there every document also names the beginnings of its `_id`, in a field with an index.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 from bson import Int64
@@ -22,13 +23,16 @@ from pymongo.read_concern import ReadConcern
 
 from postlaw_common.store import AlreadyExists, CollectionSpec, Document, StoreRefused, StoreUnavailable, VersionConflict, end_of
 
+T = TypeVar("T", Document, Document | None)
+
 DUPLICATE = 11000
 # BadValue, FailedToParse, TypeMismatch, InvalidBSON, three of field names, DocumentValidationFailure, and too large in three places.
 REFUSED = {2, 9, 14, 22, 52, 56, 57, 121, 10334, 17419, 17420}
 PAGE = 1000  # documents that `scan` hands out at once
 BULK = 1000  # documents in one insert command
 TIMEOUT_MS = 5000  # for one operation, retries within it
-OWN_OPTION = "postlawReadConcern"
+READ_CONCERN, ID_RANGES = "postlawReadConcern", "postlawIdRanges"
+BEGINNINGS = "_begins"  # ["a/", "a/b/"] of "a/b/c"; only where ranges of `_id`s are not served by an index
 
 
 class PlainInt(TypeDecoder):
@@ -45,22 +49,26 @@ class PlainInt(TypeDecoder):
 TYPES = TypeRegistry([PlainInt()])
 
 
-def split_url(url: str) -> tuple[str, str]:
-    """The URL as the driver knows it, and the read concern for linearizable reads: `linearizable`, or `local` by setting."""
+def split_url(url: str) -> tuple[str, str, bool]:
+    """The URL as the driver knows it; the read concern for linearizable reads: `linearizable`, or `local` by setting; whether
+    ranges of `_id`s are served by an index."""
     base, _, query = url.partition("?")
     options = parse_qsl(query, keep_blank_values=True)
-    concern = dict(options).get(OWN_OPTION, "linearizable")
+    concern = dict(options).get(READ_CONCERN, "linearizable")
     if concern not in ("linearizable", "local"):
-        raise ValueError(f"{OWN_OPTION} in POSTLAW_STORE must be linearizable or local, not {concern!r}")
-    rest = urlencode([option for option in options if option[0] != OWN_OPTION])
-    return (f"{base}?{rest}" if rest else base), concern
+        raise ValueError(f"{READ_CONCERN} in POSTLAW_STORE must be linearizable or local, not {concern!r}")
+    ranges = dict(options).get(ID_RANGES, "indexed")
+    if ranges not in ("indexed", "read-all"):
+        raise ValueError(f"{ID_RANGES} in POSTLAW_STORE must be indexed or read-all, not {ranges!r}")
+    rest = urlencode([option for option in options if option[0] not in (READ_CONCERN, ID_RANGES)])
+    return (f"{base}?{rest}" if rest else base), concern, ranges == "indexed"
 
 
 class MongoStore:
     """`database` is one service's own; a test may put a prefix before it by the URL's path."""
 
     def __init__(self, url: str, database: str) -> None:
-        self._url, self._concern = split_url(url)
+        self._url, self._concern, self._ranges = split_url(url)
         self._database = database
         self._client: AsyncMongoClient[Document] | None = None
         self._collections: dict[str, MongoCollection] = {}
@@ -85,7 +93,9 @@ class MongoStore:
                 )
                 for index in spec.indexes:
                     await self._index(collection, index.field, index.unique)
-                self._collections[spec.name] = MongoCollection(collection, spec, self._concern)
+                if not self._ranges:
+                    await self._index(collection, BEGINNINGS, unique=False)
+                self._collections[spec.name] = MongoCollection(collection, spec, self._concern, ranges=self._ranges)
 
     async def _create(self, name: str) -> None:
         assert self._client is not None
@@ -112,8 +122,9 @@ class MongoStore:
 
 
 class MongoCollection:
-    def __init__(self, collection: AsyncCollection[Document], spec: CollectionSpec, concern: str) -> None:
+    def __init__(self, collection: AsyncCollection[Document], spec: CollectionSpec, concern: str, *, ranges: bool = True) -> None:
         self._collection = collection
+        self._ranges = ranges
         self._linearizable = collection.with_options(read_concern=ReadConcern(concern))
         self._name = spec.name
         self._indexed = frozenset(index.field for index in spec.indexes)
@@ -122,14 +133,14 @@ class MongoCollection:
     async def insert(self, document: Document) -> None:
         with as_unavailable(self._name):
             try:
-                await self._collection.insert_one(first_version(document, self._unique))
+                await self._collection.insert_one(self._stored(first_version(document, self._unique)))
             except DuplicateKeyError as error:
                 raise AlreadyExists(f"{self._name}/{document['_id']} is there already") from error
 
     async def insert_many(self, documents: Sequence[Document]) -> set[str]:
         existing: set[str] = set()
         for first in range(0, len(documents), BULK):
-            part = [first_version(document, self._unique) for document in documents[first : first + BULK]]
+            part = [self._stored(first_version(document, self._unique)) for document in documents[first : first + BULK]]
             with as_unavailable(self._name):
                 try:
                     await self._collection.insert_many(part, ordered=False)
@@ -139,18 +150,20 @@ class MongoCollection:
 
     async def get(self, id: str, *, linearizable: bool = False) -> Document | None:
         with as_unavailable(self._name):
-            return await (self._linearizable if linearizable else self._collection).find_one({"_id": id})
+            return self._read(await (self._linearizable if linearizable else self._collection).find_one({"_id": id}))
 
     async def get_many(self, ids: Sequence[str]) -> dict[str, Document]:
         wanted = {"_id": ids[0] if len(ids) == 1 else {"$in": list(ids)}}  # a single one needs no plan for many, on any server
         with as_unavailable(self._name):
-            return {document["_id"]: document async for document in self._collection.find(wanted)}
+            return {document["_id"]: self._read(document) async for document in self._collection.find(wanted)}
 
     async def replace(self, document: Document, *, version: int) -> Document:
         new = {**document, "v": version + 1}
         with as_unavailable(self._name):
             try:
-                done = await self._collection.replace_one({"_id": document["_id"], "v": version}, without_none(new, self._unique))
+                done = await self._collection.replace_one(
+                    {"_id": document["_id"], "v": version}, self._stored(without_none(new, self._unique))
+                )
             except DuplicateKeyError as error:
                 raise AlreadyExists(f"{self._name}/{document['_id']}: a unique value is taken") from error
         if not done.matched_count:
@@ -171,12 +184,14 @@ class MongoCollection:
         if after:
             wanted["_id"] = {"$gt": after}
         with as_unavailable(self._name):
-            return await self._collection.find(wanted).sort("_id", ASCENDING).limit(limit).to_list()
+            return self._all_read(await self._collection.find(wanted).sort("_id", ASCENDING).limit(limit).to_list())
 
     async def under(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[Document]:
-        between = {"$gt": max(after, prefix), "$lt": end_of(prefix)}
+        wanted: dict[str, Any] = {"_id": {"$gt": max(after, prefix), "$lt": end_of(prefix)}}
+        if not self._ranges and prefix.endswith("/"):
+            wanted[BEGINNINGS] = prefix
         with as_unavailable(self._name):
-            return await self._collection.find({"_id": between}).sort("_id", ASCENDING).limit(limit).to_list()
+            return self._all_read(await self._collection.find(wanted).sort("_id", ASCENDING).limit(limit).to_list())
 
     async def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:
         page: list[Document] = []
@@ -184,7 +199,7 @@ class MongoCollection:
             # One cursor, so that the server goes through its index once; it may outlive a single operation's time.
             async with self._collection.find(self._equal(field, value), batch_size=PAGE).sort("_id", ASCENDING) as cursor:
                 async for document in cursor:
-                    page.append(document)
+                    page.append(self._read(document))
                     if len(page) == PAGE:
                         yield page
                         page = []
@@ -194,6 +209,20 @@ class MongoCollection:
     async def count(self, field: str | None = None, value: str | bytes | None = None) -> int:
         with as_unavailable(self._name):
             return await self._collection.count_documents(self._equal(field, value))
+
+    def _stored(self, document: Document) -> Document:
+        if not self._ranges:
+            parts = document["_id"].split("/")
+            document = {**document, BEGINNINGS: ["/".join(parts[:count]) + "/" for count in range(1, len(parts))]}
+        return document
+
+    def _read(self, document: T) -> T:
+        if document is not None and not self._ranges:
+            document.pop(BEGINNINGS, None)
+        return document
+
+    def _all_read(self, documents: list[Document]) -> list[Document]:
+        return documents if self._ranges else [self._read(document) for document in documents]
 
     def _equal(self, field: str | None, value: str | bytes | None) -> dict[str, Any]:
         if field is None:

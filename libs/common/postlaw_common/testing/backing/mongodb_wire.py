@@ -99,7 +99,7 @@ class LocalMongoWire:
 
     @property
     def url(self) -> str:
-        return f"mongodb://127.0.0.1:{(self._directory / 'port').read_text()}/?postlawReadConcern=local"
+        return f"mongodb://127.0.0.1:{(self._directory / 'port').read_text()}/?postlawReadConcern=local&postlawIdRanges=read-all"
 
     def start(self, seconds: float = 60.0) -> None:
         programs = postgres_bin()
