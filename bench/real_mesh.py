@@ -46,7 +46,7 @@ def _backing(home: Path) -> Generator[dict[str, str]]:
 
 @contextmanager
 def real_mesh(home: Path, *options: str) -> Generator[dict[str, Any]]:
-    """What `bench.running.mesh` gives; `pid` is the first sending worker's. Options: "--relay", "HOST:PORT"."""
+    """What `bench.running.mesh` gives; `pid` is the first sending worker's, `pids` every service's. Options: "--relay", "HOST:PORT"."""
     changed = {"POSTLAW_GATEWAY_RATE_PER_SECOND": "2000", "POSTLAW_GATEWAY_RATE_BURST": "4000"}
     if options:
         host, _, port = options[1].rpartition(":")
@@ -55,7 +55,8 @@ def real_mesh(home: Path, *options: str) -> Generator[dict[str, Any]]:
         mesh = ComposedMesh(home, backing, changed)
         try:
             mesh.start_all()
-            yield {**mesh.ready(), "pid": mesh.programs["sending-worker-1"].pid, "state": str(home)}
+            pids = {name: program.pid for name, program in mesh.programs.items()}
+            yield {**mesh.ready(), "pid": pids["sending-worker-1"], "pids": pids, "state": str(home)}
         finally:
             mesh.stop_all()
 

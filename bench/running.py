@@ -49,7 +49,7 @@ def _middle(values: list[Any]) -> Any:
 
 @contextmanager
 def mesh(backend: str, *options: str) -> Generator[dict[str, Any]]:
-    """A fresh installation, running beside us: gateway, inbox, api_key, pid, state."""
+    """A fresh installation, running beside us: gateway, inbox, api_key, pid, pids by service, state."""
     if backend == "real":
         from bench.real_mesh import real_mesh
 
@@ -57,7 +57,7 @@ def mesh(backend: str, *options: str) -> Generator[dict[str, Any]]:
             yield ready
         return
     with tempfile.TemporaryDirectory(prefix="postlaw-bench-") as directory, mesh_beside_us(Path(directory), *options) as ready:
-        yield ready
+        yield {**ready, "pids": {"mesh": ready["pid"]}}
 
 
 def resident_mb(pid: int, *, peak: bool = False) -> float:

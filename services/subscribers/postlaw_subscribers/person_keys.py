@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from postlaw_common.crypto import Sealer
 from postlaw_common.keys.customer import CustomerKeys
@@ -28,8 +28,7 @@ _WRAPPING = "persons"  # the purpose of the customer's key that wraps them
 _VERSION_BYTES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(NamedTuple):
     """A person's keys, open. `generation` counts the people who were made under this address key before."""
 
     profile: bytes
@@ -66,6 +65,10 @@ class Wrapping:
             "generation": 0,
         }
         return Keys(profile, proof, 0), document
+
+    def place(self, address_key: bytes, purpose: bytes) -> bytes:
+        """As the function of this name, for bulk work."""
+        return self._place + address_key + purpose
 
     def wrap(self, value: bytes, address_key: bytes, purpose: bytes) -> bytes:
         return self._newest + self._sealer.seal(value, self._place + address_key + purpose)

@@ -111,7 +111,8 @@ def audience_member(address_key: bytes, subscriber_id: str, address: str, fields
     member.address_key = address_key
     member.subscriber_id = subscriber_id
     member.address = address
-    member.fields.update(fields)
+    for name, value in fields.items():
+        member.fields[name] = value
     return people.SerializeToString()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ROW_LIMIT = 10_240  # characters of one row's cells; and bytes that are held of a row whose end has not come
 
@@ -20,8 +20,7 @@ BAD_QUOTES = "bad_quotes"
 csv.field_size_limit(1 << 24)  # a cell is bounded by ROW_LIMIT; the module's own limit would end a whole piece
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """`number` as a spreadsheet shows it: the header is row 1. `reason` says why a row is refused; its cells are then what was readable."""
 
     number: int

@@ -35,7 +35,7 @@ from postlaw_subscribers.use_cases.import_batch import BULK, ImportSource, Prepa
 from postlaw_subscribers.use_cases.known_rows import take_known
 
 OUTAGES = (StoreUnavailable, BusUnavailable, BlobsUnavailable, KeysUnavailable, Unavailable, DeadlineExceeded, RateLimited)
-ENOUGH_ROWS = 6000  # rows between two checkpoints: more where they are short, since a batch ends with a frame of the upload
+ENOUGH_ROWS = 4000  # rows between two checkpoints: more where they are short, since a batch ends with a frame of the upload
 ENOUGH_BYTES = 1 << 20
 
 Acting = Callable[[ImportJob], AbstractAsyncContextManager[Caller]]
