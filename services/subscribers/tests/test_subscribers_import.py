@@ -6,7 +6,6 @@ import asyncio
 import codecs
 import csv
 import io
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -279,22 +278,6 @@ async def test_a_person_who_goes_and_comes_back_while_their_row_is_taken_stops_n
     done = await world.imported(list_id, PEOPLE)
     assert (done.state, counts(done)) == (pb.Import.STATE_DONE, (2, 0, 1, 1, 0))
     assert len(await world.audience(list_id)) == 2
-
-
-@promise("S2")
-async def test_nothing_of_a_person_lies_in_the_clear(world: Any, tmp_path: Path) -> None:
-    list_id = await world.make_list()
-    await world.imported(
-        list_id, b"email,name\nquarzsand@example.com,Wolfdietrich\nbroken-quarzsand,Wolfdietrich\n", filename="quarzsand.csv"
-    )
-    await world.stub().PutSubscriber(pb.PutSubscriberRequest(address="quarzsand2@example.com", fields={"name": "Wolfdietrich"}))
-    await world.stop()
-    for folder, _, files in os.walk(tmp_path):
-        for name in files:
-            data = (Path(folder) / name).read_bytes()
-            assert b"quarzsand" not in data, name
-            assert b"Wolfdietrich" not in data, name
-    await world.start()
 
 
 async def test_the_end_of_an_import_is_announced_without_its_file_name(world: Any, until: Any) -> None:

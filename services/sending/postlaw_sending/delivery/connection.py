@@ -5,6 +5,8 @@ With PIPELINING alone MAIL, RCPT and DATA are one write; without it, every comma
 
 A transaction that is not alone begins with RSET, in the same write (RFC 2920 §3.1 names that sequence). RFC 3030 §2 leaves a
 server's state open after a BDAT that it refused: one that kept the refused message's recipient would give it the next person's mail.
+
+Past 300 lines: one state machine over one queue; what writes, what reads and what ends it share every field.
 """
 
 from __future__ import annotations

@@ -1,0 +1,26 @@
+"""What an import leaves where others can read it: nothing of a person."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from postlaw.subscribers.v1 import subscribers_pb2 as pb
+from postlaw_common.testing.promises import promise
+
+
+@promise("S2")
+async def test_nothing_of_a_person_lies_in_the_clear(world: Any, tmp_path: Path) -> None:
+    list_id = await world.make_list()
+    await world.imported(
+        list_id, b"email,name\nquarzsand@example.com,Wolfdietrich\nbroken-quarzsand,Wolfdietrich\n", filename="quarzsand.csv"
+    )
+    await world.stub().PutSubscriber(pb.PutSubscriberRequest(address="quarzsand2@example.com", fields={"name": "Wolfdietrich"}))
+    await world.stop()
+    for folder, _, files in os.walk(tmp_path):
+        for name in files:
+            data = (Path(folder) / name).read_bytes()
+            assert b"quarzsand" not in data, name
+            assert b"Wolfdietrich" not in data, name
+    await world.start()
