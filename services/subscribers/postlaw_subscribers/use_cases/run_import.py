@@ -235,6 +235,7 @@ class _Run:
 
     async def _store(self, source: ImportSource, prepared: Prepared) -> Result:
         taken, known = await store_new(self._rooms, prepared.made)
+        prepared.made.clear()  # what is written need not be held while consent makes as much of its own
         result = prepared.result
         result.took(Outcome.ADDED, len(taken))
         if known:
