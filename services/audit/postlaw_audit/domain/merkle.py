@@ -24,7 +24,7 @@ def subtree_root(hashes: Sequence[bytes]) -> bytes:
     """The root over a power of two of equal subtrees' roots."""
     row = list(hashes)
     while len(row) > 1:
-        row = [node_hash(row[i], row[i + 1]) for i in range(0, len(row), 2)]
+        row = list(map(node_hash, row[::2], row[1::2]))
     return row[0]
 
 

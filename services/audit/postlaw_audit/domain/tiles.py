@@ -63,25 +63,30 @@ class GrowingTree:
     def append(self, entries: Sequence[bytes]) -> list[Tile]:
         """Adds the entries; returns the tiles that became full."""
         full: list[Tile] = []
-        for entry in entries:
-            self.tail.append(entry)
-            self._add(0, leaf_hash(entry), full)
-            self.size += 1
-            if len(self.tail) == WIDTH:
+        if not self.levels:
+            self.levels.append([])
+        at = 0
+        while at < len(entries):
+            some = entries[at : at + WIDTH - len(self.levels[0])]
+            self.tail += some
+            self.levels[0] += [leaf_hash(entry) for entry in some]
+            self.size += len(some)
+            at += len(some)
+            if len(self.levels[0]) == WIDTH:
                 full.append(Tile(-1, self.size // WIDTH - 1, WIDTH, bundle(self.tail)))
                 self.tail = []
+                self._close(0, full)
         return full
 
-    def _add(self, level: int, hash: bytes, full: list[Tile]) -> None:
-        if level == len(self.levels):
+    def _close(self, level: int, full: list[Tile]) -> None:
+        """The level's tile is full: its root is a hash of the tile above."""
+        row, self.levels[level] = self.levels[level], []
+        full.append(Tile(level, (self.size >> (8 * (level + 1))) - 1, WIDTH, b"".join(row)))
+        if level + 1 == len(self.levels):
             self.levels.append([])
-        row = self.levels[level]
-        row.append(hash)
-        if len(row) == WIDTH:
-            number = ((self.size + 1) >> (8 * (level + 1))) - 1
-            full.append(Tile(level, number, WIDTH, b"".join(row)))
-            self.levels[level] = []
-            self._add(level + 1, subtree_root(row), full)
+        self.levels[level + 1].append(subtree_root(row))
+        if len(self.levels[level + 1]) == WIDTH:
+            self._close(level + 1, full)
 
     def partial_tiles(self) -> list[Tile]:
         """What a reader of this size needs beside the full tiles."""
