@@ -21,6 +21,7 @@ from postlaw_audit.writer import Writer
 from postlaw_common.bus import Topic
 from postlaw_common.contracts import event_topics
 from postlaw_common.ids import new_id
+from postlaw_common.opening import StartRefused
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background, Service, Servicer
 
@@ -58,6 +59,11 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
     )
 
     async def on_start() -> None:
+        if kept := await platform.blobs.default_retention():
+            raise StartRefused(
+                f"the bucket in POSTLAW_BLOBS keeps every new object for {kept.days} days, so the audit log's checkpoint could not be "
+                "replaced; take the default retention off the bucket: POSTLAW_AUDIT_RETENTION_DAYS locks what is to be locked"
+            )
         await signer.start()
         await platform.blobs.put(VERIFIER_KEY, (signer.verifier() + "\n").encode())
 

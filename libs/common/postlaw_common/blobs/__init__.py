@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterable, AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 
@@ -52,6 +52,10 @@ class Blobs(Protocol):
 
     async def delete(self, key: str) -> None:
         """Removes it if it is there. Raises BlobRetained."""
+        ...
+
+    async def default_retention(self) -> timedelta | None:
+        """For how long the store itself keeps every new object, without `retain_until`; None: not at all."""
         ...
 
     def keys(self, prefix: str) -> AsyncIterator[str]:

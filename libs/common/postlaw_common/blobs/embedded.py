@@ -6,7 +6,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -138,6 +138,9 @@ class EmbeddedBlobs:
             return
         _sync_directory(path.parent)
         (self._retention / key).unlink(missing_ok=True)
+
+    async def default_retention(self) -> timedelta | None:
+        return None
 
     async def keys(self, prefix: str) -> AsyncIterator[str]:
         found = await _off_loop(self._objects, self._list, prefix)

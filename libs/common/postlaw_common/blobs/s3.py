@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Generator
 from contextlib import AsyncExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlsplit
 
@@ -177,6 +177,15 @@ class S3Blobs:
                 for version in [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]:
                     if version["Key"] == place["Key"]:
                         await self._client.delete_object(**place, VersionId=version["VersionId"])
+
+    async def default_retention(self) -> timedelta | None:
+        try:
+            with self._errors(self._bucket):
+                found = await self._client.get_object_lock_configuration(Bucket=self._bucket)
+        except KeyError:
+            return None
+        rule = found["ObjectLockConfiguration"].get("Rule", {}).get("DefaultRetention", {})
+        return timedelta(days=rule.get("Days") or 365 * rule.get("Years", 0)) or None
 
     async def keys(self, prefix: str) -> AsyncIterator[str]:
         with self._errors(prefix):

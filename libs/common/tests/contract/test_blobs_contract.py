@@ -53,6 +53,10 @@ async def test_retention_outlives_a_restart(new_blobs: Callable[[], Awaitable[Bl
         await (await new_blobs()).delete("audit/2")
 
 
+async def test_nothing_is_retained_that_nobody_asked_for(blobs: Blobs) -> None:
+    assert await blobs.default_retention() is None
+
+
 async def test_what_is_not_retained_is_deleted_and_may_come_again(blobs: Blobs) -> None:
     await blobs.put("report", b"one")
     await blobs.put("report", b"two")
