@@ -26,7 +26,7 @@ def bucket(s3_url: str) -> Generator[tuple[Any, str, str]]:
     client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
     yield client, name, f"s3://{name}?endpoint={endpoint}"
     for version in client.list_object_versions(Bucket=name).get("Versions", ()):
-        client.delete_object(Bucket=name, Key=version["Key"], VersionId=version["VersionId"])
+        client.delete_object(Bucket=name, Key=version["Key"], VersionId=version["VersionId"], BypassGovernanceRetention=True)
     client.delete_bucket(Bucket=name)
 
 

@@ -184,7 +184,10 @@ class KafkaGroupReader:
 
 def flatten(found: Mapping[TopicPartition, Sequence[ConsumerRecord[bytes, bytes]]]) -> list[Received]:
     return [
-        Received(r.topic, r.partition, r.offset, r.value or b"", r.key, dict(r.headers), r.timestamp * 1000)
+        # A header's value may be null on Kafka, like a record's.
+        Received(
+            r.topic, r.partition, r.offset, r.value or b"", r.key, {name: value or b"" for name, value in r.headers}, r.timestamp * 1000
+        )
         for records in found.values()
         for r in records
     ]
