@@ -1,6 +1,5 @@
 """`postlaw dlq`: what consumers could not handle, and sending it back to them.
 
-Exit codes: 0 done, 1 the bus cannot be used, 2 wrong usage, 3 no such letter, 4 it was sent back before.
 Letters are named `<topic>/<partition>/<offset>`, as `list` prints them. A letter's payload is never printed: it may hold
 whatever the contracts class confidential; its event's headers hold ids, times and the reason in words free of personal data.
 """
@@ -31,6 +30,11 @@ def dlq() -> None:
     """Records that a consumer could not handle: list them, look at one, send them back.
 
     With the embedded bus, which belongs to one process, stop `postlaw dev` first.
+
+    \b
+    Example:
+      postlaw dlq list
+    Exit codes: 0 done, 1 the bus cannot be used, 2 wrong usage, 3 no such letter, 4 it was sent back before.
     """
 
 
@@ -44,6 +48,7 @@ def list_letters(topics: tuple[str, ...], replayed_too: bool, as_json: bool) -> 
     \b
     Example:
       postlaw dlq list --topic postlaw.consent.events.v1 --json
+    Exit codes: 0 done, 1 the bus cannot be used, 2 wrong usage.
     """
 
     async def work(bus: Bus) -> list[Letter]:
@@ -65,6 +70,7 @@ def show(letter: str, as_json: bool) -> None:
     \b
     Example:
       postlaw dlq show postlaw.consent.events.v1/3/17
+    Exit codes: 0 done, 1 the bus cannot be used, 2 wrong usage, 3 no such letter.
     """
     place = _place(letter)
     with _letter_errors():
@@ -86,6 +92,7 @@ def replay(letters: tuple[str, ...], again: bool, as_json: bool) -> None:
     \b
     Example:
       postlaw dlq replay postlaw.consent.events.v1/3/17 postlaw.consent.events.v1/3/18
+    Exit codes: 0 done, 1 the bus cannot be used, 2 wrong usage, 3 no such letter, 4 it was sent back before.
     """
     places = [_place(letter) for letter in letters]
 

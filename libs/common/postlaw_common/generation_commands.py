@@ -1,7 +1,4 @@
-"""`postlaw generation`: of the topics, and how whoever restored something says that it is another one.
-
-Exit codes: 0 done, 1 the bus cannot be used, 2 wrong usage.
-"""
+"""`postlaw generation`: of the topics, and how whoever restored something says that it is another one."""
 
 from __future__ import annotations
 
@@ -21,6 +18,11 @@ def generation() -> None:
     """The generation of the topics: which log the offsets belong to that services keep in their stores.
 
     With the embedded bus, which belongs to one process, stop `postlaw dev` first.
+
+    \b
+    Example:
+      postlaw generation show
+    Exit codes: 0 done, 1 the bus cannot be used, 2 wrong usage.
     """
 
 
@@ -32,6 +34,7 @@ def show(as_json: bool) -> None:
     \b
     Example:
       postlaw generation show
+    Exit codes: 0 done, 1 the bus cannot be used, 2 wrong usage.
     """
     _say(with_bus("generation", _now), as_json)
 
@@ -47,6 +50,7 @@ def raise_generation(as_json: bool) -> None:
     \b
     Example:
       postlaw generation raise
+    Exit codes: 0 done, 1 the bus cannot be used, 2 wrong usage.
     """
     _say(with_bus("generation", _raised), as_json)
 

@@ -27,7 +27,7 @@ def write_identity(directory: Path, identity: TlsIdentity) -> None:
 
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("directory", type=click.Path(path_type=Path))
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
 def certificates(directory: Path, services: tuple[str, ...]) -> None:
     """A directory a service, with ca.pem, certificate.pem and key.pem.

@@ -41,4 +41,5 @@ def main() -> None:
     \b
     Example:
       postlaw dev
+    Exit codes: 0 done, 1 it cannot be done, 2 wrong usage; a command that has others says so in its own --help.
     """

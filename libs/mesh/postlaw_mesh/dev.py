@@ -130,7 +130,7 @@ async def _until_stopped(settings: PlatformSettings, sending: SendingSettings | 
 
 
 @click.command()
-@click.option("--state", type=click.Path(path_type=Path, file_okay=False), help="Where everything is kept. Default: .state")
+@click.option("--state", type=click.Path(path_type=Path), help="Where everything is kept. Default: .state")
 @click.option("--port", type=click.IntRange(0, 65535), help=f"The gateway's port; 0 takes a free one. Default: {GATEWAY_PORT}")
 @click.option("--inbox-port", type=click.IntRange(0, 65535), help=f"The inbox's port; 0 takes a free one. Default: {INBOX_PORT}")
 @click.option("--relay", metavar="HOST:PORT", help="Hand mail to this SMTP server on loopback instead of the inbox (for benchmarks).")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import smtplib
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import httpx
+import pytest
 from click.testing import CliRunner
 
 from postlaw_common.probe import ready
@@ -70,6 +74,56 @@ def test_an_inbox_whose_port_is_taken_says_so_in_one_line() -> None:
     assert done.exit_code == 1
     assert "cannot listen" in done.output
     assert len(done.output.strip().splitlines()) == 1
+
+
+def every_command(group: click.Group = main, *words: str) -> Iterator[tuple[str, ...]]:
+    """The words of each command and group, the program itself among them."""
+    yield words
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        if isinstance(command, click.Group):
+            yield from every_command(command, *words, name)
+        else:
+            yield (*words, name)
+
+
+@pytest.mark.parametrize("words", [*every_command()], ids=" ".join)
+def test_every_command_shows_an_example_and_states_its_exit_codes(words: tuple[str, ...]) -> None:
+    said = CliRunner().invoke(main, [*words, "--help"]).output
+    assert re.search(rf"Example:\n +postlaw {' '.join(words)}", said), said
+    assert "Exit codes: 0 " in " ".join(said.split())
+
+
+@pytest.mark.parametrize(
+    "read", ["dev", "demo", "credentials", "dlq list", "dlq show", "audit verify", "sending holdings", "generation show"]
+)
+def test_what_a_command_has_to_read_can_be_had_as_json(read: str) -> None:
+    assert "--json" in CliRunner().invoke(main, [*read.split(), "--help"]).output
+
+
+@pytest.mark.parametrize("below", ["file", "file/below"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "dev --state",
+        "demo --state",
+        "certificates",
+        "audit verify --state",
+        "credentials",
+        "dlq list",
+        "generation show",
+        "sending holdings",
+    ],
+)
+def test_a_state_path_that_is_a_file_is_one_clear_line(tmp_path: Path, command: str, below: str) -> None:
+    (tmp_path / "file").touch()
+    state = str(tmp_path / below)
+    words = [*command.split(), state] if command.endswith(("--state", "certificates")) else command.split()
+    done = CliRunner().invoke(main, words, env={"POSTLAW_STATE": state})
+    assert isinstance(done.exception, SystemExit)
+    assert done.exit_code == (3 if command.startswith("audit") else 1)
+    assert len(done.output.strip().splitlines()) == 1
+    assert state in done.output
 
 
 def test_the_probe_says_no_where_nobody_listens() -> None:

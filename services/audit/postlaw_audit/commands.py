@@ -17,7 +17,13 @@ from postlaw_common.settings import PlatformSettings, WrongSettings, load
 
 @click.group()
 def audit() -> None:
-    """The verifiable log of everything."""
+    """The verifiable log of everything.
+
+    \b
+    Example:
+      postlaw audit verify
+    Exit codes: 0 the log is whole, 1 it is not, 2 wrong usage, 3 it cannot be read.
+    """
 
 
 @audit.command()

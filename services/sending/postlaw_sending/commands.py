@@ -14,6 +14,7 @@ from postlaw.sending.v1 import sending_pb2 as pb
 from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw_common.errors import PostlawError
 from postlaw_common.opening import StartRefused, directory_from_outside
+from postlaw_common.rpc.tls import TlsFilesWrong
 from postlaw_common.settings import PlatformSettings, WrongSettings, load
 
 if TYPE_CHECKING:
@@ -26,7 +27,13 @@ as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object 
 
 @click.group()
 def sending() -> None:
-    """Who holds which partition, what stands open there, and the end of a lost worker."""
+    """Who holds which partition, what stands open there, and the end of a lost worker.
+
+    \b
+    Example:
+      postlaw sending holdings
+    Exit codes: 0 done, 1 sending cannot be asked, 2 wrong usage.
+    """
 
 
 @sending.command()
@@ -95,6 +102,6 @@ def _asked(ask: Callable[[SendingServiceAsyncStub], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(work())
-    except (PostlawError, WrongSettings, StartRefused) as wrong:
+    except (PostlawError, WrongSettings, StartRefused, TlsFilesWrong) as wrong:
         click.echo(f"sending cannot be asked: {wrong}", err=True)
         sys.exit(1)

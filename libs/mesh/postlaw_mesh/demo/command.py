@@ -48,9 +48,7 @@ def mesh_beside_us(state: Path, *options: str) -> Generator[dict[str, Any]]:
 @click.command()
 @click.option("--people", default=PEOPLE, show_default=True, type=click.IntRange(100, 1_000_000), help="How many to import and mail.")
 @click.option("--opt-outs", default=OPT_OUTS, show_default=True, type=click.IntRange(2, 10_000), help="How many say stop meanwhile.")
-@click.option(
-    "--state", type=click.Path(path_type=Path, file_okay=False), help="Where the installation is kept. Default: a fresh directory."
-)
+@click.option("--state", type=click.Path(path_type=Path), help="Where the installation is kept. Default: a fresh directory.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, without progress bars.")
 def demo(people: int, opt_outs: int, state: Path | None, as_json: bool) -> None:
     """Import people, send to them, say stop in mid-flight, prove that it stopped.
@@ -61,7 +59,10 @@ def demo(people: int, opt_outs: int, state: Path | None, as_json: bool) -> None:
     Exit codes: 0 every law held, 1 a law was broken or the mesh did not start, 2 wrong usage.
     """
     where = state or Path(tempfile.mkdtemp(prefix="postlaw-demo-"))
-    where.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        where.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as wrong:
+        raise click.ClickException(f"--state is {where}: {wrong.strerror}; give a directory that we can write") from wrong
     try:
         with mesh_beside_us(where) as ready:
             result = asyncio.run(journey(ready, people, opt_outs, quiet=as_json))
