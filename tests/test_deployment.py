@@ -63,6 +63,10 @@ def test_a_service_starts_when_what_it_needs_is_healthy(name: str) -> None:
         assert gate["condition"] == wanted, needed
 
 
+def test_whatever_goes_on_running_is_asked_whether_it_is_well_but_for_the_image_that_holds_nothing_to_ask_with() -> None:
+    assert {name for name, service in SERVICES.items() if "healthcheck" not in service} == {"collector"}
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_every_setting_is_one_that_a_service_reads(name: str) -> None:
     known: set[str] = set()
