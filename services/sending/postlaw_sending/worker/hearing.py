@@ -133,7 +133,7 @@ class Hearing:
             if numbers:
                 try:
                     ends = await client.end_offsets([(CONSENT_EVENTS, number) for number in numbers])
-                    await self._still_the_same()  # asked after the ends, which are then ends of this generation
+                    await self.still_the_same()  # asked after the ends, which are then ends of this generation
                 except BusUnavailable as gone:
                     log.warning("permit_not_renewed", error=str(gone))
                 else:
@@ -142,7 +142,8 @@ class Hearing:
                             self._held[number].gate.log_end_read(began, end, PERMIT_S)
             await asyncio.sleep(max(0.05, CHECK_EVERY_S - (time.monotonic() - began)))
 
-    async def _still_the_same(self) -> None:
+    async def still_the_same(self) -> None:
+        """Raises GenerationOver where the topics are no longer those with which the worker began; BusUnavailable."""
         now = await self._generations.now()
         if now != self.generation:
             raise GenerationOver(f"topics of generation {now or 'none'}, this worker began with {self.generation}: start it again")

@@ -176,6 +176,8 @@ class Worker:
         """Raise the epoch, read the end of the log, apply up to it; only then is anything sent (rule 5)."""
         void = [h for h in wanted if h.generation not in ("", self._generation)]
         if void:
+            # Of an earlier generation only if ours is still the newest, now that they were read; else it is we who are late.
+            await self._hearing.still_the_same()
             batches = sum(len(h.batches) for h in void)
             log.alert("holdings of an earlier generation of the topics: what was being sent is void", partitions=len(void), batches=batches)
         taking = (self._outside.holdings.take(h, self.id, self._generation) for h in wanted)

@@ -7,12 +7,12 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import BusUnavailable, Record
-from postlaw_common.bus.generation import Generations
+from postlaw_common.bus.generation import GenerationOver, Generations
 from postlaw_sending.stop.await_stopped import AwaitStopped
 from postlaw_sending.stop.holding import CLAIMED, DEFERRED
 from postlaw_sending.stop.holdings import HOLDINGS, Holdings
@@ -102,11 +102,15 @@ class Schedule:
     chance: random.Random
     world: World
     moves: bool = False  # workers come and go in order
+    restore: Literal["", "emptied", "raised"] = ""  # after the chaos: what becomes of the topics
     second_after: float = 0.0  # seconds between the first worker's start and the second's
     workers: list[Told] = field(default_factory=list[Told])
     answers: list[Answer] = field(default_factory=list[Answer])
     batches: dict[BatchName, list[int]] = field(default_factory=dict[BatchName, list[int]])
     generation: str = ""
+    campaigns: list[str] = field(default_factory=lambda: list(CAMPAIGNS))  # those that are to reach everyone
+    before: set[bytes] = field(default_factory=set[bytes])  # who stood as withdrawn in consent's ledger before a restore
+    ledger: set[bytes] = field(default_factory=set[bytes])
     settled: dict[BatchName, sending.BatchSettled] = field(default_factory=dict[BatchName, sending.BatchSettled])
     final: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
     silences: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])  # while the bus was away
@@ -138,17 +142,46 @@ class Schedule:
         if not self.world.calm:
             await self._chaos(api)
             self._heal(api)
+        if self.restore:
+            await self._restore(api)
         async with asyncio.timeout(FINISHES_S):
-            while len(self.final) < PEOPLE * len(CAMPAIGNS) or len(self.answers) < STOPS:
+            while not self._all_final() or len(self.answers) < STOPS:
                 await asyncio.sleep(0.25)
                 self._project()
                 self._nobody_failed()
         await asyncio.sleep(10)  # whatever is still on its way arrives
         self._project()
 
+    def _all_final(self) -> bool:
+        return all((campaign, person) in self.final for campaign in self.campaigns for person in range(PEOPLE))
+
+    async def _restore(self, api: Process) -> None:
+        """Workers and consent run on, and one of them stands still; what was being sent is given up, and another campaign begins."""
+        self._pause(self.chance.choice(self.workers).process, self.chance.uniform(0, 10))
+        self.before = set(self.ledger)
+        if self.restore == "emptied":
+            self.world.empty()
+            self._read = [0] * PARTITIONS
+            await until_it_is_back(Generations(FakeBus(api)).begin)
+        else:
+            await until_it_is_back(Generations(FakeBus(api)).raise_)
+        self.begin(self._leave_off(api))
+        self.start_worker()
+        await asyncio.sleep(self.chance.uniform(0, 3))
+
+    async def _leave_off(self, api: Process) -> None:
+        """Consent and the planner are started again, a while after the topics have changed."""
+        await asyncio.sleep(self.chance.uniform(0, 2))
+        self.generation = await until_it_is_back(Generations(FakeBus(api)).now)
+        self.campaigns = ["cmp_3"]
+        await self._plan("cmp_3")
+
     def _nobody_failed(self) -> None:
         for told in self.workers:
             if told.task.done() and not told.task.cancelled():
+                failure = told.task.exception()
+                if isinstance(failure, ExceptionGroup) and failure.split(GenerationOver)[1] is None:
+                    continue
                 told.task.result()
         for task in self._tasks:
             if task.done() and not task.cancelled():
@@ -166,7 +199,7 @@ class Schedule:
                 wire = wires[lane]
                 if wire is None or not wire.alive:
                     await process.step(0.3)
-                    wire = wires[lane] = Wire(process, 4, self._stumble, step_by_step=lane == 0)
+                    wire = wires[lane] = Wire(process, 4, self._stumble, step_by_step=lane == 0 and not self.world.receiver.slow)
                 return wire
 
             return connection
@@ -216,7 +249,7 @@ class Schedule:
             await asyncio.sleep(self.chance.uniform(0.1, 2.5))
             living = [told for told in self.workers if told.process.alive and not told.leaving]
             told = self.chance.choice(living) if living else None
-            match self.chance.randrange(9):
+            match self.chance.randrange(13):
                 case 0 | 1 if told:
                     self._pause(told.process, self.chance.uniform(0.5, 8))
                 case 2 if told:
@@ -233,8 +266,25 @@ class Schedule:
                     self.world.receiver.trouble = self.chance.choice([0.0, 0.05, 0.3])
                 case 8:
                     self._pause(api, self.chance.uniform(0.3, 5))
+                case 9:
+                    self.world.loses_answers = self.chance.choice([0.0, 0.02, 0.2])
+                case 10:
+                    self.world.loses_marks = self.chance.choice([0.0, 0.05, 0.4])
+                case 11:
+                    self.world.repeats = self.chance.choice([0.0, 0.1, 0.5])
+                case 12 if self.batches:
+                    self._copy_late(self.chance.choice(list(self.batches)))
                 case _:
                     self.start_worker()
+
+    def _copy_late(self, name: BatchName) -> None:
+        """A planner that was lost long ago, and comes back with a batch that it had announced."""
+        campaign, partition, number = name
+        for record in self.world.log[JOBS, partition]:
+            sealed = sending.SealedBatch.FromString(record.value)
+            if (sealed.campaign_id, sealed.batch) == (campaign, number):
+                self.world.append(Record(JOBS, partition, record.value))
+                return
 
     async def _move(self) -> None:
         """Workers come and go in order."""
@@ -259,6 +309,7 @@ class Schedule:
 
     def _heal(self, api: Process) -> None:
         self.world.receiver.trouble = 0.0
+        self.world.loses_answers = self.world.loses_marks = self.world.repeats = 0.0
         for process in (api, *(told.process for told in self.workers)):
             process.resume()
         self.start_worker()
@@ -279,12 +330,13 @@ class Schedule:
 
     async def _say_stop(self, at: float, api: Process, asking: AwaitStopped) -> None:
         await asyncio.sleep(at)
-        person = self._whom()
+        person, generation = self._whom(), self.generation
         bus, partition = FakeBus(api), person % PARTITIONS
         key = Person(person).address_key
         event = consent.ConsentEvent(
             tenant_id=TENANT, address_key=key, kind=consent.ConsentEvent.KIND_WITHDRAWN, scope=self.chance.choice([LIST, consent.Scope()])
         )
+        self.ledger.add(key)
         record = Record(CONSENT_EVENTS, partition, event.SerializeToString())
         answered = False
         while True:
@@ -299,7 +351,7 @@ class Schedule:
                 continue
             break
         if not answered:
-            answer = await asking(recipient_tag(TENANT, key), partition, offset, self.generation)
+            answer = await asking(recipient_tag(TENANT, key), partition, offset, generation)
             await api.step()
             self.answers.append(Answer(person, answer.stopped, self.world.loop.time()))
 
@@ -316,7 +368,7 @@ class Schedule:
         self.batches[campaign, partition, number] = people
         consent_log = self.world.log[CONSENT_EVENTS, partition]
         end = len(consent_log)
-        withdrawn = {consent.ConsentEvent.FromString(record.value).address_key for record in consent_log[:end]}
+        withdrawn = self.before | {consent.ConsentEvent.FromString(record.value).address_key for record in consent_log[:end]}
         words = [f"{n}!" if Person(n).address_key in withdrawn else str(n) for n in people]
         job = sending.SealedBatch(
             tenant_id=TENANT,
@@ -354,8 +406,16 @@ class Schedule:
             else:
                 assert (campaign, person) not in self.final
                 self.final[campaign, person] = state
-        if again:
+        if again and campaign in self.campaigns:
             self.begin(self._publish_batch(campaign, partition, again, event.attempt + 1))
+
+
+async def until_it_is_back(ask: Callable[[], Awaitable[str]]) -> str:
+    while True:
+        try:
+            return await ask()
+        except BusUnavailable:
+            await asyncio.sleep(0.2)
 
 
 def opened(sealed: sending.SealedBatch) -> Open:

@@ -35,6 +35,9 @@ class World:
         self.followed: list[float] = []  # when one was written whose commands had gone before
         self.bus_away = False
         self.store_away = False
+        self.loses_answers = 0.0  # the share of store writes that take effect, and whose answer is lost
+        self.loses_marks = 0.0  # the share of publishes that are refused, whatever else is well
+        self.repeats = 0.0  # the share of reads that give records which were given before
         self._news = asyncio.Event()
 
     def append(self, record: Record) -> int:
@@ -43,6 +46,11 @@ class World:
         self._news.set()
         self._news = asyncio.Event()
         return len(log) - 1
+
+    def empty(self) -> None:
+        """The topics are made anew."""
+        for log in self.log.values():
+            log.clear()
 
     async def news(self, timeout: float) -> None:
         try:
@@ -113,7 +121,7 @@ class FakeBus:
 
     async def publish(self, records: Sequence[Record]) -> list[int]:
         await self._process.step()
-        if self._world.bus_away and self._world.chance.random() < 0.5:
+        if (self._world.bus_away and self._world.chance.random() < 0.5) or self._world.chance.random() < self._world.loses_marks:
             raise BusUnavailable("before")
         offsets = [self._world.append(record) for record in records]
         away = self._world.bus_away
@@ -168,7 +176,12 @@ class FakeReader:
     def _found(self, most: int) -> list[Received]:
         found: list[Received] = []
         for place, position in self._positions.items():
-            records = self._world.log[place][position : position + most - len(found)]
+            if self._world.chance.random() < self._world.repeats:
+                position = max(0, position - self._world.chance.randrange(1, 5))
+            log = self._world.log[place]
+            if position > len(log):
+                raise BusUnavailable("the log ends before: was it replaced?")
+            records = log[position : position + most - len(found)]
             found += records
             self._positions[place] = position + len(records)
         return found
@@ -248,6 +261,8 @@ class FakeCollection:
             await self._process.step()
             raise VersionConflict(document["_id"])
         await self._process.step()
+        if self._world.chance.random() < self._world.loses_answers:
+            raise StoreUnavailable("it is written, and we do not know")
         return {**document, "v": version + 1}
 
     def _arrive(self, document: Document, version: int) -> bool:

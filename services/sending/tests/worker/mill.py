@@ -110,7 +110,7 @@ class Mill:
         self.status: dict[str, str] = {}
         self.batches: dict[int, int] = {}
 
-    def worker(self, wire: Wire | None = None, lanes: int = 2) -> Worker:
+    def worker(self, wire: Wire | None = None, lanes: int = 2, generations: Generations | None = None) -> Worker:
         async def connection() -> Wire:
             return wire or self.wire
 
@@ -120,7 +120,7 @@ class Mill:
         sources: list[Callable[[], Awaitable[Wire]]] = [connection] * lanes
         outside = Outside(
             self.bus,
-            Generations(self.bus),
+            generations or Generations(self.bus),
             self.holdings,
             lambda: self.store.collection(WORKERS.name),
             open_batch,

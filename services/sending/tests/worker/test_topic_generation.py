@@ -114,3 +114,23 @@ async def test_stopped_is_never_answered_on_a_watermark_of_another_generation(st
         await until(lambda: mill.watermarks.latest(0, "gen_before") == mark)
         tag, offset = await mill.withdraw(3)
         assert not (await mill.await_stopped(tag, 0, offset, mill.generation, within_s=0.5)).stopped
+
+
+class Late(Generations):
+    """As a process asks that began before the topics were replaced, and stood still since."""
+
+    async def begin(self) -> str:
+        return "gen_before"
+
+
+async def test_a_worker_that_is_late_voids_nothing_of_the_topics_of_today(store: EmbeddedStore, tmp_path: Path) -> None:
+    async with opened(store, tmp_path / "bus") as mill:
+        mill.wire.hold = True
+        await mill.send_to(range(40))
+        async with running(mill.worker(lanes=1)):
+            await until(lambda: len(mill.wire.begun) >= 32)
+        with pytest.raises(ExceptionGroup) as ended:
+            await asyncio.wait_for(mill.worker(Wire(), generations=Late(mill.bus)).run(), 10)
+        assert ended.group_contains(GenerationOver)
+        holding = await mill.holdings.read(0)
+        assert (holding.generation, len(holding.batches)) == (mill.generation, 1)
