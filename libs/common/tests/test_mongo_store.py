@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError, WriteError
+from pymongo.errors import BulkWriteError, CursorNotFound, OperationFailure, PyMongoError, WriteError
 
 from postlaw_common.store import CollectionSpec, StoreRefused, StoreUnavailable
 from postlaw_common.store.mongodb import MongoStore, as_unavailable, duplicates, split_url
@@ -38,6 +38,7 @@ def test_only_a_duplicate_counts_as_being_there_already() -> None:
         (WriteError("too large", 10334), StoreRefused),
         (WriteError("the server is going down", 11600), StoreUnavailable),
         (OperationFailure("not allowed", 13), StoreUnavailable),
+        (CursorNotFound("cursor id 7 not found", 43), StoreUnavailable),
         (BulkWriteError({"writeErrors": [{"index": 0, "code": 11000}, {"index": 1, "code": 121}]}), StoreRefused),
         (BulkWriteError({"writeErrors": [{"index": 0, "code": 121}, {"index": 1, "code": 11600}]}), StoreUnavailable),
         (BulkWriteError({"writeErrors": [], "writeConcernErrors": [{"code": 64}]}), StoreUnavailable),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from postlaw_common.bus import Bus
@@ -91,16 +92,17 @@ class Views:
         room = self._room()
         person = ""
         events: list[Document] = []
-        async for page in self._ledger.partition(tenant_id, partition):
-            for place, document in enumerate(page):
-                if place % FOLDED_AT_ONCE == 0:
-                    await step_aside()
-                if (next_person := person_in(document)) != person:
-                    self._put(view, person, events)
-                    person, events = next_person, []
-                events.append(document)
-            if len(view.people) > room:
-                room = self._make_room(len(view.people))
+        async with aclosing(self._ledger.partition(tenant_id, partition)) as pages:
+            async for page in pages:
+                for place, document in enumerate(page):
+                    if place % FOLDED_AT_ONCE == 0:
+                        await step_aside()
+                    if (next_person := person_in(document)) != person:
+                        self._put(view, person, events)
+                        person, events = next_person, []
+                    events.append(document)
+                if len(view.people) > room:
+                    room = self._make_room(len(view.people))
         self._put(view, person, events)
         return view
 

@@ -1,4 +1,4 @@
-"""Members: one document for each person on a list, laid out so that an audience is read by one range scan a page.
+"""Members: one document for each person on a list, laid out so that an audience is read by one scan of a range.
 
 `copy` holds the edition of the person that it shows (generation, 2 bytes; revision, 8 bytes), then an AudiencePeople of this one person,
 the very bytes that are streamed, sealed under the customer's key: one decryption a person. What can be opened without the person's own key
@@ -9,14 +9,14 @@ keys. `_id` = list/partition/address key: an audience is a range of ids, ascendi
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 
 from postlaw_common.placement import Placement
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Store, VersionConflict
 from postlaw_subscribers.domain.person import KEY_BYTES, Person
 from postlaw_subscribers.person_keys import Wrapping
 
-MEMBERS = CollectionSpec("members")
+MEMBERS = CollectionSpec("members", range_parts=2)
 
 _REVISION_BYTES = 8
 _EDITION_BYTES = 2 + _REVISION_BYTES
@@ -69,9 +69,10 @@ class Members:
     async def insert(self, documents: Sequence[Document]) -> set[str]:
         return await self._documents().insert_many(documents)
 
-    async def page(self, list_id: str, partition: int, after: bytes, limit: int) -> list[Document]:
+    def pages(self, list_id: str, partition: int, after: bytes, size: int) -> AsyncGenerator[list[Document]]:
+        """Ascending by address key, beginning after `after`. To be closed by whoever leaves off."""
         following = member_id(list_id, partition, after) if after else ""
-        return await self._documents().under(audience(list_id, partition), after=following, limit=limit)
+        return self._documents().under(audience(list_id, partition), after=following, size=size)
 
     async def copy(self, person: Person, generation: int, wrapping: Wrapping) -> None:
         """Brings the copies of a person in step with what is given here; a copy of a later edition stays."""

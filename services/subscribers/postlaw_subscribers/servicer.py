@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
@@ -88,8 +89,9 @@ class SubscribersServicer:
         pages = audience.stream_audience(
             self._rooms, current().tenant_id, request.list_id, request.partition, request.after_address_key, request.page_size
         )
-        async for address_keys, people in pages:
-            yield pb.AudiencePage(address_keys=address_keys, people=people)
+        async with aclosing(pages):  # a campaign that stops amid a list leaves no cursor open in the store
+            async for address_keys, people in pages:
+                yield pb.AudiencePage(address_keys=address_keys, people=people)
 
     async def OpenPeople(self, request: pb.OpenPeopleRequest, context: Any) -> pb.AudiencePeople:
         return pb.AudiencePeople.FromString(await audience.open_people(self._rooms, current().tenant_id, request.address_keys))

@@ -7,7 +7,7 @@ pages run in ascending order of `_id`. `open_store` chooses the adapter by URL.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,10 +28,18 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class CollectionSpec:
-    """A collection as its service needs it. Declared where it is used, ensured when the service starts."""
+    """A collection as its service needs it. Declared where it is used, ensured when the service starts.
+
+    `range_parts`: with how many parts, each with its "/", the `_id`s begin that `under` reads together; 0: it is not read so."""
 
     name: str
     indexes: tuple[Index, ...] = ()
+    range_parts: int = 0
+
+    def check_range(self, prefix: str) -> None:
+        """Raises KeyError where `under` may not be asked with this."""
+        if not prefix.endswith("/") or prefix.count("/") != self.range_parts:
+            raise KeyError(f"{self.name} is not read by ranges like {prefix!r}")
 
 
 class StoreUnavailable(Exception):
@@ -83,10 +91,13 @@ class Collection(Protocol):
         """A page of those whose indexed field equals value, ascending by `_id`, beginning after `after`."""
         ...
 
-    async def under(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[Document]:
-        """A page of those whose `_id` begins with `prefix` and goes on, ascending by `_id`, beginning after `after`.
+    def under(self, prefix: str, *, after: str = "", size: int = 1000) -> AsyncGenerator[list[Document]]:
+        """All whose `_id` begins with `prefix` and goes on, ascending by `_id`, beginning after `after`, in pages of `size`.
 
-        Where an `_id` can be made so that what is read together lies together, it saves the writes of an index."""
+        Where an `_id` can be made so that what is read together lies together, it saves the writes of an index. Every document
+        whose write was acknowledged before the first page was asked for is in it. One cursor of the server, and no more of it in
+        memory than a page: whoever leaves off closes it (`aclosing`). Raises StoreUnavailable also amid the pages, as when the
+        server was started anew: then begin again after the last one."""
         ...
 
     def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -182,20 +182,23 @@ class EmbeddedCollection:
             return await self._store.read_here(lambda c: self._table.page(c, field, value, after, limit))
         return await self._store.read(lambda c: self._table.page(c, field, value, after, limit))
 
-    async def under(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[Document]:
-        if limit <= SHORT_PAGE:
-            return await self._store.read_here(lambda c: self._table.under(c, prefix, after, limit))
-        return await self._store.read(lambda c: self._table.under(c, prefix, after, limit))
+    def under(self, prefix: str, *, after: str = "", size: int = PAGE) -> AsyncGenerator[list[Document]]:
+        self._table.spec.check_range(prefix)
+        return self._pages(lambda c, after: self._table.under(c, prefix, after, size), after, size)
 
-    async def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:
+    def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:
         if field is not None:
             self._table.column(field)
-        after = ""
+        return self._pages(lambda c, after: self._table.page(c, field, value, after, PAGE), "", PAGE)
+
+    async def _pages(
+        self, read: Callable[[sqlite3.Connection, str], list[Document]], after: str, size: int
+    ) -> AsyncGenerator[list[Document]]:
         while True:
-            page = await self._store.read(lambda c, after=after: self._table.page(c, field, value, after, PAGE))
+            page = await self._store.read(lambda c, after=after: read(c, after))
             if page:
                 yield page
-            if len(page) < PAGE:
+            if len(page) < size:
                 return
             after = page[-1]["_id"]
 

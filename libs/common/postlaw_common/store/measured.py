@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from typing import TypeVar
 
 from postlaw_common.store import Collection, CollectionSpec, Document, Store, StoreUnavailable
@@ -79,8 +79,8 @@ class MeasuredCollection:
     async def find(self, field: str, value: str | bytes, *, after: str = "", limit: int = 1000) -> list[Document]:
         return await self._collection.find(field, value, after=after, limit=limit)
 
-    async def under(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[Document]:
-        return await self._collection.under(prefix, after=after, limit=limit)
+    def under(self, prefix: str, *, after: str = "", size: int = 1000) -> AsyncGenerator[list[Document]]:
+        return self._collection.under(prefix, after=after, size=size)
 
     def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:
         return self._collection.scan(field, value)

@@ -3,12 +3,12 @@
 Writes are acknowledged by a majority and journalled; `get(linearizable=True)` reads with read concern `linearizable`. A server
 that has no read concerns (a MongoDB-wire server over another database, in tests) must be named as such in the URL,
 `…?postlawReadConcern=local`: nothing falls back by itself. So must one that reads everything for a range of `_id`s,
-`postlawIdRanges=read-all`: there every document also names the beginnings of its `_id`, in a field with an index.
+`postlawIdRanges=read-all`: there a document of a collection that is read by ranges also names its own, in a field with an index.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
@@ -32,7 +32,7 @@ PAGE = 1000  # documents that `scan` hands out at once
 BULK = 1000  # documents in one insert command
 TIMEOUT_MS = 5000  # for one operation, retries within it
 READ_CONCERN, ID_RANGES = "postlawReadConcern", "postlawIdRanges"
-BEGINNINGS = "_begins"  # ["a/", "a/b/"] of "a/b/c"; only where ranges of `_id`s are not served by an index
+RANGE = "_range"  # "a/b/" of "a/b/c" where ranges have two parts; only where they are not served by an index of `_id`s
 
 
 class PlainInt(TypeDecoder):
@@ -93,8 +93,8 @@ class MongoStore:
                 )
                 for index in spec.indexes:
                     await self._index(collection, index.field, index.unique)
-                if not self._ranges:
-                    await self._index(collection, BEGINNINGS, unique=False)
+                if spec.range_parts and not self._ranges:
+                    await self._index(collection, RANGE, unique=False)
                 self._collections[spec.name] = MongoCollection(collection, spec, self._concern, ranges=self._ranges)
 
     async def _create(self, name: str) -> None:
@@ -124,7 +124,8 @@ class MongoStore:
 class MongoCollection:
     def __init__(self, collection: AsyncCollection[Document], spec: CollectionSpec, concern: str, *, ranges: bool = True) -> None:
         self._collection = collection
-        self._ranges = ranges
+        self._spec = spec
+        self._named_ranges = 0 if ranges else spec.range_parts
         self._linearizable = collection.with_options(read_concern=ReadConcern(concern))
         self._name = spec.name
         self._indexed = frozenset(index.field for index in spec.indexes)
@@ -186,43 +187,42 @@ class MongoCollection:
         with as_unavailable(self._name):
             return self._all_read(await self._collection.find(wanted).sort("_id", ASCENDING).limit(limit).to_list())
 
-    async def under(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[Document]:
-        wanted: dict[str, Any] = {"_id": {"$gt": max(after, prefix), "$lt": end_of(prefix)}}
-        if not self._ranges and prefix.endswith("/"):
-            wanted[BEGINNINGS] = prefix
-        with as_unavailable(self._name):
-            return self._all_read(await self._collection.find(wanted).sort("_id", ASCENDING).limit(limit).to_list())
+    def under(self, prefix: str, *, after: str = "", size: int = PAGE) -> AsyncGenerator[list[Document]]:
+        self._spec.check_range(prefix)
+        if not self._named_ranges:
+            wanted: dict[str, Any] = {"_id": {"$gt": max(after, prefix), "$lt": end_of(prefix)}}
+        else:
+            wanted = {RANGE: prefix, "_id": {"$gt": after}} if after else {RANGE: prefix}
+        return self._pages(wanted, size)
 
-    async def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:
-        page: list[Document] = []
+    def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:
+        return self._pages(self._equal(field, value), PAGE)
+
+    async def _pages(self, wanted: dict[str, Any], size: int) -> AsyncGenerator[list[Document]]:
         with as_unavailable(self._name):
             # One cursor, so that the server goes through its index once; it may outlive a single operation's time.
-            async with self._collection.find(self._equal(field, value), batch_size=PAGE).sort("_id", ASCENDING) as cursor:
-                async for document in cursor:
-                    page.append(self._read(document))
-                    if len(page) == PAGE:
-                        yield page
-                        page = []
-        if page:
-            yield page
+            async with self._collection.find(wanted, batch_size=size).sort("_id", ASCENDING) as cursor:
+                while page := await cursor.to_list(size):
+                    yield self._all_read(page)
 
     async def count(self, field: str | None = None, value: str | bytes | None = None) -> int:
         with as_unavailable(self._name):
             return await self._collection.count_documents(self._equal(field, value))
 
     def _stored(self, document: Document) -> Document:
-        if not self._ranges:
-            parts = document["_id"].split("/")
-            document = {**document, BEGINNINGS: ["/".join(parts[:count]) + "/" for count in range(1, len(parts))]}
+        if self._named_ranges:
+            parts = document["_id"].split("/", self._named_ranges)
+            if len(parts) > self._named_ranges and parts[-1]:
+                document = {**document, RANGE: "/".join(parts[:-1]) + "/"}
         return document
 
     def _read(self, document: T) -> T:
-        if document is not None and not self._ranges:
-            document.pop(BEGINNINGS, None)
+        if document is not None and self._named_ranges:
+            document.pop(RANGE, None)
         return document
 
     def _all_read(self, documents: list[Document]) -> list[Document]:
-        return documents if self._ranges else [self._read(document) for document in documents]
+        return [self._read(document) for document in documents] if self._named_ranges else documents
 
     def _equal(self, field: str | None, value: str | bytes | None) -> dict[str, Any]:
         if field is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from postlaw_common.store import AlreadyExists, CollectionSpec, Index, Store, St
 
 NewStore = Callable[..., Awaitable[Store]]
 PEOPLE = CollectionSpec("people", (Index("list_id"), Index("address_key", unique=True)))
+IN_RANGES = CollectionSpec("people", range_parts=1)
 
 
 async def test_a_document_comes_back_as_it_was_with_its_version(new_store: NewStore) -> None:
@@ -137,18 +139,35 @@ async def test_pages_of_an_index_run_by_id_without_gap_or_repeat(new_store: NewS
 
 
 async def test_pages_of_a_prefix_run_by_id_without_gap_or_repeat(new_store: NewStore) -> None:
-    people = (await new_store(PEOPLE)).collection("people")
+    people = (await new_store(IN_RANGES)).collection("people")
     ids = [f"l{n % 3}/{n * 7919 % 100:03d}" for n in range(100)]
     await people.insert_many([{"_id": id} for id in [*ids, "l1", "l1/", "l1.", "l10", "l1\U0001f600"]])
-    found: list[str] = []
-    while page := await people.under("l1/", after=found[-1] if found else "", limit=7):
-        assert len(page) <= 7
-        found += [document["_id"] for document in page]
+    pages = [page async for page in people.under("l1/", size=7)]
+    assert [len(page) for page in pages] == [7, 7, 7, 7, 5]
+    found = [document["_id"] for page in pages for document in page]
     assert found == sorted(id for id in ids if id.startswith("l1/"))
-    assert [document["_id"] for document in await people.under("l2/", after="l1/999", limit=500)] == sorted(
+    assert pages[0][0] == {"_id": found[0], "v": 1}
+    assert [document["_id"] async for page in people.under("l1/", after=found[10], size=7) for document in page] == found[11:]
+    assert [document["_id"] async for page in people.under("l2/", after="l1/999") for document in page] == sorted(
         i for i in ids if i[:3] == "l2/"
     )
-    assert await people.under("l3/") == []
+    assert [page async for page in people.under("l3/")] == []
+
+
+async def test_whoever_leaves_a_range_amid_its_pages_may_begin_another(new_store: NewStore) -> None:
+    people = (await new_store(IN_RANGES)).collection("people")
+    await people.insert_many([{"_id": f"l1/{n:03d}"} for n in range(60)])
+    for _ in range(30):  # as many as would take up all that a server keeps open for one client
+        async with aclosing(people.under("l1/", size=2)) as pages:
+            assert [document["_id"] for document in await anext(pages)] == ["l1/000", "l1/001"]
+    assert [len(page) async for page in people.under("l1/", size=50)] == [50, 10]
+
+
+async def test_only_declared_ranges_are_read(new_store: NewStore) -> None:
+    people = (await new_store(IN_RANGES)).collection("people")
+    for prefix in ("l1", "l1/a", "l1/a/", "", "/l1"):
+        with pytest.raises(KeyError):
+            await anext(people.under(prefix))
 
 
 async def test_an_index_follows_a_replacement(new_store: NewStore) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -279,7 +279,7 @@ class FakeCollection:
     async def find(self, field: str, value: str | bytes, *, after: str = "", limit: int = 1000) -> list[Document]:
         raise AssertionError("workers know their documents by name")
 
-    async def under(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[Document]:
+    def under(self, prefix: str, *, after: str = "", size: int = 1000) -> AsyncGenerator[list[Document]]:
         raise AssertionError("workers know their documents by name")
 
     async def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:

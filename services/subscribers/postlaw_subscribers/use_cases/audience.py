@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from postlaw_common.crypto import SealBroken
 from postlaw_common.errors import Invalid
@@ -14,7 +15,7 @@ from postlaw_subscribers.person_keys import document_id
 from postlaw_subscribers.rooms import Rooms
 from postlaw_subscribers.use_cases.lists import get_list
 
-_READ_AHEAD = 1000  # members of one scan of the store, whatever the size of a page
+_READ_AHEAD = 1000  # members that the store hands over at once, whatever the size of a page
 _DEFAULT_PAGE = 200
 _LARGEST_PAGE = 1000
 _AT_ONCE = 200  # people opened before others get their turn on the event loop: about half a millisecond
@@ -25,8 +26,9 @@ _log = get_logger(__name__)
 
 async def stream_audience(
     rooms: Rooms, tenant_id: str, list_id: str, partition: int, after: bytes, page_size: int
-) -> AsyncIterator[tuple[list[bytes], bytes]]:
-    """Pages of `page_size`, the last one shorter: (address keys, an AudiencePeople of these people). Raises NotFound, Invalid."""
+) -> AsyncGenerator[tuple[list[bytes], bytes]]:
+    """Pages of `page_size`, the last one shorter: (address keys, an AudiencePeople of these people). Raises NotFound, Invalid;
+    StoreUnavailable also amid the pages: then ask again after the last one."""
     await get_list(rooms, tenant_id, list_id)
     if not 0 <= partition < rooms.placement().partitions or page_size < 0:
         raise Invalid(f"partition must lie in 0 … {rooms.placement().partitions - 1}, and page_size must not be negative.")
@@ -34,24 +36,22 @@ async def stream_audience(
     open_member = opener(list_id, await rooms.person_keys.wrapping(tenant_id))
     keys: list[bytes] = []
     people: list[bytes] = []
-    while found := await rooms.members.page(list_id, partition, after, max(_READ_AHEAD, size)):
-        after = address_key_of(found[-1])
-        for start in range(0, len(found), _AT_ONCE):
-            for document in found[start : start + _AT_ONCE]:
-                address_key = address_key_of(document)
-                try:
-                    people.append(open_member(address_key, document))
-                except SealBroken:
-                    # A damaged copy concerns one person; a campaign to all others goes on.
-                    _log.error("a member cannot be opened", document_id=document["_id"])
-                else:
-                    keys.append(address_key)
-            while len(keys) >= size:
-                yield keys[:size], b"".join(people[:size])
-                del keys[:size], people[:size]
-            await step_aside()
-        if len(found) < max(_READ_AHEAD, size):
-            break
+    async with aclosing(rooms.members.pages(list_id, partition, after, _READ_AHEAD)) as pages:
+        async for found in pages:
+            for start in range(0, len(found), _AT_ONCE):
+                for document in found[start : start + _AT_ONCE]:
+                    address_key = address_key_of(document)
+                    try:
+                        people.append(open_member(address_key, document))
+                    except SealBroken:
+                        # A damaged copy concerns one person; a campaign to all others goes on.
+                        _log.error("a member cannot be opened", document_id=document["_id"])
+                    else:
+                        keys.append(address_key)
+                while len(keys) >= size:
+                    yield keys[:size], b"".join(people[:size])
+                    del keys[:size], people[:size]
+                await step_aside()
     if keys:
         yield keys, b"".join(people)
 
