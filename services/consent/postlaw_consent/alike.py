@@ -35,7 +35,6 @@ class Alike:
         document: Document = {
             **self._document,
             "_id": id_of(begin_of(self._tenant_id, partition, address_key), self._version),
-            "event_id": event_id,
             "event": data,
         }
         subject = person_of(self._tenant_id, address_key).encode()

@@ -3,6 +3,9 @@
 `_id` = tenant/partition/address key/version: a partition is a range of ids, person by person, and the optimistic insert of the next
 version is a person's only lock: two writers that read the same history cannot both append to it. A withdrawal carries its own outbox mark
 `pending` until it has been published, then its `offset`; consents come in bulk and share an intent document instead (intents.py).
+
+A campaign reads the whole ledger of its customer, so a document has few fields: `event`, the bytes that are published, and `fact`, what the
+fold needs of them in one text (time, kind, route, scope), by which people are decided on without an event being parsed.
 """
 
 from __future__ import annotations
@@ -37,25 +40,35 @@ class Line:
     None while not noted. `call`: its intent, "" for none."""
 
     fact: Fact
-    event_id: str
-    idempotency_key: str
-    data: bytes
     partition: int
     offset: int | None
     generation: str
-    recorded_at_us: int
     call: str
     document: Document
+    decode: Callable[[bytes], ConsentEvent]
+
+    @property
+    def data(self) -> bytes:
+        return self.document["event"]
+
+    def event(self) -> ConsentEvent:
+        """The whole event, parsed anew with each call: most who read a history need only the facts."""
+        return self.decode(self.data)
 
 
 class Ledger:
-    """`encode` is the wire's; `collection` the ledger's, opened by the runner."""
+    """`encode` and `decode` are the wire's; `collection` the ledger's, opened by the runner."""
 
     def __init__(
-        self, collection: Callable[[], Collection], encode: Callable[[ConsentEvent], bytes], placement: Callable[[], Placement]
+        self,
+        collection: Callable[[], Collection],
+        encode: Callable[[ConsentEvent], bytes],
+        decode: Callable[[bytes], ConsentEvent],
+        placement: Callable[[], Placement],
     ) -> None:
         self._collection = collection
         self._encode = encode
+        self._decode = decode
         self._placement = placement
 
     def entry(self, event: ConsentEvent) -> Entry:
@@ -73,7 +86,7 @@ class Ledger:
         document = document_of(entry)
         document["pending"] = PENDING
         await self._collection().insert(dict(document))
-        return line_of(document)
+        return self._line_of(document)
 
     async def append_documents(self, documents: Sequence[Document], call: str) -> set[str]:
         """At most one event a person; `call` names their intent. Returns the `_id`s whose version was taken."""
@@ -105,7 +118,7 @@ class Ledger:
                         document = documents.get(id_of(person, version))
                         if document is None:
                             break
-                        lines.append(line_of(document))
+                        lines.append(self._line_of(document))
                     else:
                         following.append(address_key)
             open, first, count = following, first + count, min(count * 4, _DOCUMENTS)
@@ -116,7 +129,7 @@ class Ledger:
         person = self._begin_of(tenant_id, address_key)
         names = [id_of(person, version) for version in range(after_version + 1, after_version + 1 + limit)]
         found = await self._collection().get_many(names)
-        return [line_of(found[name]) for name in names if name in found]
+        return [self._line_of(found[name]) for name in names if name in found]
 
     def partition(self, tenant_id: str, partition: int) -> AsyncGenerator[list[Document]]:
         """All documents of a tenant in one partition, in pages, person by person. To be closed by whoever leaves off."""
@@ -130,10 +143,10 @@ class Ledger:
 
     async def by_ids(self, ids: Sequence[str]) -> list[Line]:
         found = await self._collection().get_many(ids)
-        return [line_of(document) for document in found.values()]
+        return [self._line_of(document) for document in found.values()]
 
     async def pending(self, *, after: str, limit: int) -> list[Line]:
-        return [line_of(document) for document in await self._collection().find("pending", PENDING, after=after, limit=limit)]
+        return [self._line_of(document) for document in await self._collection().find("pending", PENDING, after=after, limit=limit)]
 
     async def note_published(self, line: Line, offset: int, generation: str) -> None:
         """Puts the offset in the mark's place. Whoever comes second leaves it as it is."""
@@ -143,6 +156,17 @@ class Ledger:
             await self._collection().replace(document, version=line.document.get("v", 1))
         except VersionConflict:
             return
+
+    def _line_of(self, document: Document) -> Line:
+        return Line(
+            fact=fact_of(document),
+            partition=int(person_in(document).split("/")[-2]),
+            offset=document.get("offset"),
+            generation=document.get("generation", ""),
+            call=document.get("call", ""),
+            document=document,
+            decode=self._decode,
+        )
 
 
 def id_of(begin: str, version: int) -> str:
@@ -163,13 +187,7 @@ def document_of(entry: Entry) -> Document:
     event = entry.event
     return {
         "_id": id_of(begin_of(event.tenant_id, entry.partition, event.address_key), event.version),
-        "event_id": event.event_id,
-        "kind": event.kind,
-        "scope": event.scope.key,
-        "route": event.route,
-        "at": event.at_us,
-        "recorded": event.recorded_at_us,
-        "key": event.idempotency_key,
+        "fact": f"{event.at_us} {event.kind} {event.route} {event.scope.key}",
         "event": entry.data,
     }
 
@@ -179,20 +197,11 @@ def person_in(document: Document) -> str:
     return document["_id"][:-9]
 
 
+def act_in(document: Document) -> str:
+    """What was done, without when: the same for nearly everyone."""
+    return document["fact"].partition(" ")[2]
+
+
 def fact_of(document: Document) -> Fact:
-    return Fact(int(document["_id"][-8:]), document["kind"], document["scope"], document["route"], document["at"])
-
-
-def line_of(document: Document) -> Line:
-    return Line(
-        fact=fact_of(document),
-        event_id=document["event_id"],
-        idempotency_key=document["key"],
-        data=document["event"],
-        partition=int(person_in(document).split("/")[-2]),
-        offset=document.get("offset"),
-        generation=document.get("generation", ""),
-        recorded_at_us=document["recorded"],
-        call=document.get("call", ""),
-        document=document,
-    )
+    at_us, kind, route, scope = document["fact"].split(" ", 3)
+    return Fact(int(document["_id"][-8:]), kind, scope, route, int(at_us))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from postlaw_common.bus import Bus, Record, Topic
 from postlaw_common.events import Event, to_record
@@ -36,11 +36,10 @@ def record_of(event: ConsentEvent, data: bytes, partition: int) -> Record:
 
 
 class Outgoing:
-    """`decode` is the wire's: what is published again is told by the stored bytes alone."""
+    """What is published again is told by the stored bytes alone."""
 
-    def __init__(self, bus: Bus, decode: Callable[[bytes], ConsentEvent]) -> None:
+    def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._decode = decode
 
     async def publish(self, entries: Sequence[Entry]) -> list[int]:
         """Their offsets, in order, once durable. Raises BusUnavailable."""
@@ -51,4 +50,4 @@ class Outgoing:
 
     async def publish_lines(self, lines: Sequence[Line]) -> list[int]:
         """The same for ledger documents."""
-        return await self._bus.publish([record_of(self._decode(line.data), line.data, line.partition) for line in lines])
+        return await self._bus.publish([record_of(line.event(), line.data, line.partition) for line in lines])

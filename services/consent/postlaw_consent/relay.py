@@ -80,7 +80,7 @@ class Relay:
         after = ""
         while lines := await self._ledger.pending(after=after, limit=_PAGE):
             after = lines[-1].document["_id"]
-            old = [line for line in lines if line.recorded_at_us <= before]
+            old = [line for line in lines if line.event().recorded_at_us <= before]
             self._waiting = len(old)
             offsets = await self._outgoing.publish_lines(old)
             generation = self._generation()

@@ -43,10 +43,10 @@ class ConsentSettings(BaseSettings):
 
 def build(platform: Platform, settings: ConsentSettings) -> Service:
     store = platform.store("consent")
-    ledger = Ledger(lambda: store.collection(LEDGER.name), encode, platform.placement)
+    ledger = Ledger(lambda: store.collection(LEDGER.name), encode, decode, platform.placement)
     intents = Intents(lambda: store.collection(INTENTS.name))
     notices = Notices(lambda: store.collection(NOTICES.name))
-    outgoing = Outgoing(platform.bus, decode)
+    outgoing = Outgoing(platform.bus)
     afterwards = Afterwards()
     answers = Answers(lambda: store.collection(ANSWERS_DUE.name), platform.bus)
     ends = Ends(platform.bus)
@@ -68,7 +68,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         ),
         get_decisions=GetDecisions(ledger, ends, views, tokens, platform.placement, platform.generation, platform.now_us),
         describe_token=DescribeToken(ledger, tokens, names),
-        list_events=ListConsentEvents(ledger, decode),
+        list_events=ListConsentEvents(ledger),
         tokens=tokens,
         subscribers=Subscribers(platform.channel),
         public_url=platform.public_url,

@@ -17,7 +17,7 @@ from postlaw_common.foreground import step_aside
 from postlaw_common.store import Document
 from postlaw_consent.domain.standing import Standing, fold
 from postlaw_consent.ends import Ends
-from postlaw_consent.ledger import Ledger, fact_of, person_in
+from postlaw_consent.ledger import Ledger, act_in, fact_of, person_in
 from postlaw_consent.outgoing import EVENTS
 
 KEEP_S = 60.0
@@ -59,7 +59,7 @@ class Views:
         self._views: dict[tuple[str, int], View] = {}
         self._locks: dict[tuple[str, int], asyncio.Lock] = {}
         self._shared: dict[tuple[frozenset[str], frozenset[str]], Standing] = {}
-        self._alone: dict[tuple[str, str], Standing] = {}
+        self._alone: dict[str, Standing] = {}
 
     async def get(self, tenant_id: str, partition: int) -> View:
         """A view that is at most a minute old. Raises TooManyPeople, StoreUnavailable, BusUnavailable.
@@ -112,11 +112,11 @@ class Views:
             view.people[bytes.fromhex(person.rpartition("/")[2])] = standing
 
     def _of_one(self, event: Document) -> Standing:
-        """The standing after a single event, as most people's is: nothing came before it, so kind and scope decide."""
-        key = (event["kind"], event["scope"])
-        known = self._alone.get(key)
+        """The standing after a single event, as most people's is: nothing came before it, so the act alone decides."""
+        act = act_in(event)
+        known = self._alone.get(act)
         if known is None:
-            known = self._alone[key] = self._share(fold([fact_of(event)]))
+            known = self._alone[act] = self._share(fold([fact_of(event)]))
         return known
 
     def _share(self, standing: Standing) -> Standing:

@@ -173,9 +173,9 @@ class World:
         self.consent = servicer
         store = self.stores["consent"]
         self.relay = Relay(
-            Ledger(lambda: store.collection(LEDGER.name), encode, lambda: self.placement),
+            Ledger(lambda: store.collection(LEDGER.name), encode, decode, lambda: self.placement),
             Intents(lambda: store.collection(INTENTS.name)),
-            Outgoing(self.bus, decode),
+            Outgoing(self.bus),
             lambda: self.generation,
             self.now_us,
         )

@@ -13,7 +13,7 @@ from postlaw_consent.ends import Ends
 from postlaw_consent.ledger import Ledger
 from postlaw_consent.outgoing import EVENTS
 from postlaw_consent.views import Views
-from postlaw_consent.wire import encode, microseconds
+from postlaw_consent.wire import decode, encode, microseconds
 
 if TYPE_CHECKING:
     from .conftest import World
@@ -189,7 +189,9 @@ class Clock:
 
 def views_of(world: World, clock: Clock) -> Views:
     store = world.stores["consent"]
-    return Views(Ledger(lambda: store.collection("ledger"), encode, lambda: world.placement), world.bus, StartedEnds(world), clock=clock)
+    return Views(
+        Ledger(lambda: store.collection("ledger"), encode, decode, lambda: world.placement), world.bus, StartedEnds(world), clock=clock
+    )
 
 
 class StartedEnds(Ends):

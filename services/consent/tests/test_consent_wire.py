@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -13,6 +14,8 @@ from postlaw_common.errors import Invalid
 from postlaw_consent import wire
 from postlaw_consent.domain.event import Actor, ConsentEvent, Kind, Route
 from postlaw_consent.domain.scope import EVERYTHING, Scope, scope_of
+from postlaw_consent.domain.standing import Fact
+from postlaw_consent.ledger import Entry, act_in, document_of, fact_of
 
 texts = st.text(max_size=20)
 ids = st.text(min_size=1, max_size=16)
@@ -44,6 +47,15 @@ events = st.builds(
 @given(events)
 def test_an_event_survives_the_wire(event: ConsentEvent) -> None:
     assert wire.decode(wire.encode(event)) == event
+
+
+@given(events)
+def test_people_are_decided_on_by_what_the_event_says(event: ConsentEvent) -> None:
+    document = document_of(Entry(event, wire.encode(event), 3))
+    whole = wire.decode(document["event"])
+    assert fact_of(document) == Fact(whole.version, whole.kind, whole.scope.key, whole.route, whole.at_us)
+    later = document_of(Entry(replace(event, at_us=event.at_us + 1), b"", 3))
+    assert act_in(later) == act_in(document)
 
 
 @given(scopes)

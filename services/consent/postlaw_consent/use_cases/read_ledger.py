@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from postlaw_common.errors import FieldError, Invalid
@@ -40,11 +39,8 @@ class DescribeToken:
 
 
 class ListConsentEvents:
-    """`decode` is the wire's."""
-
-    def __init__(self, ledger: Ledger, decode: Callable[[bytes], ConsentEvent]) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._decode = decode
 
     async def __call__(self, tenant_id: str, address_key: bytes, *, size: int, after: str) -> tuple[list[ConsentEvent], str]:
         """A page in order of version, and the token of the next one ("" at the end). `size` 0: the default."""
@@ -52,5 +48,5 @@ class ListConsentEvents:
             raise Invalid("That page token is not one of ours.", fields=[FieldError("page_token", "is not one of ours")])
         size = min(size, LARGEST_PAGE) if size > 0 else PAGE
         lines = await self._ledger.page(tenant_id, address_key, after_version=int(after or 0), limit=size + 1)
-        events = [self._decode(line.data) for line in lines[:size]]
+        events = [line.event() for line in lines[:size]]
         return events, str(events[-1].version) if len(lines) > size else ""

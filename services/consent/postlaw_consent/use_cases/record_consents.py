@@ -239,8 +239,8 @@ class RecordConsents:
         for address_key, history in (await self._ledger.histories(tenant_id, address_keys)).items():
             head = heads[address_key] = _Head()
             for line in history:
-                fact = line.fact
-                head.add(fact.version, fact.at_us, line.idempotency_key, (line.event_id, fact.kind, fact.scope))
+                fact, event = line.fact, line.event()
+                head.add(fact.version, fact.at_us, event.idempotency_key, (event.event_id, fact.kind, fact.scope))
 
     async def _publish(self, records: Sequence[Record], calls: Sequence[str]) -> None:
         try:

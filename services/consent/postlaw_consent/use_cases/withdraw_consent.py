@@ -130,7 +130,7 @@ class WithdrawConsent:
         if offset is not None:
             outcome, epoch = await self._ask(request, line.partition, offset, ends)
         receipt = Receipt(
-            event_id=line.event_id,
+            event_id=line.event().event_id,
             tenant_id=request.tenant_id,
             address_key=request.address_key,
             scope=request.scope,
@@ -226,7 +226,7 @@ def _standing(history: list[Line], request: Request) -> Line | None:
     """The earlier withdrawal that this request repeats; None where a new one is needed."""
     if request.idempotency_key:
         for line in history:
-            if line.idempotency_key == request.idempotency_key:
+            if line.event().idempotency_key == request.idempotency_key:
                 if line.fact.kind != "withdrawn" or line.fact.scope != request.scope.key:
                     raise Conflict("This idempotency key was used for something else of this person.", type="idempotency-key-reused")
                 return line
