@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import signal
 import smtplib
@@ -64,6 +66,21 @@ def test_the_inbox_alone_takes_mail_shows_it_and_ends_in_order() -> None:
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_demo_that_is_told_to_end_leaves_no_mesh_behind(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "postlaw_mesh", "demo", "--state", str(tmp_path), "--json"]
+    process = subprocess.Popen(words, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while len(list(tmp_path.iterdir())) < 2:  # its log, and what the mesh itself has begun to keep
+            time.sleep(0.05)
+        process.terminate()
+        process.wait(60)
+        with pytest.raises(ProcessLookupError):
+            os.killpg(process.pid, 0)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_an_inbox_whose_port_is_taken_says_so_in_one_line() -> None:

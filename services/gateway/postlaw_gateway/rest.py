@@ -189,8 +189,8 @@ def ids_of(message: Message) -> Iterator[str]:
         if field.message_type is not None and not is_map(field):
             for item in value if field.is_repeated else (value,):
                 yield from ids_of(item)
-        elif field.type == field.TYPE_STRING and field.name.endswith("_id"):
-            yield value
+        elif field.type == field.TYPE_STRING and field.name.endswith(("_id", "_ids")):
+            yield from value if field.is_repeated else (value,)
 
 
 def looks_foreign(id: str, fresh_s: float) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -58,6 +59,7 @@ def demo(people: int, opt_outs: int, state: Path | None, as_json: bool) -> None:
       postlaw demo --people 5000
     Exit codes: 0 every law held, 1 a law was broken or the mesh did not start, 2 wrong usage.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end, it ends the mesh beside it as well
     where = state or Path(tempfile.mkdtemp(prefix="postlaw-demo-"))
     try:
         where.mkdir(parents=True, exist_ok=True, mode=0o700)
