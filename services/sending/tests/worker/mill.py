@@ -63,6 +63,7 @@ class Wire:
     begun: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     ended: dict[str, int] = field(default_factory=dict[str, int])
     has_room: bool = True
+    may_go_on: Callable[[], bool] | None = None  # of the last hand-off
 
     async def room(self) -> bool:
         await asyncio.sleep(0)
@@ -82,6 +83,7 @@ class Wire:
     ) -> None:
         to = recipient.decode()
         self.begun.append((to, time.time_ns()))
+        self.may_go_on = may_go_on
         self.under_way.setdefault(to, []).append(done)
         if not self.hold:
             asyncio.get_running_loop().call_later(0.001, self.answer, to)
