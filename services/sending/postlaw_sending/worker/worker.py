@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from postlaw_common.bus import Bus, BusUnavailable
-from postlaw_common.bus.generation import Generations
+from postlaw_common.bus import Bus, BusUnavailable, Received
+from postlaw_common.bus.generation import GenerationOver, Generations
 from postlaw_common.ids import new_id
 from postlaw_common.store import Collection, StoreUnavailable
 from postlaw_common.telemetry import get_logger
@@ -211,10 +211,18 @@ class Worker:
         gate.advance(end)
         partition = HeldPartition(holding, gate, self._outside.holdings, self._publish_settled, self._changed, self._hearing.mark)
         for ledger in holding.batches:
-            [record] = await self._outside.bus.read_range(JOBS, holding.partition, ledger.job_offset, ledger.job_offset + 1)
+            record = await self._job(holding.partition, ledger.job_offset)
             partition.batches[ledger.job_offset] = await self._jobs.open(holding.partition, ledger.job_offset, parse_job(record), ledger)
         partition.touch()
         return partition
+
+    async def _job(self, partition: int, offset: int) -> Received:
+        """The record of a live batch. Where it is gone, the topics are not those that the holding speaks of: GenerationOver."""
+        found = await self._outside.bus.read_range(JOBS, partition, offset, offset + 1)
+        if not found:
+            await self._hearing.still_the_same()
+            raise GenerationOver(f"{JOBS}/{partition} holds no {offset}, a live batch: if topics were restored, `postlaw generation raise`")
+        return found[0]
 
     async def _hand_back(self, partition: HeldPartition) -> None:
         """However long a receiver takes: until then it is ours to renew, to hear withdrawals for, and to settle."""
