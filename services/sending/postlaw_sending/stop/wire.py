@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from google.protobuf.message import DecodeError
+
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_sending.stop.scope import EVERYTHING, recipient_tag
@@ -27,8 +29,11 @@ def scope_text(scope: consent.Scope) -> str:
 
 
 def withdrawal(value: bytes) -> tuple[bytes, str] | None:
-    """(recipient's tag, scope) of a withdrawal in the consent log; None for every other event."""
-    event = consent.ConsentEvent.FromString(value)
+    """(recipient's tag, scope) of a withdrawal in the consent log; None for every other event. ValueError where it cannot be read."""
+    try:
+        event = consent.ConsentEvent.FromString(value)
+    except DecodeError as wrong:
+        raise ValueError(str(wrong)) from wrong
     if event.kind != _WITHDRAWN:
         return None
     return recipient_tag(event.tenant_id, event.address_key), scope_text(event.scope)

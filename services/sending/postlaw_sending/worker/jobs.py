@@ -144,8 +144,13 @@ class Jobs:
                 continue
             if partition.gate.window_start != end:
                 continue  # it was narrowed meanwhile: what lies between is no longer known
-            for record in records:
-                heard = withdrawal(record.value)
+            try:
+                withdrawals = [(record.offset, withdrawal(record.value)) for record in records]
+            except ValueError as wrong:
+                log.error("consent_log_unreadable", partition=partition.number, error=str(wrong))
+                batch.put_off("consent_log_unreadable")  # both gates decide again, the first from consent's ledger
+                return
+            for offset, heard in withdrawals:
                 if heard is not None:
-                    partition.gate.block(record.offset, *heard)
+                    partition.gate.block(offset, *heard)
             partition.gate.window_start = start

@@ -10,7 +10,7 @@ from typing import Protocol
 from opentelemetry.trace import Span
 
 from postlaw_sending.messages.campaign import Recipient as ToRender
-from postlaw_sending.stop.holding import CLAIMED, PENDING, BatchRecord, OpenClaim
+from postlaw_sending.stop.holding import CLAIMED, DEFERRED, PENDING, BatchRecord, OpenClaim
 
 CLAIM_SIZE = 32  # recipients a claim, at most: what a lost worker may leave unknown a connection
 
@@ -68,6 +68,12 @@ class LiveBatch:
         if at_us:
             self.after_us[index] = min(max(1, at_us - self.started_at_us), 0xFFFFFFFF)
         self.open -= 1
+
+    def put_off(self, reason: str) -> None:
+        """Nobody who is still pending is handed over from this batch; they come again in another."""
+        for index in self.unclaimed:
+            self.settle(index, DEFERRED, reason, 0)
+        self.unclaimed = []
 
     def record(self) -> BatchRecord:
         return BatchRecord(

@@ -205,7 +205,11 @@ class Worker:
         start = min([end, *(record.consent_offset for record in holding.batches)])
         gate = SecondGate(start)
         for record in await self._outside.bus.read_range(CONSENT_EVENTS, holding.partition, start, end) if start < end else []:
-            heard = withdrawal(record.value)
+            try:
+                heard = withdrawal(record.value)
+            except ValueError:
+                end = record.offset  # hearing comes upon it and halts: short of the log's end there is no permit
+                break
             if heard is not None:
                 gate.apply(record.offset, *heard)
         gate.advance(end)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from typing import cast
+
 import pytest
 
-from postlaw_common.bus import Record
+from postlaw.consent.v1 import consent_pb2 as consent
+from postlaw_common.bus import Bus, Received, Record
 from postlaw_common.bus.generation import Generations
 from postlaw_common.testing.promises import promise
 from postlaw_sending.stop.await_stopped import AwaitStopped
-from postlaw_sending.stop.holding import CLAIMED, BatchRecord, OpenClaim
+from postlaw_sending.stop.holding import CLAIMED, DEFERRED, BatchRecord, Holding, OpenClaim
 from postlaw_sending.stop.holdings import EpochRefused
 from postlaw_sending.stop.observing import Observer
 from postlaw_sending.stop.second_gate import SecondGate
-from postlaw_sending.stop.wire import WATERMARKS, Applied
-from services.sending.tests.worker.mill import Mill, running, until
+from postlaw_sending.stop.wire import CONSENT_EVENTS, WATERMARKS, Applied
+from postlaw_sending.worker.hearing import Hearing
+from services.sending.tests.worker.mill import PARTITIONS, Mill, Wire, person, running, until
+from services.sending.tests.worker.test_worker_races import held
 
 
 @promise("M6")
@@ -70,3 +77,113 @@ async def test_a_hand_off_under_way_is_held_against_permit_and_epoch_for_as_long
         assert may_go_on()
         partition.lost = True
         assert not may_go_on()
+
+
+@promise("M6")
+async def test_an_overtaken_worker_attests_its_end_only_after_the_last_reply(mill: Mill) -> None:
+    mill.wire.hold = True
+    await mill.send_to(range(1))
+    worker = mill.worker()
+    async with running(worker):
+        await until(lambda: len(mill.wire.begun) == 1)
+        assert await mill.holdings.take(await mill.holdings.read(0), "second", mill.generation)
+        await until(lambda: 0 not in worker.held)
+        await asyncio.sleep(0.2)
+        assert [entry.worker for entry in (await mill.holdings.read(0)).left_open] == [worker.id]
+        mill.wire.answer(person(0).address)
+        async with asyncio.timeout(10):
+            while (await mill.holdings.read(0)).left_open:
+                await asyncio.sleep(0.01)
+
+
+@promise("M6")
+async def test_a_record_that_cannot_be_read_halts_its_partition_and_no_other(mill: Mill) -> None:
+    worker = mill.worker()
+    async with running(worker):
+        await until(lambda: len(worker.held) == PARTITIONS)
+        [unreadable] = await mill.bus.publish([Record(CONSENT_EVENTS, 0, b"\xff\xff")])
+        tag, offset = await mill.withdraw(3)
+        other, there = await mill.withdraw(4, partition=1)
+        assert (await mill.await_stopped(other, 1, there, mill.generation)).stopped
+        assert not (await mill.await_stopped(tag, 0, offset, mill.generation, within_s=0.5)).stopped
+        assert worker.held[0].gate.next_offset == unreadable
+
+
+@promise("M6")
+async def test_a_batch_whose_gate_cannot_know_every_withdrawal_is_put_off(mill: Mill) -> None:
+    """Decided on before a record that cannot be read, and taken by who came after it."""
+    before = await mill.end_of_consent(0)
+    await mill.bus.publish([Record(CONSENT_EVENTS, 0, b"\xff\xff")])
+    worker = mill.worker()
+    async with running(worker):
+        await until(lambda: 0 in worker.held)
+        await mill.send_to(range(5), consent_offset=before)
+        [settled] = await mill.outcomes(1)
+    assert set(settled.states) == {DEFERRED}
+    assert mill.wire.begun == []
+
+
+@promise("M6")
+async def test_whoever_takes_a_partition_over_halts_at_what_cannot_be_read(mill: Mill) -> None:
+    """A live batch was decided on before it: nothing more of that is sent."""
+    mill.wire.hold = True
+    await mill.send_to(range(40))
+    async with running(mill.worker(lanes=1)):
+        await until(lambda: len(mill.wire.begun) >= 32)
+    [unreadable] = await mill.bus.publish([Record(CONSENT_EVENTS, 0, b"\xff\xff")])
+    second = Wire()
+    worker = mill.worker(second)
+    async with running(worker):
+        await until(lambda: 1 in worker.held and worker.held[1].gate.permitted())
+        await until(lambda: 0 in worker.held)
+        await asyncio.sleep(0.7)
+        assert worker.held[0].gate.next_offset == unreadable
+    assert second.begun == []
+
+
+class Gap:
+    """A consent partition in which the record at 3 is missing."""
+
+    partitions = 1
+
+    def __init__(self, value: bytes) -> None:
+        self._record = Received(CONSENT_EVENTS, 0, 4, value, None, {}, 0)
+        self.read_once = asyncio.Event()
+
+    async def reader(self) -> Gap:
+        return self
+
+    async def assign(self, positions: Mapping[tuple[str, int], int]) -> None: ...
+
+    async def read(self, *, max_records: int = 500, timeout: float = 1.0) -> list[Received]:
+        if self.read_once.is_set():
+            await asyncio.sleep(timeout)
+            return []
+        self.read_once.set()
+        return [self._record]
+
+    async def close(self) -> None: ...
+
+
+@promise("M6")
+async def test_a_gap_in_the_consent_log_halts_the_partition() -> None:
+    """Whatever stood there may have been a withdrawal."""
+    bus = Gap(consent.ConsentEvent(tenant_id="ten_1", address_key=b"key", kind=consent.ConsentEvent.KIND_WITHDRAWN).SerializeToString())
+    gate = SecondGate(3)
+    hearing = Hearing(cast("Bus", bus), {0: held(gate)}, cast("Generations", None))
+    tailing = asyncio.create_task(hearing.tail())
+    await bus.read_once.wait()
+    await asyncio.sleep(0.05)
+    tailing.cancel()
+    await asyncio.gather(tailing, return_exceptions=True)
+    assert gate.next_offset == 3
+
+
+@promise("M6")
+def test_only_the_very_holding_that_stood_still_counts_as_lost() -> None:
+    clock = iter([0.0, 0.6, 1.2])
+    observer = Observer(lease_s=1.0, monotonic=lambda: next(clock))
+    for _ in range(3):
+        observer.observe([Holding(0, "first", 1)])
+    assert observer.is_lost(Holding(0, "first", 1))
+    assert not observer.is_lost(Holding(0, "second", 2))
