@@ -22,14 +22,10 @@ from postlaw_sending.delivery.dialogue import Dialogue
 from postlaw_sending.delivery.paths import BadAddress, path
 from postlaw_sending.delivery.relay import Relay
 from postlaw_sending.delivery.replies import CLOSING, Kind, Reply, kind_of, text_of
-from postlaw_sending.delivery.transaction import DATA, FINAL, MAIL, RCPT, RSET, Transaction
+from postlaw_sending.delivery.transaction import DATA, FINAL, MAIL, RCPT, RSET, Transaction, always
 
 _GOODBYE_S = 5.0  # after a 421 the server closes; so long we wait for it
 _QUIT_S = 2.0
-
-
-def _always() -> bool:
-    return True
 
 
 class Connection(Dialogue):
@@ -91,7 +87,7 @@ class Connection(Dialogue):
         recipient: bytes,
         message: bytes,
         done: Callable[[Reply], None],
-        may_go_on: Callable[[], bool] = _always,
+        may_go_on: Callable[[], bool] = always,
     ) -> None:
         """Begin one transaction: it is written before this returns. `message` is a whole RFC 5322 message with CRLF line ends.
 
@@ -142,12 +138,11 @@ class Connection(Dialogue):
         """Reset, where a transaction that may no longer go on has bytes that are still to be written, here or in the transport.
 
         What is wholly written is left alone: a reset would stop none of it, and only its reply tells what became of it."""
-        queue = self._queue
-        if queue and self._unwritten() and not all(transaction.may_go_on() for transaction in queue):
+        queue, transport = self._queue, self._transport
+        if not queue or (queue[-1].exposed and (transport is None or transport.get_write_buffer_size() == 0)):
+            return
+        if not all(transaction.may_go_on() for transaction in queue):
             self._end("it might no longer be written")
-
-    def _unwritten(self) -> bool:
-        return not self._queue[-1].exposed or (self._transport is not None and self._transport.get_write_buffer_size() > 0)
 
     async def close(self) -> None:
         """Wait for what is under way, then QUIT (RFC 5321 §4.1.1.10)."""

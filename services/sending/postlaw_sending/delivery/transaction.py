@@ -15,6 +15,11 @@ DATA: Final = 3  # 354 is due
 FINAL: Final = 4
 
 
+def always() -> bool:
+    """For messages that nothing can hold back once they have begun."""
+    return True
+
+
 class Transaction:
     """`exposed`: bytes of the message were written, so only a final reply can tell what became of it.
     `may_go_on`: whether what is not yet written may still be."""
