@@ -13,13 +13,32 @@ from contextlib import contextmanager
 
 PAUSE_S = 0.002  # long enough for several passes, short enough that background work keeps a good part of its speed
 
+
+class _Turns:
+    """Background work while somebody waits: one turn at a time, a pause apart. Were each to pause for itself, a dozen of them
+    would fill the loop all the same."""
+
+    def __init__(self) -> None:
+        self._last = 0.0  # when the turn given out last begins, on the loop's clock
+
+    def begin(self) -> None:
+        self._last = 0.0
+
+    def wait_s(self, now: float) -> float:
+        self._last = max(now, self._last) + PAUSE_S
+        return self._last - now
+
+
 _waiting: set[object] = set()
+_turns = _Turns()
 
 
 @contextmanager
 def answering() -> Generator[None]:
     """Somebody waits for what happens inside."""
     one = object()
+    if not _waiting:
+        _turns.begin()
     _waiting.add(one)
     try:
         yield
@@ -34,5 +53,5 @@ def started() -> None:
 
 
 async def step_aside() -> None:
-    """Between two short turns of background work (a millisecond or less): lets others run, and rests while somebody waits."""
-    await asyncio.sleep(PAUSE_S if _waiting else 0)
+    """Between two short turns of background work (a millisecond or less): lets others run, and waits for its turn while somebody waits."""
+    await asyncio.sleep(_turns.wait_s(asyncio.get_running_loop().time()) if _waiting else 0)
