@@ -16,6 +16,7 @@ _COMMANDS = {
     "credentials": "postlaw_mesh.credentials_command:credentials",
     "dlq": "postlaw_common.dlq_commands:dlq",
     "generation": "postlaw_common.generation_commands:generation",
+    "law": "postlaw_law.commands:law",
     "audit": "postlaw_audit.commands:audit",
     "sending": "postlaw_sending.commands:sending",
 }
