@@ -1,4 +1,4 @@
-"""Public holidays by region: the one module that knows the library (ADR 20)."""
+"""Public holidays by region: the one module that knows the library (ADR 16)."""
 
 from __future__ import annotations
 
