@@ -158,7 +158,7 @@ class Schedule:
     async def _restore(self, api: Process) -> None:
         """Workers and consent run on, and one of them stands still; what was being sent is given up, and another campaign begins."""
         self._pause(self.chance.choice(self.workers).process, self.chance.uniform(0, 10))
-        self.before = set(self.ledger)
+        self.before, self.campaigns = set(self.ledger), ["cmp_3"]
         if self.restore == "emptied":
             self.world.empty()
             self._read = [0] * PARTITIONS
@@ -173,7 +173,6 @@ class Schedule:
         """Consent and the planner are started again, a while after the topics have changed."""
         await asyncio.sleep(self.chance.uniform(0, 2))
         self.generation = await until_it_is_back(Generations(FakeBus(api)).now)
-        self.campaigns = ["cmp_3"]
         await self._plan("cmp_3")
 
     def _nobody_failed(self) -> None:
