@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from postlaw_common.bus import Bus, BusUnavailable, Received
+from postlaw.sending.v1.sending_pb2 import SealedBatch
+from postlaw_common.bus import Bus, BusUnavailable
 from postlaw_common.bus.generation import GenerationOver, Generations
 from postlaw_common.ids import new_id
 from postlaw_common.store import Collection, StoreUnavailable
@@ -215,18 +216,19 @@ class Worker:
         gate.advance(end)
         partition = HeldPartition(holding, gate, self._outside.holdings, self._publish_settled, self._changed, self._hearing.mark)
         for ledger in holding.batches:
-            record = await self._job(holding.partition, ledger.job_offset)
-            partition.batches[ledger.job_offset] = await self._jobs.open(holding.partition, ledger.job_offset, parse_job(record), ledger)
+            sealed = await self._sealed(holding.partition, ledger.job_offset)
+            partition.batches[ledger.job_offset] = await self._jobs.open(holding.partition, ledger.job_offset, sealed, ledger)
         partition.touch()
         return partition
 
-    async def _job(self, partition: int, offset: int) -> Received:
-        """The record of a live batch. Where it is gone, the topics are not those that the holding speaks of: GenerationOver."""
+    async def _sealed(self, partition: int, offset: int) -> SealedBatch:
+        """A live batch. Where it is gone, or another stands in its place, the topics are not those of the holding: GenerationOver."""
         found = await self._outside.bus.read_range(JOBS, partition, offset, offset + 1)
-        if not found:
+        sealed = parse_job(found[0]) if found else None
+        if sealed is None or sealed.generation != self._generation:
             await self._hearing.still_the_same()
             raise GenerationOver(f"{JOBS}/{partition} holds no {offset}, a live batch: if topics were restored, `postlaw generation raise`")
-        return found[0]
+        return sealed
 
     async def _hand_back(self, partition: HeldPartition) -> None:
         """However long a receiver takes: until then it is ours to renew, to hear withdrawals for, and to settle."""

@@ -119,8 +119,10 @@ async def test_stopped_is_never_answered_on_a_watermark_of_another_generation(st
 class Late(Generations):
     """As a process asks that began before the topics were replaced, and stood still since."""
 
+    generation = "gen_before"
+
     async def begin(self) -> str:
-        return "gen_before"
+        return self.generation
 
 
 async def test_a_worker_that_is_late_voids_nothing_of_the_topics_of_today(store: EmbeddedStore, tmp_path: Path) -> None:
@@ -134,3 +136,25 @@ async def test_a_worker_that_is_late_voids_nothing_of_the_topics_of_today(store:
         assert ended.group_contains(GenerationOver)
         holding = await mill.holdings.read(0)
         assert (holding.generation, len(holding.batches)) == (mill.generation, 1)
+
+
+@promise("M6")
+async def test_a_worker_that_is_late_takes_no_batch_of_today_for_the_one_that_stood_in_its_place(
+    store: EmbeddedStore, tmp_path: Path
+) -> None:
+    """It takes a partition of its own generation, whose ledger speaks of a job at an offset where another stands by now."""
+    async with opened(store, tmp_path / "before") as before:
+        before.wire.hold = True
+        await before.send_to(range(40))
+        async with running(before.worker(lanes=1)):
+            await until(lambda: len(before.wire.begun) >= 32)
+        earlier = before.generation
+    async with opened(store, tmp_path / "after") as after:
+        await after.send_to(range(100, 140))
+        late = Late(after.bus)
+        late.generation = earlier
+        worker = after.worker(Wire(), generations=late)
+        with pytest.raises(ExceptionGroup) as ended:
+            await asyncio.wait_for(worker.run(), 10)
+        assert ended.group_contains(GenerationOver)
+        assert not worker.held
