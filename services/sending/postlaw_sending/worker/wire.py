@@ -18,6 +18,8 @@ from postlaw_sending.worker.live_batch import Compiled, LiveBatch, Recipient, ex
 
 BATCH_SETTLED = "postlaw.sending.BatchSettled"
 
+SealedBatch = sending.SealedBatch
+
 
 def parse_job(record: Received) -> sending.SealedBatch:
     return sending.SealedBatch.FromString(record.value)

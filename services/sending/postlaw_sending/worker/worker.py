@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from postlaw.sending.v1.sending_pb2 import SealedBatch
 from postlaw_common.bus import Bus, BusUnavailable
 from postlaw_common.bus.generation import GenerationOver, Generations
 from postlaw_common.ids import new_id
@@ -32,7 +31,7 @@ from postlaw_sending.worker.lane import Connection, Lane
 from postlaw_sending.worker.live_batch import CLAIM_SIZE, Claim, LiveBatch
 from postlaw_sending.worker.ownership import Roll, fair_share, to_take
 from postlaw_sending.worker.partition import HeldPartition
-from postlaw_sending.worker.wire import parse_job, settled_record
+from postlaw_sending.worker.wire import SealedBatch, parse_job, settled_record
 
 log = get_logger("sending.worker")
 
