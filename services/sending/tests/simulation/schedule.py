@@ -1,4 +1,7 @@
-"""One run: three partitions, two campaigns, people who say stop, and whatever may happen to workers and to what they stand on."""
+"""One run: three partitions, two campaigns, people who say stop, and whatever may happen to workers and to what they stand on.
+
+Longer than 300 lines: every fault works on the one state of a run, and is read beside the others with which it may coincide.
+"""
 
 from __future__ import annotations
 
