@@ -74,7 +74,10 @@ async def test_what_arrives_is_what_was_signed(s3: tuple[S3Requests, Server], he
     requests, server = s3
     await requests.send("PUT", "/bucket/audit/tile/0/x001/234.p/17", b"bytes", headers)
     await requests.send("GET", "/bucket/audit/checkpoint")
-    assert server.signed == [True, True]
+    await requests.send("HEAD", "/bucket/audit/checkpoint")
+    await requests.send("DELETE", "/bucket/audit/checkpoint?versionId=a%2Bb%2Fc%3D")
+    assert server.signed == [True] * 4
+    assert server.received[3].raw_path == "/bucket/audit/checkpoint?versionId=a%2Bb%2Fc%3D"
     put = server.received[0].headers
     signed = put["Authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
     assert {*headers, "x-amz-checksum-crc32", "x-amz-security-token"} <= set(signed)

@@ -6,8 +6,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from postlaw.audit.v1 import audit_pb2 as audit
-from postlaw_audit.entries import DATA_LIMIT, MOST_OF_A_NAME, UNDECODABLE, entries_of
+from postlaw_audit.entries import DATA_LIMIT, MOST_OF_A_NAME, UNDECODABLE, entries_of, second_of
 from postlaw_common.bus import Received
+from postlaw_common.ids import new_id, time_ms_of
 from postlaw_common.testing.promises import promise
 
 CONTEXT = {"actor": "ce_actor", "on_behalf_of": "ce_onbehalfof", "traceparent": "traceparent"}
@@ -52,3 +53,9 @@ def test_an_entry_is_what_protobuf_makes_of_it(headers: dict[str, bytes], data: 
     parts = [f"{number}/{len(pieces)}" if len(pieces) > 1 else "" for number in range(1, len(pieces) + 1)]
     wanted = [(text(record, "ce_id"), as_protobuf_has_it(record, *piece)) for piece in zip(pieces, parts, strict=True)]
     assert entries_of(record) == wanted
+
+
+def test_an_id_of_ours_tells_its_second_and_a_foreign_one_none() -> None:
+    made = new_id("evt")
+    assert second_of(made) == time_ms_of(made) // 1000
+    assert [second_of(foreign) for foreign in ("", "x", made[:-1], made + "0", made.replace("_", "-"), "evt_" + "!" * 26)] == [None] * 6

@@ -1,4 +1,4 @@
-"""Blobs on S3: by requests of our own where an object goes or comes whole (s3_requests.py), by aioboto3 for the rest.
+"""Blobs on S3: by requests of our own for one whole object (s3_requests.py), by aioboto3 for streams and lists.
 
 Retention is Object Lock in COMPLIANCE mode: nobody shortens it, not even the account's owner. `s3://bucket[/prefix][?endpoint=http://…&region=…]`;
 the bucket must have Object Lock enabled. A version that is under retention refuses to be deleted, and `put` refuses to hide it under a
@@ -12,7 +12,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Generator
 from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import aioboto3
 import aiohttp
@@ -20,7 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from postlaw_common.blobs import BlobExists, BlobRetained, BlobsUnavailable, check_key
-from postlaw_common.blobs.s3_requests import S3Requests
+from postlaw_common.blobs.s3_requests import Answer, S3Requests
 
 PART = 8 << 20  # bytes of a multipart upload's part; S3 wants 5 MiB at least
 MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError", "NoSuchVersion"}
@@ -79,26 +79,25 @@ class S3Blobs:
             await self._refuse_retained(key)
         await self._send("PUT", key, data, headers)
 
-    async def _send(self, method: str, key: str, body: bytes = b"", headers: dict[str, str] | None = None) -> bytes:
-        """KeyError where there is no such object."""
+    async def _send(self, method: str, key: str, body: bytes = b"", headers: dict[str, str] | None = None, *, query: str = "") -> Answer:
+        """`query` escaped, with its question mark. KeyError where there is no such object."""
         check_key(key)
         if self._requests is None:
             raise BlobsUnavailable(f"{key}: the connection to S3 is closed")
         with self._errors(key):
-            answer = await self._requests.send(method, f"/{self._bucket}/{self._prefix}{key}", body, headers)
+            answer = await self._requests.send(method, f"/{self._bucket}/{self._prefix}{key}{query}", body, headers)
             if answer.status >= 300:
                 _raise_refused(key, answer.code, answer.message)
-        return answer.body
+        return answer
 
     async def _refuse_retained(self, key: str) -> None:
         try:
-            with self._errors(key):
-                head = await self._client.head_object(**self._object(key))
+            head = await self._send("HEAD", key)
         except KeyError:
             return
-        until = head.get("ObjectLockRetainUntilDate")
-        if until is not None and until > datetime.now(UTC):
-            raise BlobRetained(f"{key} is kept until {until.isoformat()}")
+        until = head.headers.get("x-amz-object-lock-retain-until-date")
+        if until is not None and datetime.fromisoformat(until) > datetime.now(UTC):
+            raise BlobRetained(f"{key} is kept until {until}")
 
     async def put_stream(self, key: str, chunks: AsyncIterable[bytes]) -> int:
         place = self._object(key)
@@ -144,7 +143,7 @@ class S3Blobs:
 
     async def get(self, key: str) -> bytes | None:
         try:
-            return await self._send("GET", key)
+            return (await self._send("GET", key)).body
         except KeyError:
             return None
 
@@ -176,7 +175,7 @@ class S3Blobs:
             async for page in pages:
                 for version in [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]:
                     if version["Key"] == place["Key"]:
-                        await self._client.delete_object(**place, VersionId=version["VersionId"])
+                        await self._send("DELETE", key, query=f"?versionId={quote(version['VersionId'], safe='')}")
 
     async def default_retention(self) -> timedelta | None:
         try:

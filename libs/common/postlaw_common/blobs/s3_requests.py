@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
+from yarl import URL
 
 TRIES = 3
 RETRY_AFTER_S = 0.2
@@ -27,10 +28,11 @@ _FIELD = re.compile(rb"<(Code|Message)>([^<]*)</")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`code` and `message`: S3's own, where it refused."""
+    """`headers` by name in lower case. `code` and `message`: S3's own, where it refused."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str]
     code: str = ""
     message: str = ""
 
@@ -50,7 +52,7 @@ class S3Requests:
         )
 
     async def send(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
-        """The answer, whatever it says. `path` begins with the bucket and needs no escaping.
+        """The answer, whatever it says. `path` begins with the bucket; it and a query behind it are escaped where they must be.
 
         What an outage may have stopped is tried again, so a put may happen twice. Raises aiohttp.ClientError, OSError, TimeoutError."""
         given = {"host": self._host, **(headers or {})}
@@ -71,10 +73,12 @@ class S3Requests:
         url = self._endpoint + path
         request = AWSRequest(method, url, headers, data=body)
         S3SigV4Auth(await self._credentials.get_frozen_credentials(), "s3", self._region).add_auth(request)
-        async with self._session.request(method, url, data=body or None, headers=dict(request.headers.items())) as response:
+        exactly = URL(url, encoded=True)  # escaped otherwise, however rightly, it is not what was signed
+        async with self._session.request(method, exactly, data=body or None, headers=dict(request.headers.items())) as response:
             content = await response.read()
             code, message = _error(content) if response.status >= 300 else ("", "")
-            return Answer(response.status, content, code or str(response.status), message)
+            answered = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status, content, answered, code or str(response.status), message)
 
     async def close(self) -> None:
         await self._session.close()
