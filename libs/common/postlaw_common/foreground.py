@@ -7,7 +7,6 @@ to do, each pass costs one of its turns. In a process that answers nobody all of
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -44,12 +43,6 @@ def answering() -> Generator[None]:
         yield
     finally:
         _waiting.discard(one)
-
-
-def started() -> None:
-    """A whole process is up: what it holds now lives as long as it does, and a full pass of the collector (47 ms, in which nobody
-    is answered) need not walk it."""
-    gc.freeze()
 
 
 async def step_aside() -> None:

@@ -15,8 +15,8 @@ from typing import NoReturn
 from postlaw_common import telemetry
 from postlaw_common.blobs import BlobsUnavailable
 from postlaw_common.bus import BusUnavailable, TopicMismatch
-from postlaw_common.foreground import started
 from postlaw_common.keys import KeysUnavailable, UnwrapRefused
+from postlaw_common.memory import bound_arenas, settled
 from postlaw_common.opening import Backing, StartRefused, identities_of
 from postlaw_common.rpc.context_token import KeySource
 from postlaw_common.rpc.server import PortTaken
@@ -75,7 +75,7 @@ async def run_until_stopped(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     async with run_services(settings, builders) as running:
-        started()
+        settled()
         if on_ready:
             on_ready(running)
         waiting = asyncio.ensure_future(told.wait())
@@ -88,6 +88,7 @@ def run_process(
 ) -> int:
     """A whole process; returns its exit code. What stops it is one clear line on standard error."""
     try:
+        bound_arenas()
         chosen = settings or load(PlatformSettings)
         telemetry.setup(chosen, service=name)
         import uvloop

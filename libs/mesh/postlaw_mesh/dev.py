@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from postlaw_common import telemetry
-from postlaw_common.foreground import started
+from postlaw_common.memory import bound_arenas, settled
 from postlaw_common.platform import Platform
 from postlaw_common.runner import ONE_LINERS, BackgroundFailed, Running, run_services
 from postlaw_common.service import Service
@@ -120,7 +120,7 @@ async def _until_stopped(settings: PlatformSettings, sending: SendingSettings | 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     async with development_mesh(settings, sending) as (running, ready):
-        started()
+        settled()
         click.echo(json.dumps({name: getattr(ready, name) for name in Ready.__slots__}) if as_json else welcome(ready))
         waiting = asyncio.ensure_future(told.wait())
         await asyncio.wait({waiting, running.failed}, return_when=asyncio.FIRST_COMPLETED)
@@ -150,6 +150,7 @@ def dev(state: Path | None, port: int | None, inbox_port: int | None, relay: str
             raise click.UsageError(f"--relay is {relay!r}; give an SMTP server on this machine, like 127.0.0.1:2525")
         sending = relay_on_loopback(host, int(relay_port))
     try:
+        bound_arenas()
         settings = development_settings(state, port, inbox_port)
         telemetry.setup(settings, service="dev")
         import uvloop

@@ -28,15 +28,15 @@ class Alike:
         self._document = document_of(Entry(event, b"", 0))
         self._record = record_of(event, b"", 0)
 
-    def of(self, address_key: bytes, sealed_proof_evidence: bytes, partition: int) -> tuple[Document, Record]:
-        """One person's ledger document and the record that announces it."""
+    def name_of(self, address_key: bytes, partition: int) -> str:
+        """The `_id` of one person's ledger document."""
+        return id_of(begin_of(self._tenant_id, partition, address_key), self._version)
+
+    def of(self, name: str, address_key: bytes, sealed_proof_evidence: bytes, partition: int) -> tuple[Document, Record]:
+        """One person's ledger document, called `name`, and the record that announces it."""
         event_id = new_id("evt")
         data = self._encode(event_id, address_key, sealed_proof_evidence)
-        document: Document = {
-            **self._document,
-            "_id": id_of(begin_of(self._tenant_id, partition, address_key), self._version),
-            "event": data,
-        }
+        document: Document = {**self._document, "_id": name, "event": data}
         subject = person_of(self._tenant_id, address_key).encode()
         headers = {**self._record.headers, "ce_id": event_id.encode(), "ce_subject": subject}
         return document, Record(self._record.topic, partition, data, subject, headers)

@@ -13,8 +13,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from postlaw_common.ordered_text import to_text
 from postlaw_common.placement import Placement
 from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store.bulk import bulk_insert
 from postlaw_consent.domain.event import ConsentEvent
 from postlaw_consent.domain.standing import Fact
 
@@ -88,11 +90,9 @@ class Ledger:
         await self._collection().insert(dict(document))
         return self._line_of(document)
 
-    async def append_documents(self, documents: Sequence[Document], call: str) -> set[str]:
+    async def append_documents(self, documents: Iterable[Document], call: str) -> set[str]:
         """At most one event a person; `call` names their intent. Returns the `_id`s whose version was taken."""
-        for document in documents:
-            document["call"] = call
-        return await self._collection().insert_many(documents)
+        return await bulk_insert(self._collection(), ({**document, "call": call} for document in documents))
 
     async def history(self, tenant_id: str, address_key: bytes) -> list[Line]:
         """A person's events in the order of their versions."""
@@ -180,7 +180,7 @@ def in_partition(tenant_id: str, partition: int) -> str:
 
 
 def begin_of(tenant_id: str, partition: int, address_key: bytes) -> str:
-    return in_partition(tenant_id, partition) + address_key.hex()
+    return in_partition(tenant_id, partition) + to_text(address_key)
 
 
 def document_of(entry: Entry) -> Document:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from postlaw_common.bus import Bus
 from postlaw_common.foreground import step_aside
+from postlaw_common.ordered_text import to_bytes
 from postlaw_common.store import Document
 from postlaw_consent.domain.standing import Standing, fold
 from postlaw_consent.ends import Ends
@@ -109,7 +110,7 @@ class Views:
     def _put(self, view: View, person: str, events: Sequence[Document]) -> None:
         if events:
             standing = self._of_one(events[0]) if len(events) == 1 else self._share(fold(map(fact_of, events)))
-            view.people[bytes.fromhex(person.rpartition("/")[2])] = standing
+            view.people[to_bytes(person.rpartition("/")[2])] = standing
 
     def _of_one(self, event: Document) -> Standing:
         """The standing after a single event, as most people's is: nothing came before it, so the act alone decides."""

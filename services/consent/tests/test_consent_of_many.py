@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from postlaw_consent.domain.event import Actor, ConsentEvent
 from postlaw_consent.domain.scope import Scope
 from postlaw_consent.intents import INTENTS
 from postlaw_consent.ledger import LEDGER, Entry, document_of
+from postlaw_consent.notices import NOTICES
 from postlaw_consent.outgoing import record_of
 from postlaw_consent.wire import decode, encode, encode_alike
 
@@ -53,6 +55,17 @@ async def test_each_person_has_a_record_of_their_own_on_ledger_and_bus(world: Wo
         assert kept.pop("call")
         assert kept == whole | {"v": 1}
     assert await world.allowed(asked[7])
+
+
+@promise("G2")
+async def test_the_wording_of_an_import_is_kept_as_a_notice_that_every_event_names(world: World) -> None:
+    wording = "Yes, send me news. " * 200
+    await world.record_of_many(people(world, 3), wording=wording)
+    digest = hashlib.sha256(wording.encode()).digest()
+    assert {event.notice_hash for event in await world.events()} == {digest}
+    notice = await world.stores["consent"].collection(NOTICES.name).get(f"{world.caller.tenant_id}/{digest.hex()}")
+    assert notice is not None
+    assert notice["wording"] == wording
 
 
 async def test_asking_twice_records_once(world: World) -> None:

@@ -37,7 +37,7 @@ class AttestedConsent:
         collected_us = attested.collected_us or job.created_us
         self._given_us = min(collected_us, job.created_us)
         self._source = attested.source
-        self._notice = hashlib.sha256(attested.wording.encode()).digest() if attested.wording else b""
+        self._wording = attested.wording
         told = [job.settings.list_id, attested.source, attested.wording, attested.attested_by, attested.collected_us]
         self._key = "import/" + hashlib.sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest()[:40]
 
@@ -46,7 +46,7 @@ class AttestedConsent:
             scope=consent_pb2.Scope(list_id=list_id),
             route=consent_pb2.ROUTE_IMPORT,
             source=self._source,
-            notice_hash=self._notice,
+            wording=self._wording,
             idempotency_key=self._key,
         )
         shared.given_at.FromMicroseconds(self._given_us)
@@ -56,7 +56,8 @@ class AttestedConsent:
 
 
 def evidence_of(job: ImportJob) -> bytes:
-    """What is sealed under each person's proof key: the attestation, whole."""
+    """What is sealed under each person's proof key: who attested what, and when. The wording is not in it: the event names it by its
+    hash, and consent keeps it once, as a notice."""
     attested = job.settings.consent
     if attested is None:
         return b""
@@ -64,7 +65,6 @@ def evidence_of(job: ImportJob) -> bytes:
         "import_id": job.import_id,
         "list_id": job.settings.list_id,
         "source": attested.source,
-        "wording": attested.wording,
         "attested_by": attested.attested_by,
         "collected_us": attested.collected_us,
     }

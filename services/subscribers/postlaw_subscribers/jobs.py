@@ -14,6 +14,7 @@ from postlaw_common.bus import Record
 from postlaw_common.crypto import Sealer
 from postlaw_common.keys.customer import CustomerKeys
 from postlaw_common.made_once import MADE_UNDER, RequestKey, refuse_another
+from postlaw_common.ordered_text import to_text
 from postlaw_common.outbox import OUTBOX_INDEX, add_to_outbox
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, Store
 from postlaw_subscribers.domain.import_job import Checkpoint, Counts, ImportJob, Settings, State
@@ -106,7 +107,7 @@ class Jobs:
         """Notes for each address key (row, outcome), unless the import noted one already; returns those earlier notes."""
         collection = self._store.collection(ROW_MARKS.name)
         documents = {
-            address_key: {"_id": f"{import_id}/{address_key.hex()}", "import_id": import_id, "row": row, "outcome": outcome}
+            address_key: {"_id": f"{import_id}/{to_text(address_key)}", "import_id": import_id, "row": row, "outcome": outcome}
             for address_key, (row, outcome) in marks.items()
         }
         there = await collection.insert_many(list(documents.values()))

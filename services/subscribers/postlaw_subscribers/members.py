@@ -9,11 +9,13 @@ keys. `_id` = list/partition/address key: an audience is a range of ids, ascendi
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 
+from postlaw_common.ordered_text import to_bytes, to_text
 from postlaw_common.placement import Placement
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Store, VersionConflict
-from postlaw_subscribers.domain.person import KEY_BYTES, Person
+from postlaw_common.store.bulk import bulk_insert
+from postlaw_subscribers.domain.person import Person
 from postlaw_subscribers.person_keys import Wrapping
 
 MEMBERS = CollectionSpec("members", range_parts=2)
@@ -30,11 +32,11 @@ def audience(list_id: str, partition: int) -> str:
 
 
 def member_id(list_id: str, partition: int, address_key: bytes) -> str:
-    return audience(list_id, partition) + address_key.hex()
+    return audience(list_id, partition) + to_text(address_key)
 
 
 def address_key_of(document: Document) -> bytes:
-    return bytes.fromhex(document["_id"][-2 * KEY_BYTES :])
+    return to_bytes(document["_id"].rpartition("/")[2])
 
 
 def to_member(list_id: str, partition: int, address_key: bytes, edition: bytes, people: bytes, wrapping: Wrapping) -> Document:
@@ -66,8 +68,8 @@ class Members:
         self._store = store
         self._placement = placement
 
-    async def insert(self, documents: Sequence[Document]) -> set[str]:
-        return await self._documents().insert_many(documents)
+    async def insert(self, documents: Iterable[Document]) -> set[str]:
+        return await bulk_insert(self._documents(), documents)
 
     def pages(self, list_id: str, partition: int, after: bytes, size: int) -> AsyncGenerator[list[Document]]:
         """Ascending by address key, beginning after `after`. To be closed by whoever leaves off."""

@@ -7,13 +7,14 @@ subscriber id is, once their address has changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from postlaw_common.crypto import open_sealed, seal
 from postlaw_common.outbox import OUTBOX_INDEX
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Store, VersionConflict
+from postlaw_common.store.bulk import bulk_insert
 from postlaw_subscribers.domain.person import Person, Profile, made_under
 from postlaw_subscribers.person_keys import PROFILE, Keys, document_id, place
 
@@ -80,6 +81,10 @@ class People:
     @property
     def documents(self) -> Collection:
         return self._store.collection(PEOPLE.name)
+
+    async def insert(self, documents: Iterable[Document]) -> set[str]:
+        """Those who are new; returns the ids of those who were there already."""
+        return await bulk_insert(self.documents, documents)
 
     async def by_key(self, tenant_id: str, address_key: bytes) -> Document | None:
         """The document of whoever has this address key, gone or not."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from postlaw_common.crypto import Sealer
 from postlaw_common.keys.customer import CustomerKeys
+from postlaw_common.ordered_text import to_text
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Store, VersionConflict
+from postlaw_common.store.bulk import bulk_insert
 
 KEY_DATABASE = "subscriber_keys"
 PERSON_KEYS = CollectionSpec("person_keys")
@@ -26,6 +28,8 @@ PROOF_KEY = b"key/proof"
 
 _WRAPPING = "persons"  # the purpose of the customer's key that wraps them
 _VERSION_BYTES = 4
+
+KEYS_BYTES = 64  # of a person's two keys
 
 
 class Keys(NamedTuple):
@@ -42,7 +46,7 @@ def place(tenant_id: str, address_key: bytes, purpose: bytes) -> bytes:
 
 
 def document_id(tenant_id: str, address_key: bytes) -> str:
-    return f"{tenant_id}/{address_key.hex()}"
+    return f"{tenant_id}/{to_text(address_key)}"
 
 
 class Wrapping:
@@ -56,7 +60,7 @@ class Wrapping:
         self._sealers = sealers
 
     def fresh(self, address_key: bytes, random: bytes) -> tuple[Keys, Document]:
-        """New keys for a person, and the document that keeps them. `random`: 64 bytes, never used before or again."""
+        """New keys for a person, and the document that keeps them. `random`: KEYS_BYTES, never used before or again."""
         profile, proof = random[:32], random[32:]
         document: Document = {
             "_id": document_id(self.tenant_id, address_key),
@@ -101,9 +105,9 @@ class PersonKeys:
             sealers[version] = Sealer((await self._customer_keys.get(tenant_id, _WRAPPING, version))[1])
         return Wrapping(tenant_id, newest, sealers)
 
-    async def insert(self, documents: Sequence[Document]) -> set[str]:
+    async def insert(self, documents: Iterable[Document]) -> set[str]:
         """Keeps what `Wrapping.fresh` made; returns the ids of those who have keys already."""
-        return await self._documents().insert_many(documents)
+        return await bulk_insert(self._documents(), documents)
 
     async def open_many(self, wrapping: Wrapping, address_keys: Sequence[bytes]) -> dict[bytes, Keys]:
         """The keys of those who have them, profile key and all."""
@@ -117,7 +121,7 @@ class PersonKeys:
         while True:
             document = await self._documents().get(document_id(wrapping.tenant_id, address_key), linearizable=True)
             if document is None:
-                keys, fresh = wrapping.fresh(address_key, os.urandom(64))
+                keys, fresh = wrapping.fresh(address_key, os.urandom(KEYS_BYTES))
                 with contextlib.suppress(AlreadyExists):
                     await self._documents().insert(fresh)
                     return keys

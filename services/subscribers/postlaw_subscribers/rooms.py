@@ -74,7 +74,7 @@ class ConsentLedger(Protocol):
     """Consent's ledger, for one import: it knows the attestation that all rows share."""
 
     async def record(self, list_id: str, evidence: Mapping[bytes, bytes]) -> None:
-        """Records them all, 2,000 at most; what was recorded before stays as it is. Raises PostlawError.
+        """Records them all, 4,000 at most; what was recorded before stays as it is. Raises PostlawError.
 
         `evidence` by address key, sealed under the person's proof key."""
         ...

@@ -14,7 +14,7 @@ from postlaw_common.store import VersionConflict
 from postlaw_common.testing.promises import promise
 from postlaw_subscribers.members import MEMBERS, member_id
 from postlaw_subscribers.people import PEOPLE
-from postlaw_subscribers.person_keys import KEY_DATABASE, PROFILE_KEY, PROOF_EVIDENCE, PROOF_KEY, PersonKeys, place
+from postlaw_subscribers.person_keys import KEY_DATABASE, PROFILE_KEY, PROOF_EVIDENCE, PROOF_KEY, PersonKeys, document_id, place
 from services.subscribers.tests.by_hand import audience, delete, get, put
 
 
@@ -30,7 +30,7 @@ async def test_deletion_destroys_the_profile_key_and_keeps_the_proof_key(world: 
     platform_store = world.backing.store(KEY_DATABASE)
     keys = PersonKeys(platform_store, CustomerKeys(platform_store, world.backing.root_key))
     wrapping = await keys.wrapping("ten_a")
-    document = await platform_store.collection("person_keys").get(f"ten_a/{resolved.address_key.hex()}")
+    document = await platform_store.collection("person_keys").get(document_id("ten_a", resolved.address_key))
     wrapped = document["profile"]
     await delete(world, made.subscriber_id)
     with pytest.raises(NotFound):

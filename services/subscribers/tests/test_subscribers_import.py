@@ -174,7 +174,7 @@ async def test_consent_is_recorded_once_a_person_with_its_evidence_sealed(world:
     for record in records:
         assert record.scope.list_id == list_id
         assert record.source == "the shop's checkout"
-        assert len(record.notice_hash) == 32
+        assert record.wording == "Yes, send me news.", "so that consent can keep it as a notice"
         assert b"Ada Example" not in record.SerializeToString()
         assert len(record.sealed_proof_evidence) > 100
 

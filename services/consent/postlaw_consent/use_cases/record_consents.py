@@ -7,7 +7,7 @@ and appended to, one event a person and round, until all are in.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from postlaw_common.bus import BusUnavailable, Record
@@ -29,7 +29,6 @@ from postlaw_consent.outgoing import Outgoing, record_of
 
 _LOST_RACES = 20
 _CLOCK_SKEW_US = 5 * 60 * 1_000_000
-_AT_ONCE = 100  # events made before others get their turn on the event loop: about a millisecond
 
 _log = get_logger(__name__)
 
@@ -97,7 +96,7 @@ class RecordConsents:
         """Raises Invalid, Conflict for an idempotency key used for something else, StoreUnavailable; after each of the latter two
         asking again with the same keys is safe."""
         self._check(consents)
-        await self._notices.keep(tenant_id, {consent.notice_hash: consent.wording for consent in consents if consent.wording})
+        await self._keep_notices(tenant_id, consents)
         return await self._record(tenant_id, actor, on_behalf_of, consents, _only_ones(consents))
 
     async def of_many(
@@ -107,20 +106,23 @@ class RecordConsents:
 
         Raises as the call itself does, and asking again is safe in the same way."""
         self._check([consent])
+        await self._keep_notices(tenant_id, [consent])
         now = self._now_us()
         event = self._event(tenant_id, actor, on_behalf_of, consent, None, now)
         made = Alike(event, self._encode_alike(event))
-        documents: list[Document] = []
+        partitions = [self._ledger.partition_of(tenant_id, address_key) for address_key in evidence]
+        names = [made.name_of(address_key, partition) for address_key, partition in zip(evidence, partitions, strict=True)]
+        await step_aside()
         records: list[Record] = []
-        for address_key, sealed in evidence.items():
-            document, record = made.of(address_key, sealed, self._ledger.partition_of(tenant_id, address_key))
-            documents.append(document)
-            records.append(record)
-            if len(records) % _AT_ONCE == 0:
-                await step_aside()
-        names = [document["_id"] for document in documents]
+
+        def documents() -> Iterator[Document]:
+            for name, partition, (address_key, sealed) in zip(names, partitions, evidence.items(), strict=True):
+                document, record = made.of(name, address_key, sealed, partition)
+                records.append(record)
+                yield document
+
         call = await self._intents.begin(names, now)
-        taken = await self._ledger.append_documents(documents, call)
+        taken = await self._ledger.append_documents(documents(), call)
         known: list[Consent] = []
         if taken:
             records = [record for name, record in zip(names, records, strict=True) if name not in taken]
@@ -205,6 +207,9 @@ class RecordConsents:
         ]
         if wrong:
             raise Invalid("A consent cannot have been given in the future.", fields=wrong)
+
+    async def _keep_notices(self, tenant_id: str, consents: Sequence[Consent]) -> None:
+        await self._notices.keep(tenant_id, {consent.notice_hash: consent.wording for consent in consents if consent.wording})
 
     def _entry(self, tenant_id: str, actor: Actor, on_behalf_of: Actor | None, consent: Consent, head: _Head | None, now: int) -> Entry:
         return self._ledger.entry(self._event(tenant_id, actor, on_behalf_of, consent, head, now))

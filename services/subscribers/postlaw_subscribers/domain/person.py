@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import unicodedata
 from collections.abc import Mapping
@@ -50,7 +49,7 @@ class AddressIndex:
 
     def __init__(self, version: int, key: bytes) -> None:
         self._version = bytes([version])
-        self._start = hmac.new(key, digestmod=hashlib.sha256)
+        self._key = key
 
     def key_of(self, address: str) -> bytes:
         """33 bytes. `address` is normalised (`addresses.normalise`).
@@ -60,9 +59,7 @@ class AddressIndex:
         apart: they are addresses that people choose on purpose, and no standard says what stands before the plus."""
         local, _, domain = address.rpartition("@")
         folded = local.lower() if local.isascii() else unicodedata.normalize("NFC", local.casefold())
-        digest = self._start.copy()
-        digest.update(f"{folded}@{domain}".encode())
-        return self._version + digest.digest()
+        return self._version + hmac.digest(self._key, f"{folded}@{domain}".encode(), "sha256")
 
 
 def subscriber_id(address_key: bytes, generation: int) -> str:

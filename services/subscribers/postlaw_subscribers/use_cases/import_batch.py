@@ -9,7 +9,7 @@ remembering any.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -32,12 +32,12 @@ from postlaw_subscribers.domain.person import AddressIndex, subscriber_id
 from postlaw_subscribers.domain.report import Refusal
 from postlaw_subscribers.members import Encode, edition_of, to_member
 from postlaw_subscribers.people import pack_profile
-from postlaw_subscribers.person_keys import PROFILE, PROOF_EVIDENCE, Keys, Wrapping, document_id
+from postlaw_subscribers.person_keys import KEYS_BYTES, PROFILE, PROOF_EVIDENCE, Keys, Wrapping, document_id
 from postlaw_subscribers.rooms import ConsentLedger, Rooms
 
 AT_ONCE = 100  # rows judged or sealed before others get their turn on the event loop: some 5 ms
-# People a bulk insert, and a call of consent: keys are random, and the more come together, the fewer pages of an index each one costs.
-BULK = 2000
+# People a call of consent: keys are random, and the more come together, the fewer pages of an index each one costs.
+CONSENTS = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,72 +126,76 @@ def _judge_row(source: ImportSource, row: Row, result: Result) -> Candidate | No
     return Candidate(row, source.index.key_of(normalised), normalised, fields)
 
 
-class Sealed(NamedTuple):
-    keys: Keys
-    key_document: Document
-    person: Document
-    member: Document
-
-
-def seal_person(source: ImportSource, candidate: Candidate, keys: Keys, key_document: Document) -> Sealed:
-    """The documents of a new person. `made_by`: which row made them."""
-    tenant_id, address_key = source.tenant_id, candidate.address_key
-    profile = seal(keys.profile, pack_profile(candidate.address, candidate.fields), source.wrapping.place(address_key, PROFILE))
-    person: Document = {
-        "_id": document_id(tenant_id, address_key),
-        "tenant_id": tenant_id,
+def person_document(source: ImportSource, candidate: Candidate, keys: Keys) -> Document:
+    """A new person. `made_by`: which row made them."""
+    address_key = candidate.address_key
+    return {
+        "_id": document_id(source.tenant_id, address_key),
+        "tenant_id": source.tenant_id,
         "address_key": address_key,
         "subscriber_id": subscriber_id(address_key, keys.generation),
-        "profile": profile,
+        "profile": seal(keys.profile, pack_profile(candidate.address, candidate.fields), source.wrapping.place(address_key, PROFILE)),
         "list_ids": [source.list_id],
         "created_us": source.now_us,
         "updated_us": source.now_us,
         "revision": 1,
         "made_by": made_by(source, candidate.row),
     }
-    people = source.encode(address_key, person["subscriber_id"], candidate.address, candidate.fields)
-    partition = source.placement.partition(tenant_id, address_key)
-    member = to_member(source.list_id, partition, address_key, edition_of(keys.generation, 1), people, source.wrapping)
-    return Sealed(keys, key_document, person, member)
+
+
+def member_document(source: ImportSource, candidate: Candidate, keys: Keys) -> Document:
+    """Their copy on the list."""
+    address_key = candidate.address_key
+    people = source.encode(address_key, subscriber_id(address_key, keys.generation), candidate.address, candidate.fields)
+    partition = source.placement.partition(source.tenant_id, address_key)
+    return to_member(source.list_id, partition, address_key, edition_of(keys.generation, 1), people, source.wrapping)
 
 
 def made_by(source: ImportSource, row: Row) -> str:
     return f"{source.import_id}/{row.number}"
 
 
-async def seal_all(source: ImportSource, candidates: Sequence[Candidate]) -> list[tuple[Candidate, Sealed]]:
-    """As if all were new, ascending by address key: neighbours in the store's index are so written together, at half the cost."""
-    made: list[tuple[Candidate, Sealed]] = []
-    ordered = sorted(candidates, key=lambda candidate: candidate.address_key)
-    for start in range(0, len(ordered), AT_ONCE):
-        for candidate in ordered[start : start + AT_ONCE]:
-            made.append((candidate, seal_person(source, candidate, *source.wrapping.fresh(candidate.address_key, os.urandom(64)))))
-        await step_aside()
-    return made
-
-
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """Rows judged and sealed, not yet stored; `result` holds the refusals so far."""
+class Judged:
+    """The rows that can be taken, ascending by address key: neighbours in the store's indexes are so written together, at half the
+    cost. `result` holds the refusals so far."""
 
-    made: list[tuple[Candidate, Sealed]]
+    candidates: list[Candidate]
     result: Result
 
 
-async def prepare(source: ImportSource, rows: Sequence[Row]) -> Prepared:
+async def judge_all(source: ImportSource, rows: Sequence[Row]) -> Judged:
     result = Result()
-    return Prepared(await seal_all(source, await judge(source, rows, result)), result)
+    return Judged(sorted(await judge(source, rows, result), key=lambda candidate: candidate.address_key), result)
 
 
-async def store_new(rooms: Rooms, made: Sequence[tuple[Candidate, Sealed]]) -> tuple[dict[bytes, Keys], list[Candidate]]:
+async def store_new(rooms: Rooms, source: ImportSource, candidates: Sequence[Candidate]) -> tuple[dict[bytes, Keys], list[Candidate]]:
     """Stores those who are new: (their keys by address key, the candidates who have keys or a document already)."""
-    known = await rooms.person_keys.insert([sealed.key_document for _, sealed in made])
-    new = [sealed for _, sealed in made if sealed.key_document["_id"] not in known] if known else [sealed for _, sealed in made]
-    if new:
-        await rooms.members.insert([sealed.member for sealed in new])
-        known |= await rooms.people.documents.insert_many([sealed.person for sealed in new])
-    keys = {candidate.address_key: sealed.keys for candidate, sealed in made if sealed.person["_id"] not in known}
-    return keys, [candidate for candidate, _ in made if candidate.address_key not in keys]
+    keys: dict[bytes, Keys] = {}
+    known = await rooms.person_keys.insert(_fresh_keys(source, candidates, keys))
+    new = (
+        [candidate for candidate in candidates if document_id(source.tenant_id, candidate.address_key) not in known]
+        if known
+        else candidates
+    )
+    await rooms.members.insert(member_document(source, candidate, keys[candidate.address_key]) for candidate in new)
+    known |= await rooms.people.insert(person_document(source, candidate, keys[candidate.address_key]) for candidate in new)
+    if not known:
+        return keys, []
+    there = [candidate for candidate in candidates if document_id(source.tenant_id, candidate.address_key) in known]
+    for candidate in there:
+        del keys[candidate.address_key]
+    return keys, there
+
+
+def _fresh_keys(source: ImportSource, candidates: Sequence[Candidate], keys: dict[bytes, Keys]) -> Iterator[Document]:
+    """The documents of new keys, which are put into `keys` as well."""
+    for start in range(0, len(candidates), AT_ONCE):
+        turn = candidates[start : start + AT_ONCE]
+        drawn = os.urandom(KEYS_BYTES * len(turn))  # in one call of the system: each gives the GIL away
+        for candidate, at in zip(turn, range(0, len(drawn), KEYS_BYTES), strict=True):
+            keys[candidate.address_key], document = source.wrapping.fresh(candidate.address_key, drawn[at : at + KEYS_BYTES])
+            yield document
 
 
 async def record_consents(ledger: ConsentLedger, source: ImportSource, taken: dict[bytes, Keys]) -> None:
@@ -203,4 +207,8 @@ async def record_consents(ledger: ConsentLedger, source: ImportSource, taken: di
         evidence[address_key] = seal(keys.proof, source.evidence, source.wrapping.place(address_key, PROOF_EVIDENCE))
         if len(evidence) % AT_ONCE == 0:
             await step_aside()
-    await ledger.record(source.list_id, evidence)
+        if len(evidence) == CONSENTS:
+            await ledger.record(source.list_id, evidence)
+            evidence = {}
+    if evidence:
+        await ledger.record(source.list_id, evidence)

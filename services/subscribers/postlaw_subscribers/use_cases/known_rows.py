@@ -15,7 +15,7 @@ from postlaw_subscribers.domain.person import Person, Profile
 from postlaw_subscribers.people import from_document, is_gone
 from postlaw_subscribers.person_keys import Keys, document_id
 from postlaw_subscribers.rooms import Rooms
-from postlaw_subscribers.use_cases.import_batch import Candidate, ImportSource, Result, made_by, seal_person
+from postlaw_subscribers.use_cases.import_batch import Candidate, ImportSource, Result, made_by, member_document, person_document
 from postlaw_subscribers.use_cases.put_subscriber import change, keep_in_step
 from postlaw_subscribers.use_cases.remove_person import clear_away
 
@@ -46,7 +46,7 @@ async def take_known(rooms: Rooms, source: ImportSource, candidates: Sequence[Ca
             origin = str(document.get("made_by", ""))
             if origin == made_by(source, candidate.row):
                 # This very row made the person, before a crash perhaps: their copy may be missing.
-                await rooms.members.insert([seal_person(source, candidate, known_keys, {}).member])
+                await rooms.members.insert([member_document(source, candidate, known_keys)])
                 result.took(Outcome.ADDED)
                 taken[candidate.address_key] = known_keys
             elif origin.startswith(source.import_id + "/"):
@@ -72,16 +72,16 @@ async def _make(rooms: Rooms, source: ImportSource, candidate: Candidate, keys: 
     if gone is not None:
         await clear_away(rooms, gone)
         keys = await rooms.person_keys.ensure(source.wrapping, candidate.address_key)
-    sealed = seal_person(source, candidate, keys, {})
+    person = person_document(source, candidate, keys)
     try:
-        await rooms.members.insert([sealed.member])
-        await rooms.people.documents.insert(sealed.person)
+        await rooms.members.insert([member_document(source, candidate, keys)])
+        await rooms.people.documents.insert(person)
     except AlreadyExists:
         there = await rooms.people.by_key(source.tenant_id, candidate.address_key)
         if there is not None and not is_gone(there):
             return there
         raise
-    return sealed.person
+    return person
 
 
 async def _take_earlier(rooms: Rooms, source: ImportSource, known: Sequence[_Known], result: Result, taken: dict[bytes, Keys]) -> None:

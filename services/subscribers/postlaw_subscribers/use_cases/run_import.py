@@ -31,7 +31,7 @@ from postlaw_subscribers.domain.report import lines
 from postlaw_subscribers.jobs import OpenJob
 from postlaw_subscribers.rooms import ConsentLedger, Rooms
 from postlaw_subscribers.uploads import Truncated
-from postlaw_subscribers.use_cases.import_batch import BULK, ImportSource, Prepared, Result, prepare, record_consents, store_new
+from postlaw_subscribers.use_cases.import_batch import ImportSource, judge_all, record_consents, store_new
 from postlaw_subscribers.use_cases.known_rows import take_known
 
 OUTAGES = (StoreUnavailable, BusUnavailable, BlobsUnavailable, KeysUnavailable, Unavailable, DeadlineExceeded, RateLimited)
@@ -206,19 +206,14 @@ class _Run:
             evidence=self._evidence,
             encode=self._rooms.members.encode,
         )
-        result = Result()
         async with self._acting(job):
-            prepared: asyncio.Task[Prepared] | None = None
-            try:
-                for start in range(0, len(rows), BULK):
-                    # The store works in threads of its own: the next rows are sealed while it takes these.
-                    now = await (prepared or prepare(source, rows[start : start + BULK]))
-                    following = rows[start + BULK : start + 2 * BULK]
-                    prepared = asyncio.create_task(prepare(source, following)) if following else None
-                    result.add(await self._store(source, now))
-            finally:
-                if prepared is not None:
-                    prepared.cancel()
+            judged = await judge_all(source, rows)
+            result = judged.result
+            taken, known = await store_new(self._rooms, source, judged.candidates)
+            result.took(Outcome.ADDED, len(taken))
+            if known:
+                taken |= await take_known(self._rooms, source, known, result)
+            await record_consents(self._ledger, source, taken)
         if result.refusals:
             first_row = job.checkpoint.next_row
             ordered = sorted(result.refusals, key=lambda refusal: refusal.row)
@@ -232,16 +227,6 @@ class _Run:
             _rows.add(number, {"outcome": outcome.value})
         if result.refusals:
             _rows.add(len(result.refusals), {"outcome": "refused"})
-
-    async def _store(self, source: ImportSource, prepared: Prepared) -> Result:
-        taken, known = await store_new(self._rooms, prepared.made)
-        prepared.made.clear()  # what is written need not be held while consent makes as much of its own
-        result = prepared.result
-        result.took(Outcome.ADDED, len(taken))
-        if known:
-            taken |= await take_known(self._rooms, source, known, result)
-        await record_consents(self._ledger, source, taken)
-        return result
 
     async def _checkpoint(self, job: ImportJob) -> None:
         """Writes what is done. A job that was cancelled meanwhile keeps its state, and counts its last batch all the same."""
