@@ -92,7 +92,7 @@ class Ledger:
 
     async def append_documents(self, documents: Iterable[Document], call: str) -> set[str]:
         """At most one event a person; `call` names their intent. Returns the `_id`s whose version was taken."""
-        return await bulk_insert(self._collection(), ({**document, "call": call} for document in documents))
+        return await bulk_insert(self._collection(), (_of_call(document, call) for document in documents))
 
     async def history(self, tenant_id: str, address_key: bytes) -> list[Line]:
         """A person's events in the order of their versions."""
@@ -167,6 +167,11 @@ class Ledger:
             document=document,
             decode=self._decode,
         )
+
+
+def _of_call(document: Document, call: str) -> Document:
+    document["call"] = call
+    return document
 
 
 def id_of(begin: str, version: int) -> str:

@@ -59,11 +59,12 @@ class Wrapping:
         self._sealer = sealers[newest]
         self._sealers = sealers
 
-    def fresh(self, address_key: bytes, random: bytes) -> tuple[Keys, Document]:
-        """New keys for a person, and the document that keeps them. `random`: KEYS_BYTES, never used before or again."""
+    def fresh(self, address_key: bytes, random: bytes, name: str = "") -> tuple[Keys, Document]:
+        """New keys for a person, and the document that keeps them. `random`: KEYS_BYTES, never used before or again.
+        `name`: the document's, where it is at hand."""
         profile, proof = random[:32], random[32:]
         document: Document = {
-            "_id": document_id(self.tenant_id, address_key),
+            "_id": name or document_id(self.tenant_id, address_key),
             "profile": self.wrap(profile, address_key, PROFILE_KEY),
             "proof": self.wrap(proof, address_key, PROOF_KEY),
             "generation": 0,

@@ -34,20 +34,24 @@ class Table:
     spec: CollectionSpec
     name: str = field(init=False)
     columns: str = field(init=False)
+    fields: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        for name in (self.spec.name, *(index.field for index in self.spec.indexes)):
+        self.fields = tuple(index.field for index in self.spec.indexes)
+        for name in (self.spec.name, *self.fields):
             if not NAME.fullmatch(name):  # names stand inside SQL
                 raise ValueError(f"not a name for a collection or an index: {name!r}")
         self.name = f'"c_{self.spec.name}"'
-        self.columns = "_id, body" + "".join(f', "f_{index.field}"' for index in self.spec.indexes)
+        self.columns = "_id, body" + "".join(f', "f_{name}"' for name in self.fields)
 
     def row(self, document: Document) -> Row:
         """Packed by the caller, so that a document that cannot be packed is its own caller's error alone."""
         id = document["_id"]
         if type(id) is not str:
             raise TypeError(f"_id must be a str, not {type(id).__name__}")
-        return (id, self._packed(document), *[self.indexed(document, index.field) for index in self.spec.indexes])
+        if not self.fields:
+            return id, self._packed(document)
+        return (id, self._packed(document), *[self.indexed(document, name) for name in self.fields])
 
     def _packed(self, document: Document) -> bytes:
         try:

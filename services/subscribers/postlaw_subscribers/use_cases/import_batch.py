@@ -61,6 +61,7 @@ class Candidate(NamedTuple):
 
     row: Row
     address_key: bytes
+    name: str  # of their documents
     address: str
     fields: dict[str, str]
 
@@ -123,14 +124,15 @@ def _judge_row(source: ImportSource, row: Row, result: Result) -> Candidate | No
         if "\0" in cell:
             result.refuse(row, CONTROL_CHARACTER, name)
             return None
-    return Candidate(row, source.index.key_of(normalised), normalised, fields)
+    address_key = source.index.key_of(normalised)
+    return Candidate(row, address_key, document_id(source.tenant_id, address_key), normalised, fields)
 
 
 def person_document(source: ImportSource, candidate: Candidate, keys: Keys) -> Document:
     """A new person. `made_by`: which row made them."""
     address_key = candidate.address_key
     return {
-        "_id": document_id(source.tenant_id, address_key),
+        "_id": candidate.name,
         "tenant_id": source.tenant_id,
         "address_key": address_key,
         "subscriber_id": subscriber_id(address_key, keys.generation),
@@ -173,16 +175,12 @@ async def store_new(rooms: Rooms, source: ImportSource, candidates: Sequence[Can
     """Stores those who are new: (their keys by address key, the candidates who have keys or a document already)."""
     keys: dict[bytes, Keys] = {}
     known = await rooms.person_keys.insert(_fresh_keys(source, candidates, keys))
-    new = (
-        [candidate for candidate in candidates if document_id(source.tenant_id, candidate.address_key) not in known]
-        if known
-        else candidates
-    )
+    new = [candidate for candidate in candidates if candidate.name not in known] if known else candidates
     await rooms.members.insert(member_document(source, candidate, keys[candidate.address_key]) for candidate in new)
     known |= await rooms.people.insert(person_document(source, candidate, keys[candidate.address_key]) for candidate in new)
     if not known:
         return keys, []
-    there = [candidate for candidate in candidates if document_id(source.tenant_id, candidate.address_key) in known]
+    there = [candidate for candidate in candidates if candidate.name in known]
     for candidate in there:
         del keys[candidate.address_key]
     return keys, there
@@ -194,7 +192,9 @@ def _fresh_keys(source: ImportSource, candidates: Sequence[Candidate], keys: dic
         turn = candidates[start : start + AT_ONCE]
         drawn = os.urandom(KEYS_BYTES * len(turn))  # in one call of the system: each gives the GIL away
         for candidate, at in zip(turn, range(0, len(drawn), KEYS_BYTES), strict=True):
-            keys[candidate.address_key], document = source.wrapping.fresh(candidate.address_key, drawn[at : at + KEYS_BYTES])
+            keys[candidate.address_key], document = source.wrapping.fresh(
+                candidate.address_key, drawn[at : at + KEYS_BYTES], candidate.name
+            )
             yield document
 
 

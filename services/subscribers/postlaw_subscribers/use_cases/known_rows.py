@@ -13,7 +13,7 @@ from postlaw_common.store import AlreadyExists, Document, VersionConflict
 from postlaw_subscribers.domain.import_job import DUPLICATE_IN_FILE, Outcome
 from postlaw_subscribers.domain.person import Person, Profile
 from postlaw_subscribers.people import from_document, is_gone
-from postlaw_subscribers.person_keys import Keys, document_id
+from postlaw_subscribers.person_keys import Keys
 from postlaw_subscribers.rooms import Rooms
 from postlaw_subscribers.use_cases.import_batch import Candidate, ImportSource, Result, made_by, member_document, person_document
 from postlaw_subscribers.use_cases.put_subscriber import change, keep_in_step
@@ -36,10 +36,10 @@ async def take_known(rooms: Rooms, source: ImportSource, candidates: Sequence[Ca
     for start in range(0, len(candidates), _TOGETHER):
         part = candidates[start : start + _TOGETHER]
         keys = await _keys(rooms, source, part)
-        documents = await rooms.people.documents.get_many([document_id(source.tenant_id, each.address_key) for each in part])
+        documents = await rooms.people.documents.get_many([each.name for each in part])
         earlier: list[_Known] = []
         for candidate in part:
-            document = documents.get(document_id(source.tenant_id, candidate.address_key))
+            document = documents.get(candidate.name)
             known_keys = keys[candidate.address_key]
             if document is None or is_gone(document):
                 document = await _make(rooms, source, candidate, known_keys, document)
