@@ -9,6 +9,7 @@ import click
 from postlaw_common.bus import Bus
 from postlaw_common.bus.generation import GENERATIONS, Generations
 from postlaw_common.bus_commands import with_bus
+from postlaw_common.contracts import event_topics
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 
@@ -67,7 +68,7 @@ async def _now(bus: Bus) -> str:
 async def _raised(bus: Bus) -> str:
     generations = Generations(bus)
     try:
-        return await generations.raise_()
+        return await generations.raise_(event_topics())
     finally:
         await generations.close()
 

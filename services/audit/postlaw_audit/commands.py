@@ -53,10 +53,13 @@ def verify(state: str | None, key: str | None, earlier: TextIO | None, as_json: 
         sys.exit(3)
     checkpoint = found.checkpoint
     if as_json:
-        result = {"valid": True, "origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex(), "tiles": found.tiles}
+        log = {"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex()}
+        result = {"valid": True, **log, "tiles": found.tiles, "generations": found.generations}
         click.echo(json.dumps(result))
     else:
         click.echo(f"valid: {checkpoint.size} entries of {checkpoint.origin}, {found.tiles} tiles, root {checkpoint.root.hex()}")
+        if found.generations:
+            click.echo(f"restored: the topics began anew {found.generations} times; behind each such entry offsets come again")
         click.echo("unwitnessed: no outside cosignature stands under this checkpoint")
 
 

@@ -36,8 +36,8 @@ class Segment:
 
 @dataclass(slots=True)
 class LogState:
-    """`edge`: per level the hashes of the tile that is not full. `offsets`: per topic and partition the next to be read.
-    `derived`: entries below it are in tiles and in the index."""
+    """`edge`: per level the hashes of the tile that is not full. `offsets`: per topic and partition the next to be read, in the last of
+    the topics' `generations`. `derived`: entries below it are in tiles and in the index."""
 
     owner: str = ""
     epoch: int = 0
@@ -45,6 +45,7 @@ class LogState:
     size: int = 0
     edge: list[bytes] = field(default_factory=list[bytes])
     offsets: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    generations: list[str] = field(default_factory=list[str])
     segments: list[Segment] = field(default_factory=list[Segment])
     derived: int = 0
     v: int = 0
@@ -67,6 +68,7 @@ def _to_document(state: LogState) -> dict[str, Any]:
         "edge": state.edge,
         "topics": list(state.offsets),
         "offsets": [struct.pack(f">{len(row)}q", *row) for row in state.offsets.values()],
+        "generations": state.generations,
         "segments": [{"key": s.key, "start": s.start, "count": s.count} for s in state.segments],
         "derived": state.derived,
     }
@@ -83,6 +85,7 @@ def _from_document(document: dict[str, Any]) -> LogState:
             topic: list(struct.unpack(f">{len(row) // 8}q", row))
             for topic, row in zip(document["topics"], document["offsets"], strict=True)
         },
+        generations=document.get("generations", []),
         segments=[Segment(**segment) for segment in document["segments"]],
         derived=document["derived"],
         v=document["v"],

@@ -14,6 +14,8 @@ from postlaw_audit.domain.tiles import WIDTH, GrowingTree, Tile, tile_path, unbu
 from postlaw_audit.notes import Checkpoint, NoteInvalid, open_note, parse_verifier_key
 from postlaw_audit.writer import CHECKPOINT, PREFIX
 from postlaw_common.blobs import Blobs
+from postlaw_common.bus.generation import PLACE as GENERATION
+from postlaw_common.bus.generation import resumed_at
 
 VERIFIER_KEY = PREFIX + "log.vkey"
 MOST_FAULTS = 20
@@ -26,10 +28,11 @@ class LogInvalid(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was checked: every entry and every tile below the checkpoint."""
+    """What was checked: every entry and every tile below the checkpoint. `generations`: how often a restore began the topics anew."""
 
     checkpoint: Checkpoint
     tiles: int
+    generations: int
 
 
 async def verify_log(blobs: Blobs, verifier: str | None = None, earlier: str | None = None) -> Verified:
@@ -61,17 +64,19 @@ async def verify_log(blobs: Blobs, verifier: str | None = None, earlier: str | N
         raise LogInvalid(f"the entries do not lead to the root of the checkpoint at size {checkpoint.size}")
     if places.faults:
         raise LogInvalid("; ".join(places.faults))
-    return Verified(checkpoint, tiles)
+    return Verified(checkpoint, tiles, places.generations)
 
 
 class Places:
     """Where the entries stood on the bus: each partition's records one after the other, none left out, none twice.
 
-    So that even whoever holds the signing key cannot leave out an event, or enter one twice, without its being named here."""
+    So that even whoever holds the signing key cannot leave out an event, or enter one twice, without its being named here. Offsets come
+    again only behind an entry that says from where: the record of a generation of the topics, which a restore began."""
 
     def __init__(self) -> None:
         self._next: dict[tuple[str, int], tuple[int, str]] = {}  # offset, and its part where a record has several ("2/3")
         self.faults: list[str] = []  # the first MOST_FAULTS
+        self.generations = 0
 
     def follow(self, number: int, data: bytes) -> None:
         """The log's next entry."""
@@ -80,15 +85,24 @@ class Places:
             part = entry.context.get("part", "")
             at, _, of = part.partition("/")
             place = (entry.topic, entry.partition)
+            if place == GENERATION:
+                self._begin(entry.data)
+                return
             offset, piece = self._next.get(place, (0, ""))
             self._next[place] = (entry.offset, f"{int(at) + 1}/{of}") if at != of else (entry.offset + 1, "")
-        except (DecodeError, ValueError):
+        except (DecodeError, ValueError, TypeError, LookupError):
             self._fault(f"entry {number} is no entry of ours")
             return
         fits = part == piece if piece else not part or at == "1"
         if entry.offset != offset or not fits:
             found, wanted = _record(entry.offset, part), _record(offset, piece)
             self._fault(f"entry {number} is {found} of {entry.topic}/{entry.partition}, where {wanted} comes next")
+
+    def _begin(self, generation: bytes) -> None:
+        """The topics were set back, after a restore: they go on where they ended then."""
+        resumed = resumed_at(generation, {place: offset for place, (offset, _) in self._next.items()})
+        self._next = {place: self._next[place] if offset == self._next[place][0] else (offset, "") for place, offset in resumed.items()}
+        self.generations += 1
 
     def _fault(self, fault: str) -> None:
         if len(self.faults) < MOST_FAULTS:

@@ -10,18 +10,21 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+from postlaw_audit.batch import Batch, batch_of, resumed
 from postlaw_audit.domain.merkle import subtree_root
 from postlaw_audit.domain.tiles import WIDTH, GrowingTree, Tile, bundle, tile_path, unbundle
-from postlaw_audit.entries import entries_of, event_id_of
+from postlaw_audit.entries import event_id_of
 from postlaw_audit.figures import shown
 from postlaw_audit.index import EventIndex
 from postlaw_audit.log_state import LogState, LogStates, Segment, WriterOvertaken
 from postlaw_audit.notes import Checkpoint, parse_checkpoint
+from postlaw_audit.restored import begun_since, refuse_set_back
 from postlaw_common.blobs import BlobExists, BlobRetained, Blobs, BlobsUnavailable
 from postlaw_common.bus import Bus, BusUnavailable, Reader, Received
+from postlaw_common.bus.generation import Generations, generation_of
 from postlaw_common.ids import new_id
 from postlaw_common.store import StoreUnavailable
 from postlaw_common.telemetry import get_logger, meter
@@ -42,15 +45,6 @@ SEGMENTS = PREFIX + "segment/"
 AT_ONCE = 16  # requests to the bucket
 
 
-@dataclass(slots=True)
-class Batch:
-    """Entries that are to be committed together, with their event ids, and the offsets after them."""
-
-    event_ids: list[str]
-    entries: list[bytes]
-    offsets: dict[str, list[int]]
-
-
 class Writer:
     """`sign` makes a signed note of a checkpoint. `retain_until` gives the retention of full tiles, or None."""
 
@@ -65,6 +59,7 @@ class Writer:
         origin: str,
         retain_until: Callable[[], datetime | None],
     ) -> None:
+        self._generations = Generations(bus)
         self._bus = bus
         self._blobs = blobs
         self._states = states
@@ -102,26 +97,43 @@ class Writer:
     async def _write_as_owner(self, state: LogState) -> None:
         self._state = state
         await self._recover()
-        reader = await self._bus.reader()
         try:
-            partitions = self._bus.partitions
-            offsets = {topic: state.offsets.get(topic, [0] * partitions) for topic in self._topics}
-            await reader.assign({(topic, n): offset for topic, row in offsets.items() for n, offset in enumerate(row)})
-            with shown(self._bus, lambda: {**offsets, **self._state.offsets}, lambda: self._state.size, lambda: self._covered_at):
-                await self._write_on(reader, offsets)
+            await self._enter_generations()
+            reader = await self._bus.reader()
+            try:
+                offsets = self._offsets()
+                await reader.assign({(topic, n): offset for topic, row in offsets.items() for n, offset in enumerate(row)})
+                with shown(self._bus, self._offsets, lambda: self._state.size, lambda: self._covered_at):
+                    await self._write_on(reader)
+            finally:
+                await reader.close()
         finally:
-            await reader.close()
+            await self._generations.close()
 
-    async def _write_on(self, reader: Reader, offsets: dict[str, list[int]]) -> None:
+    def _offsets(self) -> dict[str, list[int]]:
+        return {topic: self._state.offsets.get(topic, [0] * self._bus.partitions) for topic in self._topics}
+
+    async def _enter_generations(self) -> None:
+        batch = Batch([], [], self._offsets())
+        if begun := await begun_since(self._generations, self._state.generations):
+            for record in begun if self._state.generations else ():  # a new log has nothing to go back from
+                batch = resumed(batch, record)
+            self._state = replace(self._state, generations=[*self._state.generations, *map(generation_of, begun)])
+            await self._derive(self._state, await self._commit(batch), batch)
+        await refuse_set_back(self._bus, batch.offsets)
+
+    async def _write_on(self, reader: Reader) -> None:
         """What waits on the bus or the bucket overlaps: the next records are gathered while these are committed, and the last derived."""
         gathering = asyncio.create_task(self._gather(reader))
         deriving = asyncio.create_task(asyncio.sleep(0))
         try:
             while True:
                 records = await gathering
+                if [await self._generations.now()] != self._state.generations[-1:]:
+                    return  # these records may be of another log than the offsets: to be owned anew
                 gathering = asyncio.create_task(self._gather(reader))
                 # Off the loop: where one process runs everything, thousands of entries must not keep an opt-out waiting.
-                batch = await asyncio.to_thread(batch_of, records, {**offsets, **self._state.offsets})
+                batch = await asyncio.to_thread(batch_of, records, self._offsets())
                 tiles = await self._commit(batch)
                 await deriving
                 deriving = asyncio.create_task(self._derive(self._state, tiles, batch))
@@ -223,19 +235,6 @@ class Writer:
         async for key in self._blobs.keys(SEGMENTS):
             if key not in kept and int(key.removeprefix(SEGMENTS).partition("-")[0]) < state.size:
                 await self._blobs.delete(key)
-
-
-def batch_of(records: Sequence[Received], offsets: dict[str, list[int]]) -> Batch:
-    """The records as entries, in the order read; `offsets` moved on behind them."""
-    after = {topic: list(row) for topic, row in offsets.items()}
-    event_ids: list[str] = []
-    entries: list[bytes] = []
-    for record in records:
-        for event_id, entry in entries_of(record):
-            event_ids.append(event_id)
-            entries.append(entry)
-        after[record.topic][record.partition] = record.offset + 1
-    return Batch(event_ids, entries, after)
 
 
 async def tree_at(size: int, blobs: Blobs) -> GrowingTree:

@@ -16,6 +16,7 @@ from postlaw_audit.notes import sign, verifier_key
 from postlaw_audit.reader import LogReader
 from postlaw_audit.writer import Writer
 from postlaw_common.blobs.embedded import EmbeddedBlobs
+from postlaw_common.bus import Topic
 from postlaw_common.bus.embedded import EmbeddedBus
 from postlaw_common.errors import Unavailable
 from postlaw_common.events import new_event, to_record
@@ -27,12 +28,34 @@ ORIGIN = "test.example/log"
 
 class Installation:
     def __init__(self, tmp_path: Path) -> None:
+        self._at = tmp_path
         self.bus = EmbeddedBus(str(tmp_path), partitions=4)
         self.store = EmbeddedStore(str(tmp_path), "audit")
         self.blobs = EmbeddedBlobs(str(tmp_path))
         self.key = Ed25519PrivateKey.generate()
         self.index = EventIndex(lambda: self.store.collection(EVENT_INDEX.name))
         self.reader = LogReader(self.blobs, self.index)
+
+    async def set_back(self, to: bytes | None) -> None:
+        """The bus becomes what its file held once, or an empty one. Nothing may be using it."""
+        await self.bus.close()
+        for file in self._at.glob("bus.db*"):
+            file.unlink()
+        if to is not None:
+            (self._at / "bus.db").write_bytes(to)
+        await self.start_bus()
+
+    async def start_bus(self) -> None:
+        self.bus = EmbeddedBus(str(self._at), partitions=4)
+        await self.bus.start()
+        await self.bus.ensure_topics([Topic(name) for name in TOPICS])
+
+    async def copy(self) -> bytes:
+        """What the bus's file holds now. Nothing may be using it."""
+        await self.bus.close()
+        held = (self._at / "bus.db").read_bytes()
+        await self.start_bus()
+        return held
 
     def states(self, name: str, monotonic: Callable[[], float] = time.monotonic) -> LogStates:
         return LogStates(lambda: self.store.collection(LOG.name), name, monotonic)

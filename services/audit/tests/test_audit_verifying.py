@@ -15,6 +15,7 @@ from postlaw_audit.verifying import LogInvalid, verify_log
 from postlaw_audit.writer import CHECKPOINT, PREFIX
 from postlaw_common.blobs.embedded import EmbeddedBlobs
 from postlaw_common.bus import Received
+from postlaw_common.bus.generation import PLACE
 from postlaw_common.testing.promises import promise
 
 ORIGIN, TOPIC = "test.example/log", "postlaw.consent.events.v1"
@@ -100,3 +101,22 @@ async def test_a_checkpoint_that_is_none_is_said_to_be_none(blobs: EmbeddedBlobs
     await blobs.put(CHECKPOINT, note)
     with pytest.raises(NoteInvalid):
         await verify_log(blobs, VERIFIER)
+
+
+def generation(*ends: int) -> list[bytes]:
+    """The entry of one that was raised when the two partitions ended there; none: of one that was begun on empty topics."""
+    value = b"gen_2" + (b'\n{"%s": [%d, %d]}' % (TOPIC.encode(), *ends) if ends else b"")
+    return [entry for _, entry in entries_of(Received(*PLACE, 1, value, None, {}, 0))]
+
+
+@promise("A3")
+async def test_offsets_come_again_where_a_generation_of_the_topics_says_and_nowhere_else(blobs: EmbeddedBlobs) -> None:
+    honest = entries(600)
+    await log_of(blobs, [*honest, *generation(200, 500), *honest[400::2]])
+    assert (await verify_log(blobs, VERIFIER)).generations == 1
+    await log_of(blobs, [*honest, *generation(), *honest])
+    await verify_log(blobs, VERIFIER)
+    for elsewhere in ([*generation(200, 500), *honest[398::2]], [*generation(200, 500), *honest[401::2]], [*generation(), *honest[1:]]):
+        await log_of(blobs, honest + elsewhere)
+        with pytest.raises(LogInvalid, match="comes next"):
+            await verify_log(blobs, VERIFIER)

@@ -6,12 +6,14 @@ So whatever keeps an offset outside the bus keeps the generation with it, and on
 It stands on the bus, in a topic of its own. Topics that were emptied have lost it, and whoever starts first begins a new one. A bus or a
 store that was set back to an older point looks as it did then: whoever restored it raises the generation (`postlaw generation raise`).
 A record names the generation that it follows, and counts only if that is the current one: of two that begin at once, the first counts.
+One that was raised also says where the partitions of the topics ended: records behind that are others than those that stood there before.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
 from postlaw_common.bus import Bus, BusUnavailable, EndOffsets, Reader, Received, Record, Topic
 from postlaw_common.ids import new_id
@@ -19,6 +21,7 @@ from postlaw_common.ids import new_id
 GENERATIONS = Topic("postlaw.bus.generations.v1", partitions=1, retention_days=36_500)
 PLACE = (GENERATIONS.name, 0)
 FOLLOWS = "follows"
+RAISED = "postlaw.bus.GenerationRaised"
 
 
 class GenerationOver(Exception):
@@ -33,10 +36,15 @@ class Generations:
         self._clients: tuple[EndOffsets, Reader] | None = None
         self._turn = asyncio.Lock()
         self._begun = self._done = 0
-        self._known = ""
+        self._known: list[Received] = []
 
     async def now(self) -> str:
-        """The generation as the log has it after this call began; "" where there is none. Raises BusUnavailable.
+        """The generation as the log has it after this call began; "" where there is none. Raises BusUnavailable."""
+        known = await self.all()
+        return generation_of(known[-1]) if known else ""
+
+    async def all(self) -> list[Received]:
+        """The records that begin a generation, the current one's last. Raises BusUnavailable.
 
         Those who ask while an answer is under way share the next one."""
         wanted = self._begun + 1
@@ -56,13 +64,27 @@ class Generations:
         await self._bus.ensure_topics([GENERATIONS])
         return await self.now() or await self._follow("")
 
-    async def raise_(self) -> str:
-        """A new one: every offset that was kept outside the bus is void from here on."""
-        await self._bus.ensure_topics([GENERATIONS])
-        return await self._follow(await self.now())
+    async def raise_(self, topics: Sequence[str] = ()) -> str:
+        """A new one: every offset that was kept outside the bus is void from here on. `topics`: those whose ends it notes."""
+        await self._bus.ensure_topics([GENERATIONS, *(Topic(topic) for topic in topics)])
+        current = await self.now()
+        return await self._follow(current, b"\n" + json.dumps(await self._ends_of(topics)).encode())
 
-    async def _follow(self, current: str) -> str:
-        await self._bus.publish([Record(*PLACE, new_id("gen").encode(), headers={FOLLOWS: current.encode()})])
+    async def _ends_of(self, topics: Sequence[str]) -> dict[str, list[int]]:
+        if not topics:
+            return {}
+        partitions = range(self._bus.partitions)
+        client = await self._bus.end_offset_client()
+        try:
+            ends = await client.end_offsets([(topic, n) for topic in topics for n in partitions])
+        finally:
+            await client.close()
+        return {topic: [ends[topic, n] for n in partitions] for topic in topics}
+
+    async def _follow(self, current: str, ends: bytes = b"") -> str:
+        generation = new_id("gen").encode()
+        headers = {FOLLOWS: current.encode(), "ce_id": generation, "ce_type": RAISED.encode()}
+        await self._bus.publish([Record(*PLACE, generation + ends, headers=headers)])
         return await self.now()
 
     async def _records(self) -> list[Received]:
@@ -91,9 +113,25 @@ class Generations:
             await client.close()
 
 
-def _fold(records: Sequence[Received]) -> str:
-    current = ""
+def _fold(records: Sequence[Received]) -> list[Received]:
+    current, counted = "", list[Received]()
     for record in records:
         if record.headers.get(FOLLOWS, b"").decode() == current:
-            current = record.value.decode()
-    return current
+            current = generation_of(record)
+            counted.append(record)
+    return counted
+
+
+def generation_of(record: Received) -> str:
+    """Which generation this record begins."""
+    return record.value.partition(b"\n")[0].decode()
+
+
+def resumed_at(value: bytes, offsets: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+    """Where whoever had read up to these offsets, by topic and partition, goes on in the generation whose record has this value: at the end
+    that the partition had when it was raised, where that was before. Topics on which a generation was begun were empty."""
+    _, raised, ends = value.partition(b"\n")
+    if not raised:
+        return dict.fromkeys(offsets, 0)
+    noted: dict[str, list[int]] = json.loads(ends)
+    return {(topic, n): min(offset, noted[topic][n]) if topic in noted else offset for (topic, n), offset in offsets.items()}
