@@ -15,6 +15,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -42,7 +43,7 @@ class FaultMesh:
         self.store_of_sending, self.store_of_others = Cut(host, int(port)), Cut(host, int(port))
         self._store_options = options
         self._ports = {name: free_port() for name in ("identity", "subscribers", "consent", "audit", "sending", "gateway")}
-        self._programs = {name: Program(home, name) for name in SERVED}
+        self._programs: dict[str, Program] = {}
         self._count = 0
 
     @property
@@ -65,12 +66,12 @@ class FaultMesh:
         }
 
     def serve(self, name: str, **faults: str) -> None:
-        """Starts `people`, `door` or `sending`, and waits until it is ready. `faults`: see services_process.py."""
+        """Starts `people`, `door`, `sending` or one service alone, and waits until it is ready. `faults`: see services_process.py."""
         health = free_port()
         store = self.store_of_sending if name == "sending" else self.store_of_others
         environment = {**self.environment(store), "POSTLAW_HEALTH_PORT": str(health), "POSTLAW_SENDING_ROLE": "api", **faults}
-        program = self._programs[name]
-        program.start([sys.executable, str(HERE / "services_process.py"), *SERVED[name]], env=environment)
+        program = self._programs.setdefault(name, Program(self.home, name))
+        program.start([sys.executable, str(HERE / "services_process.py"), *SERVED.get(name, (name,))], env=environment)
         program.wait(lambda: _ready(f"http://127.0.0.1:{health}/readyz"), START_S)
 
     def take_away(self, name: str) -> None:
@@ -78,10 +79,16 @@ class FaultMesh:
 
     def credentials(self) -> str:
         """An API key of the one customer."""
-        words = [sys.executable, "-m", "postlaw_mesh", "credentials", "--json"]
-        done = subprocess.run(words, env={**_bare(), **self.environment(self.store_of_others)}, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)["api_key"]
+        return self.command("credentials")["api_key"]
+
+    def command(self, *words: str) -> dict[str, Any]:
+        """What `postlaw … --json` says."""
+        command = [sys.executable, "-m", "postlaw_mesh", *words, "--json"]
+        done = subprocess.run(
+            command, env={**_bare(), **self.environment(self.store_of_others)}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr or done.stdout
+        return json.loads(done.stdout)
 
     def worker(self, *, connections: int = 2, die_at: str = "") -> Worker:
         """One more worker. `connections`: of its own to the relay."""
@@ -105,10 +112,13 @@ class FaultMesh:
             worker.end()
         self.workers.clear()
 
-    def stop(self) -> None:
+    def stop_serving(self) -> None:
         self.stop_workers()
         for program in reversed(self._programs.values()):
             program.stop(signal.SIGTERM, seconds=20)
+
+    def stop(self) -> None:
+        self.stop_serving()
         for store in (self.store_of_sending, self.store_of_others):
             store.close()
 

@@ -82,5 +82,14 @@ class LocalKafka:
     def stop(self) -> None:
         self.program.stop(seconds=30.0)
 
+    def keep_copy(self) -> None:
+        """Of all that it holds, topics and committed offsets. It must be stopped."""
+        shutil.copytree(self._directory / "data", self._directory / "copy")
+
+    def set_back(self) -> None:
+        """To the copy: it holds again what it held then. It must be stopped."""
+        shutil.rmtree(self._directory / "data")
+        (self._directory / "copy").rename(self._directory / "data")
+
     def kill(self) -> None:
         self.program.stop(signal.SIGKILL)
