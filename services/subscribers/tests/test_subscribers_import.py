@@ -186,8 +186,10 @@ async def test_without_an_attestation_no_consent_is_recorded(world: Any) -> None
 
 
 @promise("S8")
-async def test_a_crash_before_the_checkpoint_leaves_the_totals_exact(world: Any) -> None:
-    """Everything of the batch is stored when the process dies: consent, the last step before the checkpoint, is away."""
+@pytest.mark.parametrize("together", [4000, 70], ids=["whole", "in parts"])
+async def test_a_crash_before_the_checkpoint_leaves_the_totals_exact(world: Any, monkeypatch: pytest.MonkeyPatch, together: int) -> None:
+    """Much of the batch is stored when the process dies: consent, the last step before the checkpoint, is away."""
+    monkeypatch.setattr("postlaw_subscribers.use_cases.run_import.TOGETHER", together)
     list_id = await world.make_list()
     world.consent.away = True
     data = rows(300) + b"p5@example5.com,Again\nbroken,X\n"

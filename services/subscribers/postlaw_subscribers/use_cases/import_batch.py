@@ -36,8 +36,8 @@ from postlaw_subscribers.person_keys import KEYS_BYTES, PROFILE, PROOF_EVIDENCE,
 from postlaw_subscribers.rooms import ConsentLedger, Rooms
 
 AT_ONCE = 100  # rows judged or sealed before others get their turn on the event loop: some 5 ms
-# People a call of consent: keys are random, and the more come together, the fewer pages of an index each one costs.
-CONSENTS = 4000
+# Rows judged, stored and recorded as one: keys are random, and the more come together, the fewer pages of an index each one costs.
+TOGETHER = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +74,13 @@ class Result:
     def took(self, outcome: Outcome, count: int = 1) -> None:
         self.taken[outcome] = self.taken.get(outcome, 0) + count
 
-    def add(self, other: Result) -> None:
-        for outcome, count in other.taken.items():
-            self.took(outcome, count)
-        self.refusals += other.refusals
-
     def refuse(self, row: Row, reason: str, column: str = "") -> None:
         self.refusals.append(Refusal(row.number, reason, column, row.cells))
 
 
 async def judge(source: ImportSource, rows: Sequence[Row], result: Result) -> list[Candidate]:
-    """The rows that can be taken: of several with one address, the first."""
+    """The rows that can be taken, of several with one address the first; ascending by address key: neighbours in the store's indexes are so
+    written together, at half the cost."""
     accepted: dict[bytes, Candidate] = {}
     for start in range(0, len(rows), AT_ONCE):
         for row in rows[start : start + AT_ONCE]:
@@ -98,7 +94,7 @@ async def judge(source: ImportSource, rows: Sequence[Row], result: Result) -> li
             else:
                 accepted[candidate.address_key] = candidate
         await step_aside()
-    return list(accepted.values())
+    return sorted(accepted.values(), key=lambda candidate: candidate.address_key)
 
 
 def _judge_row(source: ImportSource, row: Row, result: Result) -> Candidate | None:
@@ -157,20 +153,6 @@ def made_by(source: ImportSource, row: Row) -> str:
     return f"{source.import_id}/{row.number}"
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """The rows that can be taken, ascending by address key: neighbours in the store's indexes are so written together, at half the
-    cost. `result` holds the refusals so far."""
-
-    candidates: list[Candidate]
-    result: Result
-
-
-async def judge_all(source: ImportSource, rows: Sequence[Row]) -> Judged:
-    result = Result()
-    return Judged(sorted(await judge(source, rows, result), key=lambda candidate: candidate.address_key), result)
-
-
 async def store_new(rooms: Rooms, source: ImportSource, candidates: Sequence[Candidate]) -> tuple[dict[bytes, Keys], list[Candidate]]:
     """Stores those who are new: (their keys by address key, the candidates who have keys or a document already)."""
     keys: dict[bytes, Keys] = {}
@@ -207,8 +189,4 @@ async def record_consents(ledger: ConsentLedger, source: ImportSource, taken: di
         evidence[address_key] = seal(keys.proof, source.evidence, source.wrapping.place(address_key, PROOF_EVIDENCE))
         if len(evidence) % AT_ONCE == 0:
             await step_aside()
-        if len(evidence) == CONSENTS:
-            await ledger.record(source.list_id, evidence)
-            evidence = {}
-    if evidence:
-        await ledger.record(source.list_id, evidence)
+    await ledger.record(source.list_id, evidence)

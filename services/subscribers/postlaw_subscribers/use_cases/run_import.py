@@ -29,13 +29,14 @@ from postlaw_subscribers.domain.csv_rows import Row, RowReader
 from postlaw_subscribers.domain.import_job import Checkpoint, ImportJob, Outcome, State
 from postlaw_subscribers.domain.report import lines
 from postlaw_subscribers.jobs import OpenJob
+from postlaw_subscribers.person_keys import Keys
 from postlaw_subscribers.rooms import ConsentLedger, Rooms
 from postlaw_subscribers.uploads import Truncated
-from postlaw_subscribers.use_cases.import_batch import ImportSource, judge_all, record_consents, store_new
+from postlaw_subscribers.use_cases.import_batch import TOGETHER, ImportSource, Result, judge, record_consents, store_new
 from postlaw_subscribers.use_cases.known_rows import take_known
 
 OUTAGES = (StoreUnavailable, BusUnavailable, BlobsUnavailable, KeysUnavailable, Unavailable, DeadlineExceeded, RateLimited)
-ENOUGH_ROWS = 4000  # rows between two checkpoints: more where they are short, since a batch ends with a frame of the upload
+ENOUGH_ROWS = 8000  # rows between two checkpoints: more where they are short, since a batch ends with a frame of the upload
 ENOUGH_BYTES = 1 << 20
 
 Acting = Callable[[ImportJob], AbstractAsyncContextManager[Caller]]
@@ -206,14 +207,22 @@ class _Run:
             evidence=self._evidence,
             encode=self._rooms.members.encode,
         )
+        result = Result()
         async with self._acting(job):
-            judged = await judge_all(source, rows)
-            result = judged.result
-            taken, known = await store_new(self._rooms, source, judged.candidates)
-            result.took(Outcome.ADDED, len(taken))
-            if known:
-                taken |= await take_known(self._rooms, source, known, result)
-            await record_consents(self._ledger, source, taken)
+            recording: asyncio.Task[None] | None = None
+            try:
+                for start in range(0, len(rows), TOGETHER):
+                    taken = await self._store(source, rows[start : start + TOGETHER], result)
+                    if recording is not None:
+                        await recording
+                    # Consent's store is another one: it takes these while ours takes the next.
+                    recording = asyncio.create_task(record_consents(self._ledger, source, taken))
+                if recording is not None:
+                    await recording
+            finally:
+                if recording is not None:
+                    recording.cancel()
+                    await asyncio.gather(recording, return_exceptions=True)
         if result.refusals:
             first_row = job.checkpoint.next_row
             ordered = sorted(result.refusals, key=lambda refusal: refusal.row)
@@ -227,6 +236,15 @@ class _Run:
             _rows.add(number, {"outcome": outcome.value})
         if result.refusals:
             _rows.add(len(result.refusals), {"outcome": "refused"})
+
+    async def _store(self, source: ImportSource, rows: Sequence[Row], result: Result) -> dict[bytes, Keys]:
+        """The keys of everyone who is taken."""
+        candidates = await judge(source, rows, result)
+        taken, known = await store_new(self._rooms, source, candidates)
+        result.took(Outcome.ADDED, len(taken))
+        if known:
+            taken |= await take_known(self._rooms, source, known, result)
+        return taken
 
     async def _checkpoint(self, job: ImportJob) -> None:
         """Writes what is done. A job that was cancelled meanwhile keeps its state, and counts its last batch all the same."""

@@ -89,7 +89,7 @@ class ConsentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecordConsentOfMany(self, request, context):
-        """The same consent of up to 2,000 people, each named once, as an import gives it. Idempotent in the same way.
+        """The same consent of up to 4,000 people, each named once, as an import gives it. Idempotent in the same way.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,7 @@ class ConsentServiceStub:
     RecordConsents: _grpc.UnaryUnaryMultiCallable[_consent_pb2.RecordConsentsRequest, _consent_pb2.RecordConsentsResponse]
     """At most 1,000 a call, all of the caller's tenant. Idempotent by idempotency_key within a person."""
     RecordConsentOfMany: _grpc.UnaryUnaryMultiCallable[_consent_pb2.RecordConsentOfManyRequest, _consent_pb2.RecordConsentOfManyResponse]
-    """The same consent of up to 2,000 people, each named once, as an import gives it. Idempotent in the same way."""
+    """The same consent of up to 4,000 people, each named once, as an import gives it. Idempotent in the same way."""
     WithdrawConsent: _grpc.UnaryUnaryMultiCallable[_consent_pb2.WithdrawConsentRequest, _consent_pb2.Withdrawal]
     """A person says stop. Returns once the mail has stopped, or once that could not be known in time."""
     WithdrawByToken: _grpc.UnaryUnaryMultiCallable[_consent_pb2.WithdrawByTokenRequest, _consent_pb2.Withdrawal]
@@ -57,7 +57,7 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     RecordConsents: _aio.UnaryUnaryMultiCallable[_consent_pb2.RecordConsentsRequest, _consent_pb2.RecordConsentsResponse]  # type: ignore[assignment]
     """At most 1,000 a call, all of the caller's tenant. Idempotent by idempotency_key within a person."""
     RecordConsentOfMany: _aio.UnaryUnaryMultiCallable[_consent_pb2.RecordConsentOfManyRequest, _consent_pb2.RecordConsentOfManyResponse]  # type: ignore[assignment]
-    """The same consent of up to 2,000 people, each named once, as an import gives it. Idempotent in the same way."""
+    """The same consent of up to 4,000 people, each named once, as an import gives it. Idempotent in the same way."""
     WithdrawConsent: _aio.UnaryUnaryMultiCallable[_consent_pb2.WithdrawConsentRequest, _consent_pb2.Withdrawal]  # type: ignore[assignment]
     """A person says stop. Returns once the mail has stopped, or once that could not be known in time."""
     WithdrawByToken: _aio.UnaryUnaryMultiCallable[_consent_pb2.WithdrawByTokenRequest, _consent_pb2.Withdrawal]  # type: ignore[assignment]
@@ -87,7 +87,7 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consent_pb2.RecordConsentOfManyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consent_pb2.RecordConsentOfManyResponse, _abc.Awaitable[_consent_pb2.RecordConsentOfManyResponse]]:
-        """The same consent of up to 2,000 people, each named once, as an import gives it. Idempotent in the same way."""
+        """The same consent of up to 4,000 people, each named once, as an import gives it. Idempotent in the same way."""
 
     @_abc_1.abstractmethod
     def WithdrawConsent(
