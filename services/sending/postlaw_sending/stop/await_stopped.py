@@ -47,19 +47,22 @@ class AwaitStopped:
 
     async def __call__(self, tag: bytes, partition: int, offset: int, generation: str, within_s: float = ANSWER_WITHIN_S) -> Answer:
         """The withdrawal of the recipient `tag` stands at `offset` of the consent partition, in this `generation` of the topics."""
-        deadline = time.monotonic() + within_s
+        judging = asyncio.create_task(self._judge(tag, partition, offset, generation, time.monotonic() + within_s))
         try:
             async with asyncio.timeout(within_s):
                 # Asked after the publish: where the topics are others by now, the offset may be of either, and proves nothing.
                 if await self._generations.now() != generation:
                     return Answer(False, 0, "the topics have been replaced")
-                return await self._judge(tag, partition, offset, generation, deadline)
+                return await judging
         except TimeoutError:
             return Answer(False, 0, "the worker did not confirm in time")
         except StoreUnavailable as unavailable:
             return Answer(False, 0, f"the store of holdings cannot be reached: {unavailable}")
         except BusUnavailable as unavailable:
             return Answer(False, 0, f"the bus cannot be reached: {unavailable}")
+        finally:
+            judging.cancel()
+            await asyncio.gather(judging, return_exceptions=True)
 
     async def _judge(self, tag: bytes, partition: int, offset: int, generation: str, deadline: float) -> Answer:
         while True:
@@ -68,22 +71,38 @@ class AwaitStopped:
             if holding.owner is None:
                 # Nobody holds it, and whoever takes it reads the log's end first: only what was left open can still be under way.
                 return self._by_claims(holding, tag)
-            mark = self._watermarks.latest(partition, generation)
-            if mark is not None and mark.epoch == holding.epoch and mark.applied >= offset:
-                if tag in mark.left_open:
-                    return Answer(False, mark.epoch, "an earlier worker was lost while it handed over a message to this address")
-                if offset not in mark.waiting:
-                    return Answer(True, mark.epoch)
             self._observer.observe([holding])
-            if self._observer.is_lost(holding):
+            lost = self._observer.is_lost(holding)
+            until = min(deadline, time.monotonic() + (0.0 if lost else OBSERVE_EVERY_S))
+            answer = await self._by_marks(holding.epoch, tag, partition, offset, generation, until)
+            if answer is not None:
+                return answer
+            if lost:
                 taken = await self._holdings.take(holding, None)
                 if taken is not None:
                     _lost.add(1)
                     log.warning("holder_lost", partition=partition, epoch=taken.epoch)
                     return self._by_claims(taken, tag)
-                continue
-            wait_s = min(OBSERVE_EVERY_S, max(0.0, deadline - time.monotonic()))
-            await self._watermarks.moved(partition, generation, mark, wait_s)
+
+    async def _by_marks(self, epoch: int, tag: bytes, partition: int, offset: int, generation: str, until: float) -> Answer | None:
+        """What the watermarks of this epoch say; None once a newer holder's comes, or it is `until` (monotonic seconds).
+
+        Its holder held the partition after the publish: however late its mark comes, the holding need not be read again."""
+        mark = self._watermarks.latest(partition, generation)
+        while True:
+            if mark is not None and mark.epoch == epoch and mark.applied >= offset:
+                if tag in mark.left_open:
+                    return Answer(False, epoch, "an earlier worker was lost while it handed over a message to this address")
+                if offset not in mark.waiting:
+                    return Answer(True, epoch)
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                return None
+            await self._watermarks.moved(partition, generation, mark, left_s)
+            newer = self._watermarks.latest(partition, generation)
+            if newer is not mark and newer is not None and newer.epoch > epoch:
+                return None
+            mark = newer
 
     def _by_claims(self, holding: Holding, tag: bytes) -> Answer:
         if holding.names(tag):
