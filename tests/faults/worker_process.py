@@ -21,6 +21,7 @@ from postlaw_common.store.mongodb import MongoCollection
 from postlaw_sending.delivery.connection import Connection
 from postlaw_sending.service import build
 from postlaw_sending.settings import SendingSettings
+from postlaw_sending.stop.holding import from_document
 from postlaw_sending.stop.wire import OUTCOMES, WATERMARKS
 
 Document = dict[str, Any]
@@ -84,7 +85,7 @@ def arm(death: Death) -> None:
         if epochs.get(id) != epoch:
             epochs[id] = epoch
             return "take"
-        return "claim" if document["claims"] else "note"
+        return "claim" if from_document({**document, "v": 0}).claims else "note"
 
     async def dying_replace(self: MongoCollection, document: Document, *, version: int) -> Document:
         return await death.around(point_of(document), lambda: replace(self, document, version=version))

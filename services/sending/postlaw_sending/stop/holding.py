@@ -6,15 +6,15 @@ The document is also the delivery ledger of its live batches: one byte of state 
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 PENDING, CLAIMED, SENT, REFUSED, FAILED, BOUNCED, EXPIRED, UNKNOWN, DEFERRED = range(9)
 
 # A paused process keeps its sockets: what it left open counts as under way for so long, unless its end is attested (design §3, rule 5).
 LEFT_OPEN_US = 24 * 3600 * 1_000_000
-TAG_BYTES = 16
 
 
 @dataclass(slots=True)
@@ -102,12 +102,26 @@ class Holding:
         return any(entry.tag == tag for entry in self.left_open) or any(tag in claim.tags for claim in self.claims)
 
 
+@dataclass(slots=True)
+class _Live:
+    """What of a holding is stored as one value, by the names of these fields."""
+
+    batches: list[BatchRecord]
+    claims: list[OpenClaim]
+    left_open: list[LeftOpen]
+    taken: dict[str, int]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Live).decode
+
+
 def holding_id(partition: int) -> str:
     return f"p{partition:04d}"
 
 
 def to_document(holding: Holding) -> dict[str, Any]:
-    """No list stands inside a list: not every MongoDB-wire server takes it. A claim's indexes are one value, two bytes each."""
+    """What changes with each claim is one value: a field costs each rewriting of the document, and each look at it."""
     return {
         "_id": holding_id(holding.partition),
         "partition": holding.partition,
@@ -116,35 +130,12 @@ def to_document(holding: Holding) -> dict[str, Any]:
         "renewals": holding.renewals,
         "generation": holding.generation,
         "job_offset": holding.job_offset,
-        "batches": [
-            {
-                "job_offset": b.job_offset,
-                "event_id": b.event_id,
-                "consent_offset": b.consent_offset,
-                "started_at_us": b.started_at_us,
-                "states": b.states,
-                "after_us": b.after_us,
-                "reasons": {str(index): reason for index, reason in b.reasons.items()},
-            }
-            for b in holding.batches
-        ],
-        "claims": [
-            {
-                "job_offset": c.job_offset,
-                "indexes": struct.pack(f"<{len(c.indexes)}H", *c.indexes),
-                "tags": b"".join(c.tags),
-                "scope": c.scope,
-            }
-            for c in holding.claims
-        ],
-        "left_open": [
-            {"tag": e.tag, "scope": e.scope, "worker": e.worker, "epoch": e.epoch, "since_us": e.since_us} for e in holding.left_open
-        ],
-        "taken": dict(holding.taken),
+        "live": _encode(_Live(holding.batches, holding.claims, holding.left_open, holding.taken)),
     }
 
 
 def from_document(document: dict[str, Any]) -> Holding:
+    live = _decode(document["live"])
     return Holding(
         partition=document["partition"],
         owner=document["owner"],
@@ -152,28 +143,9 @@ def from_document(document: dict[str, Any]) -> Holding:
         renewals=document["renewals"],
         generation=document["generation"],
         job_offset=document["job_offset"],
-        batches=[
-            BatchRecord(
-                job_offset=batch["job_offset"],
-                event_id=batch["event_id"],
-                consent_offset=batch["consent_offset"],
-                started_at_us=batch["started_at_us"],
-                states=batch["states"],
-                after_us=batch["after_us"],
-                reasons={int(index): reason for index, reason in batch["reasons"].items()},
-            )
-            for batch in document["batches"]
-        ],
-        claims=[
-            OpenClaim(
-                job_offset=claim["job_offset"],
-                indexes=list(struct.unpack(f"<{len(claim['indexes']) // 2}H", claim["indexes"])),
-                tags=[claim["tags"][i : i + TAG_BYTES] for i in range(0, len(claim["tags"]), TAG_BYTES)],
-                scope=claim["scope"],
-            )
-            for claim in document["claims"]
-        ],
-        left_open=[LeftOpen(**entry) for entry in document["left_open"]],
-        taken=dict(document["taken"]),
+        batches=live.batches,
+        claims=live.claims,
+        left_open=live.left_open,
+        taken=live.taken,
         v=document["v"],
     )

@@ -83,7 +83,7 @@ class LiveBatch:
             started_at_us=self.started_at_us,
             states=bytes(self.states),
             after_us=struct.pack(f"<{len(self.after_us)}I", *self.after_us),  # at every write of the holding: packed in one go
-            reasons=self.reasons,
+            reasons=dict(self.reasons),
         )
 
 
