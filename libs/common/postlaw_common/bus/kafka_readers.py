@@ -90,6 +90,10 @@ class KafkaReader:
 
     async def assign(self, positions: Mapping[tuple[str, int], int]) -> None:
         self._partitions = [TopicPartition(*partition) for partition in positions]
+        if not self._partitions:
+            # Not assign(): for nothing the client asks where every partition of every topic is, at once and every few seconds.
+            self._consumer.pause(*self._consumer.assignment())
+            return
         self._consumer.assign(self._partitions)
         # assign() forgets the position of every partition, also of those that it had before: seek each one again.
         for partition, offset in positions.items():
