@@ -33,7 +33,7 @@ _failures = meter("postlaw.sending").create_counter(
 _sending = Gauge("postlaw.sending.campaigns.sending", "{campaign}", "Campaigns that are being sent, as their planner sees them")
 _pending = Gauge("postlaw.sending.planner.pending", "{partition}", "Partitions of campaigns whose audience is not planned to its end")
 
-AT_ONCE = 4  # partitions under way at one time: while one waits for an answer, another works
+AT_ONCE = 2  # partitions under way at one time: while one waits for an answer, another works
 LOOK_EVERY_S = 0.5  # for campaigns to plan; launching one in this process is heard at once
 NO_ROOM_S = 0.1
 WAITING_EVERY_S = 1.0
