@@ -7,6 +7,7 @@ after a write that contains it has returned; a settled batch leaves as one event
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -27,6 +28,7 @@ _refused = meter("postlaw.sending").create_counter(
     "postlaw.sending.epoch.refusals", unit="{write}", description="Writes of a holding refused, because the partition had been taken over"
 )
 
+GATHER_S = 0.05  # what nobody waits for is written so late at most, so that it mostly goes with the next claim's write
 CAMPAIGNS_KEPT = 256
 WINDOW_KEPT = 20_000  # blocked recipients before those decided on are forgotten
 
@@ -61,6 +63,7 @@ class HeldPartition:
         self._changed = changed
         self._mark = mark
         self._dirty = asyncio.Event()
+        self._awaited = asyncio.Event()  # somebody waits for the next write
         self._waiters: list[asyncio.Future[None]] = []
         self._publishing: set[asyncio.Task[None]] = set()
         self._being_published: set[int] = set()
@@ -149,17 +152,18 @@ class HeldPartition:
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         self._dirty.set()
+        self._awaited.set()
         await waiter
 
     async def keep(self) -> None:
         """The writer: runs for as long as the partition is held, and renews when nothing else is to be written."""
         try:
             while not self.lost and not self.released:
-                try:
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(RENEW_EVERY_S):
                         await self._dirty.wait()
-                except TimeoutError:
-                    pass
+                    async with asyncio.timeout(GATHER_S):
+                        await self._awaited.wait()
                 await self._write()
         finally:
             self._resolve(self._waiters)
@@ -167,6 +171,7 @@ class HeldPartition:
 
     async def _write(self) -> None:
         self._dirty.clear()
+        self._awaited.clear()
         waiters, self._waiters = self._waiters, []
         finished = [b for b in self.batches.values() if not b.open and b.job_offset not in self._being_published]
         # A copy: what changes while the store works must come in whole with the next write, never by halves with this one.

@@ -12,7 +12,7 @@ from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw_common.bus import Bus, Received, Record
 from postlaw_common.bus.generation import Generations
 from postlaw_common.testing.promises import promise
-from postlaw_sending.stop.await_stopped import AwaitStopped
+from postlaw_sending.stop.await_stopped import Answer, AwaitStopped
 from postlaw_sending.stop.holding import CLAIMED, DEFERRED, BatchRecord, Holding, OpenClaim
 from postlaw_sending.stop.holdings import EpochRefused
 from postlaw_sending.stop.observing import Observer
@@ -35,6 +35,41 @@ async def test_stopped_is_never_answered_on_an_earlier_holders_watermark(mill: M
     assert (await mill.await_stopped(tag, 0, offset, mill.generation, within_s=1)).stopped
     assert await mill.holdings.take(await mill.holdings.read(0), "second", mill.generation)
     assert not (await mill.await_stopped(tag, 0, offset, mill.generation, within_s=0.5)).stopped
+
+
+@promise("M6")
+async def test_whoever_waits_for_a_watermark_takes_that_of_a_newer_holder(mill: Mill) -> None:
+    first = await mill.holdings.take(await mill.holdings.read(0), "first", mill.generation)
+    assert first is not None
+    tag, offset = await mill.withdraw(3)
+    asking = asyncio.create_task(mill.await_stopped(tag, 0, offset, mill.generation))
+    await asyncio.sleep(0.1)
+    second = await mill.holdings.take(await mill.holdings.read(0), "second", mill.generation)
+    assert second is not None
+    mark = Applied(0, offset, frozenset(), second.epoch, frozenset(), mill.generation)
+    await mill.bus.publish([Record(WATERMARKS, 0, mark.to_bytes())])
+    assert await asking == Answer(True, second.epoch)
+
+
+async def test_however_late_its_watermark_comes_a_holder_is_looked_at_once(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
+    held_now = await mill.holdings.take(await mill.holdings.read(0), "first", mill.generation)
+    assert held_now is not None
+    read, looks = mill.holdings.read, list[int]()
+
+    async def counted(partition: int) -> Holding:
+        looks.append(partition)
+        return await read(partition)
+
+    monkeypatch.setattr(mill.holdings, "read", counted)
+    tag, offset = await mill.withdraw(3)
+    asking = asyncio.create_task(mill.await_stopped(tag, 0, offset, mill.generation))
+    await until(lambda: bool(looks))
+    for applied, waiting in ((offset - 1, frozenset[int]()), (offset, frozenset({offset})), (offset, frozenset[int]())):
+        await asyncio.sleep(0.02)
+        mark = Applied(0, applied, waiting, held_now.epoch, frozenset(), mill.generation)
+        await mill.bus.publish([Record(WATERMARKS, 0, mark.to_bytes())])
+    assert (await asking).stopped
+    assert looks == [0]
 
 
 @promise("M6")

@@ -7,6 +7,7 @@ import pytest
 from postlaw_common.testing.promises import promise
 from postlaw_sending.delivery.replies import Kind
 from postlaw_sending.stop.holding import BOUNCED, DEFERRED, REFUSED, SENT, UNKNOWN
+from postlaw_sending.worker import partition
 from services.sending.tests.worker.mill import PARTITIONS, Mill, Wire, person, running, until
 
 
@@ -18,6 +19,18 @@ async def test_everybody_is_mailed_once_and_the_states_say_so(mill: Mill) -> Non
         settled = await mill.outcomes(3)
     assert [set(batch.states) for batch in settled] == [{SENT}] * 3
     assert sorted(to for to, _ in mill.wire.begun) == sorted(person(i).address for i in range(600))
+
+
+async def test_what_has_ended_is_written_with_the_next_claim(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
+    """600 people are 21 claims; a write more for the end of each would make 42."""
+    monkeypatch.setattr(partition, "GATHER_S", 1.0)  # beyond what a busy machine takes from one claim to the next
+    async with running(mill.worker(lanes=1)) as worker:
+        await until(lambda: 0 in worker.held)
+        before = worker.held[0].holding.renewals
+        for start in range(0, 600, 200):
+            await mill.send_to(range(start, start + 200))
+        await mill.outcomes(3)
+        assert worker.held[0].holding.renewals - before < 30
 
 
 async def test_partitions_are_shared_between_workers(mill: Mill) -> None:
