@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"hash/fnv"
 	"io"
 	"log"
 	"net"
 	"sync"
+
+	"github.com/FerretDB/wire"
+	"github.com/FerretDB/wire/wirebson"
 )
 
 const (
@@ -20,15 +24,21 @@ const (
 //
 // FerretDB 1.24 updates in two steps, a find by the filter and a write by _id alone, so that of eight concurrent replacements
 // at one version two to eight succeeded (in 129 rounds of 162). MongoDB's update is atomic, and what rests on it must be
-// testable: the front lets only one update or delete run on a collection at a time. A find by many _ids it splits: split.go.
+// testable: the front lets only one update or delete of a document run at a time. A find by many _ids it splits: split.go.
 type front struct {
 	socket string
 	mu     sync.Mutex
-	locks  map[string]*sync.Mutex
+	locks  map[string]*lock
+}
+
+// lock is a collection's. A write of one document holds `all` shared, and the place of its _id; any other holds `all` alone.
+type lock struct {
+	all    sync.RWMutex
+	places [256]sync.Mutex
 }
 
 func newFront(socket string) *front {
-	return &front{socket: socket, locks: map[string]*sync.Mutex{}}
+	return &front{socket: socket, locks: map[string]*lock{}}
 }
 
 func (f *front) serve(listener net.Listener) {
@@ -70,9 +80,7 @@ func (f *front) relay(client net.Conn) error {
 func (f *front) exchange(server net.Conn, request []byte) ([]byte, error) {
 	switch command, collection := command(request); command {
 	case "update", "delete", "findAndModify", "findandmodify":
-		lock := f.lock(collection)
-		lock.Lock()
-		defer lock.Unlock()
+		defer f.lock(collection).take(writtenID(request))()
 	}
 	return split(request, func(message []byte) ([]byte, error) {
 		if _, err := server.Write(message); err != nil {
@@ -83,13 +91,44 @@ func (f *front) exchange(server net.Conn, request []byte) ([]byte, error) {
 }
 
 // lock is by collection name alone: databases that share a name wait for each other, which costs little and loses nothing.
-func (f *front) lock(collection string) *sync.Mutex {
+func (f *front) lock(collection string) *lock {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.locks[collection] == nil {
-		f.locks[collection] = &sync.Mutex{}
+		f.locks[collection] = &lock{}
 	}
 	return f.locks[collection]
+}
+
+// take waits for a write's turn: of one document, or with "" of several. What it returns ends the turn.
+func (l *lock) take(id string) func() {
+	if id == "" {
+		l.all.Lock()
+		return l.all.Unlock
+	}
+	hash := fnv.New32a()
+	hash.Write([]byte(id))
+	place := &l.places[hash.Sum32()%uint32(len(l.places))]
+	l.all.RLock()
+	place.Lock()
+	return func() {
+		place.Unlock()
+		l.all.RUnlock()
+	}
+}
+
+// writtenID is the _id of the one document that an update or delete asks for, "" where it may be about others.
+func writtenID(request []byte) string {
+	var parsed wire.OpMsg
+	if err := parsed.UnmarshalBinaryNocopy(request[headerSize:]); err != nil {
+		return ""
+	}
+	_, writes := parsed.RawSections()
+	if size, err := wirebson.FindRaw(writes); err != nil || size != len(writes) {
+		return ""
+	}
+	id, _ := document(document(wirebson.RawDocument(writes)).Get("q")).Get("_id").(string)
+	return id
 }
 
 func read(conn net.Conn) ([]byte, error) {
