@@ -18,6 +18,7 @@ _COMMANDS = {
     "generation": "postlaw_common.generation_commands:generation",
     "law": "postlaw_law.commands:law",
     "audit": "postlaw_audit.commands:audit",
+    "consent": "postlaw_consent.commands:consent",
     "sending": "postlaw_sending.commands:sending",
 }
 
