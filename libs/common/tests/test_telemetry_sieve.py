@@ -110,6 +110,12 @@ def test_a_failure_of_our_own_keeps_its_words(lines: Any):
     assert describe(errors.NotFound("There is no campaign cmp_1.")) == "NotFound: There is no campaign cmp_1."
 
 
+def test_a_group_of_failures_is_told_by_its_members(lines: Any):
+    gone = errors.Unavailable("The bus is of another generation.")
+    failed = ExceptionGroup("unhandled errors in a TaskGroup", [ExceptionGroup("inner", [gone, ValueError("ada@example.com")]), gone])
+    assert describe(failed) == "Unavailable: The bus is of another generation.; ValueError"
+
+
 @promise("S10")
 def test_what_a_library_logs_goes_through_the_same_sieve(lines: Any):
     log.configure("info")

@@ -7,6 +7,7 @@ So only texts whose makers keep to our rule are repeated; of all others the type
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
@@ -14,11 +15,14 @@ from postlaw_common.errors import PostlawError
 from postlaw_common.telemetry.classified import loggable, loggable_text
 
 _FRAMES = 30
+_MEMBERS = 5  # of a group, in one line
 _INTERPRETERS_OWN = (AttributeError, ImportError, NameError, TypeError, RecursionError)  # they name code, not data
 
 
 def describe(failure: BaseException) -> str:
-    """One line: type, text where it may be repeated, and where it was raised. Never holds personal data."""
+    """One line: type, text where it may be repeated, and where it was raised; of a group, its members. Never holds personal data."""
+    if isinstance(failure, BaseExceptionGroup):
+        return "; ".join(list(dict.fromkeys(map(describe, _members(failure))))[:_MEMBERS])
     text = _text(failure)
     frames = _frames(failure)
     return type(failure).__name__ + (f": {text}" if text else "") + (f" (at {frames[-1]})" if frames else "")
@@ -35,6 +39,14 @@ def rendered(failure: BaseException, depth: int = 0) -> dict[str, Any]:
     if isinstance(failure, BaseExceptionGroup) and depth < 5:
         shown["members"] = [rendered(member, depth + 1) for member in failure.exceptions[:10]]
     return shown
+
+
+def _members(failure: BaseException) -> Iterator[BaseException]:
+    if isinstance(failure, BaseExceptionGroup):
+        for member in failure.exceptions:
+            yield from _members(member)
+    else:
+        yield failure
 
 
 def _text(failure: BaseException) -> str:
