@@ -6,7 +6,7 @@ import ctypes
 import gc
 
 _M_ARENA_MAX = -8  # glibc's malloc.h
-_ARENAS = 2
+_ARENAS = 1
 _YOUNG = 50_000  # objects made, and not dropped again, between two passes over the youngest
 
 

@@ -23,14 +23,14 @@ class Alike:
 
     def __init__(self, event: ConsentEvent, encode: Encode) -> None:
         self._tenant_id = event.tenant_id
-        self._version = event.version
+        self._ends_with = id_of("", event.version)
         self._encode = encode
         self._document = document_of(Entry(event, b"", 0))
         self._record = record_of(event, b"", 0)
 
     def name_of(self, address_key: bytes, partition: int) -> str:
         """The `_id` of one person's ledger document."""
-        return id_of(begin_of(self._tenant_id, partition, address_key), self._version)
+        return begin_of(self._tenant_id, partition, address_key) + self._ends_with
 
     def of(self, name: str, address_key: bytes, sealed_proof_evidence: bytes, partition: int) -> tuple[Document, Record]:
         """One person's ledger document, called `name`, and the record that announces it."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from postlaw_common.ordered_text import to_text
 from postlaw_common.placement import Placement
@@ -198,6 +199,7 @@ def id_of(begin: str, version: int) -> str:
     return f"{begin}/{version:08d}"
 
 
+@lru_cache(4096)
 def in_partition(tenant_id: str, partition: int) -> str:
     """What the ids of a tenant's documents in one partition begin with."""
     return f"{tenant_id}/{partition:04d}/"

@@ -64,10 +64,14 @@ class ConsentServicer:
         )
 
     async def RecordConsentOfMany(self, request: pb.RecordConsentOfManyRequest, context: Any) -> pb.RecordConsentOfManyResponse:
-        address_keys, evidence = list(map(_address_key, request.address_keys)), request.sealed_proof_evidence
+        address_keys = list(map(_address_key, request.address_keys))
+        evidence = request.sealed_proof_evidence or [b""] * len(address_keys)
         by_person = dict(zip(address_keys, evidence, strict=False))
         if not len(by_person) == len(address_keys) == len(evidence):
-            raise Invalid("Name each person once, with one piece of evidence.", fields=[FieldError("address_keys", "are not one to one")])
+            raise Invalid(
+                "Name each person once, with one piece of evidence or none at all.",
+                fields=[FieldError("address_keys", "are not one to one")],
+            )
         consent = _consent(request.consent, b"", {})
         recorded, already = await self._record_consents.of_many(current().tenant_id, *_actors(), consent, by_person)
         return pb.RecordConsentOfManyResponse(recorded=recorded, already_recorded=already)
@@ -193,6 +197,7 @@ def _consent(record: pb.ConsentRecord, address_key: bytes, scopes: dict[bytes, S
         notice_hash=notice_hash,
         sealed_profile_evidence=record.sealed_profile_evidence,
         sealed_proof_evidence=record.sealed_proof_evidence,
+        sealed_attestation=record.sealed_attestation,
         idempotency_key=_key(record.idempotency_key),
     )
 

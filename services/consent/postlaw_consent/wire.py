@@ -113,6 +113,7 @@ def event_to_wire(event: ConsentEvent) -> pb.ConsentEvent:
     message.notice_hash = event.notice_hash
     message.sealed_profile_evidence = event.sealed_profile_evidence
     message.sealed_proof_evidence = event.sealed_proof_evidence
+    message.sealed_attestation = event.sealed_attestation
     _put_actor(event.actor, message.actor)
     if event.on_behalf_of:
         _put_actor(event.on_behalf_of, message.on_behalf_of)
@@ -138,6 +139,7 @@ def event_from_wire(message: pb.ConsentEvent) -> ConsentEvent:
         notice_hash=message.notice_hash,
         sealed_profile_evidence=message.sealed_profile_evidence,
         sealed_proof_evidence=message.sealed_proof_evidence,
+        sealed_attestation=message.sealed_attestation,
         campaign_id=message.campaign_id,
         idempotency_key=message.idempotency_key,
     )

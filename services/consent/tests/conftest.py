@@ -218,8 +218,8 @@ class World:
     async def record_of_many(self, people: Sequence[bytes], **shared: Any) -> pb.RecordConsentOfManyResponse:
         """Everyone's evidence is made of their own key."""
         key = shared.pop("idempotency_key", "import/1")
+        evidence = shared.pop("evidence", [b"sealed " + person for person in people])
         consent = pb.ConsentRecord(scope=pb.Scope(list_id="lst_1"), route=pb.ROUTE_IMPORT, idempotency_key=key, **shared)
-        evidence = [b"sealed " + person for person in people]
         request = pb.RecordConsentOfManyRequest(consent=consent, address_keys=people, sealed_proof_evidence=evidence)
         with acting_as(self.caller):
             return await self.consent.RecordConsentOfMany(request, None)

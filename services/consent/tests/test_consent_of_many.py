@@ -68,6 +68,16 @@ async def test_the_wording_of_an_import_is_kept_as_a_notice_that_every_event_nam
     assert notice["wording"] == wording
 
 
+async def test_what_somebody_attests_of_many_needs_no_evidence_of_each(world: World) -> None:
+    asked = people(world, 3)
+    await world.record_of_many(asked, evidence=(), sealed_attestation=b"sealed")
+    await world.given(asked[0], list_id="lst_2")
+    answer = await world.record_of_many(asked, evidence=(), sealed_attestation=b"sealed anew", idempotency_key="import/2")
+    assert answer.recorded == 3
+    attested = [event.sealed_attestation for event in await world.events() if event.route == "import"]
+    assert sorted(attested) == [b"sealed"] * 3 + [b"sealed anew"] * 3
+
+
 async def test_asking_twice_records_once(world: World) -> None:
     asked = people(world, 300)
     await world.record_of_many(asked[:200])

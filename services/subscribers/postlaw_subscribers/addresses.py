@@ -31,7 +31,7 @@ def normalise(address: str) -> str:
     local, at, domain = address.rpartition("@")
     if at and len(local) <= _MAX_LOCAL and _DOT_ATOM.fullmatch(local):
         known = _domain(domain)
-        if known is not None and len(local) + 1 + len(known[0]) <= _MAX_ADDRESS and len(local) + 1 + len(known[1].encode()) <= _MAX_ADDRESS:
+        if known is not None and len(local) + 1 + known[1] <= _MAX_ADDRESS:
             return f"{local}@{known[0]}"
     return by_library(address)
 
@@ -58,13 +58,14 @@ def by_library(address: str) -> str:
 
 
 @lru_cache(maxsize=8192)
-def _domain(domain: str) -> tuple[str, str] | None:
-    """(A-labels, U-labels) of a domain that the library takes; None where it has something to say."""
+def _domain(domain: str) -> tuple[str, int] | None:
+    """(A-labels, octets of these or of the U-labels, whichever are more) of a domain that the library takes; None where it has something
+    to say."""
     try:
         found = validate_email(f"a@{domain}", check_deliverability=False, allow_domain_literal=False, test_environment=True)
     except EmailNotValidError:
         return None
-    return found.ascii_domain, found.domain
+    return found.ascii_domain, max(len(found.ascii_domain), len(found.domain.encode()))
 
 
 def _without_the_address(error: EmailNotValidError) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Any
 
 import grpc.aio
@@ -19,7 +19,7 @@ SCOPES = ("consents:write",)
 class NoConsent:
     """The customer attests nothing: the rows are taken, and nobody of them may be mailed."""
 
-    async def record(self, list_id: str, evidence: Mapping[bytes, bytes]) -> None:
+    async def record(self, list_id: str, address_keys: Collection[bytes], sealed_attestation: bytes) -> None:
         return
 
 
@@ -41,23 +41,22 @@ class AttestedConsent:
         told = [job.settings.list_id, attested.source, attested.wording, attested.attested_by, attested.collected_us]
         self._key = "import/" + hashlib.sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest()[:40]
 
-    async def record(self, list_id: str, evidence: Mapping[bytes, bytes]) -> None:
+    async def record(self, list_id: str, address_keys: Collection[bytes], sealed_attestation: bytes) -> None:
         shared = consent_pb2.ConsentRecord(
             scope=consent_pb2.Scope(list_id=list_id),
             route=consent_pb2.ROUTE_IMPORT,
             source=self._source,
             wording=self._wording,
             idempotency_key=self._key,
+            sealed_attestation=sealed_attestation,
         )
         shared.given_at.FromMicroseconds(self._given_us)
-        await self._stub.RecordConsentOfMany(
-            consent_pb2.RecordConsentOfManyRequest(consent=shared, address_keys=evidence.keys(), sealed_proof_evidence=evidence.values())
-        )
+        await self._stub.RecordConsentOfMany(consent_pb2.RecordConsentOfManyRequest(consent=shared, address_keys=address_keys))
 
 
-def evidence_of(job: ImportJob) -> bytes:
-    """What is sealed under each person's proof key: who attested what, and when. The wording is not in it: the event names it by its
-    hash, and consent keeps it once, as a notice."""
+def attestation_of(job: ImportJob) -> bytes:
+    """Who attested what, and when; nothing of any one person. The wording is not in it: the event names it by its hash, and consent
+    keeps it once, as a notice."""
     attested = job.settings.consent
     if attested is None:
         return b""
@@ -72,7 +71,7 @@ def evidence_of(job: ImportJob) -> bytes:
 
 
 def ledger_for(channel: grpc.aio.Channel, job: ImportJob) -> tuple[ConsentLedger, bytes]:
-    """(where the consent of this import's rows goes, the evidence of each)"""
+    """(where the consent of this import's rows goes, what the customer attests of them all)"""
     if job.settings.consent is None:
         return NoConsent(), b""
-    return AttestedConsent(consent_pb2_grpc.ConsentServiceStub(channel), job), evidence_of(job)
+    return AttestedConsent(consent_pb2_grpc.ConsentServiceStub(channel), job), attestation_of(job)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from functools import lru_cache
 
 from postlaw_common.ordered_text import to_bytes, to_text
 from postlaw_common.placement import Placement
@@ -27,6 +28,7 @@ Encode = Callable[[bytes, str, str, Mapping[str, str]], bytes]
 """(address_key, subscriber_id, address, fields) → an AudiencePeople of one; wire.py's."""
 
 
+@lru_cache(4096)
 def audience(list_id: str, partition: int) -> str:
     return f"{list_id}/{partition:04d}/"
 
@@ -47,6 +49,7 @@ def to_member(list_id: str, partition: int, address_key: bytes, edition: bytes, 
     }
 
 
+@lru_cache(256)
 def edition_of(generation: int, revision: int) -> bytes:
     """Grows with each change of whoever is under an address key, and from one person there to the next."""
     return generation.to_bytes(2, "big") + revision.to_bytes(_REVISION_BYTES, "big")
@@ -58,6 +61,7 @@ def opener(list_id: str, wrapping: Wrapping) -> Callable[[bytes, Document], byte
     return lambda address_key, document: unwrap(document["copy"][_EDITION_BYTES:], address_key, purpose)
 
 
+@lru_cache(256)
 def _purpose(list_id: str) -> bytes:
     return b"member/" + list_id.encode()
 

@@ -23,6 +23,7 @@ PERSON_KEYS = CollectionSpec("person_keys")
 PROFILE = b"profile"
 PROFILE_EVIDENCE = b"evidence/profile"
 PROOF_EVIDENCE = b"evidence/proof"
+ATTESTATION = b"attestation"
 PROFILE_KEY = b"key/profile"
 PROOF_KEY = b"key/proof"
 
@@ -74,6 +75,14 @@ class Wrapping:
     def place(self, address_key: bytes, purpose: bytes) -> bytes:
         """As the function of this name, for bulk work."""
         return self._place + address_key + purpose
+
+    def seal_attestation(self, attestation: bytes) -> bytes:
+        """What the customer says of many people at once: the customer's own words, so nobody's key but theirs."""
+        return self.wrap(attestation, b"", ATTESTATION)
+
+    def open_attestation(self, sealed: bytes) -> bytes:
+        """Raises SealBroken."""
+        return self.unwrap(sealed, b"", ATTESTATION)
 
     def wrap(self, value: bytes, address_key: bytes, purpose: bytes) -> bytes:
         return self._newest + self._sealer.seal(value, self._place + address_key + purpose)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -73,8 +73,8 @@ class Rooms:
 class ConsentLedger(Protocol):
     """Consent's ledger, for one import: it knows the attestation that all rows share."""
 
-    async def record(self, list_id: str, evidence: Mapping[bytes, bytes]) -> None:
+    async def record(self, list_id: str, address_keys: Collection[bytes], sealed_attestation: bytes) -> None:
         """Records them all, 4,000 at most; what was recorded before stays as it is. Raises PostlawError.
 
-        `evidence` by address key, sealed under the person's proof key."""
+        `sealed_attestation`: what the customer says of all of them, sealed under the customer's key."""
         ...

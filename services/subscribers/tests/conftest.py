@@ -54,8 +54,8 @@ class FakeConsent:
             await self.hold.wait()
         if self.away:
             raise Unavailable("away")
-        for address_key, evidence in zip(request.address_keys, request.sealed_proof_evidence, strict=True):
-            record = consent_pb2.ConsentRecord(address_key=address_key, sealed_proof_evidence=evidence)
+        for address_key in request.address_keys:
+            record = consent_pb2.ConsentRecord(address_key=address_key)
             record.MergeFrom(request.consent)
             self.records.setdefault((current().tenant_id, address_key, record.idempotency_key), record)
         return consent_pb2.RecordConsentOfManyResponse()

@@ -6,6 +6,7 @@ import asyncio
 import codecs
 import csv
 import io
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import pytest
 
 from postlaw.subscribers.v1 import subscribers_pb2 as pb
 from postlaw_common.errors import Conflict, Invalid, TooLarge
+from postlaw_common.keys.customer import CustomerKeys
 from postlaw_common.testing.promises import promise
-from postlaw_subscribers.person_keys import PersonKeys
+from postlaw_subscribers.person_keys import KEY_DATABASE, PersonKeys
 from postlaw_subscribers.settings import SubscribersSettings
 
 PEOPLE = b"email,first name\nann@example.com,Ann\nBob+news@Example.com,Bob\n"
@@ -166,9 +168,11 @@ async def test_an_unknown_encoding_and_an_upload_that_is_too_large_are_refused(w
         await world.upload(list_id, rows(1000))
 
 
-async def test_consent_is_recorded_once_a_person_with_its_evidence_sealed(world: Any) -> None:
+async def test_consent_is_recorded_once_a_person_with_what_the_customer_attests_sealed(world: Any) -> None:
     list_id = await world.make_list()
     await world.imported(list_id, PEOPLE)
+    key_store = world.backing.store(KEY_DATABASE)
+    wrapping = await PersonKeys(key_store, CustomerKeys(key_store, world.backing.root_key)).wrapping("ten_a")
     records = list(world.consent.records.values())
     assert len(records) == 2
     for record in records:
@@ -176,7 +180,9 @@ async def test_consent_is_recorded_once_a_person_with_its_evidence_sealed(world:
         assert record.source == "the shop's checkout"
         assert record.wording == "Yes, send me news.", "so that consent can keep it as a notice"
         assert b"Ada Example" not in record.SerializeToString()
-        assert len(record.sealed_proof_evidence) > 100
+        attested = json.loads(wrapping.open_attestation(record.sealed_attestation))
+        assert (attested["list_id"], attested["source"]) == (list_id, "the shop's checkout")
+        assert attested["attested_by"].encode() not in record.SerializeToString()
 
 
 async def test_without_an_attestation_no_consent_is_recorded(world: Any) -> None:

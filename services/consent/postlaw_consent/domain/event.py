@@ -27,7 +27,8 @@ class Actor:
 @dataclass(frozen=True, slots=True)
 class ConsentEvent:
     """`version` counts 1, 2, 3 … within the person. Times in microseconds since the epoch: `at_us` when the person did it,
-    `recorded_at_us` when this service took it. Evidence is sealed: under the profile key, and under the proof key."""
+    `recorded_at_us` when this service took it. Evidence is sealed: under the profile key, and under the proof key. An attestation is
+    what somebody says of many people at once, sealed under the customer's key."""
 
     event_id: str
     tenant_id: str
@@ -44,6 +45,7 @@ class ConsentEvent:
     notice_hash: bytes = b""
     sealed_profile_evidence: bytes = b""
     sealed_proof_evidence: bytes = b""
+    sealed_attestation: bytes = b""
     campaign_id: str = ""
     idempotency_key: str = ""
 

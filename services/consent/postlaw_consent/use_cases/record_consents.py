@@ -46,6 +46,7 @@ class Consent:
     notice_hash: bytes = b""
     sealed_profile_evidence: bytes = b""
     sealed_proof_evidence: bytes = b""
+    sealed_attestation: bytes = b""
     idempotency_key: str = ""
 
 
@@ -102,7 +103,8 @@ class RecordConsents:
     async def of_many(
         self, tenant_id: str, actor: Actor, on_behalf_of: Actor | None, consent: Consent, evidence: Mapping[bytes, bytes]
     ) -> tuple[int, int]:
-        """The same consent of many people: (recorded, already recorded). `evidence`: sealed for the proof key, by address key.
+        """The same consent of many people: (recorded, already recorded). `evidence`: by address key, sealed for the proof key; empty
+        where there is none beside the attestation that they share.
 
         Raises as the call itself does, and asking again is safe in the same way."""
         self._check([consent])
@@ -237,6 +239,7 @@ class RecordConsents:
             notice_hash=consent.notice_hash,
             sealed_profile_evidence=consent.sealed_profile_evidence,
             sealed_proof_evidence=consent.sealed_proof_evidence,
+            sealed_attestation=consent.sealed_attestation,
             idempotency_key=consent.idempotency_key,
         )
 

@@ -32,7 +32,7 @@ from postlaw_subscribers.domain.person import AddressIndex, subscriber_id
 from postlaw_subscribers.domain.report import Refusal
 from postlaw_subscribers.members import Encode, edition_of, to_member
 from postlaw_subscribers.people import pack_profile
-from postlaw_subscribers.person_keys import KEYS_BYTES, PROFILE, PROOF_EVIDENCE, Keys, Wrapping, document_id
+from postlaw_subscribers.person_keys import KEYS_BYTES, PROFILE, Keys, Wrapping, document_id
 from postlaw_subscribers.rooms import ConsentLedger, Rooms
 
 AT_ONCE = 100  # rows judged or sealed before others get their turn on the event loop: some 5 ms
@@ -42,7 +42,7 @@ TOGETHER = 4000
 
 @dataclass(frozen=True, slots=True)
 class ImportSource:
-    """What is the same for all rows of an import. `evidence` empty: the customer attests no consent."""
+    """What is the same for all rows of an import. `attestation` empty: the customer attests no consent."""
 
     tenant_id: str
     import_id: str
@@ -52,7 +52,7 @@ class ImportSource:
     wrapping: Wrapping
     placement: Placement
     now_us: int
-    evidence: bytes
+    attestation: bytes
     encode: Encode
 
 
@@ -81,12 +81,14 @@ class Result:
 async def judge(source: ImportSource, rows: Sequence[Row], result: Result) -> list[Candidate]:
     """The rows that can be taken, of several with one address the first; ascending by address key: neighbours in the store's indexes are so
     written together, at half the cost."""
+    names = source.header.names
+    columns = [(place, name) for place, name in enumerate(names) if name and name != names[source.header.address_at]]
     accepted: dict[bytes, Candidate] = {}
     for start in range(0, len(rows), AT_ONCE):
         for row in rows[start : start + AT_ONCE]:
             if not row.reason and not any(row.cells):
                 continue  # a blank line is no row
-            candidate = _judge_row(source, row, result)
+            candidate = _judge_row(source, columns, row, result)
             if candidate is None:
                 continue
             if candidate.address_key in accepted:
@@ -97,7 +99,8 @@ async def judge(source: ImportSource, rows: Sequence[Row], result: Result) -> li
     return sorted(accepted.values(), key=lambda candidate: candidate.address_key)
 
 
-def _judge_row(source: ImportSource, row: Row, result: Result) -> Candidate | None:
+def _judge_row(source: ImportSource, columns: Sequence[tuple[int, str]], row: Row, result: Result) -> Candidate | None:
+    """`columns`: those that become fields, by their place."""
     names, at = source.header.names, source.header.address_at
     if row.reason:
         result.refuse(row, row.reason)
@@ -115,7 +118,7 @@ def _judge_row(source: ImportSource, row: Row, result: Result) -> Candidate | No
     except InvalidAddress:
         result.refuse(row, INVALID_ADDRESS, names[at])
         return None
-    fields = {name: cell for name, cell in zip(names, cells, strict=False) if cell and name and name != names[at]}
+    fields = {name: cell for place, name in columns if place < len(cells) and (cell := cells[place])}
     for name, cell in fields.items():
         if "\0" in cell:
             result.refuse(row, CONTROL_CHARACTER, name)
@@ -181,12 +184,6 @@ def _fresh_keys(source: ImportSource, candidates: Sequence[Candidate], keys: dic
 
 
 async def record_consents(ledger: ConsentLedger, source: ImportSource, taken: dict[bytes, Keys]) -> None:
-    """Each one's evidence is sealed under their own proof key, which outlives the profile. Raises PostlawError."""
-    if not source.evidence or not taken:
-        return
-    evidence: dict[bytes, bytes] = {}
-    for address_key, keys in taken.items():
-        evidence[address_key] = seal(keys.proof, source.evidence, source.wrapping.place(address_key, PROOF_EVIDENCE))
-        if len(evidence) % AT_ONCE == 0:
-            await step_aside()
-    await ledger.record(source.list_id, evidence)
+    """What the customer attests is the same of everyone, so it is sealed once, under the customer's key. Raises PostlawError."""
+    if source.attestation and taken:
+        await ledger.record(source.list_id, taken.keys(), source.wrapping.seal_attestation(source.attestation))

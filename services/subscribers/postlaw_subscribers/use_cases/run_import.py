@@ -56,7 +56,7 @@ _waits = meter("postlaw.subscribers").create_counter(
 
 
 class ImportRunner:
-    """`acting(job)`: a context in which calls are made for the job's customer. `ledger(job)`: (where consent goes, the evidence)."""
+    """`acting(job)`: a context in which calls are made for the job's customer. `ledger(job)`: (where consent goes, the attestation)."""
 
     def __init__(
         self, rooms: Rooms, acting: Acting, ledger: Ledger, *, at_once: int = 2, lease_s: float = 10.0, poll_s: float = 1.0
@@ -144,7 +144,7 @@ class _Run:
         self.opened = opened
         self._rooms = rooms
         self._acting = acting
-        self._ledger, self._evidence = ledger(opened.job)
+        self._ledger, self._attestation = ledger(opened.job)
         self._lease_s = lease_s
 
     async def to_the_end(self) -> None:
@@ -204,7 +204,7 @@ class _Run:
             wrapping=await self._rooms.person_keys.wrapping(job.tenant_id),
             placement=self._rooms.placement(),
             now_us=self._rooms.now_us(),
-            evidence=self._evidence,
+            attestation=self._attestation,
             encode=self._rooms.members.encode,
         )
         result = Result()

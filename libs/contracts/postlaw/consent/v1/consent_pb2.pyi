@@ -113,6 +113,7 @@ class ConsentRecord(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     SUBSCRIBER_ID_FIELD_NUMBER: _builtins.int
     WORDING_FIELD_NUMBER: _builtins.int
+    SEALED_ATTESTATION_FIELD_NUMBER: _builtins.int
     address_key: _builtins.bytes
     route: Global___Route.ValueType
     source: _builtins.str
@@ -125,6 +126,7 @@ class ConsentRecord(_message.Message):
     """From REST instead of address_key: who is meant."""
     subscriber_id: _builtins.str
     wording: _builtins.str
+    sealed_attestation: _builtins.bytes
     @_builtins.property
     def scope(self) -> Global___Scope: ...
     @_builtins.property
@@ -144,10 +146,11 @@ class ConsentRecord(_message.Message):
         address: _builtins.str = ...,
         subscriber_id: _builtins.str = ...,
         wording: _builtins.str = ...,
+        sealed_attestation: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["given_at", b"given_at", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "address_key", b"address_key", "given_at", b"given_at", "idempotency_key", b"idempotency_key", "notice_hash", b"notice_hash", "route", b"route", "scope", b"scope", "sealed_profile_evidence", b"sealed_profile_evidence", "sealed_proof_evidence", b"sealed_proof_evidence", "source", b"source", "subscriber_id", b"subscriber_id", "wording", b"wording"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "address_key", b"address_key", "given_at", b"given_at", "idempotency_key", b"idempotency_key", "notice_hash", b"notice_hash", "route", b"route", "scope", b"scope", "sealed_attestation", b"sealed_attestation", "sealed_profile_evidence", b"sealed_profile_evidence", "sealed_proof_evidence", b"sealed_proof_evidence", "source", b"source", "subscriber_id", b"subscriber_id", "wording", b"wording"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -216,7 +219,7 @@ class RecordConsentOfManyRequest(_message.Message):
     def address_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     @_builtins.property
     def sealed_proof_evidence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """of each"""
+        """of each, or none"""
 
     def __init__(
         self,
@@ -662,6 +665,7 @@ class ConsentEvent(_message.Message):
     ON_BEHALF_OF_FIELD_NUMBER: _builtins.int
     CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    SEALED_ATTESTATION_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     tenant_id: _builtins.str
     address_key: _builtins.bytes
@@ -676,6 +680,8 @@ class ConsentEvent(_message.Message):
     campaign_id: _builtins.str
     """of the message whose link was used"""
     idempotency_key: _builtins.str
+    sealed_attestation: _builtins.bytes
+    """of many at once; nobody's evidence"""
     @_builtins.property
     def scope(self) -> Global___Scope: ...
     @_builtins.property
@@ -708,10 +714,11 @@ class ConsentEvent(_message.Message):
         on_behalf_of: _context_pb2.Actor | None = ...,
         campaign_id: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
+        sealed_attestation: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at", b"at", "on_behalf_of", b"on_behalf_of", "recorded_at", b"recorded_at", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "address_key", b"address_key", "at", b"at", "campaign_id", b"campaign_id", "event_id", b"event_id", "idempotency_key", b"idempotency_key", "kind", b"kind", "notice_hash", b"notice_hash", "on_behalf_of", b"on_behalf_of", "recorded_at", b"recorded_at", "route", b"route", "scope", b"scope", "sealed_profile_evidence", b"sealed_profile_evidence", "sealed_proof_evidence", b"sealed_proof_evidence", "source", b"source", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "address_key", b"address_key", "at", b"at", "campaign_id", b"campaign_id", "event_id", b"event_id", "idempotency_key", b"idempotency_key", "kind", b"kind", "notice_hash", b"notice_hash", "on_behalf_of", b"on_behalf_of", "recorded_at", b"recorded_at", "route", b"route", "scope", b"scope", "sealed_attestation", b"sealed_attestation", "sealed_profile_evidence", b"sealed_profile_evidence", "sealed_proof_evidence", b"sealed_proof_evidence", "source", b"source", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
