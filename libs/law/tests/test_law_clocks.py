@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from postlaw_law.clocks import add_months, day_ends_us, instant, local_day, microseconds, nth_business_day, roll_forward
@@ -33,13 +33,11 @@ def test_months_count_by_number_and_end_with_the_month(day: date, months: int, t
     assert add_months(day, months) == then
 
 
-@settings(deadline=None)
 @given(DAYS, st.integers(0, 60), st.integers(0, 60))
 def test_more_months_never_end_earlier(day: date, fewer: int, more: int) -> None:
     assert add_months(day, fewer) <= add_months(day, fewer + more)
 
 
-@settings(deadline=None)
 @given(DAYS, st.sampled_from(ZONES))
 def test_a_day_ends_where_the_next_one_begins_whatever_the_clocks_do(day: date, zone: ZoneInfo) -> None:
     ends = day_ends_us(day, zone)
@@ -62,13 +60,11 @@ def test_a_time_without_a_zone_names_no_instant() -> None:
         microseconds(datetime.fromisoformat("2026-06-15T00:00:00"))
 
 
-@settings(deadline=None)
 @given(st.integers(-(10**15), 10**16))
 def test_an_instant_survives_as_microseconds(at_us: int) -> None:
     assert microseconds(instant(at_us)) == at_us
 
 
-@settings(deadline=None)
 @given(DAYS, st.integers(0, 15), st.frozensets(DAYS, max_size=3), st.booleans())
 def test_business_days_are_counted_one_by_one(start: date, n: int, holidays: frozenset[date], start_counts: bool) -> None:
     end = nth_business_day(start, n, holidays, start_counts=start_counts)

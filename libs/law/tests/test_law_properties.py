@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from postlaw_law.case_fields import Fields
@@ -19,8 +19,6 @@ from postlaw_law.decision import Decision
 from postlaw_law.facts import ANY_TOPIC, Facts, Grant, Hold, Message, OptOut, Person, TrackingSignal
 from postlaw_law.loading import the_law
 from postlaw_law.words import AddressKind, Defect, Evidence, MessageClass, MessageFact, RecipientKind, RouteEvent, SenderKind
-
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
 
 LAW = the_law()
 NOW = datetime(2026, 6, 15, 16, tzinfo=UTC)
@@ -119,7 +117,6 @@ def withdrawn(person: Person, opt_out: OptOut) -> Person:
     return replace(person, opt_outs=(*person.opt_outs, opt_out))
 
 
-@unhurried
 @given(facts, opt_outs)
 def test_a_withdrawal_never_opens_a_gate(facts: Facts, opt_out: OptOut) -> None:
     before = decide(facts, LAW, NOW)
@@ -127,7 +124,6 @@ def test_a_withdrawal_never_opens_a_gate(facts: Facts, opt_out: OptOut) -> None:
     assert before.allow or not after.allow
 
 
-@unhurried
 @given(facts)
 def test_after_a_withdrawal_of_everything_no_commercial_mail_goes(facts: Facts) -> None:
     assume(facts.message.message_class in ("commercial", "consent_request"))
@@ -135,7 +131,6 @@ def test_after_a_withdrawal_of_everything_no_commercial_mail_goes(facts: Facts) 
     assert "SUPPRESSED_ALL" in {reason.code for reason in stopped.reasons}
 
 
-@unhurried
 @given(facts, holds)
 def test_a_restriction_or_a_pause_never_opens_a_gate(facts: Facts, hold: Hold) -> None:
     before = decide(facts, LAW, NOW)
@@ -143,7 +138,6 @@ def test_a_restriction_or_a_pause_never_opens_a_gate(facts: Facts, hold: Hold) -
     assert before.allow or not after.allow
 
 
-@unhurried
 @given(facts, TERRITORIES)
 def test_a_further_possible_territory_never_loosens(facts: Facts, territory: str) -> None:
     assume(facts.person.territories)  # none is unknown, and a hint then takes the strictest default's place
@@ -152,7 +146,6 @@ def test_a_further_possible_territory_never_loosens(facts: Facts, territory: str
     assert_no_looser(fewer, more)
 
 
-@unhurried
 @given(facts)
 def test_unknown_territory_is_never_looser_than_a_known_one(facts: Facts) -> None:
     known = decide(facts, LAW, NOW)
@@ -169,7 +162,6 @@ def assert_no_looser(fewer: Decision, more: Decision) -> None:
     assert fewer.obligations.opt_out_business_days >= more.obligations.opt_out_business_days
 
 
-@unhurried
 @given(facts)
 def test_a_replayed_decision_is_the_original(facts: Facts) -> None:
     original = decide(facts, LAW, NOW)
@@ -178,7 +170,6 @@ def test_a_replayed_decision_is_the_original(facts: Facts) -> None:
     assert decide(again, LAW, now) == original
 
 
-@unhurried
 @given(facts | ending, st.integers())
 def test_the_order_of_what_happened_at_one_instant_does_not_matter(facts: Facts, seed: int) -> None:
     shuffled = random.Random(seed)
@@ -198,7 +189,6 @@ def test_the_order_of_what_happened_at_one_instant_does_not_matter(facts: Facts,
     assert decide(replace(facts, person=other), LAW, NOW) == decide(facts, LAW, NOW)
 
 
-@unhurried
 @given(ending)
 def test_an_expiry_is_exact_to_the_second(facts: Facts) -> None:
     # Events of the future would be known by then; what is decided on is what is known now.
@@ -218,7 +208,6 @@ def as_known(grant: Grant) -> Grant:
     return grant if grant.ended_us is None or grant.ended_us <= NOW_US else replace(grant, ended_us=None)
 
 
-@unhurried
 @given(facts, st.integers(-(10**15), 8 * 10**15).map(instant))  # from 1938 to 2223
 def test_there_is_a_decision_for_all_facts_at_any_time(facts: Facts, now: datetime) -> None:
     decision = decide(facts, LAW, now)
@@ -252,7 +241,6 @@ def is_over(grant: Grant) -> bool:
     return grant.at_us <= NOW_US
 
 
-@unhurried
 @given(facts, st.integers(0, 800))
 def test_what_a_fold_may_forget_changes_no_verdict(facts: Facts, days: int) -> None:
     now = NOW + timedelta(days=days)
@@ -261,7 +249,6 @@ def test_what_a_fold_may_forget_changes_no_verdict(facts: Facts, days: int) -> N
     assert (folded.allow, folded.basis, folded.expires_at, folded.tracking) == (whole.allow, whole.basis, whole.expires_at, whole.tracking)
 
 
-@unhurried
 @given(messages, st.lists(people, min_size=1, max_size=2))
 def test_a_campaign_decides_for_each_person_as_for_that_person_alone(message: Message, those: list[Person]) -> None:
     campaign = Campaign(message, LAW, NOW)

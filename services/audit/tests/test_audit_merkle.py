@@ -78,7 +78,7 @@ def plain_root(leaves: list[bytes]) -> bytes:
     return node_hash(plain_root(leaves[:k]), plain_root(leaves[k:]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 700), st.integers(1, 300))
 def test_the_growing_tree_has_the_root_of_the_plain_one(size: int, step: int) -> None:
     entries = [b"%d" % i for i in range(size)]
@@ -94,7 +94,7 @@ def test_the_growing_tree_has_the_root_of_the_plain_one(size: int, step: int) ->
     assert b"".join(hashes) == b"".join(leaf_hash(entry) for entry in entries)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 400), st.data())
 def test_proofs_from_their_ranges_verify(size: int, data: st.DataObject) -> None:
     leaves = [leaf_hash(b"%d" % i) for i in range(size)]

@@ -85,7 +85,7 @@ def test_no_python_object_is_reachable_from_a_template() -> None:
 
 
 @promise("M1")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(value=st.text(max_size=400), name=st.text(min_size=1, max_size=200))
 def test_no_value_can_get_out_of_its_place(value: str, name: str) -> None:
     """Whatever a field or a sender's name holds: the same headers, each once, the same parts, nothing added."""
@@ -118,7 +118,7 @@ def words(text: str) -> list[str]:
     return [word for word in spaced.split(" ") if word]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(alphabet=st.sampled_from('ab =?_ü\t\r\n日."\\<>@,;:'), min_size=1, max_size=300))
 def test_a_display_name_arrives_as_it_was_meant(name: str) -> None:
     """RFC 5322 §3.2.4 quoted strings, RFC 2047 encoded words: only controls and runs of space are changed."""
