@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from postlaw.sending.v1 import sending_pb2 as sending
+from postlaw_common.foreground import answering
 from postlaw_sending.campaigns.domain.campaign import Move
 from postlaw_sending.campaigns.use_cases.create_campaign import CreateCampaign
 from postlaw_sending.campaigns.use_cases.move_campaign import MoveCampaign
@@ -73,7 +74,8 @@ class SendingServicer:
         return sending.ListRecipientsResponse(recipients=map(recipient_to_wire, outcomes), next_page_token=next_page)
 
     async def AwaitStopped(self, request: sending.AwaitStoppedRequest, context: Any) -> sending.AwaitStoppedResponse:
-        return await self._await_stopped(request)
+        with answering():  # the planner, where it runs in this process, steps aside
+            return await self._await_stopped(request)
 
     async def AttestWorkerEnd(self, request: sending.AttestWorkerEndRequest, context: Any) -> sending.AttestWorkerEndResponse:
         return await self._attest(request)

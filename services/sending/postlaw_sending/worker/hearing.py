@@ -10,6 +10,7 @@ from opentelemetry.trace import SpanKind
 
 from postlaw_common.bus import Bus, BusUnavailable, EndOffsets, Received, Record
 from postlaw_common.bus.generation import GenerationOver, Generations
+from postlaw_common.foreground import answering
 from postlaw_common.telemetry import exporting, get_logger
 from postlaw_common.telemetry.gauges import Gauge
 from postlaw_common.telemetry.spans import TRACEPARENT, begun, outgoing, processing
@@ -101,7 +102,8 @@ class Hearing:
             if not records:
                 continue
             try:
-                await self._bus.publish(records)
+                with answering():  # a person waits for it: the lanes of this process step aside until it is out
+                    await self._bus.publish(records)
             except BusUnavailable as gone:
                 log.warning("watermark_not_published", error=str(gone))
                 await asyncio.sleep(AGAIN_AFTER_S)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw_common.bus import Bus, Received, Record
 from postlaw_common.bus.generation import Generations
+from postlaw_common.foreground import step_aside
 from postlaw_common.testing.promises import promise
 from postlaw_sending.stop.await_stopped import Answer, AwaitStopped
 from postlaw_sending.stop.holding import CLAIMED, DEFERRED, BatchRecord, Holding, OpenClaim
@@ -212,6 +213,48 @@ async def test_a_gap_in_the_consent_log_halts_the_partition() -> None:
     tailing.cancel()
     await asyncio.gather(tailing, return_exceptions=True)
     assert gate.next_offset == 3
+
+
+class SlowToPublish:
+    """A bus that says when it is asked to publish, and does once it is released."""
+
+    def __init__(self) -> None:
+        self.asked, self.release = asyncio.Event(), asyncio.Event()
+
+    async def publish(self, records: Sequence[Record]) -> list[int]:
+        self.asked.set()
+        await self.release.wait()
+        return [0] * len(records)
+
+
+async def test_while_a_watermark_goes_out_the_workers_lanes_step_aside() -> None:
+    bus = SlowToPublish()
+    hearing = Hearing(cast("Bus", bus), {0: held(SecondGate(0))}, cast("Generations", None))
+    publishing = asyncio.create_task(hearing.publish_marks())
+    hearing.mark(0)
+    await bus.asked.wait()
+    assert await passes_given_away() > 1
+    bus.release.set()
+    await asyncio.sleep(0.01)
+    assert await passes_given_away() == 1
+    publishing.cancel()
+    await asyncio.gather(publishing, return_exceptions=True)
+
+
+async def passes_given_away() -> int:
+    """Passes of the event loop that background work gives to others between two of its turns."""
+    passes = 0
+
+    async def count() -> None:
+        nonlocal passes
+        while True:
+            passes += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    await step_aside()
+    counting.cancel()
+    return passes
 
 
 @promise("M6")
