@@ -24,11 +24,12 @@ def _backing(home: Path) -> Generator[dict[str, str]]:
     """URLs of fresh backing services; installed first where they are not yet. Stopped at the end."""
     local = LocalBacking(CHECKOUT)
     local.install()
-    local.start(("s3",))
-    env = local.env()
-    os.environ.update({name: value for name, value in env.items() if name.startswith("AWS_")})
-    bucket, _, endpoint = env["POSTLAW_TEST_S3"].partition("?")
     with ExitStack() as stack:
+        local.start(("s3",))
+        stack.callback(local.release)
+        env = local.env()
+        os.environ.update({name: value for name, value in env.items() if name.startswith("AWS_")})
+        bucket, _, endpoint = env["POSTLAW_TEST_S3"].partition("?")
         kafka = LocalKafka(home / "kafka", local.kafka_libs)
         kafka.start()
         stack.callback(kafka.kill)
