@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from postlaw_common import dlq
 from postlaw_common.bus import Bus, Received
+from postlaw_common.bus.once import whole_topic
 
 
 class NoSuchLetter(Exception):
@@ -39,25 +40,7 @@ class Letter:
 async def find_all(bus: Bus, topic: str) -> list[Letter]:
     """Those of one topic (its own name, without `.dlq`), by partition, oldest first. Raises BusUnavailable."""
     await bus.ensure_topics([dlq.topic_of(topic)])
-    partitions = [(topic + dlq.SUFFIX, partition) for partition in range(bus.partitions)]
-    client, reader = await bus.end_offset_client(), await bus.reader()
-    try:
-        ends = {place: end for place, end in (await client.end_offsets(partitions)).items() if end}
-        if not ends:
-            return []
-        await reader.assign(dict.fromkeys(ends, 0))
-        records: list[Received] = []
-        while ends:
-            read = await reader.read(timeout=2.0)
-            if not read:  # retention has taken what is left of these partitions
-                break
-            for record in read:
-                records.append(record)
-                if record.offset + 1 >= ends.get((record.topic, record.partition), 0):
-                    ends.pop((record.topic, record.partition), None)
-    finally:
-        await reader.close()
-        await client.close()
+    records = [record async for page in whole_topic(bus, topic + dlq.SUFFIX) for record in page]
     replayed = {(record.partition, int(record.headers[dlq.REPLAYED])) for record in records if dlq.REPLAYED in record.headers}
     letters = [record for record in records if dlq.REASON in record.headers]
     return sorted(

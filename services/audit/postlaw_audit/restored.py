@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from postlaw_common.bus import Bus, BusUnavailable, Received
 from postlaw_common.bus.generation import Generations, generation_of
+from postlaw_common.bus.once import end_offsets
 
 SAY_SO = "was the bus set back? Stop every service and say so with `postlaw generation raise`"
 
@@ -23,11 +24,7 @@ async def begun_since(generations: Generations, known: Sequence[str]) -> list[Re
 
 async def refuse_set_back(bus: Bus, offsets: Mapping[str, Sequence[int]]) -> None:
     """Raises BusUnavailable where a partition ends before the offset that is to be read next."""
-    client = await bus.end_offset_client()
-    try:
-        ends = await client.end_offsets([(topic, n) for topic, row in offsets.items() for n in range(len(row))])
-    finally:
-        await client.close()
+    ends = await end_offsets(bus, [(topic, n) for topic, row in offsets.items() for n in range(len(row))])
     for (topic, n), end in ends.items():
         if end < offsets[topic][n]:
             raise BusUnavailable(f"{topic}/{n} ends at {end}, but the log has its records up to {offsets[topic][n]}: {SAY_SO}")

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Callable
 
 import click
 
-from postlaw_common.bus import BusUnavailable, TopicMismatch, open_bus
-from postlaw_common.bus_commands import EMBEDDED
-from postlaw_common.placement import Placement
-from postlaw_common.settings import PlatformSettings, WrongSettings, load
+from postlaw_common.bus import Bus
+from postlaw_common.bus_commands import UNUSABLE, with_bus
+from postlaw_common.settings import PlatformSettings, load
 from postlaw_common.store import StoreUnavailable, open_store
-from postlaw_consent.ledger import LEDGER, Ledger
+from postlaw_consent.ledger import LEDGER
 from postlaw_consent.outgoing import EVENTS
 from postlaw_consent.use_cases.recover_ledger import Recovered, RecoverLedger
-from postlaw_consent.wire import decode, encode
+from postlaw_consent.wire import decode
 
 
 @click.group()
@@ -46,38 +44,29 @@ def recover(as_json: bool) -> None:
     has taken, since a service ran too soon: their ids are printed.
     """
     try:
-        found = asyncio.run(_recover((lambda _: None) if as_json else _show))
-    except (BusUnavailable, TopicMismatch, StoreUnavailable, WrongSettings) as wrong:
-        hint = f" {EMBEDDED}" if "another process" in str(wrong) else ""
-        click.echo(f"postlaw consent recover: {wrong}.{hint}", err=True)
-        sys.exit(1)
+        found = with_bus("consent", lambda bus: _recover(bus, (lambda _: None) if as_json else _show))
+    except StoreUnavailable as gone:
+        click.echo(f"postlaw consent: {gone}.", err=True)
+        sys.exit(UNUSABLE)
     if as_json:
         click.echo(json.dumps({"events": found.events, "restored": found.restored, "displaced": found.displaced}))
     else:
+        click.echo(err=True)
         click.echo(f"{found.restored} of {found.events} events on the bus were missing in the ledger, and are back")
         for event_id in found.displaced:
             click.echo(f"not put back, its place is taken: {event_id}")
     sys.exit(3 if found.displaced else 0)
 
 
-async def _recover(progress: Callable[[Recovered], None]) -> Recovered:
+async def _recover(bus: Bus, progress: Callable[[Recovered], None]) -> Recovered:
     settings = load(PlatformSettings)
-    state = str(settings.state)
-    bus = open_bus(settings.bus, state=state, partitions=settings.partitions, client_id="postlaw-consent")
-    store = open_store(settings.store, "consent", state=state)
-    await bus.start()
+    store = open_store(settings.store, "consent", state=str(settings.state))
     try:
         await store.start([LEDGER])
         await bus.ensure_topics([EVENTS])
-        ledger = Ledger(lambda: store.collection(LEDGER.name), encode, decode, _no_placement)
-        return await RecoverLedger(ledger, bus, decode, progress)()
+        return await RecoverLedger(store.collection(LEDGER.name), bus, decode, progress)()
     finally:
         await store.close()
-        await bus.close()
-
-
-def _no_placement() -> Placement:
-    raise RuntimeError("a record's own partition is its document's")
 
 
 def _show(done: Recovered) -> None:

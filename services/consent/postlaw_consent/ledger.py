@@ -95,25 +95,6 @@ class Ledger:
         """At most one event a person; `call` names their intent. Returns the `_id`s whose version was taken."""
         return await bulk_insert(self._collection(), (_of_call(document, call) for document in documents))
 
-    async def restore(self, entries: Sequence[Entry]) -> list[tuple[Entry, bytes]]:
-        """Puts published events back where they stood; returns those whose place is taken, with the bytes that are there."""
-        documents = [document_of(entry) for entry in entries]
-        first: dict[str, Document] = {}  # some may have been published twice, or as two events of one version
-        for document in documents:
-            first.setdefault(document["_id"], document)
-        taken = await bulk_insert(self._collection(), (first[name] for name in sorted(first)))
-        others = [
-            (document["_id"], entry)
-            for document, entry in zip(documents, entries, strict=True)
-            if document["_id"] in taken or first[document["_id"]] is not document
-        ]
-        there: list[tuple[Entry, bytes]] = []
-        for begin in range(0, len(others), _DOCUMENTS):
-            part = others[begin : begin + _DOCUMENTS]
-            found = await self._collection().get_many(list({name for name, _ in part}))
-            there += [(entry, found[name]["event"]) for name, entry in part]
-        return there
-
     async def history(self, tenant_id: str, address_key: bytes) -> list[Line]:
         """A person's events in the order of their versions."""
         return (await self.histories(tenant_id, [address_key]))[address_key]

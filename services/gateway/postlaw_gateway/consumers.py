@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from postlaw_common.bus import Bus, BusUnavailable
+from postlaw_common.bus.once import end_offsets
 from postlaw_gateway.wire import IDENTITY_TOPIC, REVOKED_TYPE, revoked_key_id
 
 _DEAF_AFTER_S = 3.0  # a dead bus is known within about two seconds (Reader.read)
@@ -25,13 +26,8 @@ class RevocationTail:
 
     async def start(self) -> None:
         """Notes where the topic ends now: revocations before that are known to identity, and no key is kept yet."""
-        client = await self._bus.end_offset_client()
-        try:
-            partitions = [(IDENTITY_TOPIC, partition) for partition in range(self._bus.partitions)]
-            self._positions = await client.end_offsets(partitions)
-            self._heard_at = time.monotonic()
-        finally:
-            await client.close()
+        self._positions = await end_offsets(self._bus, [(IDENTITY_TOPIC, partition) for partition in range(self._bus.partitions)])
+        self._heard_at = time.monotonic()
 
     async def run(self, revoke: Callable[[str], None]) -> None:
         """Calls `revoke(credential_id)` for each ApiKeyRevoked, until cancelled.

@@ -16,6 +16,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from postlaw_common.bus import Bus, BusUnavailable, EndOffsets, Reader, Received, Record, Topic
+from postlaw_common.bus.once import end_offsets
 from postlaw_common.ids import new_id
 
 GENERATIONS = Topic("postlaw.bus.generations.v1", partitions=1, retention_days=36_500)
@@ -74,11 +75,7 @@ class Generations:
         if not topics:
             return {}
         partitions = range(self._bus.partitions)
-        client = await self._bus.end_offset_client()
-        try:
-            ends = await client.end_offsets([(topic, n) for topic in topics for n in partitions])
-        finally:
-            await client.close()
+        ends = await end_offsets(self._bus, [(topic, n) for topic in topics for n in partitions])
         return {topic: [ends[topic, n] for n in partitions] for topic in topics}
 
     async def _follow(self, current: str, ends: bytes = b"") -> str:

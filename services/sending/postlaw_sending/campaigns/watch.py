@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from postlaw_common.bus import Bus, BusUnavailable, EndOffsets, Reader
+from postlaw_common.bus import Bus, BusUnavailable, Reader
+from postlaw_common.bus.once import end_offsets
 from postlaw_common.telemetry import get_logger
 from postlaw_sending.campaigns.campaigns import Campaigns
 from postlaw_sending.campaigns.wire import CAMPAIGNS, status_of
@@ -76,8 +77,4 @@ class CampaignWatch:
                     await reader.close()
 
     async def _ends(self) -> dict[tuple[str, int], int]:
-        client: EndOffsets = await self._bus.end_offset_client()
-        try:
-            return await client.end_offsets([(CAMPAIGNS, partition) for partition in range(self._bus.partitions)])
-        finally:
-            await client.close()
+        return await end_offsets(self._bus, [(CAMPAIGNS, partition) for partition in range(self._bus.partitions)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from postlaw_common.bus import Bus, Received
+from postlaw_common.bus.once import end_offsets
 from postlaw_sending.stop.tailing import Tail
 from postlaw_sending.stop.wire import WATERMARKS, Applied
 
@@ -48,9 +49,5 @@ class Watermarks:
         await self._tail.run()
 
     async def _last(self) -> dict[tuple[str, int], int]:
-        client = await self._bus.end_offset_client()
-        try:
-            ends = await client.end_offsets([(WATERMARKS, partition) for partition in range(self._bus.partitions)])
-        finally:
-            await client.close()
+        ends = await end_offsets(self._bus, [(WATERMARKS, partition) for partition in range(self._bus.partitions)])
         return {where: max(0, end - 1) for where, end in ends.items()}

@@ -17,6 +17,7 @@ from typing import Any
 
 from postlaw_common.bus import Bus, BusUnavailable
 from postlaw_common.bus.generation import GenerationOver, Generations
+from postlaw_common.bus.once import end_offsets
 from postlaw_common.ids import new_id
 from postlaw_common.store import Collection, StoreUnavailable
 from postlaw_common.telemetry import get_logger
@@ -184,11 +185,7 @@ class Worker:
         taken = [h for h in await asyncio.gather(*taking) if h is not None]
         if not taken:
             return
-        client = await self._outside.bus.end_offset_client()
-        try:
-            ends = await client.end_offsets([(CONSENT_EVENTS, holding.partition) for holding in taken])
-        finally:
-            await client.close()
+        ends = await end_offsets(self._outside.bus, [(CONSENT_EVENTS, holding.partition) for holding in taken])
         ready = await asyncio.gather(*(self._prepare(holding, ends[(CONSENT_EVENTS, holding.partition)]) for holding in taken))
         for partition in ready:
             self.held[partition.number] = partition
