@@ -48,10 +48,7 @@ class Sealer:
 
 def seal(key: bytes, plaintext: bytes, aad: bytes) -> bytes:
     """Nonce, ciphertext and tag: `OVERHEAD_BYTES` longer than the plaintext. `key` is 32 bytes; `aad` must not be empty."""
-    if len(key) != 32 or not aad:
-        raise ValueError("sealing needs a key of 32 bytes, and associated data that names the place that this belongs to")
-    nonce = _nonce()
-    return nonce + AESGCM(key).encrypt(nonce, plaintext, aad)
+    return Sealer(key).seal(plaintext, aad)
 
 
 def open_sealed(key: bytes, sealed: bytes, aad: bytes) -> bytes:

@@ -60,12 +60,11 @@ class Wrapping:
         self._sealer = sealers[newest]
         self._sealers = sealers
 
-    def fresh(self, address_key: bytes, random: bytes, name: str = "") -> tuple[Keys, Document]:
-        """New keys for a person, and the document that keeps them. `random`: KEYS_BYTES, never used before or again.
-        `name`: the document's, where it is at hand."""
+    def fresh(self, name: str, address_key: bytes, random: bytes) -> tuple[Keys, Document]:
+        """New keys for a person, and the document, called `name`, that keeps them. `random`: KEYS_BYTES, never used before or again."""
         profile, proof = random[:32], random[32:]
         document: Document = {
-            "_id": name or document_id(self.tenant_id, address_key),
+            "_id": name,
             "profile": self.wrap(profile, address_key, PROFILE_KEY),
             "proof": self.wrap(proof, address_key, PROOF_KEY),
             "generation": 0,
@@ -129,9 +128,10 @@ class PersonKeys:
     async def ensure(self, wrapping: Wrapping, address_key: bytes) -> Keys:
         """The person's keys. Whoever has none gets both; whoever's profile key was destroyed gets a new one, as the next generation."""
         while True:
-            document = await self._documents().get(document_id(wrapping.tenant_id, address_key), linearizable=True)
+            name = document_id(wrapping.tenant_id, address_key)
+            document = await self._documents().get(name, linearizable=True)
             if document is None:
-                keys, fresh = wrapping.fresh(address_key, os.urandom(KEYS_BYTES))
+                keys, fresh = wrapping.fresh(name, address_key, os.urandom(KEYS_BYTES))
                 with contextlib.suppress(AlreadyExists):
                     await self._documents().insert(fresh)
                     return keys

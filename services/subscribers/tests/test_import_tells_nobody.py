@@ -24,3 +24,16 @@ async def test_nothing_of_a_person_lies_in_the_clear(world: Any, tmp_path: Path)
             assert b"quarzsand" not in data, name
             assert b"Wolfdietrich" not in data, name
     await world.start()
+
+
+async def test_the_end_of_an_import_is_announced_without_its_file_name(world: Any, until: Any) -> None:
+    done = await world.imported(await world.make_list(), b"email\nann@example.com\nbob@example.com\n", filename="ann.csv")
+
+    async def announced() -> bool:
+        return (await world.events())[-1].type == "postlaw.subscribers.ImportFinished"
+
+    await until(announced)  # the job is done a moment before its end is on the bus
+    told = pb.ImportFinished.FromString((await world.events())[-1].data)
+    assert getattr(told, "import").import_id == done.import_id
+    assert getattr(told, "import").added == 2
+    assert getattr(told, "import").filename == ""

@@ -286,16 +286,3 @@ async def test_a_person_who_goes_and_comes_back_while_their_row_is_taken_stops_n
     done = await world.imported(list_id, PEOPLE)
     assert (done.state, counts(done)) == (pb.Import.STATE_DONE, (2, 0, 1, 1, 0))
     assert len(await world.audience(list_id)) == 2
-
-
-async def test_the_end_of_an_import_is_announced_without_its_file_name(world: Any, until: Any) -> None:
-    done = await world.imported(await world.make_list(), PEOPLE, filename="ann.csv")
-
-    async def announced() -> bool:
-        return (await world.events())[-1].type == "postlaw.subscribers.ImportFinished"
-
-    await until(announced)  # the job is done a moment before its end is on the bus
-    told = pb.ImportFinished.FromString((await world.events())[-1].data)
-    assert getattr(told, "import").import_id == done.import_id
-    assert getattr(told, "import").added == 2
-    assert getattr(told, "import").filename == ""

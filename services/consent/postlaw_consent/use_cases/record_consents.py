@@ -29,6 +29,7 @@ from postlaw_consent.outgoing import Outgoing, record_of
 
 _LOST_RACES = 20
 _CLOCK_SKEW_US = 5 * 60 * 1_000_000
+_AT_ONCE = 200  # people named before others get their turn on the event loop: about a millisecond
 
 _log = get_logger(__name__)
 
@@ -112,25 +113,28 @@ class RecordConsents:
         now = self._now_us()
         event = self._event(tenant_id, actor, on_behalf_of, consent, None, now)
         made = Alike(event, self._encode_alike(event))
-        partitions = [self._ledger.partition_of(tenant_id, address_key) for address_key in evidence]
-        names = [made.name_of(address_key, partition) for address_key, partition in zip(evidence, partitions, strict=True)]
-        await step_aside()
+        people: list[tuple[str, int, bytes, bytes]] = []
+        for address_key, sealed in evidence.items():
+            partition = self._ledger.partition_of(tenant_id, address_key)
+            people.append((made.name_of(address_key, partition), partition, address_key, sealed))
+            if len(people) % _AT_ONCE == 0:
+                await step_aside()
         records: list[Record] = []
 
         def documents() -> Iterator[Document]:
-            for name, partition, (address_key, sealed) in zip(names, partitions, evidence.items(), strict=True):
+            for name, partition, address_key, sealed in people:
                 document, record = made.of(name, address_key, sealed, partition)
                 records.append(record)
                 yield document
 
-        call = await self._intents.begin(names, now)
+        call = await self._intents.begin([name for name, *_ in people], now)
         taken = await self._ledger.append_documents(documents(), call)
         known: list[Consent] = []
         if taken:
-            records = [record for name, record in zip(names, records, strict=True) if name not in taken]
+            records = [record for (name, *_), record in zip(people, records, strict=True) if name not in taken]
             known = [
                 replace(consent, address_key=address_key, sealed_proof_evidence=sealed)
-                for name, (address_key, sealed) in zip(names, evidence.items(), strict=True)
+                for name, _, address_key, sealed in people
                 if name in taken
             ]
         await self._publish(records, [call])

@@ -64,7 +64,7 @@ class AddressIndex:
 
 def subscriber_id(address_key: bytes, generation: int) -> str:
     """The id of the `generation`-th person (from 0) who was made under this address key. It says where their document is, and no more."""
-    return f"{_ID_PREFIX}{address_key.hex()}{generation:04x}" if generation else f"{_ID_PREFIX}{address_key.hex()}0000"
+    return _ID_PREFIX + (address_key + generation.to_bytes(_ID_BYTES - KEY_BYTES, "big")).hex()
 
 
 def made_under(subscriber_id: str) -> bytes | None:

@@ -92,7 +92,7 @@ async def judge(source: ImportSource, rows: Sequence[Row], result: Result) -> li
             if candidate is None:
                 continue
             if candidate.address_key in accepted:
-                result.refuse(row, DUPLICATE_IN_FILE, source.header.names[source.header.address_at])
+                result.refuse(row, DUPLICATE_IN_FILE, names[source.header.address_at])
             else:
                 accepted[candidate.address_key] = candidate
         await step_aside()
@@ -177,9 +177,8 @@ def _fresh_keys(source: ImportSource, candidates: Sequence[Candidate], keys: dic
         turn = candidates[start : start + AT_ONCE]
         drawn = os.urandom(KEYS_BYTES * len(turn))  # in one call of the system: each gives the GIL away
         for candidate, at in zip(turn, range(0, len(drawn), KEYS_BYTES), strict=True):
-            keys[candidate.address_key], document = source.wrapping.fresh(
-                candidate.address_key, drawn[at : at + KEYS_BYTES], candidate.name
-            )
+            random = drawn[at : at + KEYS_BYTES]
+            keys[candidate.address_key], document = source.wrapping.fresh(candidate.name, candidate.address_key, random)
             yield document
 
 
