@@ -114,6 +114,17 @@ async def _late(stub: Any, running: Any) -> BaseException | None:
     return None
 
 
+async def test_an_answer_that_is_on_its_way_when_channels_close_still_arrives(tmp_path: Path) -> None:
+    diary = Diary()
+    async with mesh(tmp_path, [diary.build]) as m:
+        stub: Any = audit_pb2_grpc.AuditServiceStub(m.channel("audit"))
+        under_way = asyncio.create_task(stub.GetCheckpoint(ASK))
+        await diary.asked.wait()
+        asyncio.get_running_loop().call_later(0.05, diary.may_answer.set)
+        await m.running.backing.directory.close()
+        assert (await under_way).size == 7
+
+
 async def test_a_call_that_outlasts_the_drain_deadline_is_ended(tmp_path: Path) -> None:
     diary = Diary()
     async with mesh(tmp_path, [diary.build], drain_s=0.4) as m:

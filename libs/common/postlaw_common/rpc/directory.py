@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from postlaw_common.rpc.near import NearChannel
 from postlaw_common.rpc.tls import Identities
 
 _FOLDER = "addresses"  # a file for each service, since several processes may share a state
+_ARRIVE_S = 1.0  # a served answer may still be in the network, or in a loop that others keep busy
 
 
 class Directory:
@@ -50,10 +52,10 @@ class Directory:
         return bare
 
     async def close(self) -> None:
+        """Answers on their way still arrive, for a moment; what then is not answered is cancelled."""
         for door in self.doors.values():
             door.cut_off()
-        for bare in self._bare.values():
-            await bare.close()
+        await asyncio.gather(*(bare.close(_ARRIVE_S) for bare in self._bare.values()))
         self._bare.clear()
 
     def publish(self, state: Path) -> None:

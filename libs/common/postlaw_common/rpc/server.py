@@ -27,6 +27,7 @@ _OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 )
+_SENT_S = 0.5  # for a last answer to leave, in a loop that others keep busy
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 _REFLECTION = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name
 
@@ -90,8 +91,8 @@ class MeshServer:
         stopping = asyncio.create_task(self._server.stop(seconds))
         await asyncio.sleep(0)
         await self.quiet(seconds)
-        # What is left then only watches our health; peers that have nothing open go by themselves.
-        await asyncio.wait({stopping}, timeout=0.1)
+        # What is left is an answer being sent, or a peer that only watches our health; peers with nothing open go by themselves.
+        await asyncio.wait({stopping}, timeout=_SENT_S)
         await self._server.stop(None)
         self.door.cut_off()
         await stopping
