@@ -67,6 +67,34 @@ ROUTE_PAGE: Route.ValueType  # 4
 """the unsubscribe page"""
 Global___Route: _TypeAlias = Route  # noqa: Y015
 
+class _EvidenceGrade:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EvidenceGradeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EvidenceGrade.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EVIDENCE_GRADE_UNSPECIFIED: _EvidenceGrade.ValueType  # 0
+    """captured through the API, attested in an import"""
+    EVIDENCE_GRADE_NONE: _EvidenceGrade.ValueType  # 1
+    """somebody says so, and nothing shows it"""
+    EVIDENCE_GRADE_ATTESTED: _EvidenceGrade.ValueType  # 2
+    """a named user answers for it"""
+    EVIDENCE_GRADE_CAPTURED: _EvidenceGrade.ValueType  # 3
+    """recorded at the act itself"""
+
+class EvidenceGrade(_EvidenceGrade, metaclass=_EvidenceGradeEnumTypeWrapper):
+    """Where the evidence of an act comes from."""
+
+EVIDENCE_GRADE_UNSPECIFIED: EvidenceGrade.ValueType  # 0
+"""captured through the API, attested in an import"""
+EVIDENCE_GRADE_NONE: EvidenceGrade.ValueType  # 1
+"""somebody says so, and nothing shows it"""
+EVIDENCE_GRADE_ATTESTED: EvidenceGrade.ValueType  # 2
+"""a named user answers for it"""
+EVIDENCE_GRADE_CAPTURED: EvidenceGrade.ValueType  # 3
+"""recorded at the act itself"""
+Global___EvidenceGrade: _TypeAlias = EvidenceGrade  # noqa: Y015
+
 @_typing.final
 class Scope(_message.Message):
     """What a consent or a withdrawal is about."""
@@ -98,6 +126,103 @@ class Scope(_message.Message):
 Global___Scope: _TypeAlias = Scope  # noqa: Y015
 
 @_typing.final
+class Particulars(_message.Message):
+    """What the law asks about an act (ISO/IEC TS 27560 names most of it). The words are those of libs/law; each may be left out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELATIONSHIP_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    DENIED_FIELD_NUMBER: _builtins.int
+    TERRITORIES_FIELD_NUMBER: _builtins.int
+    GRADE_FIELD_NUMBER: _builtins.int
+    ENDED_AT_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    RECIPIENT_KIND_FIELD_NUMBER: _builtins.int
+    ADDRESS_KIND_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    CONTROLLER_FIELD_NUMBER: _builtins.int
+    PURPOSES_FIELD_NUMBER: _builtins.int
+    LAWFUL_BASIS_FIELD_NUMBER: _builtins.int
+    REFERS_TO_FIELD_NUMBER: _builtins.int
+    OBJECTION_FIELD_NUMBER: _builtins.int
+    relationship: _builtins.str
+    """of an implied consent: purchase, inquiry, contract, subscription, account, membership, donation …"""
+    grade: Global___EvidenceGrade.ValueType
+    recipient_kind: _builtins.str
+    """natural (default), legal"""
+    address_kind: _builtins.str
+    """personal (default), named_business, impersonal"""
+    time_zone: _builtins.str
+    """the person's, an IANA name"""
+    language: _builtins.str
+    """of the notice, BCP 47"""
+    method: _builtins.str
+    """how it was collected: web form, paper, telephone …"""
+    controller: _builtins.str
+    """who asked, where that is not the customer itself"""
+    lawful_basis: _builtins.str
+    """consent, contract, legitimate_interest"""
+    refers_to: _builtins.str
+    """the event that this one confirms, renews, ends or declares invalid"""
+    objection: _builtins.str
+    """marketing (default), profiling, legitimate_interest"""
+    @_builtins.property
+    def held(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """evidence that is there: affirmative_act, purpose, requester_named, withdrawal_info …"""
+
+    @_builtins.property
+    def denied(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """evidence that is known to be false: affirmative_act of a pre-ticked box"""
+
+    @_builtins.property
+    def territories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """ISO 3166-1 alpha-2, every one that evidence names for the person"""
+
+    @_builtins.property
+    def ended_at(self) -> _timestamp_pb2.Timestamp:
+        """of a contract, subscription, account or membership; absent while it runs"""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """of a pause; absent: until the person ends it"""
+
+    @_builtins.property
+    def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what the person was told it is for"""
+
+    def __init__(
+        self,
+        *,
+        relationship: _builtins.str = ...,
+        held: _abc.Iterable[_builtins.str] | None = ...,
+        denied: _abc.Iterable[_builtins.str] | None = ...,
+        territories: _abc.Iterable[_builtins.str] | None = ...,
+        grade: Global___EvidenceGrade.ValueType = ...,
+        ended_at: _timestamp_pb2.Timestamp | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        recipient_kind: _builtins.str = ...,
+        address_kind: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+        language: _builtins.str = ...,
+        method: _builtins.str = ...,
+        controller: _builtins.str = ...,
+        purposes: _abc.Iterable[_builtins.str] | None = ...,
+        lawful_basis: _builtins.str = ...,
+        refers_to: _builtins.str = ...,
+        objection: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_kind", b"address_kind", "controller", b"controller", "denied", b"denied", "ended_at", b"ended_at", "grade", b"grade", "held", b"held", "language", b"language", "lawful_basis", b"lawful_basis", "method", b"method", "objection", b"objection", "purposes", b"purposes", "recipient_kind", b"recipient_kind", "refers_to", b"refers_to", "relationship", b"relationship", "territories", b"territories", "time_zone", b"time_zone", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Particulars: _TypeAlias = Particulars  # noqa: Y015
+
+@_typing.final
 class ConsentRecord(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -114,6 +239,8 @@ class ConsentRecord(_message.Message):
     SUBSCRIBER_ID_FIELD_NUMBER: _builtins.int
     WORDING_FIELD_NUMBER: _builtins.int
     SEALED_ATTESTATION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PARTICULARS_FIELD_NUMBER: _builtins.int
     address_key: _builtins.bytes
     route: Global___Route.ValueType
     source: _builtins.str
@@ -127,10 +254,14 @@ class ConsentRecord(_message.Message):
     subscriber_id: _builtins.str
     wording: _builtins.str
     sealed_attestation: _builtins.bytes
+    kind: Global___ConsentEvent.Kind.ValueType
+    """default: given. What stops mail is not recorded here but withdrawn."""
     @_builtins.property
     def scope(self) -> Global___Scope: ...
     @_builtins.property
     def given_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def particulars(self) -> Global___Particulars: ...
     def __init__(
         self,
         *,
@@ -147,10 +278,12 @@ class ConsentRecord(_message.Message):
         subscriber_id: _builtins.str = ...,
         wording: _builtins.str = ...,
         sealed_attestation: _builtins.bytes = ...,
+        kind: Global___ConsentEvent.Kind.ValueType = ...,
+        particulars: Global___Particulars | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["given_at", b"given_at", "scope", b"scope"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["given_at", b"given_at", "particulars", b"particulars", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "address_key", b"address_key", "given_at", b"given_at", "idempotency_key", b"idempotency_key", "notice_hash", b"notice_hash", "route", b"route", "scope", b"scope", "sealed_attestation", b"sealed_attestation", "sealed_profile_evidence", b"sealed_profile_evidence", "sealed_proof_evidence", b"sealed_proof_evidence", "source", b"source", "subscriber_id", b"subscriber_id", "wording", b"wording"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "address_key", b"address_key", "given_at", b"given_at", "idempotency_key", b"idempotency_key", "kind", b"kind", "notice_hash", b"notice_hash", "particulars", b"particulars", "route", b"route", "scope", b"scope", "sealed_attestation", b"sealed_attestation", "sealed_profile_evidence", b"sealed_profile_evidence", "sealed_proof_evidence", b"sealed_proof_evidence", "source", b"source", "subscriber_id", b"subscriber_id", "wording", b"wording"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -211,6 +344,8 @@ class RecordConsentOfManyRequest(_message.Message):
     CONSENT_FIELD_NUMBER: _builtins.int
     ADDRESS_KEYS_FIELD_NUMBER: _builtins.int
     SEALED_PROOF_EVIDENCE_FIELD_NUMBER: _builtins.int
+    VARIANTS_FIELD_NUMBER: _builtins.int
+    VARIANT_OF_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def consent(self) -> Global___ConsentRecord:
         """what they share: nobody's name, nobody's evidence"""
@@ -221,16 +356,26 @@ class RecordConsentOfManyRequest(_message.Message):
     def sealed_proof_evidence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """of each, or none"""
 
+    @_builtins.property
+    def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Particulars]:
+        """in which rows differ, in place of consent.particulars"""
+
+    @_builtins.property
+    def variant_of(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """of each: 0 for consent.particulars, else its variant's place + 1; or none"""
+
     def __init__(
         self,
         *,
         consent: Global___ConsentRecord | None = ...,
         address_keys: _abc.Iterable[_builtins.bytes] | None = ...,
         sealed_proof_evidence: _abc.Iterable[_builtins.bytes] | None = ...,
+        variants: _abc.Iterable[Global___Particulars] | None = ...,
+        variant_of: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "consent", b"consent", "sealed_proof_evidence", b"sealed_proof_evidence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "consent", b"consent", "sealed_proof_evidence", b"sealed_proof_evidence", "variant_of", b"variant_of", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -268,13 +413,19 @@ class WithdrawConsentRequest(_message.Message):
     SCOPE_FIELD_NUMBER: _builtins.int
     ROUTE_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PARTICULARS_FIELD_NUMBER: _builtins.int
     address_key: _builtins.bytes
     address: _builtins.str
     subscriber_id: _builtins.str
     route: Global___Route.ValueType
     idempotency_key: _builtins.str
+    kind: Global___ConsentEvent.Kind.ValueType
+    """default: withdrawn. Also refused, complained, objected, restricted, paused, invalidated, tracking_withdrawn"""
     @_builtins.property
     def scope(self) -> Global___Scope: ...
+    @_builtins.property
+    def particulars(self) -> Global___Particulars: ...
     def __init__(
         self,
         *,
@@ -284,10 +435,12 @@ class WithdrawConsentRequest(_message.Message):
         scope: Global___Scope | None = ...,
         route: Global___Route.ValueType = ...,
         idempotency_key: _builtins.str = ...,
+        kind: Global___ConsentEvent.Kind.ValueType = ...,
+        particulars: Global___Particulars | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "address_key", b"address_key", "scope", b"scope", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "address_key", b"address_key", "particulars", b"particulars", "scope", b"scope", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "address_key", b"address_key", "idempotency_key", b"idempotency_key", "route", b"route", "scope", b"scope", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "address_key", b"address_key", "idempotency_key", b"idempotency_key", "kind", b"kind", "particulars", b"particulars", "route", b"route", "scope", b"scope", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_who: _TypeAlias = _typing.Literal["address_key", "address", "subscriber_id"]  # noqa: Y015
     _WhichOneofArgType_who: _TypeAlias = _typing.Literal["who", b"who"]  # noqa: Y015
@@ -472,6 +625,7 @@ class GetDecisionsRequest(_message.Message):
     OPT_OUT_TOKENS_FIELD_NUMBER: _builtins.int
     CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
     BULK_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
     partition: _builtins.int
     opt_out_tokens: _builtins.bool
     """mint an unsubscribe token for each allowed recipient"""
@@ -484,6 +638,8 @@ class GetDecisionsRequest(_message.Message):
 
     @_builtins.property
     def address_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def message(self) -> Global___Message: ...
     def __init__(
         self,
         *,
@@ -493,14 +649,155 @@ class GetDecisionsRequest(_message.Message):
         opt_out_tokens: _builtins.bool = ...,
         campaign_id: _builtins.str = ...,
         bulk: _builtins.bool = ...,
+        message: Global___Message | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "bulk", b"bulk", "campaign_id", b"campaign_id", "opt_out_tokens", b"opt_out_tokens", "partition", b"partition", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "bulk", b"bulk", "campaign_id", b"campaign_id", "message", b"message", "opt_out_tokens", b"opt_out_tokens", "partition", b"partition", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetDecisionsRequest: _TypeAlias = GetDecisionsRequest  # noqa: Y015
+
+@_typing.final
+class Message(_message.Message):
+    """What the law asks about a message, the same for all its recipients."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_CLASS_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    DEFECTS_FIELD_NUMBER: _builtins.int
+    message_class: _builtins.str
+    """commercial (default), transactional, mixed, consent_request: its approved template's"""
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what is true of it, in the words of libs/law: similar, own_goods …"""
+
+    @_builtins.property
+    def defects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what is wrong with its form: no_postal_address …"""
+
+    def __init__(
+        self,
+        *,
+        message_class: _builtins.str = ...,
+        states: _abc.Iterable[_builtins.str] | None = ...,
+        defects: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["defects", b"defects", "message_class", b"message_class", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Message: _TypeAlias = Message  # noqa: Y015
+
+@_typing.final
+class Reason(_message.Message):
+    """Why not, and where the law says so."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    SECTION_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """SUPPRESSED_ALL, CA:ROUTE_EXPIRED …"""
+    section: _builtins.str
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        section: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "section", b"section"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reason: _TypeAlias = Reason  # noqa: Y015
+
+@_typing.final
+class Verdict(_message.Message):
+    """What the law says of one message to one person; many people of a batch share one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class BasesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ALLOW_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    BASES_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    DUTIES_FIELD_NUMBER: _builtins.int
+    MECHANISM_DAYS_FIELD_NUMBER: _builtins.int
+    OPT_OUT_BUSINESS_DAYS_FIELD_NUMBER: _builtins.int
+    OPEN_TRACKING_FIELD_NUMBER: _builtins.int
+    OPEN_HYGIENE_FIELD_NUMBER: _builtins.int
+    CLICK_TRACKING_FIELD_NUMBER: _builtins.int
+    allow: _builtins.bool
+    mechanism_days: _builtins.int
+    """how long its way to opt out must work"""
+    opt_out_business_days: _builtins.int
+    """the strictest regime's outer limit; this product acts at once"""
+    open_tracking: _builtins.bool
+    open_hygiene: _builtins.bool
+    """only the date of the last open"""
+    click_tracking: _builtins.bool
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reason]: ...
+    @_builtins.property
+    def bases(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """by regime: what the message rests on"""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """the first instant at which it may no longer go; absent where nothing ends by itself"""
+
+    @_builtins.property
+    def duties(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what the message must carry"""
+
+    def __init__(
+        self,
+        *,
+        allow: _builtins.bool = ...,
+        reasons: _abc.Iterable[Global___Reason] | None = ...,
+        bases: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        duties: _abc.Iterable[_builtins.str] | None = ...,
+        mechanism_days: _builtins.int = ...,
+        opt_out_business_days: _builtins.int = ...,
+        open_tracking: _builtins.bool = ...,
+        open_hygiene: _builtins.bool = ...,
+        click_tracking: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow", b"allow", "bases", b"bases", "click_tracking", b"click_tracking", "duties", b"duties", "expires_at", b"expires_at", "mechanism_days", b"mechanism_days", "open_hygiene", b"open_hygiene", "open_tracking", b"open_tracking", "opt_out_business_days", b"opt_out_business_days", "reasons", b"reasons"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
 
 @_typing.final
 class Decision(_message.Message):
@@ -509,15 +806,18 @@ class Decision(_message.Message):
     ALLOW_FIELD_NUMBER: _builtins.int
     REASONS_FIELD_NUMBER: _builtins.int
     BASIS_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
     OPT_OUT_TOKEN_FIELD_NUMBER: _builtins.int
     allow: _builtins.bool
     basis: _builtins.str
-    """why"""
+    """going: verdicts"""
+    verdict: _builtins.int
+    """its place in `verdicts`"""
     opt_out_token: _builtins.bytes
     """ASCII, as it goes into the link"""
     @_builtins.property
     def reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """why not"""
+        """going: verdicts"""
 
     def __init__(
         self,
@@ -525,11 +825,12 @@ class Decision(_message.Message):
         allow: _builtins.bool = ...,
         reasons: _abc.Iterable[_builtins.str] | None = ...,
         basis: _builtins.str = ...,
+        verdict: _builtins.int = ...,
         opt_out_token: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow", b"allow", "basis", b"basis", "opt_out_token", b"opt_out_token", "reasons", b"reasons"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow", b"allow", "basis", b"basis", "opt_out_token", b"opt_out_token", "reasons", b"reasons", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -544,11 +845,15 @@ class GetDecisionsResponse(_message.Message):
     LAW_VERSION_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
+    VERDICTS_FIELD_NUMBER: _builtins.int
+    INPUTS_HASH_FIELD_NUMBER: _builtins.int
     consent_offset: _builtins.int
     """the end of the consent partition, read before any fact was: all events below it are decided on"""
     law_version: _builtins.str
     generation: _builtins.str
     """of the topics, to which consent_offset belongs"""
+    inputs_hash: _builtins.bytes
+    """SHA-256 of what was decided on: the message, the law's version, the instant, and each person's facts"""
     @_builtins.property
     def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Decision]:
         """in the order of address_keys"""
@@ -556,6 +861,10 @@ class GetDecisionsResponse(_message.Message):
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """a decision is not used after this"""
+
+    @_builtins.property
+    def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Verdict]:
+        """each once"""
 
     def __init__(
         self,
@@ -565,14 +874,83 @@ class GetDecisionsResponse(_message.Message):
         law_version: _builtins.str = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         generation: _builtins.str = ...,
+        verdicts: _abc.Iterable[Global___Verdict] | None = ...,
+        inputs_hash: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_offset", b"consent_offset", "decisions", b"decisions", "expires_at", b"expires_at", "generation", b"generation", "law_version", b"law_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_offset", b"consent_offset", "decisions", b"decisions", "expires_at", b"expires_at", "generation", b"generation", "inputs_hash", b"inputs_hash", "law_version", b"law_version", "verdicts", b"verdicts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetDecisionsResponse: _TypeAlias = GetDecisionsResponse  # noqa: Y015
+
+@_typing.final
+class ExplainDecisionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    SUBSCRIBER_ID_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    subscriber_id: _builtins.str
+    @_builtins.property
+    def scope(self) -> Global___Scope:
+        """what the message belongs to"""
+
+    @_builtins.property
+    def message(self) -> Global___Message: ...
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+        subscriber_id: _builtins.str = ...,
+        scope: Global___Scope | None = ...,
+        message: Global___Message | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "message", b"message", "scope", b"scope", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "message", b"message", "scope", b"scope", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_who: _TypeAlias = _typing.Literal["address", "subscriber_id"]  # noqa: Y015
+    _WhichOneofArgType_who: _TypeAlias = _typing.Literal["who", b"who"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_who) -> _WhichOneofReturnType_who | None: ...
+
+Global___ExplainDecisionRequest: _TypeAlias = ExplainDecisionRequest  # noqa: Y015
+
+@_typing.final
+class ExplainedDecision(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    LAW_VERSION_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_FIELD_NUMBER: _builtins.int
+    law_version: _builtins.str
+    @_builtins.property
+    def verdict(self) -> Global___Verdict: ...
+    @_builtins.property
+    def evidence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """ids of the ledger's events that it rests on"""
+
+    @_builtins.property
+    def decided_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        verdict: Global___Verdict | None = ...,
+        evidence: _abc.Iterable[_builtins.str] | None = ...,
+        law_version: _builtins.str = ...,
+        decided_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decided_at", b"decided_at", "verdict", b"verdict"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decided_at", b"decided_at", "evidence", b"evidence", "law_version", b"law_version", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainedDecision: _TypeAlias = ExplainedDecision  # noqa: Y015
 
 @_typing.final
 class ListConsentEventsRequest(_message.Message):
@@ -642,11 +1020,63 @@ class ConsentEvent(_message.Message):
         KIND_UNSPECIFIED: ConsentEvent._Kind.ValueType  # 0
         KIND_GIVEN: ConsentEvent._Kind.ValueType  # 1
         KIND_WITHDRAWN: ConsentEvent._Kind.ValueType  # 2
+        KIND_REQUESTED: ConsentEvent._Kind.ValueType  # 3
+        """signed up, not yet confirmed"""
+        KIND_IMPLIED: ConsentEvent._Kind.ValueType  # 4
+        """by a relationship: particulars.relationship"""
+        KIND_REFUSED: ConsentEvent._Kind.ValueType  # 5
+        """asked, and said no"""
+        KIND_CONFIRMED: ConsentEvent._Kind.ValueType  # 6
+        """a request, by the person's own click"""
+        KIND_RENEWED: ConsentEvent._Kind.ValueType  # 7
+        """a consent, given once more"""
+        KIND_COMPLAINED: ConsentEvent._Kind.ValueType  # 8
+        """called it spam"""
+        KIND_EXPIRED: ConsentEvent._Kind.ValueType  # 9
+        """an implied consent ran out: particulars.refers_to"""
+        KIND_INVALIDATED: ConsentEvent._Kind.ValueType  # 10
+        """found to be no consent: particulars.refers_to"""
+        KIND_OBJECTED: ConsentEvent._Kind.ValueType  # 11
+        """GDPR art. 21: particulars.objection"""
+        KIND_RESTRICTED: ConsentEvent._Kind.ValueType  # 12
+        """GDPR art. 18"""
+        KIND_UNRESTRICTED: ConsentEvent._Kind.ValueType  # 13
+        KIND_PAUSED: ConsentEvent._Kind.ValueType  # 14
+        """by the person: particulars.until"""
+        KIND_RESUMED: ConsentEvent._Kind.ValueType  # 15
+        KIND_TRACKING_GIVEN: ConsentEvent._Kind.ValueType  # 16
+        KIND_TRACKING_WITHDRAWN: ConsentEvent._Kind.ValueType  # 17
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
     KIND_UNSPECIFIED: ConsentEvent.Kind.ValueType  # 0
     KIND_GIVEN: ConsentEvent.Kind.ValueType  # 1
     KIND_WITHDRAWN: ConsentEvent.Kind.ValueType  # 2
+    KIND_REQUESTED: ConsentEvent.Kind.ValueType  # 3
+    """signed up, not yet confirmed"""
+    KIND_IMPLIED: ConsentEvent.Kind.ValueType  # 4
+    """by a relationship: particulars.relationship"""
+    KIND_REFUSED: ConsentEvent.Kind.ValueType  # 5
+    """asked, and said no"""
+    KIND_CONFIRMED: ConsentEvent.Kind.ValueType  # 6
+    """a request, by the person's own click"""
+    KIND_RENEWED: ConsentEvent.Kind.ValueType  # 7
+    """a consent, given once more"""
+    KIND_COMPLAINED: ConsentEvent.Kind.ValueType  # 8
+    """called it spam"""
+    KIND_EXPIRED: ConsentEvent.Kind.ValueType  # 9
+    """an implied consent ran out: particulars.refers_to"""
+    KIND_INVALIDATED: ConsentEvent.Kind.ValueType  # 10
+    """found to be no consent: particulars.refers_to"""
+    KIND_OBJECTED: ConsentEvent.Kind.ValueType  # 11
+    """GDPR art. 21: particulars.objection"""
+    KIND_RESTRICTED: ConsentEvent.Kind.ValueType  # 12
+    """GDPR art. 18"""
+    KIND_UNRESTRICTED: ConsentEvent.Kind.ValueType  # 13
+    KIND_PAUSED: ConsentEvent.Kind.ValueType  # 14
+    """by the person: particulars.until"""
+    KIND_RESUMED: ConsentEvent.Kind.ValueType  # 15
+    KIND_TRACKING_GIVEN: ConsentEvent.Kind.ValueType  # 16
+    KIND_TRACKING_WITHDRAWN: ConsentEvent.Kind.ValueType  # 17
 
     EVENT_ID_FIELD_NUMBER: _builtins.int
     TENANT_ID_FIELD_NUMBER: _builtins.int
@@ -666,6 +1096,7 @@ class ConsentEvent(_message.Message):
     CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     SEALED_ATTESTATION_FIELD_NUMBER: _builtins.int
+    PARTICULARS_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     tenant_id: _builtins.str
     address_key: _builtins.bytes
@@ -694,6 +1125,8 @@ class ConsentEvent(_message.Message):
     def actor(self) -> _context_pb2.Actor: ...
     @_builtins.property
     def on_behalf_of(self) -> _context_pb2.Actor: ...
+    @_builtins.property
+    def particulars(self) -> Global___Particulars: ...
     def __init__(
         self,
         *,
@@ -715,10 +1148,11 @@ class ConsentEvent(_message.Message):
         campaign_id: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
         sealed_attestation: _builtins.bytes = ...,
+        particulars: Global___Particulars | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at", b"at", "on_behalf_of", b"on_behalf_of", "recorded_at", b"recorded_at", "scope", b"scope"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at", b"at", "on_behalf_of", b"on_behalf_of", "particulars", b"particulars", "recorded_at", b"recorded_at", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "address_key", b"address_key", "at", b"at", "campaign_id", b"campaign_id", "event_id", b"event_id", "idempotency_key", b"idempotency_key", "kind", b"kind", "notice_hash", b"notice_hash", "on_behalf_of", b"on_behalf_of", "recorded_at", b"recorded_at", "route", b"route", "scope", b"scope", "sealed_attestation", b"sealed_attestation", "sealed_profile_evidence", b"sealed_profile_evidence", "sealed_proof_evidence", b"sealed_proof_evidence", "source", b"source", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "address_key", b"address_key", "at", b"at", "campaign_id", b"campaign_id", "event_id", b"event_id", "idempotency_key", b"idempotency_key", "kind", b"kind", "notice_hash", b"notice_hash", "on_behalf_of", b"on_behalf_of", "particulars", b"particulars", "recorded_at", b"recorded_at", "route", b"route", "scope", b"scope", "sealed_attestation", b"sealed_attestation", "sealed_profile_evidence", b"sealed_profile_evidence", "sealed_proof_evidence", b"sealed_proof_evidence", "source", b"source", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -65,6 +65,11 @@ class ConsentServiceStub:
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.CreateOptOutLinkRequest.SerializeToString,
                 response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.OptOutLink.FromString,
                 _registered_method=True)
+        self.ExplainDecision = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/ExplainDecision',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ExplainDecisionRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ExplainedDecision.FromString,
+                _registered_method=True)
         self.GetDecisions = channel.unary_unary(
                 '/postlaw.consent.v1.ConsentService/GetDecisions',
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetDecisionsRequest.SerializeToString,
@@ -123,6 +128,13 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainDecision(self, request, context):
+        """May this message go to this person, and on what does the answer rest? For a customer's own systems; no message is promised by it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetDecisions(self, request, context):
         """The first gate: may this message go to these people of one partition? At most 1,000.
         """
@@ -168,6 +180,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.CreateOptOutLink,
                     request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.CreateOptOutLinkRequest.FromString,
                     response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.OptOutLink.SerializeToString,
+            ),
+            'ExplainDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainDecision,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ExplainDecisionRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ExplainedDecision.SerializeToString,
             ),
             'GetDecisions': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDecisions,
@@ -343,6 +360,33 @@ class ConsentService:
             '/postlaw.consent.v1.ConsentService/CreateOptOutLink',
             postlaw_dot_consent_dot_v1_dot_consent__pb2.CreateOptOutLinkRequest.SerializeToString,
             postlaw_dot_consent_dot_v1_dot_consent__pb2.OptOutLink.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/ExplainDecision',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.ExplainDecisionRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.ExplainedDecision.FromString,
             options,
             channel_credentials,
             insecure,

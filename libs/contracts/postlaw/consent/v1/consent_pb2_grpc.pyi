@@ -45,6 +45,8 @@ class ConsentServiceStub:
     """What a token stands for, for the page that a person sees. Changes nothing."""
     CreateOptOutLink: _grpc.UnaryUnaryMultiCallable[_consent_pb2.CreateOptOutLinkRequest, _consent_pb2.OptOutLink]
     """An unsubscribe link of one person's own, for a customer's pages and apps."""
+    ExplainDecision: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ExplainDecisionRequest, _consent_pb2.ExplainedDecision]
+    """May this message go to this person, and on what does the answer rest? For a customer's own systems; no message is promised by it."""
     GetDecisions: _grpc.UnaryUnaryMultiCallable[_consent_pb2.GetDecisionsRequest, _consent_pb2.GetDecisionsResponse]
     """The first gate: may this message go to these people of one partition? At most 1,000."""
     ListConsentEvents: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ListConsentEventsRequest, _consent_pb2.ListConsentEventsResponse]
@@ -66,6 +68,8 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """What a token stands for, for the page that a person sees. Changes nothing."""
     CreateOptOutLink: _aio.UnaryUnaryMultiCallable[_consent_pb2.CreateOptOutLinkRequest, _consent_pb2.OptOutLink]  # type: ignore[assignment]
     """An unsubscribe link of one person's own, for a customer's pages and apps."""
+    ExplainDecision: _aio.UnaryUnaryMultiCallable[_consent_pb2.ExplainDecisionRequest, _consent_pb2.ExplainedDecision]  # type: ignore[assignment]
+    """May this message go to this person, and on what does the answer rest? For a customer's own systems; no message is promised by it."""
     GetDecisions: _aio.UnaryUnaryMultiCallable[_consent_pb2.GetDecisionsRequest, _consent_pb2.GetDecisionsResponse]  # type: ignore[assignment]
     """The first gate: may this message go to these people of one partition? At most 1,000."""
     ListConsentEvents: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListConsentEventsRequest, _consent_pb2.ListConsentEventsResponse]  # type: ignore[assignment]
@@ -120,6 +124,14 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_consent_pb2.OptOutLink, _abc.Awaitable[_consent_pb2.OptOutLink]]:
         """An unsubscribe link of one person's own, for a customer's pages and apps."""
+
+    @_abc_1.abstractmethod
+    def ExplainDecision(
+        self,
+        request: _consent_pb2.ExplainDecisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.ExplainedDecision, _abc.Awaitable[_consent_pb2.ExplainedDecision]]:
+        """May this message go to this person, and on what does the answer rest? For a customer's own systems; no message is promised by it."""
 
     @_abc_1.abstractmethod
     def GetDecisions(

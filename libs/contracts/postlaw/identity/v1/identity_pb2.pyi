@@ -29,12 +29,15 @@ class Tenant(_message.Message):
     POSTAL_ADDRESS_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    SENDER_IDENTITY_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     name: _builtins.str
     postal_address: _builtins.str
     version: _builtins.int
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def sender_identity(self) -> Global___SenderIdentity: ...
     def __init__(
         self,
         *,
@@ -43,14 +46,49 @@ class Tenant(_message.Message):
         postal_address: _builtins.str = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.int = ...,
+        sender_identity: Global___SenderIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "sender_identity", b"sender_identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "name", b"name", "postal_address", b"postal_address", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "name", b"name", "postal_address", b"postal_address", "sender_identity", b"sender_identity", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Tenant: _TypeAlias = Tenant  # noqa: Y015
+
+@_typing.final
+class SenderIdentity(_message.Message):
+    """Where a customer stands in the law. Set by whoever has verified it, never by the customer's own key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TERRITORY_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    territory: _builtins.str
+    """where it is established, ISO 3166-1 alpha-2; empty: unknown, so the strictest law"""
+    kind: _builtins.str
+    """business (default), registered_charity, nonprofit_club"""
+    time_zone: _builtins.str
+    """its civil time, an IANA name; empty: UTC"""
+    contact: _builtins.str
+    """telephone, e-mail or web address that messages name"""
+    def __init__(
+        self,
+        *,
+        territory: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+        contact: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "kind", b"kind", "territory", b"territory", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SenderIdentity: _TypeAlias = SenderIdentity  # noqa: Y015
 
 @_typing.final
 class CreateTenantRequest(_message.Message):
@@ -58,21 +96,52 @@ class CreateTenantRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     POSTAL_ADDRESS_FIELD_NUMBER: _builtins.int
+    SENDER_IDENTITY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     postal_address: _builtins.str
+    @_builtins.property
+    def sender_identity(self) -> Global___SenderIdentity: ...
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         postal_address: _builtins.str = ...,
+        sender_identity: Global___SenderIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sender_identity", b"sender_identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "postal_address", b"postal_address"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "postal_address", b"postal_address", "sender_identity", b"sender_identity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateTenantRequest: _TypeAlias = CreateTenantRequest  # noqa: Y015
+
+@_typing.final
+class SetSenderIdentityRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    POSTAL_ADDRESS_FIELD_NUMBER: _builtins.int
+    SENDER_IDENTITY_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    postal_address: _builtins.str
+    """empty: as it was"""
+    @_builtins.property
+    def sender_identity(self) -> Global___SenderIdentity: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        postal_address: _builtins.str = ...,
+        sender_identity: Global___SenderIdentity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sender_identity", b"sender_identity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["postal_address", b"postal_address", "sender_identity", b"sender_identity", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetSenderIdentityRequest: _TypeAlias = SetSenderIdentityRequest  # noqa: Y015
 
 @_typing.final
 class GetTenantRequest(_message.Message):
@@ -457,6 +526,30 @@ class TenantCreated(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TenantCreated: _TypeAlias = TenantCreated  # noqa: Y015
+
+@_typing.final
+class SenderIdentityChanged(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def before(self) -> Global___Tenant: ...
+    @_builtins.property
+    def after(self) -> Global___Tenant: ...
+    def __init__(
+        self,
+        *,
+        before: Global___Tenant | None = ...,
+        after: Global___Tenant | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SenderIdentityChanged: _TypeAlias = SenderIdentityChanged  # noqa: Y015
 
 @_typing.final
 class ApiKeyCreated(_message.Message):

@@ -40,6 +40,11 @@ class IdentityServiceStub:
                 request_serializer=postlaw_dot_identity_dot_v1_dot_identity__pb2.CreateTenantRequest.SerializeToString,
                 response_deserializer=postlaw_dot_identity_dot_v1_dot_identity__pb2.Tenant.FromString,
                 _registered_method=True)
+        self.SetSenderIdentity = channel.unary_unary(
+                '/postlaw.identity.v1.IdentityService/SetSenderIdentity',
+                request_serializer=postlaw_dot_identity_dot_v1_dot_identity__pb2.SetSenderIdentityRequest.SerializeToString,
+                response_deserializer=postlaw_dot_identity_dot_v1_dot_identity__pb2.Tenant.FromString,
+                _registered_method=True)
         self.GetTenant = channel.unary_unary(
                 '/postlaw.identity.v1.IdentityService/GetTenant',
                 request_serializer=postlaw_dot_identity_dot_v1_dot_identity__pb2.GetTenantRequest.SerializeToString,
@@ -93,6 +98,13 @@ class IdentityServiceServicer:
 
     def CreateTenant(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetSenderIdentity(self, request, context):
+        """Replaces where the customer stands in the law; the event names before and after.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -160,6 +172,11 @@ def add_IdentityServiceServicer_to_server(servicer, server):
             'CreateTenant': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateTenant,
                     request_deserializer=postlaw_dot_identity_dot_v1_dot_identity__pb2.CreateTenantRequest.FromString,
+                    response_serializer=postlaw_dot_identity_dot_v1_dot_identity__pb2.Tenant.SerializeToString,
+            ),
+            'SetSenderIdentity': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetSenderIdentity,
+                    request_deserializer=postlaw_dot_identity_dot_v1_dot_identity__pb2.SetSenderIdentityRequest.FromString,
                     response_serializer=postlaw_dot_identity_dot_v1_dot_identity__pb2.Tenant.SerializeToString,
             ),
             'GetTenant': grpc.unary_unary_rpc_method_handler(
@@ -235,6 +252,33 @@ class IdentityService:
             target,
             '/postlaw.identity.v1.IdentityService/CreateTenant',
             postlaw_dot_identity_dot_v1_dot_identity__pb2.CreateTenantRequest.SerializeToString,
+            postlaw_dot_identity_dot_v1_dot_identity__pb2.Tenant.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetSenderIdentity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.identity.v1.IdentityService/SetSenderIdentity',
+            postlaw_dot_identity_dot_v1_dot_identity__pb2.SetSenderIdentityRequest.SerializeToString,
             postlaw_dot_identity_dot_v1_dot_identity__pb2.Tenant.FromString,
             options,
             channel_credentials,

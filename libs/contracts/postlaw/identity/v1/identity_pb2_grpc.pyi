@@ -34,6 +34,8 @@ class IdentityServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> IdentityServiceAsyncStub: ...
     CreateTenant: _grpc.UnaryUnaryMultiCallable[_identity_pb2.CreateTenantRequest, _identity_pb2.Tenant]
+    SetSenderIdentity: _grpc.UnaryUnaryMultiCallable[_identity_pb2.SetSenderIdentityRequest, _identity_pb2.Tenant]
+    """Replaces where the customer stands in the law; the event names before and after."""
     GetTenant: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetTenantRequest, _identity_pb2.Tenant]
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_identity_pb2.CreateApiKeyRequest, _identity_pb2.CreateApiKeyResponse]
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListApiKeysRequest, _identity_pb2.ListApiKeysResponse]
@@ -53,6 +55,8 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTenant: _aio.UnaryUnaryMultiCallable[_identity_pb2.CreateTenantRequest, _identity_pb2.Tenant]  # type: ignore[assignment]
+    SetSenderIdentity: _aio.UnaryUnaryMultiCallable[_identity_pb2.SetSenderIdentityRequest, _identity_pb2.Tenant]  # type: ignore[assignment]
+    """Replaces where the customer stands in the law; the event names before and after."""
     GetTenant: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetTenantRequest, _identity_pb2.Tenant]  # type: ignore[assignment]
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_identity_pb2.CreateApiKeyRequest, _identity_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListApiKeysRequest, _identity_pb2.ListApiKeysResponse]  # type: ignore[assignment]
@@ -75,6 +79,14 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _identity_pb2.CreateTenantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.Tenant, _abc.Awaitable[_identity_pb2.Tenant]]: ...
+
+    @_abc_1.abstractmethod
+    def SetSenderIdentity(
+        self,
+        request: _identity_pb2.SetSenderIdentityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.Tenant, _abc.Awaitable[_identity_pb2.Tenant]]:
+        """Replaces where the customer stands in the law; the event names before and after."""
 
     @_abc_1.abstractmethod
     def GetTenant(

@@ -104,6 +104,7 @@ class Campaign(_message.Message):
     LAUNCHED_AT_FIELD_NUMBER: _builtins.int
     FINISHED_AT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
     tenant_id: _builtins.str
     name: _builtins.str
@@ -122,6 +123,10 @@ class Campaign(_message.Message):
     def launched_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def finished_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def message(self) -> _consent_pb2.Message:
+        """its class and what is true of it, for the law"""
+
     def __init__(
         self,
         *,
@@ -137,10 +142,11 @@ class Campaign(_message.Message):
         launched_at: _timestamp_pb2.Timestamp | None = ...,
         finished_at: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.int = ...,
+        message: _consent_pb2.Message | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "sender", b"sender", "template", b"template", "totals", b"totals"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "message", b"message", "sender", b"sender", "template", b"template", "totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "list_id", b"list_id", "name", b"name", "sender", b"sender", "status", b"status", "template", b"template", "tenant_id", b"tenant_id", "totals", b"totals", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "list_id", b"list_id", "message", b"message", "name", b"name", "sender", b"sender", "status", b"status", "template", b"template", "tenant_id", b"tenant_id", "totals", b"totals", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -278,6 +284,7 @@ class CreateCampaignRequest(_message.Message):
     SENDER_FIELD_NUMBER: _builtins.int
     TEMPLATE_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     list_id: _builtins.str
     idempotency_key: _builtins.str
@@ -286,6 +293,10 @@ class CreateCampaignRequest(_message.Message):
     def sender(self) -> Global___Sender: ...
     @_builtins.property
     def template(self) -> Global___Template: ...
+    @_builtins.property
+    def message(self) -> _consent_pb2.Message:
+        """default: commercial. Defects are found by sending itself, never taken from outside"""
+
     def __init__(
         self,
         *,
@@ -294,10 +305,11 @@ class CreateCampaignRequest(_message.Message):
         sender: Global___Sender | None = ...,
         template: Global___Template | None = ...,
         idempotency_key: _builtins.str = ...,
+        message: _consent_pb2.Message | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sender", b"sender", "template", b"template"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "sender", b"sender", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "list_id", b"list_id", "name", b"name", "sender", b"sender", "template", b"template"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "list_id", b"list_id", "message", b"message", "name", b"name", "sender", b"sender", "template", b"template"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -611,6 +623,8 @@ class BatchSettled(_message.Message):
     LAW_VERSION_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
+    INPUTS_HASH_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_US_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     campaign_id: _builtins.str
     partition: _builtins.int
@@ -629,6 +643,9 @@ class BatchSettled(_message.Message):
     """0: the first; a retry of deferred recipients counts up"""
     generation: _builtins.str
     """of the topics, to which the offsets belong"""
+    inputs_hash: _builtins.bytes
+    """of the first gate's decision (GetDecisionsResponse.inputs_hash)"""
+    decided_at_us: _builtins.int
     @_builtins.property
     def address_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     @_builtins.property
@@ -664,10 +681,12 @@ class BatchSettled(_message.Message):
         law_version: _builtins.str = ...,
         attempt: _builtins.int = ...,
         generation: _builtins.str = ...,
+        inputs_hash: _builtins.bytes = ...,
+        decided_at_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "attempt", b"attempt", "batch", b"batch", "campaign_id", b"campaign_id", "consent_offset", b"consent_offset", "epoch", b"epoch", "generation", b"generation", "handed_over_after_us", b"handed_over_after_us", "job_offset", b"job_offset", "law_version", b"law_version", "partition", b"partition", "reason_texts", b"reason_texts", "reasons", b"reasons", "started_at_us", b"started_at_us", "states", b"states", "subscriber_ids", b"subscriber_ids", "tenant_id", b"tenant_id", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "attempt", b"attempt", "batch", b"batch", "campaign_id", b"campaign_id", "consent_offset", b"consent_offset", "decided_at_us", b"decided_at_us", "epoch", b"epoch", "generation", b"generation", "handed_over_after_us", b"handed_over_after_us", "inputs_hash", b"inputs_hash", "job_offset", b"job_offset", "law_version", b"law_version", "partition", b"partition", "reason_texts", b"reason_texts", "reasons", b"reasons", "started_at_us", b"started_at_us", "states", b"states", "subscriber_ids", b"subscriber_ids", "tenant_id", b"tenant_id", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -769,6 +788,7 @@ class SealedBatch(_message.Message):
     SIZE_FIELD_NUMBER: _builtins.int
     SEALED_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
+    INPUTS_HASH_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     campaign_id: _builtins.str
     batch: _builtins.int
@@ -783,6 +803,8 @@ class SealedBatch(_message.Message):
     """AES-256-GCM of a JobBatch under the campaign key"""
     generation: _builtins.str
     """of the topics, to which consent_offset belongs"""
+    inputs_hash: _builtins.bytes
+    """of the decision"""
     @_builtins.property
     def scope(self) -> _consent_pb2.Scope: ...
     def __init__(
@@ -800,10 +822,11 @@ class SealedBatch(_message.Message):
         size: _builtins.int = ...,
         sealed: _builtins.bytes = ...,
         generation: _builtins.str = ...,
+        inputs_hash: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "batch", b"batch", "campaign_id", b"campaign_id", "consent_offset", b"consent_offset", "decided_at_us", b"decided_at_us", "expires_at_us", b"expires_at_us", "generation", b"generation", "law_version", b"law_version", "scope", b"scope", "sealed", b"sealed", "size", b"size", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "batch", b"batch", "campaign_id", b"campaign_id", "consent_offset", b"consent_offset", "decided_at_us", b"decided_at_us", "expires_at_us", b"expires_at_us", "generation", b"generation", "inputs_hash", b"inputs_hash", "law_version", b"law_version", "scope", b"scope", "sealed", b"sealed", "size", b"size", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

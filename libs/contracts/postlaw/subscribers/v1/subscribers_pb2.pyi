@@ -152,13 +152,34 @@ class ImportConsent(_message.Message):
     WORDING_FIELD_NUMBER: _builtins.int
     ATTESTED_BY_FIELD_NUMBER: _builtins.int
     COLLECTED_AT_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    TERRITORIES_FIELD_NUMBER: _builtins.int
+    RELATIONSHIP_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """where and how it was collected"""
     wording: _builtins.str
     """what the people read"""
     attested_by: _builtins.str
+    relationship: _builtins.str
+    """where no consent was given: purchase, inquiry, membership …"""
+    language: _builtins.str
+    """of the wording, BCP 47"""
+    method: _builtins.str
+    """web form, paper, telephone …"""
     @_builtins.property
     def collected_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def held(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the attestation says of every row; a row's own cells may say otherwise (territory_column, grade_column).
+        evidence that was kept: affirmative_act, purpose … (libs/law)
+        """
+
+    @_builtins.property
+    def territories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """ISO 3166-1 alpha-2; empty: unknown, so the strictest law"""
+
     def __init__(
         self,
         *,
@@ -166,10 +187,15 @@ class ImportConsent(_message.Message):
         wording: _builtins.str = ...,
         attested_by: _builtins.str = ...,
         collected_at: _timestamp_pb2.Timestamp | None = ...,
+        held: _abc.Iterable[_builtins.str] | None = ...,
+        territories: _abc.Iterable[_builtins.str] | None = ...,
+        relationship: _builtins.str = ...,
+        language: _builtins.str = ...,
+        method: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["collected_at", b"collected_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attested_by", b"attested_by", "collected_at", b"collected_at", "source", b"source", "wording", b"wording"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attested_by", b"attested_by", "collected_at", b"collected_at", "held", b"held", "language", b"language", "method", b"method", "relationship", b"relationship", "source", b"source", "territories", b"territories", "wording", b"wording"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -185,6 +211,8 @@ class ImportSettings(_message.Message):
     ADDRESS_COLUMN_FIELD_NUMBER: _builtins.int
     CONSENT_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    TERRITORY_COLUMN_FIELD_NUMBER: _builtins.int
+    GRADE_COLUMN_FIELD_NUMBER: _builtins.int
     list_id: _builtins.str
     filename: _builtins.str
     encoding: _builtins.str
@@ -193,6 +221,10 @@ class ImportSettings(_message.Message):
     """default: email, e-mail, address …"""
     idempotency_key: _builtins.str
     """the same file again is answered with the same import"""
+    territory_column: _builtins.str
+    """default: country, territory, land …"""
+    grade_column: _builtins.str
+    """default: evidence; its cells say captured, attested or none"""
     @_builtins.property
     def consent(self) -> Global___ImportConsent: ...
     def __init__(
@@ -204,10 +236,12 @@ class ImportSettings(_message.Message):
         address_column: _builtins.str = ...,
         consent: Global___ImportConsent | None = ...,
         idempotency_key: _builtins.str = ...,
+        territory_column: _builtins.str = ...,
+        grade_column: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_column", b"address_column", "consent", b"consent", "encoding", b"encoding", "filename", b"filename", "idempotency_key", b"idempotency_key", "list_id", b"list_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_column", b"address_column", "consent", b"consent", "encoding", b"encoding", "filename", b"filename", "grade_column", b"grade_column", "idempotency_key", b"idempotency_key", "list_id", b"list_id", "territory_column", b"territory_column"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
