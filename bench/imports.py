@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.running import Figures, mesh, parser, report, resident_mb, say
+from postlaw_mesh.demo.people import ATTESTED
 from postlaw_mesh.rest_client import ApiProblem, RestClient, client
 
 
@@ -31,7 +32,7 @@ def processor_seconds(pids: Iterable[int]) -> float:
 
 async def run_import(api: RestClient, list_id: str, rows: int) -> None:
     """Returns when all of them are in. Raises ApiProblem where they are not."""
-    import_id = await api.start_import(list_id, people(rows), source="bench", attested_by="bench", wording="yes")
+    import_id = await api.start_import(list_id, people(rows), ATTESTED)
     async for state in api.watch_import(import_id):
         if state["state"] in ("failed", "cancelled") or (state["state"] == "done" and state["added"] != rows):
             raise ApiProblem(f"the import ended as {state}")

@@ -14,6 +14,7 @@ import httpx
 
 from bench.sinks import Sink
 from postlaw_mesh.demo.law import Answered, HandOver, Verdict, judge
+from postlaw_mesh.demo.people import ATTESTED
 from postlaw_mesh.rest_client import ApiProblem, RestClient, accounted
 
 TEMPLATE = {"subject": "Hello {{ name }}", "text": "Hello {{ name }}.\n" * 20, "html": "<p>Hello {{ name }}</p>\n" * 40}
@@ -63,7 +64,7 @@ class Campaigns:
     async def list_of(self, people: int) -> str:
         list_id = await self.api.create_list(self.prefix)
         rows = "email,name\n" + "".join(f"{self.address(i)},User {i}\n" for i in range(people))
-        import_id = await self.api.start_import(list_id, rows.encode(), source="form", attested_by="Ada", wording="yes")
+        import_id = await self.api.start_import(list_id, rows.encode(), ATTESTED)
         async for state in self.api.watch_import(import_id):
             if state["state"] == "failed":
                 raise ApiProblem(f"the import ended as {state}")

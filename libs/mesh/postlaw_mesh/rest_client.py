@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -41,14 +41,9 @@ class RestClient:
     async def create_list(self, name: str) -> str:
         return (await self.call("POST", "/v1/lists", json={"name": name}))["list_id"]
 
-    async def start_import(self, list_id: str, file: bytes | AsyncIterable[bytes], *, source: str, attested_by: str, wording: str) -> str:
-        settings = {
-            "list_id": list_id,
-            "filename": "people.csv",
-            "consent.source": source,
-            "consent.attested_by": attested_by,
-            "consent.wording": wording,
-        }
+    async def start_import(self, list_id: str, file: bytes | AsyncIterable[bytes], consent: Mapping[str, str]) -> str:
+        """`consent`: what is attested of every row, lists with commas between their items."""
+        settings = {"list_id": list_id, "filename": "people.csv", **{f"consent.{name}": value for name, value in consent.items()}}
         headers = {"content-type": "text/csv"}
         return (await self.call("POST", "/v1/imports", params=settings, content=file, headers=headers))["import_id"]
 

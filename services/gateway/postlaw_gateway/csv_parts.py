@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
+from google.protobuf.descriptor import Descriptor
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
@@ -161,3 +162,17 @@ def settings_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise Invalid(f"The setting {name[:64]} is given twice.")
         holder[last] = value
     return settings
+
+
+def lists_of(descriptor: Descriptor, settings: dict[str, Any]) -> dict[str, Any]:
+    """The same, with a list where the contract has one and text was given: its items with commas between, as a query has them."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        field = descriptor.fields_by_name.get(name)
+        if field is not None and field.is_repeated and isinstance(value, str):
+            found[name] = [item.strip() for item in value.split(",")] if value.strip() else []
+        elif field is not None and field.message_type is not None and isinstance(value, dict):
+            found[name] = lists_of(field.message_type, cast("dict[str, Any]", value))
+        else:
+            found[name] = value
+    return found

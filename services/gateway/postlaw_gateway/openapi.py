@@ -57,8 +57,8 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in route.parameters
     ]
     if route.kind is Kind.UPLOAD:
-        settings = _settings(route)
-        found += [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in settings.items()]
+        for name, schema in _settings(route).items():
+            found.append({"name": name, "in": "query", "required": False, "schema": schema, **_written(schema)})
     elif route.verb in ("GET", "DELETE"):
         for field in route.method.request.fields:
             if field.name not in route.unsettable and not policy_of(field).restricted:
@@ -70,6 +70,11 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     if route.verb == "GET" and route.kind is Kind.JSON:
         found.append(_header("If-None-Match", "The ETag that was read: 304 if nothing has changed since."))
     return found
+
+
+def _written(schema: Schema) -> dict[str, Any]:
+    """How a setting stands in a query or in a part of a form: a list with commas between its items."""
+    return {"style": "form", "explode": False} if schema.get("type") == "array" else {}
 
 
 def _header(name: str, description: str) -> dict[str, Any]:
@@ -93,9 +98,11 @@ def _settings(route: Route) -> dict[str, Schema]:
 def _request_body(route: Route, schemas: dict[str, Schema]) -> dict[str, Any] | None:
     if route.kind is Kind.UPLOAD:
         file = {"type": "string", "contentMediaType": "text/csv"}
-        form = {"type": "object", "required": ["list_id", "file"], "properties": {**_settings(route), "file": file}}
+        settings = _settings(route)
+        form = {"type": "object", "required": ["list_id", "file"], "properties": {**settings, "file": file}}
+        encoding = {name: _written(schema) for name, schema in settings.items() if _written(schema)}
         description = "The file, with its settings in the query; or a form with the settings before the part `file`."
-        content = {"text/csv": {"schema": {"type": "string"}}, "multipart/form-data": {"schema": form}}
+        content = {"text/csv": {"schema": {"type": "string"}}, "multipart/form-data": {"schema": form, "encoding": encoding}}
         return {"required": True, "description": description, "content": content}
     if route.verb not in ("POST", "PUT"):
         return None

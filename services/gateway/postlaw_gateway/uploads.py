@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from postlaw_common.caller import Caller
@@ -17,7 +18,7 @@ from postlaw_common.errors import Conflict
 from postlaw_common.rpc.validate import validate
 from postlaw_common.store import StoreUnavailable, VersionConflict
 from postlaw_gateway.answers import Answer
-from postlaw_gateway.csv_parts import CsvParts, settings_object
+from postlaw_gateway.csv_parts import CsvParts, lists_of, settings_object
 from postlaw_gateway.idempotency import Claim
 from postlaw_gateway.json_in import fill
 from postlaw_gateway.requests import Disconnected, UnsupportedMediaType, header, name_deed, query_of
@@ -101,7 +102,7 @@ async def _body(receive: Any) -> AsyncIterator[bytes]:
 
 def _settings_part(pairs: list[tuple[str, str]], hidden: frozenset[str]) -> Message:
     first, settings = import_settings_part()
-    fill(settings, settings_object(pairs), hidden=hidden)
+    fill(settings, lists_of(cast("Descriptor", settings.DESCRIPTOR), settings_object(pairs)), hidden=hidden)
     validate(settings)
     return first
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from postlaw_gateway.openapi import document
+
 CSV = b"\xef\xbb\xbfemail,name\r\na@b.example,Ann\r\n"
 AS_CSV = {"content-type": "text/csv"}
 
@@ -35,8 +37,17 @@ async def test_a_csv_body_with_its_settings_in_the_query(door: Any) -> None:
 @pytest.mark.parametrize(
     "parts",
     [
-        [("list_id", b"lst_1"), ("consent.source", b"shop"), ("consent.attested_by", b"Ann"), ("file", CSV)],
-        [("settings", b'{"list_id":"lst_1","consent":{"source":"shop","attested_by":"Ann"}}'), ("file", CSV)],
+        [
+            ("list_id", b"lst_1"),
+            ("consent.source", b"shop"),
+            ("consent.attested_by", b"Ann"),
+            ("consent.held", b"purpose, separate"),
+            ("file", CSV),
+        ],
+        [
+            ("settings", b'{"list_id":"lst_1","consent":{"source":"shop","attested_by":"Ann","held":["purpose","separate"]}}'),
+            ("file", CSV),
+        ],
     ],
 )
 async def test_a_form_with_its_settings_before_the_file(door: Any, parts: list[tuple[str, bytes]]) -> None:
@@ -46,6 +57,7 @@ async def test_a_form_with_its_settings_before_the_file(door: Any, parts: list[t
     assert door.subscribers.uploads == [CSV]
     (settings,) = door.subscribers.settings
     assert (settings.list_id, settings.filename, settings.consent.source) == ("lst_1", "people.csv", "shop")
+    assert list(settings.consent.held) == ["purpose", "separate"]
 
 
 async def test_a_browsers_form_cut_anywhere_is_the_same_form(door: Any) -> None:
@@ -81,6 +93,18 @@ async def test_what_is_no_import_imports_nothing(door: Any, body: bytes, headers
     answer = await door.http.post("/v1/imports", content=body, headers=headers)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
     assert door.subscribers.uploads == []
+
+
+async def test_a_list_in_the_query_has_commas_between_its_items(door: Any) -> None:
+    query = "list_id=lst_1&consent.source=shop&consent.attested_by=Ann&consent.held=affirmative_act,purpose&consent.territories="
+    answer = await door.http.post(f"/v1/imports?{query}", content=CSV, headers=AS_CSV)
+    assert answer.status_code == 202, answer.text
+    (settings,) = door.subscribers.settings
+    assert list(settings.consent.held) == ["affirmative_act", "purpose"]
+    assert list(settings.consent.territories) == []
+    parameters = {each["name"]: each for each in document("https://mail.example")["paths"]["/v1/imports"]["post"]["parameters"]}
+    assert (parameters["consent.held"]["style"], parameters["consent.held"]["explode"]) == ("form", False)
+    assert "explode" not in parameters["consent.source"]
 
 
 async def test_settings_lacking_in_the_consent_are_named(door: Any) -> None:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from postlaw_audit.domain.merkle import leaf_hash, verify_inclusion
 from postlaw_mesh.demo.law import Answered, HandOver, Verdict, judge, same
-from postlaw_mesh.demo.people import people_csv
+from postlaw_mesh.demo.people import ATTESTED, people_csv
 from postlaw_mesh.rest_client import FINAL, ApiProblem, RestClient, accounted, client
 
 TEMPLATE = {
@@ -62,8 +62,7 @@ async def journey(ready: dict[str, Any], people: int, opt_outs: int, *, quiet: b
 
 async def _import(api: RestClient, list_id: str, file: bytes, progress: Progress) -> dict[str, Any]:
     bar = progress.add_task("import", total=None)
-    wording = "Yes, send me the weekly newsletter of Acme. I can stop it at any time."
-    import_id = await api.start_import(list_id, file, source="sign-up form", attested_by="Ada, Acme", wording=wording)
+    import_id = await api.start_import(list_id, file, ATTESTED)
     state: dict[str, Any] = {}
     async for state in api.watch_import(import_id):
         total = state["rows"] if state["state"] == "done" else None

@@ -33,6 +33,16 @@ BROKEN = (
     "a{n}@example..com",
     ".dot{n}@example.com",
 )
+# What Acme attests of everyone in the file: evidence for the strictest law, which applies where a territory is not known.
+ATTESTED = {
+    "source": "sign-up form",
+    "attested_by": "Ada, Acme",
+    "wording": "Yes, send me the weekly newsletter of Acme. I can stop it at any time. Acme Ltd, 1 High Street, London N1 1AA.",
+    "held": "affirmative_act,purpose,requester_named,withdrawal_info,separate,contact_shown",
+    "territories": "GB",
+    "language": "en",
+    "method": "web form",
+}
 DUPLICATES = 0.02
 BROKEN_SHARE = 0.03
 
