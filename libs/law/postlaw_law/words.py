@@ -85,6 +85,8 @@ EXPRESS: RouteEvent = "express_consent"
 STRICTEST = "ZZ"
 EVERYTHING = "*"
 
+MESSAGE_CLASSES: frozenset[str] = frozenset(get_args(MessageClass))
+SENDER_KINDS: frozenset[str] = frozenset(get_args(SenderKind))
 ROUTE_EVENTS: frozenset[str] = frozenset(get_args(RouteEvent))
 EVIDENCE: frozenset[str] = frozenset(get_args(Evidence))
 MESSAGE_FACTS: frozenset[str] = frozenset(get_args(MessageFact))

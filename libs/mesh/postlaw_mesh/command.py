@@ -16,6 +16,7 @@ _COMMANDS = {
     "credentials": "postlaw_mesh.credentials_command:credentials",
     "dlq": "postlaw_common.dlq_commands:dlq",
     "generation": "postlaw_common.generation_commands:generation",
+    "identity": "postlaw_identity.commands:identity",
     "law": "postlaw_law.commands:law",
     "audit": "postlaw_audit.commands:audit",
     "consent": "postlaw_consent.commands:consent",

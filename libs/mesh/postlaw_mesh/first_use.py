@@ -55,7 +55,11 @@ async def credentials_over(channel: Channel, state: Path) -> Credentials:
             tenant_id = ""
     if not tenant_id:
         tenant = await stub.CreateTenant(
-            identity.CreateTenantRequest(name="Acme (development)", postal_address="1 High Street, London N1 1AA")
+            identity.CreateTenantRequest(
+                name="Acme (development)",
+                postal_address="1 High Street, London N1 1AA",
+                sender_identity=identity.SenderIdentity(territory="GB", time_zone="Europe/London", contact="hello@acme.example"),
+            )
         )
         tenant_id = tenant.tenant_id
         note.write_text(json.dumps({"tenant_id": tenant_id}), encoding="utf-8")

@@ -112,7 +112,8 @@ def test_every_command_shows_an_example_and_states_its_exit_codes(words: tuple[s
 
 
 @pytest.mark.parametrize(
-    "read", ["dev", "demo", "credentials", "dlq list", "dlq show", "audit verify", "sending holdings", "generation show"]
+    "read",
+    ["dev", "demo", "credentials", "dlq list", "dlq show", "audit verify", "identity sender", "sending holdings", "generation show"],
 )
 def test_what_a_command_has_to_read_can_be_had_as_json(read: str) -> None:
     assert "--json" in CliRunner().invoke(main, [*read.split(), "--help"]).output
@@ -129,6 +130,7 @@ def test_what_a_command_has_to_read_can_be_had_as_json(read: str) -> None:
         "credentials",
         "dlq list",
         "generation show",
+        "identity sender ten_1",
         "sending holdings",
     ],
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from postlaw_common.bus import Record
 from postlaw_common.events import new_event, to_record
-from postlaw_identity.domain.announcements import Announcement, SigningKeyRotated, TenantCreated
+from postlaw_identity.domain.announcements import Announcement, SenderIdentityChanged, SigningKeyRotated, TenantCreated
 
 RING = "signing-keys"  # the subject of the ring's events
 
@@ -22,8 +22,8 @@ class Announcing:
 
     def record(self, announcement: Announcement, time_us: int) -> Record:
         """In the current caller's name."""
-        if isinstance(announcement, TenantCreated):
-            tenant = announcement.tenant
+        if isinstance(announcement, TenantCreated | SenderIdentityChanged):
+            tenant = announcement.tenant if isinstance(announcement, TenantCreated) else announcement.after
             subject, sequence, tenant_id = tenant.tenant_id, tenant.version, tenant.tenant_id
         elif isinstance(announcement, SigningKeyRotated):
             subject, sequence, tenant_id = RING, announcement.ring_version, ""

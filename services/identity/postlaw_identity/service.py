@@ -23,7 +23,7 @@ from postlaw_identity.use_cases.api_keys import ListApiKeys, RevokeApiKey
 from postlaw_identity.use_cases.create_api_key import CreateApiKey
 from postlaw_identity.use_cases.issue_context import AuthenticateApiKey, Issue, IssueOperatorContext, IssueServiceContext
 from postlaw_identity.use_cases.rotate_signing_key import ListSigningKeys, RotateSigningKey
-from postlaw_identity.use_cases.tenants import CreateTenant, GetTenant
+from postlaw_identity.use_cases.tenants import CreateTenant, GetTenant, SetSenderIdentity
 from postlaw_identity.wire import EVENTS, encode
 
 
@@ -53,6 +53,7 @@ def build(platform: Platform, settings: IdentitySettings) -> Service:
     servicer = IdentityServicer(
         create_tenant=CreateTenant(tenants, announcing, now_us),
         get_tenant=GetTenant(tenants),
+        set_sender_identity=SetSenderIdentity(tenants, announcing, now_us),
         create_api_key=CreateApiKey(keys, tenants, peppers, announcing, now_us),
         list_api_keys=ListApiKeys(keys),
         revoke_api_key=RevokeApiKey(keys, announcing, now_us),

@@ -15,7 +15,7 @@ from postlaw_identity.use_cases.api_keys import ListApiKeys, RevokeApiKey
 from postlaw_identity.use_cases.create_api_key import CreateApiKey
 from postlaw_identity.use_cases.issue_context import AuthenticateApiKey, IssueOperatorContext, IssueServiceContext
 from postlaw_identity.use_cases.rotate_signing_key import ListSigningKeys, RotateSigningKey
-from postlaw_identity.use_cases.tenants import CreateTenant, GetTenant
+from postlaw_identity.use_cases.tenants import CreateTenant, GetTenant, SetSenderIdentity
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -24,6 +24,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class IdentityServicer:
     create_tenant: CreateTenant
     get_tenant: GetTenant
+    set_sender_identity: SetSenderIdentity
     create_api_key: CreateApiKey
     list_api_keys: ListApiKeys
     revoke_api_key: RevokeApiKey
@@ -34,7 +35,12 @@ class IdentityServicer:
     list_signing_keys: ListSigningKeys
 
     async def CreateTenant(self, request: pb.CreateTenantRequest, context: Context) -> pb.Tenant:
-        return wire.tenant_message(await self.create_tenant(request.name, request.postal_address))
+        sender = wire.sender_identity_of(request.sender_identity)
+        return wire.tenant_message(await self.create_tenant(request.name, request.postal_address, sender))
+
+    async def SetSenderIdentity(self, request: pb.SetSenderIdentityRequest, context: Context) -> pb.Tenant:
+        sender = wire.sender_identity_of(request.sender_identity)
+        return wire.tenant_message(await self.set_sender_identity(request.tenant_id, request.postal_address, sender))
 
     async def GetTenant(self, request: pb.GetTenantRequest, context: Context) -> pb.Tenant:
         return wire.tenant_message(await self.get_tenant(maybe_current(), request.tenant_id))

@@ -8,10 +8,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from postlaw.identity.v1 import context_pb2, identity_pb2
 from postlaw_common.caller import Actor
-from postlaw_identity.domain.announcements import Announcement, ApiKeyCreated, ApiKeyRevoked, SigningKeyRotated, TenantCreated
+from postlaw_identity.domain.announcements import (
+    Announcement,
+    ApiKeyCreated,
+    ApiKeyRevoked,
+    SenderIdentityChanged,
+    SigningKeyRotated,
+    TenantCreated,
+)
 from postlaw_identity.domain.api_key import ApiKey
 from postlaw_identity.domain.key_ring import SigningKey
-from postlaw_identity.domain.tenant import Tenant
+from postlaw_identity.domain.tenant import BUSINESS, SenderIdentity, Tenant
 from postlaw_identity.use_cases.issue_context import Issued
 
 EVENTS = "postlaw.identity.events.v1"
@@ -32,11 +39,27 @@ def tenant_message(tenant: Tenant) -> identity_pb2.Tenant:
         postal_address=tenant.postal_address,
         created_at=_timestamp(tenant.created_us),
         version=tenant.version,
+        sender_identity=sender_identity_message(tenant.sender_identity),
     )
 
 
 def tenant_of(message: identity_pb2.Tenant) -> Tenant:
-    return Tenant(message.tenant_id, message.name, message.postal_address, message.created_at.ToMicroseconds(), message.version)
+    return Tenant(
+        tenant_id=message.tenant_id,
+        name=message.name,
+        postal_address=message.postal_address,
+        created_us=message.created_at.ToMicroseconds(),
+        sender_identity=sender_identity_of(message.sender_identity),
+        version=message.version,
+    )
+
+
+def sender_identity_message(sender: SenderIdentity) -> identity_pb2.SenderIdentity:
+    return identity_pb2.SenderIdentity(territory=sender.territory, kind=sender.kind, time_zone=sender.time_zone, contact=sender.contact)
+
+
+def sender_identity_of(message: identity_pb2.SenderIdentity) -> SenderIdentity:
+    return SenderIdentity(message.territory, message.kind or BUSINESS, message.time_zone, message.contact)
 
 
 def api_key_message(key: ApiKey) -> identity_pb2.ApiKey:
@@ -94,10 +117,18 @@ def actor_of(message: context_pb2.Actor) -> Actor | None:
 
 def encode(announcement: Announcement) -> tuple[str, bytes]:
     """The event's CloudEvents type and its bytes."""
-    message: identity_pb2.TenantCreated | identity_pb2.ApiKeyCreated | identity_pb2.ApiKeyRevoked | identity_pb2.SigningKeyRotated
+    message: (
+        identity_pb2.TenantCreated
+        | identity_pb2.SenderIdentityChanged
+        | identity_pb2.ApiKeyCreated
+        | identity_pb2.ApiKeyRevoked
+        | identity_pb2.SigningKeyRotated
+    )
     match announcement:
         case TenantCreated(tenant):
             message = identity_pb2.TenantCreated(tenant=tenant_message(tenant))
+        case SenderIdentityChanged(before, after):
+            message = identity_pb2.SenderIdentityChanged(before=tenant_message(before), after=tenant_message(after))
         case ApiKeyCreated(key):
             message = identity_pb2.ApiKeyCreated(api_key=api_key_message(key))
         case ApiKeyRevoked(key):

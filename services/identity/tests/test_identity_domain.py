@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import string
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from postlaw_identity import wire
 from postlaw_identity.domain import scopes
 from postlaw_identity.domain.api_key import ApiKey, State, compose, keyed_hash, same_hash, visible_prefix, well_formed
 from postlaw_identity.domain.key_ring import CLOCKS_DIFFER_US, RING_KNOWN_US, TOKEN_LIFE_US, KeyRing, SigningKey, first_ring
-from postlaw_identity.domain.tenant import Tenant
+from postlaw_identity.domain.tenant import SenderIdentity, Tenant
 
 TIMES = st.integers(min_value=1, max_value=250_000_000_000 * 1_000_000)
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
@@ -41,9 +42,37 @@ def test_an_api_key_comes_back_from_the_wire_the_same(key: ApiKey):
     assert wire.api_key_of(wire.api_key_message(key)) == key
 
 
-@given(st.builds(Tenant, tenant_id=WORDS, name=WORDS, postal_address=WORDS, created_us=TIMES, version=st.integers(0, 2**62)))
+SENDERS = st.builds(SenderIdentity, territory=WORDS, kind=WORDS.filter(bool), time_zone=WORDS, contact=WORDS)
+TENANTS = st.builds(
+    Tenant,
+    tenant_id=WORDS,
+    name=WORDS,
+    postal_address=WORDS,
+    created_us=TIMES,
+    sender_identity=SENDERS,
+    version=st.integers(0, 2**62),
+)
+
+
+@given(TENANTS)
 def test_a_tenant_comes_back_from_the_wire_the_same(tenant: Tenant):
     assert wire.tenant_of(wire.tenant_message(tenant)) == tenant
+
+
+@pytest.mark.parametrize(
+    ("field", "right", "wrong"),
+    [
+        ("territory", ("", "IE", "GB", "TW", "AX"), ("UK", "ie", "IRL", "ZZ", "EU", "I", "I\n", "١٢")),
+        ("kind", ("business", "registered_charity", "nonprofit_club"), ("", "Business", "charity")),
+        ("time_zone", ("", "UTC", "Europe/Dublin", "America/Argentina/Ushuaia"), ("Europe", "Dublin", "../UTC", "/etc/localtime", "UTC+1")),
+        ("contact", ("", "+353 1 234 5678", "Ask us: søren@example.com"), ("a\nb", "a\rb", "a\u2028b", " a", "a ", " ", "\0")),
+    ],
+)
+def test_where_a_customer_stands_is_said_in_words_that_the_law_knows(field: str, right: tuple[str, ...], wrong: tuple[str, ...]):
+    for value in right:
+        assert SenderIdentity(**{field: value}).wrong() == {}
+    for value in wrong:
+        assert list(SenderIdentity(**{field: value}).wrong()) == [field], value
 
 
 @given(KEYS)

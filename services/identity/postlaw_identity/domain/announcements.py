@@ -1,4 +1,4 @@
-"""What identity announces, each with the state of the thing after it."""
+"""What identity announces: the state of the thing after it, and before it where others act on the difference."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from postlaw_identity.domain.tenant import Tenant
 @dataclass(frozen=True, slots=True)
 class TenantCreated:
     tenant: Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class SenderIdentityChanged:
+    before: Tenant
+    after: Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +38,4 @@ class SigningKeyRotated:
     ring_version: int
 
 
-Announcement = TenantCreated | ApiKeyCreated | ApiKeyRevoked | SigningKeyRotated
+Announcement = TenantCreated | SenderIdentityChanged | ApiKeyCreated | ApiKeyRevoked | SigningKeyRotated
