@@ -15,7 +15,15 @@ JOBS = "postlaw.sending.jobs.v1"
 WATERMARKS = "postlaw.sending.watermarks.v1"
 OUTCOMES = "postlaw.sending.outcomes.v1"
 
-_WITHDRAWN = consent.ConsentEvent.KIND_WITHDRAWN
+_Event = consent.ConsentEvent
+# Kinds that leave alone what the first gate let through: they open, are about tracking only, or (expired) come when the decision, which
+# ends by itself, has ended. Whatever is not named here closes, a kind of a later version too.
+_LEAVING_ALONE = frozenset({
+    _Event.KIND_GIVEN, _Event.KIND_REQUESTED, _Event.KIND_IMPLIED, _Event.KIND_CONFIRMED, _Event.KIND_RENEWED, _Event.KIND_EXPIRED,
+    _Event.KIND_UNRESTRICTED, _Event.KIND_RESUMED, _Event.KIND_TRACKING_GIVEN, _Event.KIND_TRACKING_WITHDRAWN,
+})  # fmt: skip
+# The others that close, close everything: GDPR art. 18 and 21, a complaint and a pause know no topics.
+_OF_THEIR_SCOPE = frozenset({_Event.KIND_WITHDRAWN, _Event.KIND_REFUSED, _Event.KIND_INVALIDATED})
 
 
 def scope_text(scope: consent.Scope) -> str:
@@ -28,15 +36,17 @@ def scope_text(scope: consent.Scope) -> str:
             return EVERYTHING
 
 
-def withdrawal(value: bytes) -> tuple[bytes, str] | None:
-    """(recipient's tag, scope) of a withdrawal in the consent log; None for every other event. ValueError where it cannot be read."""
+def closing(value: bytes) -> tuple[bytes, str] | None:
+    """(recipient's tag, scope) of an event of the consent log that stops mail; None for one that does not. ValueError where it cannot
+    be read."""
     try:
         event = consent.ConsentEvent.FromString(value)
     except DecodeError as wrong:
         raise ValueError(str(wrong)) from wrong
-    if event.kind != _WITHDRAWN:
+    if event.kind in _LEAVING_ALONE:
         return None
-    return recipient_tag(event.tenant_id, event.address_key), scope_text(event.scope)
+    scope = scope_text(event.scope) if event.kind in _OF_THEIR_SCOPE else EVERYTHING
+    return recipient_tag(event.tenant_id, event.address_key), scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from postlaw_common.telemetry import exporting, get_logger
 from postlaw_common.telemetry.gauges import Gauge
 from postlaw_common.telemetry.spans import TRACEPARENT, begun, outgoing, processing
 from postlaw_sending.stop.tailing import AGAIN_AFTER_S, Tail
-from postlaw_sending.stop.wire import CONSENT_EVENTS, WATERMARKS, Applied, withdrawal
+from postlaw_sending.stop.wire import CONSENT_EVENTS, WATERMARKS, Applied, closing
 from postlaw_sending.worker.partition import HeldPartition
 
 log = get_logger("sending.hearing")
@@ -67,7 +67,7 @@ class Hearing:
             if partition is None or record.partition in self._halted or record.offset < partition.gate.next_offset:
                 continue
             try:
-                heard = withdrawal(record.value)
+                heard = closing(record.value)
                 if record.offset > partition.gate.next_offset:
                     raise ValueError(f"offsets {partition.gate.next_offset} to {record.offset - 1} are missing")
             except ValueError as wrong:

@@ -15,7 +15,7 @@ from postlaw_common.telemetry import get_logger
 from postlaw_common.telemetry.spans import TRACEPARENT, begun
 from postlaw_sending.stop.holding import BatchRecord
 from postlaw_sending.stop.tailing import AGAIN_AFTER_S, Tail
-from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, withdrawal
+from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, closing
 from postlaw_sending.worker.live_batch import Compiled, LiveBatch, Recipient
 from postlaw_sending.worker.partition import HeldPartition
 from postlaw_sending.worker.wire import live_batch, parse_job, unreadable_batch
@@ -145,12 +145,12 @@ class Jobs:
             if partition.gate.window_start != end:
                 continue  # it was narrowed meanwhile: what lies between is no longer known
             try:
-                withdrawals = [(record.offset, withdrawal(record.value)) for record in records]
+                heard_before = [(record.offset, closing(record.value)) for record in records]
             except ValueError as wrong:
                 log.error("consent_log_unreadable", partition=partition.number, error=str(wrong))
                 batch.put_off("consent_log_unreadable")  # both gates decide again, the first from consent's ledger
                 return
-            for offset, heard in withdrawals:
+            for offset, heard in heard_before:
                 if heard is not None:
                     partition.gate.block(offset, *heard)
             partition.gate.window_start = start

@@ -25,7 +25,7 @@ from postlaw_sending.stop.holding import Holding
 from postlaw_sending.stop.holdings import Holdings
 from postlaw_sending.stop.observing import RENEW_EVERY_S, Observer
 from postlaw_sending.stop.second_gate import SecondGate
-from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, withdrawal
+from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, closing
 from postlaw_sending.worker.hearing import Hearing
 from postlaw_sending.worker.jobs import Jobs, Opener
 from postlaw_sending.worker.lane import Connection, Lane
@@ -203,7 +203,7 @@ class Worker:
         gate = SecondGate(start)
         for record in await self._outside.bus.read_range(CONSENT_EVENTS, holding.partition, start, end) if start < end else []:
             try:
-                heard = withdrawal(record.value)
+                heard = closing(record.value)
             except ValueError:
                 end = record.offset  # hearing comes upon it and halts: short of the log's end there is no permit
                 break

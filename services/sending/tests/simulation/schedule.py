@@ -32,6 +32,14 @@ from services.sending.tests.simulation.world import PARTITIONS, FakeBus, FakeSto
 TENANT, CAMPAIGNS, PEOPLE, BATCH, LANES = "ten_1", ("cmp_1", "cmp_2"), 150, 5, 2
 STOPS = 30
 LIST = consent.Scope(list_id="lst_1")
+ELSEWHERE = consent.Scope(topic="prices")
+# What stops the mail of LIST; the last kind is of a version that is still to come.
+_Event = consent.ConsentEvent
+STOPPING = [
+    *((kind, scope) for kind in (_Event.KIND_WITHDRAWN, _Event.KIND_REFUSED, _Event.KIND_INVALIDATED) for scope in (LIST, consent.Scope())),
+    *((kind, ELSEWHERE) for kind in (_Event.KIND_COMPLAINED, _Event.KIND_OBJECTED, _Event.KIND_RESTRICTED, _Event.KIND_PAUSED)),
+    (_Event.Kind.ValueType(99), ELSEWHERE),
+]
 CHAOS_S, FINISHES_S = 25.0, 1000.0
 
 BatchName = tuple[str, int, int]  # campaign, partition, number
@@ -335,9 +343,8 @@ class Schedule:
         person, generation = self._whom(), self.generation
         bus, partition = FakeBus(api), person % PARTITIONS
         key = Person(person).address_key
-        event = consent.ConsentEvent(
-            tenant_id=TENANT, address_key=key, kind=consent.ConsentEvent.KIND_WITHDRAWN, scope=self.chance.choice([LIST, consent.Scope()])
-        )
+        kind, scope = self.chance.choice(STOPPING)
+        event = consent.ConsentEvent(tenant_id=TENANT, address_key=key, kind=kind, scope=scope)
         self.ledger.add(key)
         record = Record(CONSENT_EVENTS, partition, event.SerializeToString())
         answered = False

@@ -153,10 +153,15 @@ class Mill:
         await client.close()
         return ends[(CONSENT_EVENTS, partition)]
 
-    async def withdraw(self, i: int, partition: int = 0, scope: consent.Scope = LIST) -> tuple[bytes, int]:
-        event = consent.ConsentEvent(
-            tenant_id=TENANT, address_key=person(i).address_key, kind=consent.ConsentEvent.KIND_WITHDRAWN, scope=scope
-        )
+    async def withdraw(
+        self,
+        i: int,
+        partition: int = 0,
+        scope: consent.Scope = LIST,
+        kind: consent.ConsentEvent.Kind.ValueType = consent.ConsentEvent.KIND_WITHDRAWN,
+    ) -> tuple[bytes, int]:
+        """(the person's tag, the event's offset); `kind`: another event than a withdrawal."""
+        event = consent.ConsentEvent(tenant_id=TENANT, address_key=person(i).address_key, kind=kind, scope=scope)
         [offset] = await self.bus.publish([Record(CONSENT_EVENTS, partition, event.SerializeToString())])
         return recipient_tag(TENANT, person(i).address_key), offset
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw_common.testing.promises import promise
 from postlaw_sending.stop.holding import REFUSED, SENT, UNKNOWN
-from services.sending.tests.worker.mill import PARTITIONS, Mill, Wire, person, running, until
+from services.sending.tests.worker.mill import LIST, PARTITIONS, Mill, Wire, person, running, until
 
 
 @promise("M6")
@@ -57,6 +59,55 @@ async def test_a_slow_receiver_delays_only_its_own_person(mill: Mill) -> None:
 async def test_another_scope_does_not_stop_this_message(mill: Mill) -> None:
     await mill.send_to(range(3))
     await mill.withdraw(1, scope=consent.Scope(topic="prices"))
+    async with running(mill.worker()):
+        [settled] = await mill.outcomes(1)
+    assert set(settled.states) == {SENT}
+
+
+KINDS = consent.ConsentEvent
+OF_A_LATER_VERSION = KINDS.Kind.ValueType(99)
+OF_THEIR_SCOPE = (KINDS.KIND_WITHDRAWN, KINDS.KIND_REFUSED, KINDS.KIND_INVALIDATED)
+OF_EVERYTHING = (KINDS.KIND_COMPLAINED, KINDS.KIND_OBJECTED, KINDS.KIND_RESTRICTED, KINDS.KIND_PAUSED, OF_A_LATER_VERSION)
+LEAVING_ALONE = set(KINDS.Kind.values()) - {KINDS.KIND_UNSPECIFIED, *OF_THEIR_SCOPE, *OF_EVERYTHING}
+
+
+@pytest.mark.parametrize(
+    ("kind", "scope"),
+    [
+        *((kind, LIST) for kind in OF_THEIR_SCOPE),
+        *((kind, consent.Scope(topic="prices")) for kind in OF_EVERYTHING),
+        (KINDS.KIND_UNSPECIFIED, consent.Scope()),
+    ],
+)
+@promise("M6", "G7", "G8")
+async def test_every_act_that_says_stop_closes_the_gate_and_is_answered_stopped(
+    mill: Mill, kind: consent.ConsentEvent.Kind.ValueType, scope: consent.Scope
+) -> None:
+    """GDPR art. 18 and 21, a complaint and a pause reach everything, whatever scope they name; so does what we do not know."""
+    mill.wire.hold = True
+    await mill.send_to(range(1))
+    async with running(mill.worker()):
+        await until(lambda: len(mill.wire.begun) == 1)
+        before = await mill.end_of_consent(0)
+        tag, offset = await mill.withdraw(3, scope=scope, kind=kind)
+        await mill.send_to(range(1, 5), consent_offset=before)
+        assert (await mill.await_stopped(tag, 0, offset, mill.generation)).stopped
+        tag, offset = await mill.withdraw(0, scope=scope, kind=kind)
+        assert not (await mill.await_stopped(tag, 0, offset, mill.generation, within_s=0.2)).stopped
+        await until(lambda: len(mill.wire.begun) == 4)
+        for i in (0, 1, 2, 4):
+            mill.wire.answer(person(i).address)
+        assert (await mill.await_stopped(tag, 0, offset, mill.generation)).stopped
+        settled = {batch.batch: batch for batch in await mill.outcomes(2)}
+    assert [settled[1].states[i] for i in range(4)] == [SENT, SENT, REFUSED, SENT]
+
+
+@promise("M6")
+async def test_an_act_that_opens_or_is_of_tracking_stops_no_message(mill: Mill) -> None:
+    assert len(LEAVING_ALONE) == 10
+    await mill.send_to(range(3))
+    for kind in LEAVING_ALONE:
+        await mill.withdraw(1, scope=consent.Scope(), kind=kind)
     async with running(mill.worker()):
         [settled] = await mill.outcomes(1)
     assert set(settled.states) == {SENT}
