@@ -47,6 +47,13 @@ class Campaign:
         self._day = local_day(self._now_us, message.zone)
         self._sets: dict[tuple[str, ...], RegimeSet] = {}
 
+    def at(self, now: datetime) -> Campaign:
+        """The same message at another instant; what was made ready serves for the whole day. ValueError where `now` has no time zone."""
+        other = Campaign(self._message, self._law, now)
+        if other._day == self._day:
+            other._sets = self._sets
+        return other
+
     def decide(self, person: Person) -> Decision:
         regimes = self._sets.get(person.territories) or self._set_of(person.territories)
         if regimes.any_commercial and (person.opt_outs or person.holds):

@@ -253,3 +253,12 @@ def test_what_a_fold_may_forget_changes_no_verdict(facts: Facts, days: int) -> N
 def test_a_campaign_decides_for_each_person_as_for_that_person_alone(message: Message, those: list[Person]) -> None:
     campaign = Campaign(message, LAW, NOW)
     assert [campaign.decide(person) for person in those] == [decide(Facts(message, person), LAW, NOW) for person in those]
+
+
+@given(messages, people, st.lists(st.sampled_from([-800, -366, -1, 0, 1]), min_size=1, max_size=3), st.integers(0, 86_399))
+def test_a_campaign_moved_in_time_decides_as_one_made_for_that_time(message: Message, person: Person, days: list[int], second: int) -> None:
+    campaign = Campaign(message, LAW, NOW)
+    for day in days:
+        then = NOW + timedelta(days=day, seconds=second)
+        campaign = campaign.at(then)
+        assert campaign.decide(person) == Campaign(message, LAW, then).decide(person)

@@ -1,23 +1,30 @@
-"""The two services that consent asks: sending, whether the mail has stopped; subscribers, who is meant by an address or an id."""
+"""The services that consent asks: sending, whether the mail has stopped; subscribers, who is meant by an address or an id; identity,
+where a customer stands in the law."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+from zoneinfo import ZoneInfo
 
 import grpc.aio
 
 from postlaw.consent.v1 import consent_pb2
+from postlaw.identity.v1 import identity_pb2
+from postlaw.identity.v1.identity_pb2_grpc import IdentityServiceStub
 from postlaw.sending.v1 import sending_pb2
 from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw.subscribers.v1 import subscribers_pb2
 from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceStub
+from postlaw_consent.domain.message import UNKNOWN_SENDER, Sender
 from postlaw_consent.domain.scope import Scope
 from postlaw_consent.use_cases.withdraw_consent import Outcome
 from postlaw_consent.wire import scope_to_wire
+from postlaw_law.words import SenderKind
 
 if TYPE_CHECKING:
+    from postlaw.identity.v1.identity_pb2_grpc import IdentityServiceAsyncStub
     from postlaw.sending.v1.sending_pb2_grpc import SendingServiceAsyncStub
     from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceAsyncStub
 
@@ -66,3 +73,21 @@ class Subscribers:
     async def by_subscriber(self, subscriber_id: str) -> bytes:
         """The address_key. Raises NotFound and every other PostlawError."""
         return (await self._stub.ResolvePerson(subscribers_pb2.ResolvePersonRequest(subscriber_id=subscriber_id))).address_key
+
+
+class Identity:
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    @cached_property
+    def _stub(self) -> IdentityServiceAsyncStub:
+        return IdentityServiceStub(self._channel("identity"))
+
+    async def sender(self, tenant_id: str) -> Sender:
+        """Where the customer stands in the law. Raises NotFound and every other PostlawError."""
+        stands = (await self._stub.GetTenant(identity_pb2.GetTenantRequest(tenant_id=tenant_id))).sender_identity
+        return Sender(
+            territory=stands.territory or UNKNOWN_SENDER.territory,
+            kind=cast("SenderKind", stands.kind or UNKNOWN_SENDER.kind),
+            zone=ZoneInfo(stands.time_zone) if stands.time_zone else UNKNOWN_SENDER.zone,
+        )

@@ -5,7 +5,7 @@ version is a person's only lock: two writers that read the same history cannot b
 `pending` until it has been published, then its `offset`; consents come in bulk and share an intent document instead (intents.py).
 
 A campaign reads the whole ledger of its customer, so a document has few fields: `event`, the bytes that are published, and `fact`, what the
-fold needs of them in one text (time, kind, route, scope), by which people are decided on without an event being parsed.
+gate needs of them in one text (domain/fact.py), by which people are decided on without an event being parsed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from postlaw_common.placement import Placement
 from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
 from postlaw_common.store.bulk import bulk_insert
 from postlaw_consent.domain.event import ConsentEvent
-from postlaw_consent.domain.standing import Fact
+from postlaw_consent.domain.fact import Fact, fact_of, text_of
 
 LEDGER = CollectionSpec("ledger", (Index("pending"),), range_parts=2)
 
@@ -53,6 +53,11 @@ class Line:
     @property
     def data(self) -> bytes:
         return self.document["event"]
+
+    @property
+    def text(self) -> str:
+        """What the gate needs of the event (domain/fact.py)."""
+        return self.document["fact"]
 
     def event(self) -> ConsentEvent:
         """The whole event, parsed anew with each call: most who read a history need only the facts."""
@@ -160,7 +165,7 @@ class Ledger:
 
     def _line_of(self, document: Document) -> Line:
         return Line(
-            fact=fact_of(document),
+            fact=fact_of(int(document["_id"][-8:]), document["fact"]),
             partition=int(person_in(document).split("/")[-2]),
             offset=document.get("offset"),
             generation=document.get("generation", ""),
@@ -194,7 +199,7 @@ def document_of(entry: Entry) -> Document:
     event = entry.event
     return {
         "_id": id_of(begin_of(event.tenant_id, entry.partition, event.address_key), event.version),
-        "fact": f"{event.at_us} {event.kind} {event.route} {event.scope.key}",
+        "fact": text_of(event),
         "event": entry.data,
     }
 
@@ -202,13 +207,3 @@ def document_of(entry: Entry) -> Document:
 def person_in(document: Document) -> str:
     """The person of a ledger document: its `_id` without the version."""
     return document["_id"][:-9]
-
-
-def act_in(document: Document) -> str:
-    """What was done, without when: the same for nearly everyone."""
-    return document["fact"].partition(" ")[2]
-
-
-def fact_of(document: Document) -> Fact:
-    at_us, kind, route, scope = document["fact"].split(" ", 3)
-    return Fact(int(document["_id"][-8:]), kind, scope, route, int(at_us))

@@ -11,7 +11,7 @@ from postlaw_common.platform import Platform
 from postlaw_common.service import Background, Service, Servicer
 from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.answers import ANSWERS_DUE, Answers
-from postlaw_consent.clients import Sending, Subscribers
+from postlaw_consent.clients import Identity, Sending, Subscribers
 from postlaw_consent.consumers import LISTS, learning_names
 from postlaw_consent.ends import Ends
 from postlaw_consent.intents import INTENTS, Intents
@@ -20,14 +20,17 @@ from postlaw_consent.list_names import LIST_NAMES, ListNames
 from postlaw_consent.notices import NOTICES, Notices
 from postlaw_consent.outgoing import ANSWERS, EVENTS, Outgoing
 from postlaw_consent.relay import Relay
+from postlaw_consent.senders import Senders
 from postlaw_consent.servicer import ConsentServicer
 from postlaw_consent.tokens import Tokens
+from postlaw_consent.use_cases.explain_decision import ExplainDecision
 from postlaw_consent.use_cases.get_decisions import GetDecisions
 from postlaw_consent.use_cases.read_ledger import DescribeToken, ListConsentEvents
 from postlaw_consent.use_cases.record_consents import RecordConsents
 from postlaw_consent.use_cases.withdraw_consent import WITHIN_S, WithdrawConsent
 from postlaw_consent.views import MOST_PEOPLE, Views
 from postlaw_consent.wire import decode, encode, encode_alike, encode_answer
+from postlaw_law.loading import the_law
 
 
 class ConsentSettings(BaseSettings):
@@ -52,6 +55,8 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
     ends = Ends(platform.bus)
     names = ListNames(lambda: store.collection(LIST_NAMES.name))
     tokens = Tokens(platform.platform_keys, version=settings.token_key_version)
+    law = the_law()
+    senders = Senders(Identity(platform.channel).sender)
     views = Views(ledger, platform.bus, ends, most_people=settings.view_people)
     servicer = ConsentServicer(
         record_consents=RecordConsents(ledger, intents, notices, outgoing, encode_alike, afterwards, platform.now_us),
@@ -66,7 +71,8 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
             now_us=platform.now_us,
             within_s=settings.answer_within_s,
         ),
-        get_decisions=GetDecisions(ledger, ends, views, tokens, platform.placement, platform.generation, platform.now_us),
+        get_decisions=GetDecisions(ledger, ends, views, tokens, law, senders.get, platform.placement, platform.generation, platform.now_us),
+        explain_decision=ExplainDecision(ledger, law, senders.get, platform.now_us),
         describe_token=DescribeToken(ledger, tokens, names),
         list_events=ListConsentEvents(ledger),
         tokens=tokens,

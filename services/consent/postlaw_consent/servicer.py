@@ -11,17 +11,23 @@ from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw_common.caller import current
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_consent.clients import Subscribers
-from postlaw_consent.domain.event import ADDRESS_KEY_BYTES, Actor, Route
+from postlaw_consent.domain.event import ADDRESS_KEY_BYTES, CLOSING, OF_EVERYTHING, Actor, Kind, Route
+from postlaw_consent.domain.particulars import Particulars
 from postlaw_consent.domain.scope import EVERYTHING, Scope
 from postlaw_consent.tokens import Tokens
+from postlaw_consent.use_cases.explain_decision import ExplainDecision
 from postlaw_consent.use_cases.get_decisions import GetDecisions
 from postlaw_consent.use_cases.read_ledger import DescribeToken, ListConsentEvents
 from postlaw_consent.use_cases.record_consents import Consent, RecordConsents
 from postlaw_consent.use_cases.withdraw_consent import Request, WithdrawConsent
 from postlaw_consent.wire import (
+    asked_from_wire,
     decisions_to_wire,
     event_to_wire,
+    explained_to_wire,
+    kind_from_wire,
     microseconds,
+    particulars_from_wire,
     receipt_to_wire,
     route_from_wire,
     scope_from_wire,
@@ -40,6 +46,7 @@ class ConsentServicer:
         record_consents: RecordConsents,
         withdraw_consent: WithdrawConsent,
         get_decisions: GetDecisions,
+        explain_decision: ExplainDecision,
         describe_token: DescribeToken,
         list_events: ListConsentEvents,
         tokens: Tokens,
@@ -49,6 +56,7 @@ class ConsentServicer:
         self._record_consents = record_consents
         self._withdraw_consent = withdraw_consent
         self._get_decisions = get_decisions
+        self._explain_decision = explain_decision
         self._describe_token = describe_token
         self._list_events = list_events
         self._tokens = tokens
@@ -72,18 +80,35 @@ class ConsentServicer:
                 "Name each person once, with one piece of evidence or none at all.",
                 fields=[FieldError("address_keys", "are not one to one")],
             )
+        variants = list(map(particulars_from_wire, request.variants))
+        if request.variant_of and (len(request.variant_of) != len(address_keys) or max(request.variant_of) > len(variants)):
+            raise Invalid(
+                "Name a variant for each person, or for none.", fields=[FieldError("variant_of", "names no variant, or not of all")]
+            )
         consent = _consent(request.consent, b"", {})
-        recorded, already = await self._record_consents.of_many(current().tenant_id, *_actors(), consent, by_person)
+        recorded, already = await self._record_consents.of_many(
+            current().tenant_id, *_actors(), consent, by_person, variants, request.variant_of
+        )
         return pb.RecordConsentOfManyResponse(recorded=recorded, already_recorded=already)
 
     async def WithdrawConsent(self, request: pb.WithdrawConsentRequest, context: Any) -> pb.Withdrawal:
-        caller = current()
-        scope = scope_from_wire(request.scope)
+        kind, particulars = _closing(request)
+        scope = EVERYTHING if kind in OF_EVERYTHING else scope_from_wire(request.scope)
         route = _allowed(route_from_wire(request.route, "api"), _GIVEN_BY)
         address_key = await self._person(request)
         actor, on_behalf_of = _actors()
         receipt = await self._withdraw_consent(
-            Request(caller.tenant_id, address_key, scope, route, actor, on_behalf_of, idempotency_key=_key(request.idempotency_key))
+            Request(
+                tenant_id=current().tenant_id,
+                address_key=address_key,
+                scope=scope,
+                route=route,
+                actor=actor,
+                on_behalf_of=on_behalf_of,
+                idempotency_key=_key(request.idempotency_key),
+                kind=kind,
+                particulars=particulars,
+            )
         )
         return receipt_to_wire(receipt)
 
@@ -120,6 +145,7 @@ class ConsentServicer:
         decisions = await self._get_decisions(
             current().tenant_id,
             scope_from_wire(request.scope),
+            asked_from_wire(request.message),
             request.partition,
             request.address_keys,
             bulk=request.bulk,
@@ -128,14 +154,21 @@ class ConsentServicer:
         )
         return decisions_to_wire(decisions)
 
+    async def ExplainDecision(self, request: pb.ExplainDecisionRequest, context: Any) -> pb.ExplainedDecision:
+        scope, asked = scope_from_wire(request.scope), asked_from_wire(request.message)
+        explained = await self._explain_decision(current().tenant_id, scope, asked, await self._person(request))
+        return explained_to_wire(explained)
+
     async def ListConsentEvents(self, request: pb.ListConsentEventsRequest, context: Any) -> pb.ListConsentEventsResponse:
         caller = current()
         address_key = await self._person(request)
         events, following = await self._list_events(caller.tenant_id, address_key, size=request.page_size, after=request.page_token)
         return pb.ListConsentEventsResponse(events=[event_to_wire(event) for event in events], next_page_token=following)
 
-    async def _person(self, request: pb.WithdrawConsentRequest | pb.ListConsentEventsRequest | pb.CreateOptOutLinkRequest) -> bytes:
-        if not isinstance(request, pb.CreateOptOutLinkRequest) and request.address_key:
+    async def _person(
+        self, request: pb.WithdrawConsentRequest | pb.ListConsentEventsRequest | pb.CreateOptOutLinkRequest | pb.ExplainDecisionRequest
+    ) -> bytes:
+        if not isinstance(request, pb.CreateOptOutLinkRequest | pb.ExplainDecisionRequest) and request.address_key:
             return _address_key(request.address_key)
         if request.subscriber_id:
             return await self._subscribers.by_subscriber(request.subscriber_id)
@@ -174,11 +207,24 @@ def _consents(records: Sequence[pb.ConsentRecord], address_keys: Sequence[bytes]
     return consents
 
 
+def _closing(request: pb.WithdrawConsentRequest) -> tuple[Kind, Particulars]:
+    kind, particulars = kind_from_wire(request.kind, "withdrawn"), particulars_from_wire(request.particulars)
+    wrong = [FieldError(f"particulars.{field}", message) for field, message in particulars.problems(kind)]
+    if kind not in CLOSING:
+        wrong.append(FieldError("kind", "does not stop mail: record it"))
+    if wrong:
+        raise Invalid("That cannot be taken as it is.", fields=wrong)
+    return kind, particulars
+
+
 def _consent(record: pb.ConsentRecord, address_key: bytes, scopes: dict[bytes, Scope]) -> Consent:
+    kind = kind_from_wire(record.kind, "given")
     raw = record.scope.SerializeToString()
     scope = scopes.get(raw)
     if scope is None:  # a bulk is about one list, seldom about more
         scope = scopes[raw] = scope_from_wire(record.scope)
+    if kind in OF_EVERYTHING:
+        scope = EVERYTHING
     wording, notice_hash = record.wording, record.notice_hash
     if wording:
         digest = hashlib.sha256(wording.encode()).digest()
@@ -199,6 +245,8 @@ def _consent(record: pb.ConsentRecord, address_key: bytes, scopes: dict[bytes, S
         sealed_proof_evidence=record.sealed_proof_evidence,
         sealed_attestation=record.sealed_attestation,
         idempotency_key=_key(record.idempotency_key),
+        kind=kind,
+        particulars=particulars_from_wire(record.particulars),
     )
 
 

@@ -16,15 +16,15 @@ from postlaw_common.bus import Bus
 from postlaw_common.foreground import step_aside
 from postlaw_common.ordered_text import to_bytes
 from postlaw_common.store import Document
-from postlaw_consent.domain.standing import Standing, fold
+from postlaw_consent.domain.gate import Standing, standing_of
 from postlaw_consent.ends import Ends
-from postlaw_consent.ledger import Ledger, act_in, fact_of, person_in
+from postlaw_consent.ledger import Ledger, person_in
 from postlaw_consent.outgoing import EVENTS
 
 KEEP_S = 60.0
 CATCH_UP_AFTER_S = 0.2
 FOLDED_AT_ONCE = 100  # events before others get their turn on the event loop
-MOST_PEOPLE = 500_000  # in all views together: about 100 bytes a person beside the shared standings
+MOST_PEOPLE = 500_000  # in all views together: about 200 bytes a person of one event that nobody shares, less of those who do
 MOST_CHANGES = 2_000  # beyond that, loading anew is quicker than reading person by person
 
 
@@ -59,8 +59,7 @@ class Views:
         self._clock = clock
         self._views: dict[tuple[str, int], View] = {}
         self._locks: dict[tuple[str, int], asyncio.Lock] = {}
-        self._shared: dict[tuple[frozenset[str], frozenset[str]], Standing] = {}
-        self._alone: dict[str, Standing] = {}
+        self._shared: dict[str, str] = {}
 
     async def get(self, tenant_id: str, partition: int) -> View:
         """A view that is at most a minute old. Raises TooManyPeople, StoreUnavailable, BusUnavailable.
@@ -83,7 +82,6 @@ class Views:
             del self._locks[place]
         if not self._views:
             self._shared.clear()
-            self._alone.clear()
 
     async def _load(self, tenant_id: str, partition: int) -> View:
         offset = await self._ends.end(partition)
@@ -109,24 +107,12 @@ class Views:
 
     def _put(self, view: View, person: str, events: Sequence[Document]) -> None:
         if events:
-            standing = self._of_one(events[0]) if len(events) == 1 else self._share(fold(map(fact_of, events)))
-            view.people[to_bytes(person.rpartition("/")[2])] = standing
+            view.people[to_bytes(person.rpartition("/")[2])] = self._standing([event["fact"] for event in events])
 
-    def _of_one(self, event: Document) -> Standing:
-        """The standing after a single event, as most people's is: nothing came before it, so the act alone decides."""
-        act = act_in(event)
-        known = self._alone.get(act)
-        if known is None:
-            known = self._alone[act] = self._share(fold([fact_of(event)]))
-        return known
-
-    def _share(self, standing: Standing) -> Standing:
-        """The one object for all who stand alike, without what only a receipt needs."""
-        key = (standing.opened, frozenset(standing.closed))
-        known = self._shared.get(key)
-        if known is None:
-            known = self._shared[key] = Standing(standing.opened, dict.fromkeys(standing.closed, 0))
-        return known
+    def _standing(self, texts: list[str]) -> Standing:
+        standing = standing_of(texts)
+        # An import's people have one text, made anew for each as it is read: one of them is enough.
+        return self._shared.setdefault(standing, standing) if isinstance(standing, str) else standing
 
     async def _catch_up(self, view: View, tenant_id: str, partition: int) -> bool:
         """False where loading anew is better."""
@@ -140,7 +126,7 @@ class Views:
             mine = tenant_id.encode() + b"/"
             theirs = [bytes.fromhex(key.rpartition(b"/")[2].decode()) for key in changed if key is not None and key.startswith(mine)]
             histories = await self._ledger.histories(tenant_id, theirs)
-            fresh = {address_key: self._share(fold(line.fact for line in history)) for address_key, history in histories.items()}
+            fresh = {address_key: self._standing([line.text for line in history]) for address_key, history in histories.items()}
             view.people.update(fresh)
             view.offset = end
         view.checked = now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, get_args
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -10,11 +11,22 @@ from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw.identity.v1 import context_pb2
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_consent.domain.event import Actor, ConsentEvent, Kind, Route
+from postlaw_consent.domain.message import Asked
+from postlaw_consent.domain.particulars import NONE_STATED, Grade, Particulars
 from postlaw_consent.domain.scope import EVERYTHING, Scope
+from postlaw_consent.use_cases.explain_decision import Explained
 from postlaw_consent.use_cases.get_decisions import Decisions
 from postlaw_consent.use_cases.withdraw_consent import Receipt
+from postlaw_law.clocks import microseconds as law_microseconds
+from postlaw_law.decision import Decision
 
-_KINDS: dict[Kind, pb.ConsentEvent.Kind.ValueType] = {"given": pb.ConsentEvent.KIND_GIVEN, "withdrawn": pb.ConsentEvent.KIND_WITHDRAWN}
+_KINDS: dict[Kind, pb.ConsentEvent.Kind.ValueType] = {kind: pb.ConsentEvent.Kind.Value(f"KIND_{kind.upper()}") for kind in get_args(Kind)}
+_GRADES: dict[Grade | Literal[""], pb.EvidenceGrade.ValueType] = {
+    "": pb.EVIDENCE_GRADE_UNSPECIFIED,
+    "none": pb.EVIDENCE_GRADE_NONE,
+    "attested": pb.EVIDENCE_GRADE_ATTESTED,
+    "captured": pb.EVIDENCE_GRADE_CAPTURED,
+}
 _ROUTES: dict[Route, pb.Route.ValueType] = {
     "api": pb.ROUTE_API,
     "import": pb.ROUTE_IMPORT,
@@ -30,7 +42,15 @@ _ACTORS: dict[str, context_pb2.Actor.Kind.ValueType] = {
 }
 _KINDS_BACK: dict[int, Kind] = {number: name for name, number in _KINDS.items()}
 _ROUTES_BACK: dict[int, Route] = {number: name for name, number in _ROUTES.items()}
+_GRADES_BACK: dict[int, Grade | Literal[""]] = {number: name for name, number in _GRADES.items()}
 _ACTORS_BACK: dict[int, str] = {number: name for name, number in _ACTORS.items()}
+
+
+_NOTHING = pb.Particulars()
+_ALIKE = (
+    "relationship", "recipient_kind", "address_kind", "time_zone", "language", "method", "controller", "lawful_basis", "refers_to",
+    "refers_to_version", "objection",
+)  # fmt: skip
 
 
 def timestamp(us: int) -> Timestamp:
@@ -88,6 +108,70 @@ def route_from_wire(number: pb.Route.ValueType, default: Route) -> Route:
     return route
 
 
+def kind_from_wire(number: pb.ConsentEvent.Kind.ValueType, default: Kind) -> Kind:
+    """Raises Invalid for a number that this version does not know."""
+    if number == pb.ConsentEvent.KIND_UNSPECIFIED:
+        return default
+    kind = _KINDS_BACK.get(number)
+    if kind is None:
+        raise _invalid("kind", "not a known kind")
+    return kind
+
+
+def particulars_from_wire(message: pb.Particulars) -> Particulars:
+    """Raises Invalid for a grade that this version does not know; what the words mean is checked where they are used."""
+    if message == _NOTHING:
+        return NONE_STATED
+    grade = _GRADES_BACK.get(message.grade)
+    if grade is None:
+        raise _invalid("particulars.grade", "not a known grade")
+    return Particulars(
+        relationship=message.relationship,
+        held=tuple(message.held),
+        denied=tuple(message.denied),
+        territories=tuple(message.territories),
+        grade=grade,
+        ended_us=microseconds(message.ended_at) if message.HasField("ended_at") else None,
+        until_us=microseconds(message.until) if message.HasField("until") else None,
+        recipient_kind=message.recipient_kind,
+        address_kind=message.address_kind,
+        time_zone=message.time_zone,
+        language=message.language,
+        method=message.method,
+        controller=message.controller,
+        purposes=tuple(message.purposes),
+        lawful_basis=message.lawful_basis,
+        refers_to=message.refers_to,
+        refers_to_version=message.refers_to_version,
+        objection=message.objection,
+    )
+
+
+def _put_particulars(particulars: Particulars, message: pb.Particulars) -> None:
+    message.SetInParent()
+    for name in _ALIKE:
+        setattr(message, name, getattr(particulars, name))
+    message.held.extend(particulars.held)
+    message.denied.extend(particulars.denied)
+    message.territories.extend(particulars.territories)
+    message.purposes.extend(particulars.purposes)
+    message.grade = _GRADES[particulars.grade]
+    if particulars.ended_us is not None:
+        message.ended_at.SetInParent()
+        _put_time(particulars.ended_us, message.ended_at)
+    if particulars.until_us is not None:
+        message.until.SetInParent()
+        _put_time(particulars.until_us, message.until)
+
+
+def asked_from_wire(message: pb.Message) -> Asked:
+    """What the law asks about a message. Raises Invalid for a word that is not the law's."""
+    asked = Asked(message.message_class or "commercial", frozenset(message.states), frozenset(message.defects))
+    if wrong := [FieldError(f"message.{field}", problem) for field, problem in asked.problems()]:
+        raise Invalid("The law knows no such message.", fields=wrong)
+    return asked
+
+
 def _put_actor(actor: Actor, message: context_pb2.Actor) -> None:
     message.kind = _ACTORS.get(actor.kind, context_pb2.Actor.KIND_UNSPECIFIED)
     message.id = actor.id
@@ -119,6 +203,8 @@ def event_to_wire(event: ConsentEvent) -> pb.ConsentEvent:
         _put_actor(event.on_behalf_of, message.on_behalf_of)
     message.campaign_id = event.campaign_id
     message.idempotency_key = event.idempotency_key
+    if event.particulars is not NONE_STATED:
+        _put_particulars(event.particulars, message.particulars)
     return message
 
 
@@ -142,6 +228,7 @@ def event_from_wire(message: pb.ConsentEvent) -> ConsentEvent:
         sealed_attestation=message.sealed_attestation,
         campaign_id=message.campaign_id,
         idempotency_key=message.idempotency_key,
+        particulars=particulars_from_wire(message.particulars) if message.HasField("particulars") else NONE_STATED,
     )
 
 
@@ -196,19 +283,50 @@ def decisions_to_wire(decisions: Decisions) -> pb.GetDecisionsResponse:
         consent_offset=decisions.consent_offset,
         generation=decisions.generation,
         law_version=decisions.law_version,
+        decided_at=timestamp(decisions.decided_at_us),
         expires_at=timestamp(decisions.expires_at_us),
+        inputs_hash=decisions.inputs,
+        verdicts=map(verdict_to_wire, decisions.verdicts),
     )
+    said = [(one.allow, [reason.code for reason in one.reasons], min((one.basis or {}).values(), default="")) for one in decisions.verdicts]
     add = message.decisions.add
-    for decision, token in zip(decisions.decisions, decisions.tokens, strict=True):
+    for place, token in zip(decisions.places, decisions.tokens, strict=True):
         one = add()
-        if decision.allow:
+        one.verdict = place
+        allow, reasons, basis = said[place]
+        if allow:
             one.allow = True
-            one.basis = decision.basis
+            one.basis = basis
             if token:
                 one.opt_out_token = token
         else:
-            one.reasons.extend(decision.reasons)
+            one.reasons.extend(reasons)
     return message
+
+
+def verdict_to_wire(decision: Decision) -> pb.Verdict:
+    obligations, tracking = decision.obligations, decision.tracking
+    return pb.Verdict(
+        allow=decision.allow,
+        reasons=[pb.Reason(code=reason.code, section=reason.section) for reason in decision.reasons],
+        bases=dict(decision.basis or {}),
+        expires_at=timestamp(law_microseconds(decision.expires_at)) if decision.expires_at is not None else None,
+        duties=sorted(obligations.duties),
+        mechanism_days=obligations.mechanism_days,
+        opt_out_business_days=obligations.opt_out_business_days,
+        open_tracking=tracking.open,
+        open_hygiene=tracking.open_hygiene,
+        click_tracking=tracking.click,
+    )
+
+
+def explained_to_wire(explained: Explained) -> pb.ExplainedDecision:
+    return pb.ExplainedDecision(
+        verdict=verdict_to_wire(explained.decision),
+        evidence=explained.evidence,
+        law_version=explained.decision.law,
+        decided_at=timestamp(explained.decided_at_us),
+    )
 
 
 def _invalid(field: str, message: str) -> Invalid:

@@ -15,6 +15,8 @@ import grpc.aio
 import pytest
 
 from postlaw.consent.v1 import consent_pb2 as pb
+from postlaw.identity.v1 import identity_pb2
+from postlaw.identity.v1.identity_pb2_grpc import IdentityServiceServicer, add_IdentityServiceServicer_to_server
 from postlaw.sending.v1 import sending_pb2
 from postlaw.sending.v1.sending_pb2_grpc import SendingServiceServicer, add_SendingServiceServicer_to_server
 from postlaw.subscribers.v1 import subscribers_pb2
@@ -41,7 +43,13 @@ from postlaw_consent.wire import decode, encode
 _AnySending: Any = SendingServiceServicer
 _AnySubscribers: Any = SubscribersServiceServicer
 
+_AnyIdentity: Any = IdentityServiceServicer
+
 TENANT = "ten_06d3k5yznp1w9r8g7f6e5d4c3b"
+
+# What a consent needs so that every regime takes it, the strictest included; proof_ref and wording_version follow from what is kept.
+PROVEN = pb.Particulars(held=["affirmative_act", "contact_shown", "purpose", "requester_named", "separate", "withdrawal_info"])
+WORDING = "Yes, send me the newsletter."
 
 
 class UnreliableBus:
@@ -118,20 +126,41 @@ class FakeSubscribers(_AnySubscribers):
         return subscribers_pb2.ResolvedPerson(address_key=self.people[request.subscriber_id])
 
 
+class FakeIdentity(_AnyIdentity):
+    """Knows every customer, and that it stands where `stands` says."""
+
+    def __init__(self) -> None:
+        self.stands = identity_pb2.SenderIdentity(territory="IE", time_zone="Europe/Dublin")
+        self.down = False
+        self.asked = 0
+
+    async def GetTenant(self, request: identity_pb2.GetTenantRequest, context: Any) -> identity_pb2.Tenant:
+        self.asked += 1
+        if self.down:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "taken away by the test")
+        return identity_pb2.Tenant(tenant_id=request.tenant_id, sender_identity=self.stands)
+
+
 class World:
     """One installation in a directory. Calls go to the servicer itself: who may call what is the house's own test."""
 
     def __init__(self, directory: Path) -> None:
         self.state = str(directory)
         self.sending = FakeSending()
+        self.identity = FakeIdentity()
         self.people: dict[str, bytes] = {}
         self.settings = ConsentSettings(answer_within_s=1.0)
         self.clock_ahead_us = 0
+        self._stands_at_us = 0
         self.generation = "gen_1"
         self.caller = Caller(TENANT, Actor("api_key", "key_1"), scopes=frozenset({"consents:write"}))
 
     def now_us(self) -> int:
-        return time.time_ns() // 1000 + self.clock_ahead_us
+        return (self._stands_at_us or time.time_ns() // 1000) + self.clock_ahead_us
+
+    def stand_still(self) -> None:
+        """From now on the clock moves by `clock_ahead_us` alone."""
+        self._stands_at_us = self.now_us()
 
     async def start(self) -> None:
         self.bus = UnreliableBus(open_bus("embedded:", state=self.state, partitions=4))
@@ -145,6 +174,7 @@ class World:
         self._server = grpc.aio.server()
         add_SendingServiceServicer_to_server(self.sending, self._server)
         add_SubscribersServiceServicer_to_server(FakeSubscribers(self.people), self._server)
+        add_IdentityServiceServicer_to_server(self.identity, self._server)
         port = self._server.add_insecure_port("127.0.0.1:0")
         await self._server.start()
         self._channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
@@ -212,6 +242,9 @@ class World:
         return self.placement.partition(self.caller.tenant_id, person)
 
     async def record(self, *consents: pb.ConsentRecord) -> pb.RecordConsentsResponse:
+        """With all the evidence that there is, where a test says nothing of it."""
+        for consent in consents:
+            _proven(consent)
         with acting_as(self.caller):
             return await self.consent.RecordConsents(pb.RecordConsentsRequest(consents=consents), None)
 
@@ -219,8 +252,10 @@ class World:
         """Everyone's evidence is made of their own key."""
         key = shared.pop("idempotency_key", "import/1")
         evidence = shared.pop("evidence", [b"sealed " + person for person in people])
+        variants = {name: shared.pop(name) for name in ("variants", "variant_of") if name in shared}
         consent = pb.ConsentRecord(scope=pb.Scope(list_id="lst_1"), route=pb.ROUTE_IMPORT, idempotency_key=key, **shared)
-        request = pb.RecordConsentOfManyRequest(consent=consent, address_keys=people, sealed_proof_evidence=evidence)
+        _proven(consent)
+        request = pb.RecordConsentOfManyRequest(consent=consent, address_keys=people, sealed_proof_evidence=evidence, **variants)
         with acting_as(self.caller):
             return await self.consent.RecordConsentOfMany(request, None)
 
@@ -256,6 +291,10 @@ class World:
         with acting_as(self.caller):
             return await self.consent.GetDecisions(request, None)
 
+    async def explain(self, **who: Any) -> pb.ExplainedDecision:
+        with acting_as(self.caller):
+            return await self.consent.ExplainDecision(pb.ExplainDecisionRequest(scope=pb.Scope(list_id="lst_1"), **who), None)
+
     async def allowed(self, person: bytes, list_id: str = "lst_1", **more: Any) -> bool:
         return (await self.decide(person, list_id=list_id, **more)).decisions[0].allow
 
@@ -277,6 +316,13 @@ class World:
 
     async def answers(self) -> list[pb.WithdrawalAnswered]:
         return [pb.WithdrawalAnswered.FromString(record.value) for record in await self.published(ANSWERS.name)]
+
+
+def _proven(consent: pb.ConsentRecord) -> None:
+    if not consent.HasField("particulars"):
+        consent.particulars.CopyFrom(PROVEN)
+        if not consent.notice_hash:
+            consent.wording = consent.wording or WORDING
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Consent behind its real door: mutual TLS, the method table, contexts; with no other service but a fake sending."""
+"""Consent behind its real door: mutual TLS, the method table, contexts; with no other service but a fake sending and a fake identity."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 
 from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw.consent.v1.consent_pb2_grpc import ConsentServiceStub
+from postlaw.identity.v1 import identity_pb2
+from postlaw.identity.v1.identity_pb2_grpc import add_IdentityServiceServicer_to_server
 from postlaw.sending.v1 import sending_pb2
 from postlaw.sending.v1.sending_pb2_grpc import add_SendingServiceServicer_to_server
 from postlaw.subscribers.v1.subscribers_pb2 import List, ListCreated
@@ -20,8 +22,11 @@ from postlaw_common.testing.promises import promise
 from postlaw_consent.consumers import LISTS
 from postlaw_consent.service import ConsentSettings, build
 
+from .conftest import PROVEN
+
 PERSON = b"\x01" + bytes(range(32))
 LIST = pb.Scope(list_id="lst_1")
+CONSENT = pb.ConsentRecord(address_key=PERSON, scope=LIST, wording="Yes.", particulars=PROVEN)
 
 
 class Stopping:
@@ -31,8 +36,22 @@ class Stopping:
         return sending_pb2.AwaitStoppedResponse(outcome=pb.OUTCOME_STOPPED, epoch=3)
 
 
+class Knowing:
+    """An identity service that knows every customer, and not where it stands in the law."""
+
+    async def GetTenant(self, request: identity_pb2.GetTenantRequest, context: Any) -> identity_pb2.Tenant:
+        return identity_pb2.Tenant(tenant_id=request.tenant_id)
+
+    async def ListSigningKeys(self, request: Any, context: Any) -> identity_pb2.ListSigningKeysResponse:
+        return identity_pb2.ListSigningKeysResponse()
+
+
 def builders() -> list[Any]:
-    return [lambda platform: build(platform, ConsentSettings()), fake("sending", add_SendingServiceServicer_to_server, Stopping())]
+    return [
+        lambda platform: build(platform, ConsentSettings()),
+        fake("sending", add_SendingServiceServicer_to_server, Stopping()),
+        fake("identity", add_IdentityServiceServicer_to_server, Knowing()),
+    ]
 
 
 def decisions(m: Mesh) -> pb.GetDecisionsRequest:
@@ -48,7 +67,7 @@ async def test_from_consent_to_link_to_stop_through_the_real_door(tmp_path: Path
         gateway = ConsentServiceStub(m.channel("consent", as_service="gateway", caller=m.caller("ten_1", ["consents:write"])))
         sending = ConsentServiceStub(m.channel("consent", as_service="sending", caller=m.caller("ten_1", ["decisions:read"])))
         stranger = ConsentServiceStub(m.channel("consent", as_service="gateway"))
-        await gateway.RecordConsents(pb.RecordConsentsRequest(consents=[pb.ConsentRecord(address_key=PERSON, scope=LIST)]))
+        await gateway.RecordConsents(pb.RecordConsentsRequest(consents=[CONSENT]))
         [decision] = (await sending.GetDecisions(decisions(m))).decisions
         token = decision.opt_out_token.decode()
         receipt = await stranger.WithdrawByToken(pb.WithdrawByTokenRequest(token=token))
@@ -80,7 +99,7 @@ async def test_a_link_names_its_list_once_subscribers_has_announced_it(tmp_path:
         gateway = ConsentServiceStub(m.channel("consent", as_service="gateway", caller=m.caller("ten_1", ["consents:write"])))
         sending = ConsentServiceStub(m.channel("consent", as_service="sending", caller=m.caller("ten_1", ["decisions:read"])))
         stranger = ConsentServiceStub(m.channel("consent", as_service="gateway"))
-        await gateway.RecordConsents(pb.RecordConsentsRequest(consents=[pb.ConsentRecord(address_key=PERSON, scope=LIST)]))
+        await gateway.RecordConsents(pb.RecordConsentsRequest(consents=[CONSENT]))
         [decision] = (await sending.GetDecisions(decisions(m))).decisions
         described = pb.DescribeTokenRequest(token=decision.opt_out_token.decode())
         assert (await stranger.DescribeToken(described)).list_name == ""

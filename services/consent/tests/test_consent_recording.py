@@ -143,7 +143,7 @@ async def test_an_import_never_lifts_an_opt_out_but_is_recorded(world: World) ->
     await world.withdraw(person)
     assert (await world.record(*rows(world, 1, key="imp_2"))).recorded == 1
     decision = (await world.decide(person)).decisions[0]
-    assert (decision.allow, list(decision.reasons)) == (False, ["WITHDRAWN_LIST"])
+    assert (decision.allow, list(decision.reasons)) == (False, ["SUPPRESSED_TOPIC"])
 
 
 async def test_a_fresh_express_consent_reopens_its_list_whatever_the_clocks_say(world: World) -> None:

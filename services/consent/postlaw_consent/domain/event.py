@@ -5,10 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from postlaw_consent.domain.particulars import NONE_STATED, Particulars
 from postlaw_consent.domain.scope import Scope
 
-Kind = Literal["given", "withdrawn"]
+Kind = Literal[
+    "given", "withdrawn", "requested", "implied", "refused", "confirmed", "renewed", "complained", "expired", "invalidated", "objected",
+    "restricted", "unrestricted", "paused", "resumed", "tracking_given", "tracking_withdrawn",
+]  # fmt: skip
 Route = Literal["api", "import", "one_click", "page"]
+
+# Who gives one of these says yes, in so many words.
+EXPRESS: frozenset[Kind] = frozenset({"given", "confirmed", "renewed"})
+# What stops mail goes through the stop (withdraw_consent.py), everything else is recorded (record_consents.py).
+CLOSING: frozenset[Kind] = frozenset({
+    "withdrawn", "refused", "complained", "objected", "restricted", "paused", "invalidated", "tracking_withdrawn",
+})  # fmt: skip
+# These are of all mail of a customer, whatever message they were said about.
+OF_EVERYTHING: frozenset[Kind] = frozenset({"complained", "objected", "restricted", "unrestricted", "paused", "resumed"})
 
 ADDRESS_KEY_BYTES = 33  # one byte of key version, 32 of HMAC-SHA-256
 
@@ -48,6 +61,7 @@ class ConsentEvent:
     sealed_attestation: bytes = b""
     campaign_id: str = ""
     idempotency_key: str = ""
+    particulars: Particulars = NONE_STATED
 
     @property
     def person(self) -> str:

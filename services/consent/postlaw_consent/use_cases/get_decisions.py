@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_common.placement import Placement
+from postlaw_consent.domain.gate import NOBODY, Gate, Standing, standing_of
+from postlaw_consent.domain.message import Asked, Sender
 from postlaw_consent.domain.scope import Scope
-from postlaw_consent.domain.standing import LAW_VERSION, NOBODY, Decision, Standing, decide, fold
 from postlaw_consent.ends import Ends
 from postlaw_consent.ledger import Ledger
 from postlaw_consent.tokens import Tokens
 from postlaw_consent.views import TooManyPeople, Views
+from postlaw_law.deciding import Campaign
+from postlaw_law.decision import Decision
+from postlaw_law.facts import Message
+from postlaw_law.law import Law
 
 VALID_US = 7 * 24 * 3600 * 1_000_000
+_MESSAGES = 200  # kept ready at a time
+
+SenderOf = Callable[[str], Awaitable[Sender]]
 
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """In the order asked. `tokens`: one for each that is allowed, None where none was asked for or the answer is no."""
+    """In the order asked: `places` in `verdicts`, which has each answer once. `tokens`: one for each that is allowed, None where none was
+    asked for or the answer is no. `inputs`: the hash of what was decided on."""
 
-    decisions: list[Decision]
+    verdicts: list[Decision]
+    places: list[int]
     tokens: list[bytes | None]
     consent_offset: int
     generation: str  # of the topics, to which the offset belongs
+    decided_at_us: int
     expires_at_us: int
-    law_version: str = LAW_VERSION
+    law_version: str
+    inputs: bytes
 
 
 class GetDecisions:
+    """`law`: the law as loaded. `sender_of`: where a customer stands in it."""
+
     def __init__(
         self,
         ledger: Ledger,
         ends: Ends,
         views: Views,
         tokens: Tokens,
+        law: Law,
+        sender_of: SenderOf,
         placement: Callable[[], Placement],
         generation: Callable[[], str],
         now_us: Callable[[], int],
@@ -45,24 +61,42 @@ class GetDecisions:
         self._ends = ends
         self._views = views
         self._tokens = tokens
+        self._law = law
+        self._sender_of = sender_of
         self._placement = placement
         self._now_us = now_us
+        self._ready: dict[Message, Campaign] = {}
 
     async def __call__(
-        self, tenant_id: str, scope: Scope, partition: int, address_keys: Sequence[bytes], *, bulk: bool, mint: bool, campaign_id: str
+        self,
+        tenant_id: str,
+        scope: Scope,
+        asked: Asked,
+        partition: int,
+        address_keys: Sequence[bytes],
+        *,
+        bulk: bool,
+        mint: bool,
+        campaign_id: str,
     ) -> Decisions:
         """Raises Invalid where a person does not belong to the partition: its offset would say nothing about them."""
         self._check(partition)
-        expires = self._now_us() + VALID_US
+        message = asked.by(await self._sender_of(tenant_id), scope)
         people, offset = await self._people(tenant_id, partition, address_keys, bulk)
-        decisions = [decide(people.get(address_key, NOBODY), scope) for address_key in address_keys]
-        tokens: list[bytes | None] = [None] * len(decisions)
+        now = self._now_us()
+        gate = Gate(message, self._law, now, self._ready.get(message))
+        if len(self._ready) >= _MESSAGES:
+            self._ready.clear()
+        self._ready[message] = gate.campaign  # of the latest day
+        places = [gate.verdict(address_key, people.get(address_key, NOBODY)) for address_key in address_keys]
+        tokens: list[bytes | None] = [None] * len(places)
         if mint:
-            allowed = [place for place, decision in enumerate(decisions) if decision.allow]
-            minted = self._tokens.mint(tenant_id, scope, campaign_id, [address_keys[place] for place in allowed])
-            for place, token in zip(allowed, minted, strict=True):
-                tokens[place] = token
-        return Decisions(decisions, tokens, offset, self._generation(), expires)
+            allowed = [number for number, place in enumerate(places) if gate.verdicts[place].allow]
+            minted = self._tokens.mint(tenant_id, scope, campaign_id, [address_keys[number] for number in allowed])
+            for number, token in zip(allowed, minted, strict=True):
+                tokens[number] = token
+        expires = min(now + VALID_US, gate.expires_us)
+        return Decisions(gate.verdicts, places, tokens, offset, self._generation(), now, expires, gate.law_version, gate.inputs())
 
     async def _people(
         self, tenant_id: str, partition: int, address_keys: Sequence[bytes], bulk: bool
@@ -81,8 +115,7 @@ class GetDecisions:
         offset = await self._ends.end(partition)
         await self._ledger.fence()
         histories = await self._ledger.histories(tenant_id, address_keys)
-        people = {address_key: fold(line.fact for line in history) for address_key, history in histories.items()}
-        return people, offset
+        return {address_key: standing_of([line.text for line in history]) for address_key, history in histories.items()}, offset
 
     def _check(self, partition: int) -> None:
         partitions = self._placement().partitions

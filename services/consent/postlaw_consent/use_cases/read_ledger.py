@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_consent.domain.event import ConsentEvent
-from postlaw_consent.domain.standing import fold, standing_withdrawal
+from postlaw_consent.domain.fold import fold
 from postlaw_consent.domain.token import OptOut
 from postlaw_consent.ledger import Ledger
 from postlaw_consent.list_names import ListNames
@@ -33,9 +33,9 @@ class DescribeToken:
         """Raises Invalid of type `bad-token`."""
         optout = await self._tokens.open(token)
         history = await self._ledger.history(optout.tenant_id, optout.address_key)
-        standing = fold(line.fact for line in history)
         name = await self._names.name(optout.tenant_id, optout.scope.id) if optout.scope.kind == "list" else ""
-        return Described(optout, standing_withdrawal(standing, optout.scope) is not None, name)
+        closed = fold(line.fact for line in history).standing_withdrawal(optout.scope) is not None
+        return Described(optout, closed, name)
 
 
 class ListConsentEvents:

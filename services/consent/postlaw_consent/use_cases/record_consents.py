@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 
 from postlaw_common.bus import BusUnavailable, Record
 from postlaw_common.errors import Conflict, FieldError, Invalid, Unavailable
@@ -19,13 +20,15 @@ from postlaw_common.telemetry import get_logger
 from postlaw_consent import alike
 from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.alike import Alike
-from postlaw_consent.domain.event import Actor, ConsentEvent, Kind, Route
+from postlaw_consent.domain.event import CLOSING, Actor, ConsentEvent, Kind, Route
+from postlaw_consent.domain.fold import FRESH_ROUTES
+from postlaw_consent.domain.particulars import NONE_STATED, Particulars
 from postlaw_consent.domain.scope import Scope
-from postlaw_consent.domain.standing import FRESH_ROUTES
 from postlaw_consent.intents import Intents
 from postlaw_consent.ledger import Entry, Ledger, document_of
 from postlaw_consent.notices import Notices
 from postlaw_consent.outgoing import Outgoing, record_of
+from postlaw_consent.referring import referring
 
 _LOST_RACES = 20
 _CLOCK_SKEW_US = 5 * 60 * 1_000_000
@@ -36,7 +39,8 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """One consent as it is to be recorded. `given_at_us` None: now. `wording`: what the person read, its hash in the event."""
+    """One act as it is to be recorded; `kind` is none of CLOSING, which stop mail and so go through the stop. `given_at_us` None: now.
+    `wording`: what the person read, its hash in the event."""
 
     address_key: bytes
     scope: Scope
@@ -49,6 +53,8 @@ class Consent:
     sealed_proof_evidence: bytes = b""
     sealed_attestation: bytes = b""
     idempotency_key: str = ""
+    kind: Kind = "given"
+    particulars: Particulars = NONE_STATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +68,17 @@ class Recorded:
 
 @dataclass(slots=True)
 class _Head:
-    """The end of a person's history: last version, latest time, and by idempotency key what it was used for."""
+    """The end of a person's history: last version, latest time, the events by version, and by idempotency key what it was used for."""
 
     version: int = 0
     at_us: int = 0
+    events: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     keys: dict[str, tuple[str, Kind, str]] = field(default_factory=dict[str, tuple[str, Kind, str]])
 
     def add(self, version: int, at_us: int, key: str, use: tuple[str, Kind, str]) -> None:
         self.version = max(self.version, version)
         self.at_us = max(self.at_us, at_us)
+        self.events.append((version, use[0]))
         if key:
             self.keys.setdefault(key, use)
 
@@ -102,28 +110,37 @@ class RecordConsents:
         return await self._record(tenant_id, actor, on_behalf_of, consents, _only_ones(consents))
 
     async def of_many(
-        self, tenant_id: str, actor: Actor, on_behalf_of: Actor | None, consent: Consent, evidence: Mapping[bytes, bytes]
+        self,
+        tenant_id: str,
+        actor: Actor,
+        on_behalf_of: Actor | None,
+        consent: Consent,
+        evidence: Mapping[bytes, bytes],
+        variants: Sequence[Particulars] = (),
+        variant_of: Sequence[int] = (),
     ) -> tuple[int, int]:
         """The same consent of many people: (recorded, already recorded). `evidence`: by address key, sealed for the proof key; empty
-        where there is none beside the attestation that they share.
+        where there is none beside the attestation that they share. `variant_of`: of each, 0 for the consent's own particulars, else the
+        place of theirs in `variants`, plus one; empty where all share them.
 
         Raises as the call itself does, and asking again is safe in the same way."""
-        self._check([consent])
+        kinds = [consent, *(replace(consent, particulars=particulars) for particulars in variants)]
+        self._check(kinds)
         await self._keep_notices(tenant_id, [consent])
         now = self._now_us()
-        event = self._event(tenant_id, actor, on_behalf_of, consent, None, now)
-        made = Alike(event, self._encode_alike(event))
-        people: list[tuple[str, int, bytes, bytes]] = []
-        for address_key, sealed in evidence.items():
+        events = [self._event(tenant_id, actor, on_behalf_of, one, None, now) for one in kinds]
+        made = [Alike(event, self._encode_alike(event)) for event in events]
+        people: list[tuple[str, int, bytes, bytes, int]] = []
+        for (address_key, sealed), variant in zip(evidence.items(), variant_of or repeat(0), strict=False):
             partition = self._ledger.partition_of(tenant_id, address_key)
-            people.append((made.name_of(address_key, partition), partition, address_key, sealed))
+            people.append((made[0].name_of(address_key, partition), partition, address_key, sealed, variant))
             if len(people) % _AT_ONCE == 0:
                 await step_aside()
         records: list[Record] = []
 
         def documents() -> Iterator[Document]:
-            for name, partition, address_key, sealed in people:
-                document, record = made.of(name, address_key, sealed, partition)
+            for name, partition, address_key, sealed, variant in people:
+                document, record = made[variant].of(name, address_key, sealed, partition)
                 records.append(record)
                 yield document
 
@@ -133,8 +150,8 @@ class RecordConsents:
         if taken:
             records = [record for (name, *_), record in zip(people, records, strict=True) if name not in taken]
             known = [
-                replace(consent, address_key=address_key, sealed_proof_evidence=sealed)
-                for name, _, address_key, sealed in people
+                replace(kinds[variant], address_key=address_key, sealed_proof_evidence=sealed)
+                for name, _, address_key, sealed, variant in people
                 if name in taken
             ]
         await self._publish(records, [call])
@@ -176,7 +193,7 @@ class RecordConsents:
                 done.add(place)
                 ids[place], kind, scope = use
                 already += 1
-                if kind != "given" or scope != consent.scope.key:
+                if kind != consent.kind or scope != consent.scope.key:
                     conflicts.append(FieldError(f"consents[{place}].idempotency_key", "was used for something else of this person"))
             if batch:
                 documents = [document_of(entry) for entry in batch]
@@ -213,6 +230,13 @@ class RecordConsents:
         ]
         if wrong:
             raise Invalid("A consent cannot have been given in the future.", fields=wrong)
+        wrong = [
+            FieldError(f"consents[{place}].{field}", message)
+            for place, consent in enumerate(consents)
+            for field, message in _problems(consent)
+        ]
+        if wrong:
+            raise Invalid("Some of what is said of a consent cannot be taken.", fields=wrong)
 
     async def _keep_notices(self, tenant_id: str, consents: Sequence[Consent]) -> None:
         await self._notices.keep(tenant_id, {consent.notice_hash: consent.wording for consent in consents if consent.wording})
@@ -232,7 +256,7 @@ class RecordConsents:
             tenant_id=tenant_id,
             address_key=consent.address_key,
             version=head.version + 1 if head else 1,
-            kind="given",
+            kind=consent.kind,
             scope=consent.scope,
             route=consent.route,
             at_us=at,
@@ -245,6 +269,7 @@ class RecordConsents:
             sealed_proof_evidence=consent.sealed_proof_evidence,
             sealed_attestation=consent.sealed_attestation,
             idempotency_key=consent.idempotency_key,
+            particulars=referring(consent.particulars, head.events if head else ()),
         )
 
     async def _read_heads(self, tenant_id: str, address_keys: set[bytes], heads: dict[bytes, _Head]) -> None:
@@ -265,10 +290,20 @@ class RecordConsents:
             self._afterwards.begin(self._intents.end(call), what="ending an intent")
 
 
+def _problems(consent: Consent) -> Iterator[tuple[str, str]]:
+    if consent.kind in CLOSING:
+        yield "kind", f"{consent.kind} stops mail: withdraw it, so that the answer can say that the mail has stopped"
+    elif consent.kind == "expired":
+        yield "kind", "is for our own clock to say"
+    for name, message in consent.particulars.problems(consent.kind):
+        yield f"particulars.{name}", message
+
+
 def _only_ones(consents: Sequence[Consent]) -> list[int]:
-    """The places of those who occur once: for them a guess at version 1 cannot break the order or the keys of their own others."""
+    """The places of those who occur once: for them a guess at version 1 cannot break the order or the keys of their own others.
+    Who refers to an earlier event is not new."""
     count = Counter(consent.address_key for consent in consents)
-    return [place for place, consent in enumerate(consents) if count[consent.address_key] == 1]
+    return [place for place, consent in enumerate(consents) if count[consent.address_key] == 1 and not consent.particulars.refers_to]
 
 
 def _one_each(consents: Sequence[Consent], places: Sequence[int]) -> list[int]:

@@ -20,11 +20,13 @@ from postlaw_common.store import AlreadyExists
 from postlaw_common.telemetry import get_logger, meter
 from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.answers import Answers
-from postlaw_consent.domain.event import Actor, ConsentEvent, Route, person_of
+from postlaw_consent.domain.event import Actor, ConsentEvent, Kind, Route, person_of
+from postlaw_consent.domain.fold import fold
+from postlaw_consent.domain.particulars import NONE_STATED, Particulars
 from postlaw_consent.domain.scope import Scope
-from postlaw_consent.domain.standing import fold, standing_withdrawal
 from postlaw_consent.ledger import Entry, Ledger, Line
 from postlaw_consent.outgoing import Outgoing
+from postlaw_consent.referring import referring
 
 Outcome = Literal["stopped", "recorded"]
 
@@ -59,7 +61,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who says stop to what. `campaign_id`: of the message whose link was used."""
+    """Who says stop to what, and how: `kind` is one of CLOSING. `campaign_id`: of the message whose link was used."""
 
     tenant_id: str
     address_key: bytes
@@ -69,6 +71,8 @@ class Request:
     on_behalf_of: Actor | None = None
     campaign_id: str = ""
     idempotency_key: str = ""
+    kind: Kind = "withdrawn"
+    particulars: Particulars = NONE_STATED
 
 
 class AwaitStopped(Protocol):
@@ -168,7 +172,7 @@ class WithdrawConsent:
             tenant_id=request.tenant_id,
             address_key=request.address_key,
             version=history[-1].fact.version + 1 if history else 1,
-            kind="withdrawn",
+            kind=request.kind,
             scope=request.scope,
             route=request.route,
             at_us=max([now, *(line.fact.at_us for line in history)]),  # clocks of two instances may differ
@@ -177,6 +181,7 @@ class WithdrawConsent:
             on_behalf_of=request.on_behalf_of,
             campaign_id=request.campaign_id,
             idempotency_key=request.idempotency_key,
+            particulars=referring(request.particulars, ((line.fact.version, line.event().event_id) for line in history)),
         )
         return self._ledger.entry(event)
 
@@ -227,8 +232,10 @@ def _standing(history: list[Line], request: Request) -> Line | None:
     if request.idempotency_key:
         for line in history:
             if line.event().idempotency_key == request.idempotency_key:
-                if line.fact.kind != "withdrawn" or line.fact.scope != request.scope.key:
+                if line.fact.kind != request.kind or line.fact.scope != request.scope.key:
                     raise Conflict("This idempotency key was used for something else of this person.", type="idempotency-key-reused")
                 return line
-    version = standing_withdrawal(fold(line.fact for line in history), request.scope)
+    if request.kind != "withdrawn":
+        return None  # each complaint, objection, pause … is an act of its own
+    version = fold(line.fact for line in history).standing_withdrawal(request.scope)
     return next((line for line in history if line.fact.version == version), None)

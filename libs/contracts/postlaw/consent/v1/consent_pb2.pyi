@@ -148,6 +148,7 @@ class Particulars(_message.Message):
     LAWFUL_BASIS_FIELD_NUMBER: _builtins.int
     REFERS_TO_FIELD_NUMBER: _builtins.int
     OBJECTION_FIELD_NUMBER: _builtins.int
+    REFERS_TO_VERSION_FIELD_NUMBER: _builtins.int
     relationship: _builtins.str
     """of an implied consent: purchase, inquiry, contract, subscription, account, membership, donation …"""
     grade: Global___EvidenceGrade.ValueType
@@ -169,6 +170,8 @@ class Particulars(_message.Message):
     """the event that this one confirms, renews, ends or declares invalid"""
     objection: _builtins.str
     """marketing (default), profiling, legitimate_interest"""
+    refers_to_version: _builtins.int
+    """of the event that refers_to names; set by consent alone"""
     @_builtins.property
     def held(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """evidence that is there: affirmative_act, purpose, requester_named, withdrawal_info …"""
@@ -213,10 +216,11 @@ class Particulars(_message.Message):
         lawful_basis: _builtins.str = ...,
         refers_to: _builtins.str = ...,
         objection: _builtins.str = ...,
+        refers_to_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_kind", b"address_kind", "controller", b"controller", "denied", b"denied", "ended_at", b"ended_at", "grade", b"grade", "held", b"held", "language", b"language", "lawful_basis", b"lawful_basis", "method", b"method", "objection", b"objection", "purposes", b"purposes", "recipient_kind", b"recipient_kind", "refers_to", b"refers_to", "relationship", b"relationship", "territories", b"territories", "time_zone", b"time_zone", "until", b"until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_kind", b"address_kind", "controller", b"controller", "denied", b"denied", "ended_at", b"ended_at", "grade", b"grade", "held", b"held", "language", b"language", "lawful_basis", b"lawful_basis", "method", b"method", "objection", b"objection", "purposes", b"purposes", "recipient_kind", b"recipient_kind", "refers_to", b"refers_to", "refers_to_version", b"refers_to_version", "relationship", b"relationship", "territories", b"territories", "time_zone", b"time_zone", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -846,6 +850,7 @@ class GetDecisionsResponse(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
     VERDICTS_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_FIELD_NUMBER: _builtins.int
     INPUTS_HASH_FIELD_NUMBER: _builtins.int
     consent_offset: _builtins.int
     """the end of the consent partition, read before any fact was: all events below it are decided on"""
@@ -866,6 +871,8 @@ class GetDecisionsResponse(_message.Message):
     def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Verdict]:
         """each once"""
 
+    @_builtins.property
+    def decided_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -875,11 +882,12 @@ class GetDecisionsResponse(_message.Message):
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         generation: _builtins.str = ...,
         verdicts: _abc.Iterable[Global___Verdict] | None = ...,
+        decided_at: _timestamp_pb2.Timestamp | None = ...,
         inputs_hash: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decided_at", b"decided_at", "expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_offset", b"consent_offset", "decisions", b"decisions", "expires_at", b"expires_at", "generation", b"generation", "inputs_hash", b"inputs_hash", "law_version", b"law_version", "verdicts", b"verdicts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_offset", b"consent_offset", "decided_at", b"decided_at", "decisions", b"decisions", "expires_at", b"expires_at", "generation", b"generation", "inputs_hash", b"inputs_hash", "law_version", b"law_version", "verdicts", b"verdicts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,213 @@
+"""Where a person stands: a fold over their part of the ledger, into the facts that the law decides on.
+
+The law itself says which consents carry a message and which lift an opt-out (libs/law). Beside it stand rules of ours, each the
+stricter of two readings:
+- An opt-out closes its scope, whatever time it bears; one of everything closes every scope. A complaint and an objection are of everything.
+- After an opt-out that covers it, an express consent counts only if it is a fresh act of the person: recorded later, given later, and
+  not by an import. A relationship counts on its own, but lifts nothing.
+- A scope that was itself closed is not reopened by a consent to everything.
+- An objection to processing on legitimate interest closes as one to marketing does; one to profiling ends tracking.
+- A relationship stated anew, such as a contract that has ended, replaces what was stated of it before.
+Replaying an event changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from postlaw_consent.domain.event import EXPRESS, Route
+from postlaw_consent.domain.fact import Fact
+from postlaw_consent.domain.particulars import RUNNING
+from postlaw_consent.domain.scope import EVERYTHING, Scope
+from postlaw_law.facts import ANY_TOPIC, Grant, Hold, OptOut, Person, TrackingSignal
+from postlaw_law.words import AddressKind, Evidence, RecipientKind, RouteEvent
+
+FRESH_ROUTES: frozenset[Route] = frozenset({"api", "page"})
+
+_ALL = EVERYTHING.key
+_OPT_OUTS = frozenset({"withdrawn", "refused", "complained", "objected"})
+_ALIKE_KEPT = 4  # grants that differ in time alone: the latest decide, the others are there in case one is declared invalid
+
+_GrantKey = tuple[RouteEvent, str, frozenset[Evidence], frozenset[Evidence]]
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """An opt-out of one scope: when, as late as anything that must not lift it, and the event that said so first without a break.
+    `version` 0: reopened since, though the law may find that what reopened it was not enough."""
+
+    at_us: int
+    version: int
+    said_by: int
+
+
+@dataclass(slots=True)
+class Fold:
+    """The state after the events up to `version`. Apply them in the order of their versions; an older one is ignored."""
+
+    version: int = 0
+    closed: dict[str, Closed] = field(default_factory=dict[str, Closed])  # by scope key
+    grants: dict[_GrantKey, list[Grant]] = field(default_factory=dict[_GrantKey, list[Grant]])
+    holds: dict[str, Hold] = field(default_factory=dict[str, Hold])
+    tracking: TrackingSignal | None = None
+    territories: set[str] = field(default_factory=set[str])
+    recipient_kind: RecipientKind = "natural"
+    address_kind: AddressKind = "personal"
+    time_zone: str = ""
+    reopened: bool = False  # something was opened, perhaps closed again, since everything was closed
+    latest_us: int = 0
+
+    def apply(self, fact: Fact) -> None:
+        if fact.version <= self.version:
+            return
+        self.version = fact.version
+        self._learn(fact)
+        kind = fact.kind
+        if kind in EXPRESS:
+            self._express(fact)
+        elif kind == "implied":
+            self._implied(fact)
+        elif kind in _OPT_OUTS:
+            self._opt_out(fact)
+        elif kind == "paused" or kind == "restricted":
+            self._hold(kind, fact)
+        elif kind == "resumed" or kind == "unrestricted":
+            self.holds.pop("paused" if kind == "resumed" else "restricted", None)
+        elif kind == "tracking_given" or kind == "tracking_withdrawn":
+            self._track(kind == "tracking_given", fact)
+        elif kind == "invalidated" or kind == "expired":
+            self._drop(fact)
+        self.latest_us = max(self.latest_us, fact.at_us)
+
+    def _learn(self, fact: Fact) -> None:
+        """What was stated of the person: territories add up, since conflicting evidence means all of them; else the latest counts."""
+        terms = fact.terms
+        self.territories.update(terms.territories)
+        self.recipient_kind = terms.recipient_kind or self.recipient_kind
+        self.address_kind = terms.address_kind or self.address_kind
+        self.time_zone = terms.time_zone or self.time_zone
+
+    def _express(self, fact: Fact) -> None:
+        scope = fact.scope
+        covering = [closed.at_us for key in {scope, _ALL} if (closed := self.closed.get(key)) is not None]
+        if covering and not (fact.route in FRESH_ROUTES and fact.at_us > max(covering)):
+            return
+        self._grant("express_consent", fact)
+        if scope in self.closed:
+            closed = self.closed[scope]
+            self.closed[scope] = Closed(closed.at_us, 0, closed.said_by)
+        if scope == _ALL:
+            for key, closed in self.closed.items():
+                if closed.version:  # closed by itself: what opens everything else does not open it
+                    self.closed[key] = Closed(max(closed.at_us, fact.at_us), closed.version, closed.said_by)
+        self.reopened = _ALL in self.closed and self.closed[_ALL].version != 0
+
+    def _implied(self, fact: Fact) -> None:
+        relationship = fact.terms.relationship
+        if relationship is None:
+            return
+        if relationship in RUNNING:
+            refers_to = str(fact.terms.refers_to)
+            for key in [key for key in self.grants if key[:2] == (relationship, fact.scope)]:
+                kept = [grant for grant in self.grants[key] if fact.terms.refers_to and grant.id != refers_to]
+                self._keep(key, kept)
+        self._grant(relationship, fact)
+
+    def _grant(self, type: RouteEvent, fact: Fact) -> None:
+        terms = fact.terms
+        key = (type, fact.scope, terms.held, terms.denied)
+        grant = Grant(type, fact.at_us, terms.held, terms.denied, _topics(fact.scope), terms.ended_us, str(fact.version))
+        alike = self.grants.setdefault(key, [])
+        alike.append(grant)
+        if len(alike) > _ALIKE_KEPT:
+            alike.remove(min(alike, key=lambda one: one.at_us))
+
+    def _opt_out(self, fact: Fact) -> None:
+        if fact.kind == "objected" and fact.terms.objection == "profiling":
+            self._track(given=False, fact=fact)
+            return
+        scope = _ALL if fact.kind in ("complained", "objected") else fact.scope
+        before = self.closed.get(scope)
+        at_us = max(fact.at_us, self.latest_us, before.at_us if before else 0)
+        standing = before.version if before and not (scope == _ALL and self.reopened) else 0
+        self.closed[scope] = Closed(at_us, standing or fact.version, before.said_by if before and standing else fact.version)
+        if scope == _ALL:
+            self.reopened = False
+
+    def _hold(self, kind: Literal["paused", "restricted"], fact: Fact) -> None:
+        self.holds[kind] = Hold(kind, fact.at_us, fact.terms.until_us, str(fact.version))
+
+    def _track(self, given: bool, fact: Fact) -> None:
+        before = self.tracking
+        if before is None or fact.at_us > before.at_us or (fact.at_us == before.at_us and not given):
+            self.tracking = TrackingSignal(given, fact.at_us, fact.terms.held, str(fact.version))
+
+    def _drop(self, fact: Fact) -> None:
+        """The consent that is named; where none is, all that its scope covers."""
+        refers_to = str(fact.terms.refers_to) if fact.terms.refers_to else None
+        for key in list(self.grants):
+            if refers_to is None and fact.scope in (_ALL, key[1]):
+                del self.grants[key]
+            elif refers_to is not None:
+                self._keep(key, [grant for grant in self.grants[key] if grant.id != refers_to])
+
+    def _keep(self, key: _GrantKey, grants: list[Grant]) -> None:
+        if grants:
+            self.grants[key] = grants
+        else:
+            del self.grants[key]
+
+    def person(self) -> Person:
+        """The law's facts. Ids in them are versions."""
+        return Person(
+            territories=tuple(sorted(self.territories)),
+            recipient_kind=self.recipient_kind,
+            address_kind=self.address_kind,
+            grants=tuple(grant for alike in self.grants.values() for grant in alike),
+            opt_outs=tuple(OptOut(one.at_us, _topics(scope), str(one.said_by)) for scope, one in self.closed.items()),
+            holds=tuple(self.holds.values()),
+            tracking=(self.tracking,) if self.tracking else (),
+            zone=ZoneInfo(self.time_zone) if self.time_zone else None,
+        )
+
+    def standing_withdrawal(self, scope: Scope) -> int | None:
+        """The version of the opt-out by which this very scope has been closed without a break; None where a new one is needed.
+
+        Without a break, because the receipt rests on that event's place in the log: mail of a scope that was reopened since could
+        still be under way, and only a later event's place would say so."""
+        if scope == EVERYTHING and self.reopened:
+            return None
+        closed = self.closed.get(scope.key)
+        return closed.version or None if closed else None
+
+
+def fold(facts: Iterable[Fact]) -> Fold:
+    """The state after these facts, in whatever order and however often they come."""
+    state = Fold()
+    for fact in sorted(facts, key=lambda fact: fact.version):
+        state.apply(fact)
+    return state
+
+
+def person_of(fact: Fact) -> Person:
+    """What the fold gives of someone's only event, without its state where that is a consent, as nearly everyone's is."""
+    if fact.kind not in EXPRESS:
+        return fold([fact]).person()
+    terms = fact.terms
+    grant = Grant("express_consent", fact.at_us, terms.held, terms.denied, _topics(fact.scope), terms.ended_us, str(fact.version))
+    return Person(
+        territories=tuple(sorted(terms.territories)),
+        recipient_kind=terms.recipient_kind or "natural",
+        address_kind=terms.address_kind or "personal",
+        grants=(grant,),
+        zone=ZoneInfo(terms.time_zone) if terms.time_zone else None,
+    )
+
+
+@lru_cache(4096)
+def _topics(scope: str) -> frozenset[str]:
+    return ANY_TOPIC if scope == _ALL else frozenset({scope})

@@ -1,0 +1,103 @@
+"""The first gate: what the law says of one message to each of its people, each distinct verdict made once."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from postlaw_consent.domain.fact import fact_of
+from postlaw_consent.domain.fold import fold, person_of
+from postlaw_law.clocks import instant, microseconds
+from postlaw_law.deciding import Campaign
+from postlaw_law.decision import Decision
+from postlaw_law.facts import Message, Person
+from postlaw_law.law import Law
+
+_NEVER_US = 1 << 62
+_NO_FACTS = Person()
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A person of several events: their facts, the latest time in them, and what stands for their history in the hash of a decision's
+    inputs."""
+
+    person: Person
+    latest_us: int
+    digest: bytes
+
+
+# Most people have one event: then its text says all, and is shared by all who have the same.
+Standing = str | Folded
+NOBODY: Standing = ""
+
+
+def standing_of(texts: list[str]) -> Standing:
+    """Of a person's events in the order of their versions."""
+    if len(texts) < 2:
+        return texts[0] if texts else NOBODY
+    state = fold(fact_of(version, text) for version, text in enumerate(texts, 1))
+    return Folded(state.person(), state.latest_us, hashlib.sha256("\n".join(texts).encode()).digest())
+
+
+class Gate:
+    """One message at one instant. `verdicts`: the answers so far, each once; `expires_us`: the earliest end among those that allow.
+
+    `inputs()` is the hash of all that was decided on: message, law, instant, and each person's facts in the order asked."""
+
+    def __init__(self, message: Message, law: Law, now_us: int, ready: Campaign | None = None) -> None:
+        """`ready`: the same message, made ready for an earlier gate."""
+        self.verdicts: list[Decision] = []
+        self.law_version = law.version
+        self.expires_us = _NEVER_US
+        self.campaign = ready.at(instant(now_us)) if ready else Campaign(message, law, instant(now_us))
+        self._now_us = now_us
+        self._places: dict[object, int] = {}
+        self._of_text: dict[str, int] = {}
+        self._inputs = hashlib.sha256(repr_of(message).encode() + f"\n{law.version}\n{now_us}\n".encode())
+
+    def verdict(self, address_key: bytes, standing: Standing) -> int:
+        """The place of this person's answer among the verdicts."""
+        update = self._inputs.update
+        update(address_key)
+        if isinstance(standing, str):
+            update(standing.encode())
+            place = self._of_text.get(standing)
+            if place is None:
+                place = self._of_text[standing] = self._place(self._of_one(standing))
+            return place
+        update(standing.digest)
+        return self._place(self.decide(standing.person, standing.latest_us))
+
+    def decide(self, person: Person, latest_us: int) -> Decision:
+        """`latest_us`: of the person's events. What is on record has happened, also where the clock that wrote it runs before ours: an
+        opt-out must not wait for ours."""
+        if latest_us > self._now_us:
+            return self.campaign.at(instant(latest_us)).decide(person)
+        return self.campaign.decide(person)
+
+    def _of_one(self, text: str) -> Decision:
+        if not text:
+            return self.decide(_NO_FACTS, 0)
+        fact = fact_of(1, text)
+        return self.decide(person_of(fact), fact.at_us)
+
+    def inputs(self) -> bytes:
+        return self._inputs.digest()
+
+    def _place(self, decision: Decision) -> int:
+        key = (decision.reasons, decision.basis and tuple(sorted(decision.basis.items())), decision.expires_at,
+               decision.obligations.duties, decision.tracking)  # fmt: skip
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = len(self.verdicts)
+            self.verdicts.append(decision)
+            if decision.allow and decision.expires_at is not None:
+                self.expires_us = min(self.expires_us, microseconds(decision.expires_at))
+        return place
+
+
+def repr_of(message: Message) -> str:
+    """The message as one text, the same in every process."""
+    states, defects = (",".join(sorted(words)) for words in (message.states, message.defects))
+    return f"{message.sender} {message.sender_kind} {message.message_class} {message.zone.key} [{states}] [{defects}] {message.topic}"

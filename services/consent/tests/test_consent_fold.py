@@ -1,0 +1,274 @@
+"""The fold and the law together: what opens a gate, what closes it, and that nothing else does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from random import Random
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postlaw_common.testing.promises import promise
+from postlaw_consent.domain.event import CLOSING, Kind, Route
+from postlaw_consent.domain.fact import Fact, Terms
+from postlaw_consent.domain.fold import fold, person_of
+from postlaw_consent.domain.gate import Gate
+from postlaw_consent.domain.message import Asked, Sender
+from postlaw_consent.domain.particulars import CLAIMABLE
+from postlaw_consent.domain.scope import EVERYTHING, Scope
+from postlaw_law.clocks import microseconds
+from postlaw_law.decision import Decision
+from postlaw_law.loading import the_law
+from postlaw_law.words import EVIDENCE, Evidence
+
+LAW = the_law()
+SECOND = 1_000_000
+DAY = 86_400 * SECOND
+START = microseconds(datetime(2026, 10, 1, 12, tzinfo=UTC))
+NOW = START + 30 * DAY
+
+SCOPES = [Scope("list", "a"), Scope("list", "b"), Scope("topic", "a"), EVERYTHING]
+KINDS: list[Kind] = list(get_args(Kind))
+ROUTES: list[Route] = ["api", "import", "one_click", "page"]
+ALL: frozenset[Evidence] = frozenset(get_args(Evidence))
+PROVEN = Terms(held=ALL)
+A, B = Scope("list", "a"), Scope("list", "b")
+
+some_terms = st.builds(
+    Terms,
+    relationship=st.sampled_from(["purchase", "contract", "membership", "inquiry"]),
+    held=st.sampled_from([ALL, ALL, ALL - {"purpose"}, frozenset[Evidence]()]),
+    territories=st.sampled_from([(), ("DE",), ("CA",), ("AU", "US")]),
+    ended_us=st.one_of(st.none(), st.integers(START, NOW)),
+    until_us=st.one_of(st.none(), st.integers(START, NOW + DAY)),
+    objection=st.sampled_from(["", "profiling", "legitimate_interest"]),
+    refers_to=st.integers(0, 4),
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Fact]:
+    """Histories as the ledger can hold them: versions without gaps, times of any order, many of them equal."""
+    return [
+        Fact(
+            version=number + 1,
+            kind=draw(st.sampled_from(KINDS)),
+            scope=draw(st.sampled_from(SCOPES)).key,
+            route=draw(st.sampled_from(ROUTES)),
+            at_us=START + draw(st.integers(0, 6)) * SECOND,
+            terms=draw(some_terms),
+        )
+        for number in range(draw(st.integers(0, 12)))
+    ]
+
+
+def fact(version: int, kind: Kind, scope: Scope = EVERYTHING, day: float = 0, route: Route = "api", terms: Terms = PROVEN) -> Fact:
+    return Fact(version, kind, scope.key, route, START + int(day * DAY), terms)
+
+
+def decision(history: list[Fact], scope: Scope, now_us: int = NOW, sender: str = "IE") -> Decision:
+    state = fold(history)
+    return Gate(Asked().by(Sender(sender), scope), LAW, now_us).decide(state.person(), state.latest_us)
+
+
+def codes(history: list[Fact], scope: Scope, now_us: int = NOW, sender: str = "IE") -> list[str]:
+    return [reason.code for reason in decision(history, scope, now_us, sender).reasons]
+
+
+def open_scopes(history: list[Fact]) -> set[str]:
+    return {scope.key for scope in SCOPES if decision(history, scope, sender="US").allow}
+
+
+@promise("M6")
+@given(histories(), st.sampled_from(SCOPES), st.integers(0, 6))
+def test_a_withdrawal_never_opens_a_gate_and_always_closes_its_own(history: list[Fact], scope: Scope, second: int) -> None:
+    after = [*history, fact(len(history) + 1, "withdrawn", scope, second * SECOND / DAY)]
+    assert open_scopes(after) <= open_scopes(history)
+    assert scope.key not in open_scopes(after)
+
+
+@promise("M6")
+@given(histories(), st.sampled_from(["withdrawn", "complained", "objected", "restricted", "paused"]), st.integers(0, 6))
+def test_what_is_said_of_everything_closes_every_scope(history: list[Fact], kind: Kind, second: int) -> None:
+    assert open_scopes([*history, fact(len(history) + 1, kind, EVERYTHING, second * SECOND / DAY, terms=Terms())]) == set()
+
+
+@promise("M6")
+@given(histories(), st.sampled_from(sorted(CLOSING)), st.sampled_from(SCOPES), some_terms, st.integers(0, 6))
+def test_nothing_that_closes_ever_opens(history: list[Fact], kind: Kind, scope: Scope, terms: Terms, second: int) -> None:
+    terms = replace(terms, territories=())  # to learn that another law applies may well open
+    after = [*history, fact(len(history) + 1, kind, scope, second * SECOND / DAY, terms=terms)]
+    assert open_scopes(after) <= open_scopes(history)
+
+
+@promise("M6")
+@given(histories(), st.sampled_from(SCOPES), st.integers(0, 40), st.sampled_from(["given", "renewed", "implied"]))
+def test_neither_an_import_nor_a_relationship_lifts_an_opt_out(history: list[Fact], scope: Scope, day: int, kind: Kind) -> None:
+    terms = Terms(relationship="purchase", held=ALL)
+    route: Route = "api" if kind == "implied" else "import"
+    after = [*history, fact(len(history) + 1, kind, scope, day, route, terms)]
+    closed = fold(history).closed
+    for one in SCOPES:
+        if one.key in closed or EVERYTHING.key in closed:
+            assert (one.key in open_scopes(after)) <= (one.key in open_scopes(history))
+
+
+@given(histories(), st.randoms(use_true_random=False))
+def test_duplicates_and_order_of_reading_change_nothing(history: list[Fact], random: Random) -> None:
+    twice = history + [replace(one) for one in history]
+    random.shuffle(twice)
+    assert fold(twice) == fold(history)
+
+
+@given(histories())
+def test_the_only_event_of_a_person_says_alone_what_the_fold_says(history: list[Fact]) -> None:
+    for one in history:
+        assert person_of(replace(one, version=1)) == fold([replace(one, version=1)]).person()
+
+
+@given(histories(), st.sampled_from(SCOPES))
+def test_a_withdrawal_stands_only_while_nothing_in_its_scope_was_reopened(history: list[Fact], scope: Scope) -> None:
+    version = fold(history).standing_withdrawal(scope)
+    if version is None:
+        return
+    said = history[version - 1]
+    assert said.scope == scope.key or scope == EVERYTHING
+    assert said.kind in CLOSING
+    for length in range(version, len(history) + 1):
+        reached = open_scopes(history[:length])
+        assert scope.key not in reached
+        assert scope != EVERYTHING or not reached
+
+
+def test_a_fresh_express_act_reopens_its_list_and_no_other() -> None:
+    history = [fact(1, "given", A, 1), fact(2, "given", B, 1), fact(3, "withdrawn", EVERYTHING, 2), fact(4, "given", A, 3, "page")]
+    assert decision(history, A).allow
+    assert codes(history, B) == ["SUPPRESSED_ALL"]
+
+
+def test_a_consent_dated_before_the_withdrawal_does_not_reopen_nor_one_of_the_same_moment() -> None:
+    for day in (1, 2):
+        assert codes([fact(1, "withdrawn", A, 2), fact(2, "given", A, day)], A) == ["SUPPRESSED_TOPIC"]
+    assert decision([fact(1, "withdrawn", A, 2), fact(2, "given", A, 3)], A).allow
+
+
+def test_consent_to_everything_does_not_bring_back_a_list_that_was_itself_withdrawn() -> None:
+    history = [fact(1, "withdrawn", A, 1), fact(2, "given", EVERYTHING, 2)]
+    assert codes(history, A) == ["SUPPRESSED_TOPIC"]
+    assert decision(history, B).allow
+    assert codes([*history, fact(3, "given", EVERYTHING, 3)], A) == ["SUPPRESSED_TOPIC"]
+    assert decision([*history, fact(3, "given", A, 3)], A).allow
+
+
+def test_a_fresh_act_without_the_evidence_that_the_law_asks_lifts_nothing() -> None:
+    bare = Terms(held=ALL - {"withdrawal_info"})
+    assert codes([fact(1, "withdrawn", A, 1), fact(2, "given", A, 2, terms=bare)], A) == ["SUPPRESSED_TOPIC"]
+
+
+def test_without_any_consent_the_answer_is_no_and_names_the_regime() -> None:
+    assert codes([], A) == ["EU-IE:NO_ROUTE", "ZZ:NO_ROUTE"]
+    assert codes([fact(1, "given", Scope("topic", "a"))], A) == ["EU-IE:TOPIC_NOT_COVERED", "ZZ:TOPIC_NOT_COVERED"]
+
+
+@promise("M6")
+def test_everything_withdrawn_again_after_a_list_was_open_in_between_is_a_new_withdrawal() -> None:
+    history = [fact(1, "withdrawn", EVERYTHING, 1), fact(2, "given", A, 2), fact(3, "withdrawn", A, 3)]
+    assert fold(history[:1]).standing_withdrawal(EVERYTHING) == 1
+    assert fold(history).standing_withdrawal(EVERYTHING) is None
+    assert fold([*history, fact(4, "withdrawn", EVERYTHING, 4)]).standing_withdrawal(EVERYTHING) == 4
+
+
+@promise("G8")
+@pytest.mark.parametrize("objection", ["", "marketing", "legitimate_interest"])
+def test_an_objection_stops_all_marketing_until_a_fresh_consent(objection: str) -> None:
+    history = [fact(1, "given", A), fact(2, "objected", A, 1, terms=Terms(objection=objection))]
+    assert codes(history, A) == ["SUPPRESSED_ALL"]
+    assert decision([*history, fact(3, "given", A, 2)], A).allow
+
+
+@promise("G8")
+def test_an_objection_to_profiling_ends_tracking_and_leaves_the_mail() -> None:
+    history = [fact(1, "given", A), fact(2, "tracking_given", EVERYTHING, 1)]
+    assert decision(history, A).tracking.open
+    after = decision([*history, fact(3, "objected", EVERYTHING, 2, terms=Terms(objection="profiling"))], A)
+    assert after.allow
+    assert not after.tracking.open
+
+
+@promise("M9")
+def test_tracking_follows_the_latest_word_and_a_no_wins_within_one_moment() -> None:
+    history = [fact(1, "given", A), fact(2, "tracking_withdrawn", EVERYTHING, 1), fact(3, "tracking_given", EVERYTHING, 1)]
+    assert not decision(history, A).tracking.click
+    assert decision([*history, fact(4, "tracking_given", EVERYTHING, 2)], A).tracking.click
+
+
+@promise("G7")
+def test_a_pause_ends_by_itself_at_its_second_or_when_the_person_resumes() -> None:
+    ends = START + 5 * DAY
+    history = [fact(1, "given", A), fact(2, "paused", EVERYTHING, 1, terms=Terms(until_us=ends))]
+    assert codes(history, A, ends - 1) == ["PAUSED"]
+    assert decision(history, A, ends).allow
+    assert decision([*history, fact(3, "resumed", EVERYTHING, 2)], A, ends - 1).allow
+    assert codes([*history, fact(3, "unrestricted", EVERYTHING, 2)], A, ends - 1) == ["PAUSED"]
+
+
+@promise("G7")
+def test_a_restriction_stands_until_it_is_lifted() -> None:
+    history = [fact(1, "given", A), fact(2, "restricted", EVERYTHING, 1)]
+    assert codes(history, A) == ["RESTRICTED"]
+    assert codes([*history, fact(3, "resumed", EVERYTHING, 2), fact(4, "given", A, 3)], A) == ["RESTRICTED"]
+    assert decision([*history, fact(3, "unrestricted", EVERYTHING, 2)], A).allow
+
+
+@promise("G12")
+def test_a_request_opens_nothing_before_it_is_confirmed() -> None:
+    requested = [fact(1, "requested", A)]
+    assert not decision(requested, A).allow
+    assert decision([*requested, fact(2, "confirmed", A, 1, "page")], A).allow
+
+
+@promise("M8")
+def test_implied_consent_of_a_purchase_ends_to_the_second_and_a_later_purchase_begins_anew() -> None:
+    bought = Terms(relationship="purchase", held=ALL, territories=("CA",))
+    history = [fact(1, "implied", EVERYTHING, 0, terms=bought)]
+    answer = decision(history, A, sender="CA")
+    assert answer.allow
+    assert answer.expires_at is not None
+    ends = microseconds(answer.expires_at)
+    assert decision(history, A, ends - 1, "CA").allow
+    assert codes(history, A, ends, "CA") == ["CA:ROUTE_EXPIRED"]
+    assert decision([*history, fact(2, "implied", EVERYTHING, 20, terms=bought)], A, ends, "CA").allow
+
+
+@promise("M8")
+def test_a_contract_that_is_said_to_have_ended_no_longer_runs() -> None:
+    runs = Terms(relationship="contract", held=ALL, territories=("CA",))
+    ended = replace(runs, ended_us=START + DAY)
+    history = [fact(1, "implied", EVERYTHING, 0, terms=runs)]
+    assert decision(history, A, sender="CA").expires_at is None
+    assert decision([*history, fact(2, "implied", EVERYTHING, 0, terms=ended)], A, sender="CA").expires_at is not None
+
+
+def test_a_consent_declared_invalid_carries_nothing_and_an_earlier_one_still_does() -> None:
+    history = [fact(1, "given", A), fact(2, "given", A, 1)]
+    assert decision([*history, fact(3, "invalidated", A, 2, terms=Terms(refers_to=2))], A).evidence == ("1",)
+    assert not decision([*history, fact(3, "invalidated", A, 2)], A).allow
+
+
+def test_what_was_learnt_of_a_person_adds_up_to_every_law_that_may_apply() -> None:
+    german, canadian = replace(PROVEN, territories=("DE",)), replace(PROVEN, territories=("CA",))
+    answer = decision([fact(1, "given", A, terms=german), fact(2, "given", A, 1, terms=canadian)], A, sender="US")
+    assert set(answer.basis or {}) == {"EU-DE", "CA", "US"}
+
+
+@promise("M6")
+def test_an_opt_out_of_a_clock_that_runs_ahead_counts_at_once() -> None:
+    history = [fact(1, "given", A), fact(2, "withdrawn", A, 31)]
+    assert codes(history, A, NOW) == ["SUPPRESSED_TOPIC"]
+
+
+def test_a_claim_is_never_of_evidence_that_follows_from_the_record() -> None:
+    assert {"proof_ref", "wording_version"} == EVIDENCE - CLAIMABLE
