@@ -134,6 +134,7 @@ class ConsentServicer:
             scope=scope_to_wire(described.optout.scope),
             already_withdrawn=described.already_withdrawn,
             list_name=described.list_name,
+            address_key=described.optout.address_key,
         )
 
     async def CreateOptOutLink(self, request: pb.CreateOptOutLinkRequest, context: Any) -> pb.OptOutLink:

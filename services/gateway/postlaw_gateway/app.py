@@ -18,7 +18,7 @@ from postlaw_gateway.downloads import Download
 from postlaw_gateway.json_out import encode
 from postlaw_gateway.observed import Observed
 from postlaw_gateway.openapi import document
-from postlaw_gateway.opt_out import OptOut
+from postlaw_gateway.public_pages.opt_out import OptOut
 from postlaw_gateway.rest import Endpoint, Parts
 from postlaw_gateway.routes import ROUTES, Kind
 from postlaw_gateway.uploads import Upload

@@ -19,11 +19,11 @@ from postlaw_gateway.authentication import Authentication
 from postlaw_gateway.clients import Calls
 from postlaw_gateway.consumers import RevocationTail
 from postlaw_gateway.idempotency import IDEMPOTENCY_KEYS, IdempotencyKeys
-from postlaw_gateway.opt_out import OptOut
+from postlaw_gateway.public_pages.opt_out import OptOut
+from postlaw_gateway.public_pages.senders import Senders
 from postlaw_gateway.rate_limits import RateLimits
 from postlaw_gateway.rest import Parts
 from postlaw_gateway.security_events import SecurityEvents
-from postlaw_gateway.senders import Senders
 from postlaw_gateway.wire import IDENTITY_TOPIC, SECURITY_TOPIC
 
 _SWEEP_S = 900.0

@@ -81,6 +81,7 @@ class Link:
     everything: bool
     already_withdrawn: bool
     list_name: str = ""
+    address_key: bytes = b""
 
 
 def describe_request(token: str) -> Message:
@@ -89,7 +90,15 @@ def describe_request(token: str) -> Message:
 
 def link(description: Message) -> Link:
     it = cast(consent_pb2.TokenDescription, description)
-    return Link(it.tenant_id, it.scope.topic, it.scope.everything, it.already_withdrawn, it.list_name)
+    return Link(it.tenant_id, it.scope.topic, it.scope.everything, it.already_withdrawn, it.list_name, it.address_key)
+
+
+def masked_address_request(link: Link) -> Message:
+    return subscribers_pb2.GetMaskedAddressRequest(tenant_id=link.tenant_id, address_key=link.address_key)
+
+
+def masked_address(answer: Message) -> str:
+    return cast(subscribers_pb2.MaskedAddress, answer).masked
 
 
 def withdraw_request(token: str, *, one_click: bool, everything: bool) -> Message:

@@ -83,6 +83,14 @@ class FakeSubscribers:
         self.deeds: list[str] = []
         self.loses_answers = False
         self.refuses: Exception | None = None
+        self.masked = "j•••@e•••.com"
+        self.masked_asked: list[subscribers_pb2.GetMaskedAddressRequest] = []
+
+    async def GetMaskedAddress(self, request: Any, context: Any) -> subscribers_pb2.MaskedAddress:
+        self.masked_asked.append(request)
+        if self.refuses is not None:
+            raise self.refuses
+        return subscribers_pb2.MaskedAddress(masked=self.masked)
 
     async def CreateList(self, request: Any, context: Any) -> subscribers_pb2.List:
         self.deeds.append(request.idempotency_key)
@@ -178,7 +186,9 @@ class FakeConsent:
         self.described += 1
         scope = consent_pb2.Scope(list_id="lst_1")
         already = request.token == "stopped-before"
-        return consent_pb2.TokenDescription(tenant_id=TENANT, scope=scope, already_withdrawn=already, list_name=self.list_name)
+        return consent_pb2.TokenDescription(
+            tenant_id=TENANT, scope=scope, already_withdrawn=already, list_name=self.list_name, address_key=b"\1" * 33
+        )
 
     async def WithdrawByToken(self, request: Any, context: Any) -> consent_pb2.Withdrawal:
         self._check(request.token)

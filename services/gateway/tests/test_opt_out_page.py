@@ -10,6 +10,7 @@ import pytest
 from postlaw.consent.v1 import consent_pb2
 from postlaw_common.errors import Unavailable
 from postlaw_common.testing.promises import promise
+from services.gateway.tests.played import TENANT
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -113,7 +114,7 @@ async def test_the_pages_buttons_stop_and_answer_with_a_page(door: Any, pressed:
     answer = await door.http.post("/u/good", data={"stop": pressed}, headers={"accept": "text/html,*/*"})
     assert answer.status_code == 200
     outline(answer.text)
-    assert "evt_1" in answer.text and "2026-03-01 12:00:00 UTC" in answer.text and "The mail has stopped." in answer.text
+    assert "evt_1" in answer.text and "1 March 2026, 12:00:00 UTC" in answer.text and "The mail has stopped." in answer.text
     request = door.consent.withdrawn[0]
     assert (request.route, request.everything) == (consent_pb2.ROUTE_PAGE, everything)
 
@@ -241,3 +242,37 @@ async def test_who_has_stopped_hears_so_also_when_names_cannot_be_had(door: Any)
     answer = await door.http.post("/u/good", data={"stop": "this"})
     assert answer.status_code == 200
     assert "The mail has stopped." in answer.text and "this mail" in answer.text and "this sender" in answer.text
+
+
+@promise("M4", "M5")
+async def test_both_pages_say_whose_mail_for_which_address_what_stops_and_what_still_comes(door: Any) -> None:
+    door.consent.list_name = "News"
+    for answer in (await door.http.get("/u/good"), await door.http.post("/u/good", data={"stop": "this"})):
+        assert "j•••@e•••.com" in answer.text
+        assert "<bdi>1 High St</bdi>" in answer.text
+        assert "mail on the mailing list “<bdi>News</bdi>” from <bdi>Möbel" in answer.text
+        assert "Receipts and messages about your account may still come" in answer.text
+        assert "that you have not stopped" in answer.text
+    everything = await door.http.post("/u/good", data={"stop": "everything"})
+    assert "Receipts and messages about your account may still come" in everything.text
+    assert "that you have not stopped" not in everything.text
+    assert {(asked.tenant_id, asked.address_key) for asked in door.subscribers.masked_asked} == {(TENANT, b"\1" * 33)}
+
+
+@promise("M5")
+async def test_the_pages_work_where_the_address_is_not_to_be_had(door: Any) -> None:
+    door.subscribers.masked = ""  # erased
+    pages = [await door.http.get("/u/good"), await door.http.post("/u/good", data={"stop": "this"})]
+    door.subscribers.refuses = Unavailable("Subscribers are away.")
+    pages += [await door.http.get("/u/good"), await door.http.post("/u/good", data={"stop": "this"})]
+    for answer in pages:
+        assert answer.status_code == 200
+        outline(answer.text)
+        assert "Address</dt>" not in answer.text
+        assert "What will still come" in answer.text
+
+
+@promise("G2")
+async def test_one_click_asks_nobody_for_an_address(door: Any) -> None:
+    await door.http.post("/u/good", content=ONE_CLICK, headers=FORM)
+    assert door.subscribers.masked_asked == []

@@ -114,6 +114,9 @@ class SubscribersServicer:
             sealed_proof_evidence=resolved.sealed_proof_evidence,
         )
 
+    async def GetMaskedAddress(self, request: pb.GetMaskedAddressRequest, context: Any) -> pb.MaskedAddress:
+        return pb.MaskedAddress(masked=await resolve_person.masked_address(self._rooms, request.tenant_id, request.address_key))
+
 
 async def _chunks(requests: AsyncIterator[pb.CreateImportRequest]) -> AsyncIterator[bytes]:
     async for request in requests:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from postlaw_common.crypto import seal
 from postlaw_common.errors import NotFound
+from postlaw_common.store import Document
+from postlaw_subscribers.domain.masking import mask
 from postlaw_subscribers.domain.person import Person
 from postlaw_subscribers.people import from_document, is_gone
 from postlaw_subscribers.person_keys import PROFILE_EVIDENCE, PROOF_EVIDENCE, place
@@ -24,14 +26,25 @@ class Resolved:
 
 async def get_subscriber(rooms: Rooms, tenant_id: str, id: str) -> Person:
     """Raises NotFound, also for another customer's subscriber."""
-    document = await rooms.people.by_id(tenant_id, id)
-    if document is None:
+    person = await _opened(rooms, tenant_id, await rooms.people.by_id(tenant_id, id))
+    if person is None:
         raise NotFound("There is no such subscriber.")
+    return person
+
+
+async def masked_address(rooms: Rooms, tenant_id: str, address_key: bytes) -> str:
+    """Empty where nobody is known under this key, or their profile key is destroyed."""
+    person = await _opened(rooms, tenant_id, await rooms.people.by_key(tenant_id, address_key))
+    return mask(person.profile.address) if person else ""
+
+
+async def _opened(rooms: Rooms, tenant_id: str, document: Document | None) -> Person | None:
+    """None where there is nobody, or no key to open them with."""
+    if document is None or is_gone(document):
+        return None
     wrapping = await rooms.person_keys.wrapping(tenant_id)
     keys = (await rooms.person_keys.open_many(wrapping, [document["address_key"]])).get(document["address_key"])
-    if keys is None:
-        raise NotFound("There is no such subscriber.")
-    return from_document(document, keys)
+    return from_document(document, keys) if keys else None
 
 
 async def resolve_person(

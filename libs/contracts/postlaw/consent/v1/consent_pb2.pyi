@@ -547,10 +547,13 @@ class TokenDescription(_message.Message):
     SCOPE_FIELD_NUMBER: _builtins.int
     ALREADY_WITHDRAWN_FIELD_NUMBER: _builtins.int
     LIST_NAME_FIELD_NUMBER: _builtins.int
+    ADDRESS_KEY_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     already_withdrawn: _builtins.bool
     list_name: _builtins.str
     """of a scope that is a list; empty where it is not known"""
+    address_key: _builtins.bytes
+    """whose token it is"""
     @_builtins.property
     def scope(self) -> Global___Scope: ...
     def __init__(
@@ -560,10 +563,11 @@ class TokenDescription(_message.Message):
         scope: Global___Scope | None = ...,
         already_withdrawn: _builtins.bool = ...,
         list_name: _builtins.str = ...,
+        address_key: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_withdrawn", b"already_withdrawn", "list_name", b"list_name", "scope", b"scope", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "already_withdrawn", b"already_withdrawn", "list_name", b"list_name", "scope", b"scope", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -784,6 +784,48 @@ class ResolvedPerson(_message.Message):
 Global___ResolvedPerson: _TypeAlias = ResolvedPerson  # noqa: Y015
 
 @_typing.final
+class GetMaskedAddressRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_KEY_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    address_key: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        address_key: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMaskedAddressRequest: _TypeAlias = GetMaskedAddressRequest  # noqa: Y015
+
+@_typing.final
+class MaskedAddress(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MASKED_FIELD_NUMBER: _builtins.int
+    masked: _builtins.str
+    """j•••@e•••.com; empty: nobody known, or erased"""
+    def __init__(
+        self,
+        *,
+        masked: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["masked", b"masked"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MaskedAddress: _TypeAlias = MaskedAddress  # noqa: Y015
+
+@_typing.final
 class ListCreated(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

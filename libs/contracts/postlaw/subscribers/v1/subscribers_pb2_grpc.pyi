@@ -53,6 +53,10 @@ class SubscribersServiceStub:
     """The same people again, for a retry; who is gone is left out."""
     ResolvePerson: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.ResolvePersonRequest, _subscribers_pb2.ResolvedPerson]
     """Who is meant: by address or by subscriber id. Also seals evidence under the person's keys."""
+    GetMaskedAddress: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.GetMaskedAddressRequest, _subscribers_pb2.MaskedAddress]
+    """Enough of an address that whoever has it knows which is meant, for the pages behind an unsubscribe link. The link's token, which
+    named the person, is the authority: no context.
+    """
 
 @_typing.type_check_only
 class SubscribersServiceAsyncStub(SubscribersServiceStub):
@@ -78,6 +82,10 @@ class SubscribersServiceAsyncStub(SubscribersServiceStub):
     """The same people again, for a retry; who is gone is left out."""
     ResolvePerson: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.ResolvePersonRequest, _subscribers_pb2.ResolvedPerson]  # type: ignore[assignment]
     """Who is meant: by address or by subscriber id. Also seals evidence under the person's keys."""
+    GetMaskedAddress: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.GetMaskedAddressRequest, _subscribers_pb2.MaskedAddress]  # type: ignore[assignment]
+    """Enough of an address that whoever has it knows which is meant, for the pages behind an unsubscribe link. The link's token, which
+    named the person, is the authority: no context.
+    """
 
 class SubscribersServiceServicer(metaclass=_abc_1.ABCMeta):
     """People: their addresses, profiles and lists, sealed under keys of their own."""
@@ -184,5 +192,15 @@ class SubscribersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_subscribers_pb2.ResolvedPerson, _abc.Awaitable[_subscribers_pb2.ResolvedPerson]]:
         """Who is meant: by address or by subscriber id. Also seals evidence under the person's keys."""
+
+    @_abc_1.abstractmethod
+    def GetMaskedAddress(
+        self,
+        request: _subscribers_pb2.GetMaskedAddressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscribers_pb2.MaskedAddress, _abc.Awaitable[_subscribers_pb2.MaskedAddress]]:
+        """Enough of an address that whoever has it knows which is meant, for the pages behind an unsubscribe link. The link's token, which
+        named the person, is the authority: no context.
+        """
 
 def add_SubscribersServiceServicer_to_server(servicer: SubscribersServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -10,9 +10,10 @@ import python_multipart
 from python_multipart.exceptions import FormParserError
 
 from postlaw_common.errors import PostlawError
-from postlaw_gateway.pages import EVERYTHING, FIELD, THIS
 
 MAX_BODY = 8192
+# What the page's two buttons send (templates/ask.html); RFC 8058 has its own name and value, which the page does not use.
+FIELD, THIS, EVERYTHING = "stop", "this", "everything"
 _ONE_CLICK = b"List-Unsubscribe=One-Click"
 _URLENCODED = b"application/x-www-form-urlencoded"
 

@@ -1,0 +1,110 @@
+"""The pages that a recipient sees: server-rendered HTML without scripts, cookies or anything from elsewhere.
+
+Made for a phone, a screen reader and a slow line: one column, one heading, native form elements, the system's own font.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from minijinja import Environment, escape, safe
+
+from postlaw_gateway.public_pages.languages import LANGUAGES
+from postlaw_gateway.public_pages.texts import TEXTS, day, sayer
+from postlaw_gateway.wire import Link, Receipt, Sender
+
+_FILES = Path(__file__).with_name("templates")
+_STYLE = (_FILES / "style.css").read_text(encoding="utf-8")
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+
+CONTENT_SECURITY_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+_FAILURES = {
+    404: ("title_bad_link", "bad_link"),
+    503: ("title_try_again", "try_again"),
+    504: ("title_try_again", "try_again"),
+}
+_OTHER_FAILURE = ("title_did_not_work", "did_not_work")
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """What mail it is, from whom and to whom. Each may be unknown: the page then does without. `address` is masked."""
+
+    link: Link | None = None
+    sender: Sender = field(default_factory=Sender)
+    address: str = ""
+
+
+def ask(language: str, link: Link, mail: Mail) -> bytes:
+    """The page behind the link in a message."""
+    title = "title_stop_everything" if link.everything else "title_stop_this"
+    return _page("ask.html", language, title, mail, everything=link.everything)
+
+
+def done(language: str, receipt: Receipt, mail: Mail) -> bytes:
+    """The receipt of a withdrawal."""
+    title = "title_stopped" if receipt.stopped else "title_recorded"
+    at = datetime.fromisoformat(receipt.withdrawn_at)
+    when = sayer(language)("when", day=day(language, at), time=f"{at:%H:%M:%S}")
+    return _page("done.html", language, title, mail, everything=receipt.everything, receipt=receipt, when=when)
+
+
+def failed(language: str, status: int) -> bytes:
+    """One page for every wrong link, whatever is wrong with it; others for what a person can do something about."""
+    title, text = _FAILURES.get(status, _OTHER_FAILURE)
+    say = sayer(language)
+    return _render("failed.html", language=language, say=say, title=say(title), text=say(text))
+
+
+def _page(template: str, language: str, title: str, mail: Mail, *, everything: bool, **more: object) -> bytes:
+    say = sayer(language)
+    by = _name(mail.sender.name) if mail.sender.name else say("this_sender")
+    return _render(
+        template,
+        language=language,
+        say=say,
+        name=_name,
+        title=say(title),
+        by=by,
+        scope=_scope(say, mail.link, by, everything=everything),
+        still=say("still_account") if everything else say("still_other", sender=by),
+        link=mail.link,
+        sender=mail.sender,
+        address=mail.address,
+        **more,
+    )
+
+
+def _scope(say: Callable[..., str], link: Link | None, by: str, *, everything: bool) -> str:
+    """What mail it is, in words."""
+    if everything:
+        return say("scope_everything", sender=by)
+    if link is None:
+        return say("scope_this_mail")
+    if link.topic:
+        return say("scope_topic", topic=_name(link.topic), sender=by)
+    return say("scope_list", list=_name(link.list_name), sender=by) if link.list_name else say("scope_this_list", sender=by)
+
+
+def _name(text: str) -> str:
+    """Others' own words: they can neither mark up the page nor turn the direction of what stands around them."""
+    return safe(f"<bdi>{escape(text)}</bdi>")
+
+
+def _render(template: str, **values: object) -> bytes:
+    return _TEMPLATES.render_template(template, **values).encode()
+
+
+_TEMPLATES = Environment(
+    templates={path.name: path.read_text(encoding="utf-8") for path in _FILES.glob("*.html")},
+    globals={"STYLE": safe(_STYLE), "LANGUAGES": [(tag, TEXTS[tag]["language"]) for tag in LANGUAGES]},
+    undefined_behavior="strict",
+)
