@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+from dataclasses import astuple
 from typing import Any
 
 import grpc.aio
 
 from postlaw.consent.v1 import consent_pb2, consent_pb2_grpc
 from postlaw_subscribers.domain.import_job import ImportJob
-from postlaw_subscribers.rooms import ConsentLedger
+from postlaw_subscribers.domain.row_evidence import Grade, Variant
+from postlaw_subscribers.rooms import ConsentLedger, Consents
 
 SCOPES = ("consents:write",)
+
+_Event = consent_pb2.ConsentEvent
+_GRADES: dict[Grade, consent_pb2.EvidenceGrade.ValueType] = {
+    "none": consent_pb2.EVIDENCE_GRADE_NONE,
+    "attested": consent_pb2.EVIDENCE_GRADE_ATTESTED,
+    "captured": consent_pb2.EVIDENCE_GRADE_CAPTURED,
+}
 
 
 class NoConsent:
     """The customer attests nothing: the rows are taken, and nobody of them may be mailed."""
 
-    async def record(self, list_id: str, address_keys: Collection[bytes], sealed_attestation: bytes) -> None:
+    async def record(self, list_id: str, consents: Consents, sealed_attestation: bytes) -> None:
         return
 
 
@@ -36,22 +44,43 @@ class AttestedConsent:
         self._stub = stub
         collected_us = attested.collected_us or job.created_us
         self._given_us = min(collected_us, job.created_us)
-        self._source = attested.source
-        self._wording = attested.wording
-        told = [job.settings.list_id, attested.source, attested.wording, attested.attested_by, attested.collected_us]
+        self._attested = attested
+        told = [job.settings.list_id, *astuple(attested)]
         self._key = "import/" + hashlib.sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest()[:40]
 
-    async def record(self, list_id: str, address_keys: Collection[bytes], sealed_attestation: bytes) -> None:
+    async def record(self, list_id: str, consents: Consents, sealed_attestation: bytes) -> None:
+        attested = self._attested
         shared = consent_pb2.ConsentRecord(
             scope=consent_pb2.Scope(list_id=list_id),
             route=consent_pb2.ROUTE_IMPORT,
-            source=self._source,
-            wording=self._wording,
+            source=attested.source,
+            wording=attested.wording,
             idempotency_key=self._key,
             sealed_attestation=sealed_attestation,
+            kind=_Event.KIND_IMPLIED if attested.relationship else _Event.KIND_GIVEN,
+            particulars=self._particulars(Variant(attested.territories, "attested")),
         )
         shared.given_at.FromMicroseconds(self._given_us)
-        await self._stub.RecordConsentOfMany(consent_pb2.RecordConsentOfManyRequest(consent=shared, address_keys=address_keys))
+        await self._stub.RecordConsentOfMany(
+            consent_pb2.RecordConsentOfManyRequest(
+                consent=shared,
+                address_keys=consents.address_keys,
+                sealed_proof_evidence=consents.evidence,
+                variants=map(self._particulars, consents.variants[1:]),  # the first is what all share
+                variant_of=consents.variant_of,
+            )
+        )
+
+    def _particulars(self, variant: Variant) -> consent_pb2.Particulars:
+        attested = self._attested
+        return consent_pb2.Particulars(
+            relationship=attested.relationship,
+            held=() if variant.grade == "none" else attested.held,  # where nothing shows it, nothing was kept
+            territories=variant.territories,
+            grade=_GRADES[variant.grade],
+            language=attested.language,
+            method=attested.method,
+        )
 
 
 def attestation_of(job: ImportJob) -> bytes:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import msgspec
 
@@ -18,6 +18,7 @@ from postlaw_common.ordered_text import to_text
 from postlaw_common.outbox import OUTBOX_INDEX, add_to_outbox
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, Store
 from postlaw_subscribers.domain.import_job import Checkpoint, Counts, ImportJob, Settings, State
+from postlaw_subscribers.domain.sameness import Flag, Tallies, Tally
 
 IMPORTS = CollectionSpec("imports", (OUTBOX_INDEX, Index("waiting"), MADE_UNDER))
 ROW_MARKS = CollectionSpec("import_rows", (Index("import_id"),))
@@ -27,6 +28,7 @@ _PURPOSE = "imports"
 _encode = msgspec.msgpack.Encoder().encode
 _names = msgspec.msgpack.Decoder(tuple[str, ...]).decode
 _settings = msgspec.msgpack.Decoder(Settings).decode
+_tallies = msgspec.msgpack.Decoder(dict[str, Tally]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,10 @@ class Jobs:
         kept = {name: value for name, value in opened.document.items() if name != "waiting"}
         if job.names != opened.job.names:
             kept["names"] = opened.sealer.seal(_encode(job.names), _place(job.tenant_id, job.import_id, b"names"))
+        if not job.checkpoint.tallies:
+            kept.pop("tallies", None)
+        elif job.checkpoint.tallies != opened.job.checkpoint.tallies:
+            kept["tallies"] = opened.sealer.seal(_encode(job.checkpoint.tallies), _place(job.tenant_id, job.import_id, b"tallies"))
         document = add_to_outbox(kept | _moving(job), events or [])
         saved = await self.documents.replace(document, version=opened.document["v"])
         return OpenJob(replace(job, version=saved["v"]), opened.sealer, saved)
@@ -127,6 +133,10 @@ class Jobs:
         sealer = Sealer(Sealer(wrapping).open(document["key"][4:], _place(tenant_id, import_id, b"key")))
         settings = _settings(sealer.open(document["settings"], _place(tenant_id, import_id, b"settings")))
         counts = Counts(**document["counts"])
+        tallies: Tallies = {}
+        if document.get("tallies"):
+            tallies = _tallies(sealer.open(document["tallies"], _place(tenant_id, import_id, b"tallies")))
+        flags = tuple(Flag(**flag) for flag in document.get("flags", ()))
         job = ImportJob(
             tenant_id=tenant_id,
             import_id=import_id,
@@ -134,7 +144,7 @@ class Jobs:
             state=State(document["state"]),
             received=document["received"],
             stored=document["stored"],
-            checkpoint=Checkpoint(document["offset"], document["next_row"], counts),
+            checkpoint=Checkpoint(document["offset"], document["next_row"], counts, tallies, flags),
             failure=document["failure"],
             created_us=document["created_us"],
             finished_us=document["finished_us"],
@@ -162,7 +172,9 @@ def _moving(job: ImportJob) -> Document:
             "unchanged": counts.unchanged,
             "refused": counts.refused,
             "refused_by_reason": dict(counts.refused_by_reason),
+            "warnings": dict(counts.warnings),
         },
+        "flags": [asdict(flag) for flag in job.checkpoint.flags],
         "failure": job.failure,
         "finished_us": job.finished_us,
         "owner": job.owner,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from postlaw_common.bus import Record
@@ -14,6 +14,7 @@ from postlaw_common.placement import Placement
 from postlaw_subscribers.addresses import InvalidAddress, normalise
 from postlaw_subscribers.domain.import_job import ImportJob
 from postlaw_subscribers.domain.person import AddressIndex, MailingList, Person
+from postlaw_subscribers.domain.row_evidence import Variant
 from postlaw_subscribers.jobs import Jobs
 from postlaw_subscribers.lists import Lists
 from postlaw_subscribers.members import Members
@@ -70,10 +71,21 @@ class Rooms:
                 raise NotFound(f"There is no list {list_id}.")
 
 
+@dataclass(frozen=True, slots=True)
+class Consents:
+    """The consents of some people, in which they differ: of each the place of their variant, and their evidence, sealed; each list empty
+    where nobody has any."""
+
+    address_keys: list[bytes]
+    variants: list[Variant] = field(default_factory=list[Variant])
+    variant_of: list[int] = field(default_factory=list[int])
+    evidence: list[bytes] = field(default_factory=list[bytes])
+
+
 class ConsentLedger(Protocol):
     """Consent's ledger, for one import: it knows the attestation that all rows share."""
 
-    async def record(self, list_id: str, address_keys: Collection[bytes], sealed_attestation: bytes) -> None:
+    async def record(self, list_id: str, consents: Consents, sealed_attestation: bytes) -> None:
         """Records them all, 4,000 at most; what was recorded before stays as it is. Raises PostlawError.
 
         `sealed_attestation`: what the customer says of all of them, sealed under the customer's key."""

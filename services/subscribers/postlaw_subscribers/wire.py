@@ -10,7 +10,7 @@ from postlaw.subscribers.v1 import subscribers_pb2 as pb
 from postlaw_common.bus import Record
 from postlaw_common.events import new_event, to_record
 from postlaw_common.placement import Placement
-from postlaw_subscribers.domain.import_job import Attestation, ImportJob, Settings, State
+from postlaw_subscribers.domain.import_job import Attestation, Columns, ImportJob, Settings, State
 from postlaw_subscribers.domain.person import MailingList, Person
 from postlaw_subscribers.rooms import TOPIC
 
@@ -64,19 +64,54 @@ def settings_of(message: pb.ImportSettings) -> Settings:
     if message.HasField("consent"):
         told = message.consent
         collected_us = told.collected_at.ToMicroseconds() if told.HasField("collected_at") else 0
-        consent = Attestation(told.source, told.wording, told.attested_by, collected_us)
-    return Settings(message.list_id, message.filename, message.encoding, message.address_column, consent)
+        consent = Attestation(
+            source=told.source,
+            wording=told.wording,
+            attested_by=told.attested_by,
+            collected_us=collected_us,
+            held=tuple(told.held),
+            territories=tuple(told.territories),
+            relationship=told.relationship,
+            language=told.language,
+            method=told.method,
+        )
+    columns = Columns(
+        address=message.address_column,
+        territory=message.territory_column,
+        grade=message.grade_column,
+        time=message.time_column,
+        ip=message.ip_column,
+        form=message.form_column,
+    )
+    return Settings(message.list_id, message.filename, message.encoding, columns, consent)
 
 
 def settings_message(settings: Settings) -> pb.ImportSettings:
+    columns = settings.columns
     message = pb.ImportSettings(
-        list_id=settings.list_id, filename=settings.filename, encoding=settings.encoding, address_column=settings.address_column
+        list_id=settings.list_id,
+        filename=settings.filename,
+        encoding=settings.encoding,
+        address_column=columns.address,
+        territory_column=columns.territory,
+        grade_column=columns.grade,
+        time_column=columns.time,
+        ip_column=columns.ip,
+        form_column=columns.form,
     )
     if settings.consent is not None:
         told = settings.consent
         message.consent.CopyFrom(
             pb.ImportConsent(
-                source=told.source, wording=told.wording, attested_by=told.attested_by, collected_at=timestamp(told.collected_us)
+                source=told.source,
+                wording=told.wording,
+                attested_by=told.attested_by,
+                collected_at=timestamp(told.collected_us),
+                held=told.held,
+                territories=told.territories,
+                relationship=told.relationship,
+                language=told.language,
+                method=told.method,
             )
         )
     return message
@@ -101,6 +136,8 @@ def import_message(job: ImportJob) -> pb.Import:
         created_at=timestamp(job.created_us),
         finished_at=timestamp(job.finished_us),
         version=job.version,
+        warnings=dict(counts.warnings),
+        flags=[pb.Import.Flag(what=flag.what, rows=flag.rows) for flag in job.checkpoint.flags],
     )
 
 

@@ -22,6 +22,7 @@ from postlaw_subscribers.rooms import TOPIC
 from postlaw_subscribers.service import build
 from postlaw_subscribers.settings import SubscribersSettings
 
+ATTESTED: dict[str, Any] = {"source": "the shop's checkout", "wording": "Yes, send me news.", "attested_by": "Ada Example"}
 SCOPES = ("lists:read", "lists:write", "subscribers:read", "subscribers:write", "audience:read")
 
 
@@ -42,6 +43,7 @@ class FakeConsent:
 
     def __init__(self) -> None:
         self.records: dict[tuple[str, bytes, str], consent_pb2.ConsentRecord] = {}
+        self.variants: list[int] = []  # of each call
         self.away = False
         self.calls = 0
         self.hold: asyncio.Event | None = None
@@ -50,13 +52,19 @@ class FakeConsent:
         self, request: consent_pb2.RecordConsentOfManyRequest, context: Any
     ) -> consent_pb2.RecordConsentOfManyResponse:
         self.calls += 1
+        self.variants.append(len(request.variants))
         if self.hold is not None:
             await self.hold.wait()
         if self.away:
             raise Unavailable("away")
-        for address_key in request.address_keys:
-            record = consent_pb2.ConsentRecord(address_key=address_key)
-            record.MergeFrom(request.consent)
+        for place, address_key in enumerate(request.address_keys):
+            record = consent_pb2.ConsentRecord()
+            record.CopyFrom(request.consent)
+            record.address_key = address_key
+            if request.variant_of and (variant := request.variant_of[place]):
+                record.particulars.CopyFrom(request.variants[variant - 1])
+            if request.sealed_proof_evidence:
+                record.sealed_proof_evidence = request.sealed_proof_evidence[place]
             self.records.setdefault((current().tenant_id, address_key, record.idempotency_key), record)
         return consent_pb2.RecordConsentOfManyResponse()
 
@@ -105,10 +113,18 @@ class World:
         return await self.upload_stream(list_id, chunks(), **settings)
 
     async def upload_stream(
-        self, list_id: str, chunks: AsyncIterator[bytes], *, tenant_id: str = "ten_a", consent: bool = True, **settings: Any
+        self,
+        list_id: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        tenant_id: str = "ten_a",
+        consent: bool = True,
+        attested: dict[str, Any] | None = None,
+        **settings: Any,
     ) -> pb.Import:
-        attested = pb.ImportConsent(source="the shop's checkout", wording="Yes, send me news.", attested_by="Ada Example")
-        told = pb.ImportSettings(list_id=list_id, consent=attested if consent else None, **settings)
+        """`attested`: what is attested beside the usual."""
+        attestation = pb.ImportConsent(**(ATTESTED | (attested or {})))
+        told = pb.ImportSettings(list_id=list_id, consent=attestation if consent else None, **settings)
 
         async def requests() -> AsyncIterator[pb.CreateImportRequest]:
             yield pb.CreateImportRequest(settings=told)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from postlaw_subscribers.domain.csv_header import BadHeader, read_header, sniff
 from postlaw_subscribers.domain.csv_rows import ROW_LIMIT, RowReader, rows_of
+from postlaw_subscribers.domain.import_job import Columns
 from postlaw_subscribers.domain.report import Refusal, defused, lines
 
 CELL = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=12)
@@ -102,7 +103,16 @@ def test_a_missing_address_column_is_named() -> None:
     with pytest.raises(BadHeader, match="address_column"):
         read_header(b"who,name\n")
     with pytest.raises(BadHeader, match="address_column"):
-        read_header(b"email,name\n", "mail")
+        read_header(b"email,name\n", Columns(address="mail"))
+
+
+def test_columns_of_consent_are_found_by_their_usual_names_or_by_the_names_given() -> None:
+    header = read_header(b"email,Country,evidence,OPTIN_TIME,ip,form\n")
+    assert (header.territory_at, header.grade_at, header.time_at, header.ip_at, header.form_at) == (1, 2, 3, 4, 5)
+    assert not read_header(b"email,name\n").says_of_consent
+    assert read_header(b"email,Wohnort,country\n", Columns(territory="wohnort")).territory_at == 1
+    with pytest.raises(BadHeader, match="grade_column"):
+        read_header(b"email,name\n", Columns(grade="proof"))
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])

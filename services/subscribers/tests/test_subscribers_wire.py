@@ -6,12 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postlaw_subscribers import wire
-from postlaw_subscribers.domain.import_job import Attestation, Checkpoint, Counts, ImportJob, Outcome, Settings, State
+from postlaw_subscribers.domain.import_job import Attestation, Checkpoint, Columns, Counts, ImportJob, Outcome, Settings, State
 from postlaw_subscribers.domain.person import MailingList
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 MOMENT = st.integers(0, 4_000_000_000_000_000)
-SETTINGS = st.builds(Settings, TEXT, TEXT, TEXT, TEXT, st.one_of(st.none(), st.builds(Attestation, TEXT, TEXT, TEXT, st.just(0) | MOMENT)))
+WORDS = st.lists(TEXT, max_size=3).map(tuple)
+ATTESTATION = st.builds(Attestation, TEXT, TEXT, TEXT, st.just(0) | MOMENT, WORDS, WORDS, TEXT, TEXT, TEXT)
+SETTINGS = st.builds(Settings, TEXT, TEXT, TEXT, st.builds(Columns, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT), st.one_of(st.none(), ATTESTATION))
 
 
 @given(SETTINGS)
@@ -32,10 +34,11 @@ def test_a_list_survives_the_wire(list_: MailingList) -> None:
     st.dictionaries(st.sampled_from(["no_address", "bad_quotes"]), st.integers(0, 1000)),
 )
 def test_an_imports_totals_add_up_on_the_wire(state: State, taken: dict[Outcome, int], refused: dict[str, int]) -> None:
-    counts = Counts().plus(taken, refused).plus(taken, refused)
+    counts = Counts().plus(taken, refused, {}).plus(taken, refused, {"unknown_territory": 1})
     job = ImportJob("ten_a", "imp_1", Settings("lst_1"), state, 10, 10, Checkpoint(5, 2, counts), "", 1, 0, "user:1")
     message = wire.import_message(job)
     assert message.rows == message.added + message.updated + message.unchanged + message.refused
     assert message.refused == sum(message.refused_by_reason.values())
+    assert message.warnings == {"unknown_territory": 1}
     assert 0 <= message.bytes_done <= message.bytes_total
     assert message.HasField("finished_at") is False

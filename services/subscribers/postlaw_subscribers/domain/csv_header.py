@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from postlaw_subscribers.domain.csv_rows import RowReader
+from postlaw_subscribers.domain.import_job import Columns
 
 MAX_COLUMNS = 100
 MAX_NAME = 100
 _DELIMITERS = ",;\t"
 _ADDRESS_COLUMNS = ("email", "e-mail", "email address", "e-mail address", "email_address", "emailaddress", "address", "mail")
+# What a row says of its own consent; some names are those of other providers' exports.
+_TERRITORY_COLUMNS = ("country", "territory", "country_code", "country code", "land", "pays", "país")
+_GRADE_COLUMNS = ("evidence", "evidence_grade")
+_TIME_COLUMNS = ("consented_at", "consent_time", "optin_time", "opt_in_time")
+_IP_COLUMNS = ("ip", "ip_address", "ip address", "optin_ip", "opt_in_ip")
+_FORM_COLUMNS = ("form", "form_url", "signup_form")
 
 
 class BadHeader(ValueError):
@@ -18,16 +25,28 @@ class BadHeader(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """`names` by column, "" where a column has no name and is left out; `end`: the byte at which the rows begin."""
+    """`names` by column, "" where a column has no name and is left out; `end`: the byte at which the rows begin. The places of what a row
+    says of its own consent are None where the file has no such column."""
 
     delimiter: str
     names: tuple[str, ...]
     address_at: int
     end: int
+    territory_at: int | None = None
+    grade_at: int | None = None
+    time_at: int | None = None
+    ip_at: int | None = None
+    form_at: int | None = None
+
+    @property
+    def says_of_consent(self) -> bool:
+        places = (self.territory_at, self.grade_at, self.time_at, self.ip_at, self.form_at)
+        return any(place is not None for place in places)
 
 
-def read_header(text: bytes, address_column: str = "") -> Header:
+def read_header(text: bytes, columns: Columns | None = None) -> Header:
     """The header from the file's first bytes (64 kB suffice). Raises BadHeader."""
+    columns = columns or Columns()
     line = text.split(b"\n", 1)[0].decode(errors="replace")
     delimiter = sniff(line)
     reader = RowReader(delimiter)
@@ -39,7 +58,17 @@ def read_header(text: bytes, address_column: str = "") -> Header:
         raise BadHeader(f"The header line cannot be read ({first.reason}): name the columns in one line, at most 100 of them.")
     names = tuple(cell.strip() for cell in first.cells)
     _check(names)
-    return Header(delimiter, names, _address_at(names, address_column), _end_of_row(text, first.number, delimiter))
+    return Header(
+        delimiter,
+        names,
+        _address_at(names, columns.address),
+        _end_of_row(text, first.number, delimiter),
+        territory_at=_place(names, columns.territory, "territory_column", _TERRITORY_COLUMNS),
+        grade_at=_place(names, columns.grade, "grade_column", _GRADE_COLUMNS),
+        time_at=_place(names, columns.time, "time_column", _TIME_COLUMNS),
+        ip_at=_place(names, columns.ip, "ip_column", _IP_COLUMNS),
+        form_at=_place(names, columns.form, "form_column", _FORM_COLUMNS),
+    )
 
 
 def sniff(line: str) -> str:
@@ -67,14 +96,22 @@ def _check(names: tuple[str, ...]) -> None:
 
 
 def _address_at(names: tuple[str, ...], wanted: str) -> int:
+    place = _place(names, wanted, "address_column", _ADDRESS_COLUMNS)
+    if place is not None:
+        return place
+    hint = " The first line looks like a person, not like a header." if any("@" in name for name in names) else ""
+    raise BadHeader(f"No column is called 'email'.{hint} Add a header line, or name the column in 'address_column'.")
+
+
+def _place(names: tuple[str, ...], wanted: str, setting: str, usual: tuple[str, ...]) -> int | None:
+    """The column that has the wanted name, or else the first of the usual ones. None where there is none of them."""
     folded = [name.casefold() for name in names]
-    for candidate in (wanted.strip().casefold(),) if wanted else _ADDRESS_COLUMNS:
+    for candidate in (wanted.strip().casefold(),) if wanted else usual:
         if candidate in folded:
             return folded.index(candidate)
     if wanted:
-        raise BadHeader("No column has the name that 'address_column' gives. Compare it with the header line.")
-    hint = " The first line looks like a person, not like a header." if any("@" in name for name in names) else ""
-    raise BadHeader(f"No column is called 'email'.{hint} Add a header line, or name the column in 'address_column'.")
+        raise BadHeader(f"No column has the name that '{setting}' gives. Compare it with the header line.")
+    return None
 
 
 def _end_of_row(text: bytes, number: int, delimiter: str) -> int:

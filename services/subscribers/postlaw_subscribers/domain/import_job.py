@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+
+from postlaw_law.words import EVIDENCE, EXPRESS, ROUTE_EVENTS
+from postlaw_subscribers.domain.sameness import Flag, Tallies, Tally, flags_of
+from postlaw_subscribers.domain.territories import is_territory
 
 
 class State(Enum):
@@ -34,14 +39,53 @@ CONTROL_CHARACTER = "control_character"
 DUPLICATE_IN_FILE = "duplicate_in_file"
 
 
+# These two follow from what consent keeps: nobody claims them.
+ATTESTABLE = EVIDENCE - {"proof_ref", "wording_version"}
+RELATIONSHIPS = ROUTE_EVENTS - {EXPRESS}
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+
+
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """What the customer attests about the consent of the rows. `collected_us` 0: not stated."""
+    """What the customer attests about the consent of the rows. `collected_us` 0: not stated.
+
+    `held`: evidence that was kept, in the law's words. `territories`: alpha-2 codes, none where unknown. `relationship`: what the people
+    have with the customer where they gave no consent."""
 
     source: str
     wording: str
     attested_by: str
     collected_us: int = 0
+    held: tuple[str, ...] = ()
+    territories: tuple[str, ...] = ()
+    relationship: str = ""
+    language: str = ""
+    method: str = ""
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """(field, what is wrong with it, for whoever sent it)."""
+        if not ATTESTABLE.issuperset(self.held):
+            yield "held", "must be of " + ", ".join(sorted(ATTESTABLE))
+        if not all(map(is_territory, self.territories)):
+            yield "territories", "must be ISO 3166-1 codes of two capital letters, such as DE"
+        if self.relationship and self.relationship not in RELATIONSHIPS:
+            yield "relationship", "must be one of " + ", ".join(sorted(RELATIONSHIPS))
+        if self.relationship and not self.collected_us:
+            yield "collected_at", "is required with a relationship: the time that the law gives it runs from there"
+        if self.language and not _LANGUAGE.fullmatch(self.language):
+            yield "language", "must be a language tag (BCP 47), such as de or pt-BR"
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The names of columns, where the customer gives them; else each has names of its own (csv_header.py)."""
+
+    address: str = ""
+    territory: str = ""
+    grade: str = ""
+    time: str = ""
+    ip: str = ""
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +93,13 @@ class Settings:
     list_id: str
     filename: str = ""
     encoding: str = ""
-    address_column: str = ""
+    columns: Columns = field(default_factory=Columns)
     consent: Attestation | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """rows = added + updated + unchanged + refused, at every checkpoint."""
+    """rows = added + updated + unchanged + refused, at every checkpoint. `warnings`: rows taken with a cell that was not believed."""
 
     rows: int = 0
     added: int = 0
@@ -63,11 +107,9 @@ class Counts:
     unchanged: int = 0
     refused: int = 0
     refused_by_reason: Mapping[str, int] = field(default_factory=dict[str, int])
+    warnings: Mapping[str, int] = field(default_factory=dict[str, int])
 
-    def plus(self, taken: Mapping[Outcome, int], refused: Mapping[str, int]) -> Counts:
-        reasons = dict(self.refused_by_reason)
-        for reason, count in refused.items():
-            reasons[reason] = reasons.get(reason, 0) + count
+    def plus(self, taken: Mapping[Outcome, int], refused: Mapping[str, int], warned: Mapping[str, int]) -> Counts:
         lost = sum(refused.values())
         return Counts(
             rows=self.rows + sum(taken.values()) + lost,
@@ -75,17 +117,31 @@ class Counts:
             updated=self.updated + taken.get(Outcome.UPDATED, 0),
             unchanged=self.unchanged + taken.get(Outcome.UNCHANGED, 0),
             refused=self.refused + lost,
-            refused_by_reason=reasons,
+            refused_by_reason=_sum(self.refused_by_reason, refused),
+            warnings=_sum(self.warnings, warned),
         )
+
+
+def _sum(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    return {name: counts.get(name, 0) + more.get(name, 0) for name in (*counts, *(name for name in more if name not in counts))}
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Everything before byte `offset` of the stored text is done with; the next row there has number `next_row`."""
+    """Everything before byte `offset` of the stored text is done with; the next row there has number `next_row`. `tallies`: what many rows
+    share, while the job lives; `flags`: what of it stands out."""
 
     offset: int = 0
     next_row: int = 1
     counts: Counts = field(default_factory=Counts)
+    tallies: Tallies = field(default_factory=dict[str, Tally])
+    flags: tuple[Flag, ...] = ()
+
+    def seen(self, values: Mapping[str, list[str]]) -> tuple[Tallies, tuple[Flag, ...]]:
+        """Tallies and flags with these values of further rows."""
+        tallies = {what: self.tallies.get(what, Tally()).plus(some) for what, some in values.items()}
+        tallies = {**self.tallies, **tallies}
+        return tallies, tuple(flags_of(tallies))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from postlaw_subscribers.domain.import_job import (
     INVALID_ADDRESS,
     NO_ADDRESS,
     TOO_MANY_CELLS,
+    Attestation,
     Outcome,
 )
 from postlaw_subscribers.domain.person import AddressIndex, subscriber_id
@@ -33,7 +34,7 @@ from postlaw_subscribers.domain.report import Refusal
 from postlaw_subscribers.members import Encode, edition_of, to_member
 from postlaw_subscribers.people import pack_profile
 from postlaw_subscribers.person_keys import KEYS_BYTES, PROFILE, Keys, Wrapping, document_id
-from postlaw_subscribers.rooms import ConsentLedger, Rooms
+from postlaw_subscribers.rooms import Rooms
 
 AT_ONCE = 100  # rows judged or sealed before others get their turn on the event loop: some 5 ms
 # Rows judged, stored and recorded as one: keys are random, and the more come together, the fewer pages of an index each one costs.
@@ -42,7 +43,7 @@ TOGETHER = 4000
 
 @dataclass(frozen=True, slots=True)
 class ImportSource:
-    """What is the same for all rows of an import. `attestation` empty: the customer attests no consent."""
+    """What is the same for all rows of an import. `attested` None: the customer attests no consent. `attestation`: what is sealed of it."""
 
     tenant_id: str
     import_id: str
@@ -52,6 +53,7 @@ class ImportSource:
     wrapping: Wrapping
     placement: Placement
     now_us: int
+    attested: Attestation | None
     attestation: bytes
     encode: Encode
 
@@ -70,9 +72,17 @@ class Candidate(NamedTuple):
 class Result:
     taken: dict[Outcome, int] = field(default_factory=dict[Outcome, int])
     refusals: list[Refusal] = field(default_factory=list[Refusal])
+    warnings: dict[str, int] = field(default_factory=dict[str, int])
+    values: dict[str, list[str]] = field(default_factory=dict[str, list[str]])  # of times, addresses and forms
 
     def took(self, outcome: Outcome, count: int = 1) -> None:
         self.taken[outcome] = self.taken.get(outcome, 0) + count
+
+    def warn(self, warning: str) -> None:
+        self.warnings[warning] = self.warnings.get(warning, 0) + 1
+
+    def saw(self, what: str, value: str) -> None:
+        self.values.setdefault(what, []).append(value)
 
     def refuse(self, row: Row, reason: str, column: str = "") -> None:
         self.refusals.append(Refusal(row.number, reason, column, row.cells))
@@ -180,9 +190,3 @@ def _fresh_keys(source: ImportSource, candidates: Sequence[Candidate], keys: dic
             random = drawn[at : at + KEYS_BYTES]
             keys[candidate.address_key], document = source.wrapping.fresh(candidate.name, candidate.address_key, random)
             yield document
-
-
-async def record_consents(ledger: ConsentLedger, source: ImportSource, taken: dict[bytes, Keys]) -> None:
-    """What the customer attests is the same of everyone, so it is sealed once, under the customer's key. Raises PostlawError."""
-    if source.attestation and taken:
-        await ledger.record(source.list_id, taken.keys(), source.wrapping.seal_attestation(source.attestation))

@@ -29,11 +29,11 @@ from postlaw_subscribers.domain.csv_rows import Row, RowReader
 from postlaw_subscribers.domain.import_job import Checkpoint, ImportJob, Outcome, State
 from postlaw_subscribers.domain.report import lines
 from postlaw_subscribers.jobs import OpenJob
-from postlaw_subscribers.person_keys import Keys
-from postlaw_subscribers.rooms import ConsentLedger, Rooms
+from postlaw_subscribers.rooms import ConsentLedger, Consents, Rooms
 from postlaw_subscribers.uploads import Truncated
-from postlaw_subscribers.use_cases.import_batch import TOGETHER, ImportSource, Result, judge, record_consents, store_new
+from postlaw_subscribers.use_cases.import_batch import TOGETHER, ImportSource, Result, judge, store_new
 from postlaw_subscribers.use_cases.known_rows import take_known
+from postlaw_subscribers.use_cases.row_consents import consents_of, record_consents
 
 OUTAGES = (StoreUnavailable, BusUnavailable, BlobsUnavailable, KeysUnavailable, Unavailable, DeadlineExceeded, RateLimited)
 ENOUGH_ROWS = 8000  # rows between two checkpoints: more where they are short, since a batch ends with a frame of the upload
@@ -149,7 +149,7 @@ class _Run:
 
     async def to_the_end(self) -> None:
         job = self.opened.job
-        header = read_header(await self._start_of_text(), job.settings.address_column)
+        header = read_header(await self._start_of_text(), job.settings.columns)
         if not job.names:
             checkpoint = Checkpoint(header.end, 2) if job.checkpoint.offset < header.end else job.checkpoint
             self.opened = await self._rooms.jobs.save(self.opened, replace(job, names=header.names, checkpoint=checkpoint))
@@ -159,10 +159,12 @@ class _Run:
 
     async def finish(self, state: State, failure: str = "", *, counted: str = "") -> None:
         job = self.opened.job.moved_to(state, now_us=self._rooms.now_us(), failure=failure)
+        resumable = state is State.FAILED and job.checkpoint.counts.rows > 0
+        if not resumable:  # like the upload, what many rows share is kept only for as long as the job needs it
+            job = replace(job, checkpoint=replace(job.checkpoint, tallies={}))
         self.opened = await self._rooms.jobs.save(self.opened, job, [self._rooms.events.import_finished(job)])
         await self._rooms.outbox.publish_after_write(self._rooms.jobs.documents, self.opened.document)
         _finished.add(1, {"state": counted or state.value})
-        resumable = state is State.FAILED and job.checkpoint.counts.rows > 0
         if not resumable:
             await self._rooms.uploads.remove(job.tenant_id, job.import_id)
             await self._rooms.jobs.forget_rows(job.import_id)
@@ -204,6 +206,7 @@ class _Run:
             wrapping=await self._rooms.person_keys.wrapping(job.tenant_id),
             placement=self._rooms.placement(),
             now_us=self._rooms.now_us(),
+            attested=job.settings.consent,
             attestation=self._attestation,
             encode=self._rooms.members.encode,
         )
@@ -212,11 +215,11 @@ class _Run:
             recording: asyncio.Task[None] | None = None
             try:
                 for start in range(0, len(rows), TOGETHER):
-                    taken = await self._store(source, rows[start : start + TOGETHER], result)
+                    consents = await self._store(source, rows[start : start + TOGETHER], result)
                     if recording is not None:
                         await recording
                     # Consent's store is another one: it takes these while ours takes the next.
-                    recording = asyncio.create_task(record_consents(self._ledger, source, taken))
+                    recording = asyncio.create_task(record_consents(self._ledger, source, consents))
                 if recording is not None:
                     await recording
             finally:
@@ -230,21 +233,22 @@ class _Run:
         reasons: dict[str, int] = {}
         for refusal in result.refusals:
             reasons[refusal.reason] = reasons.get(refusal.reason, 0) + 1
-        counts = job.checkpoint.counts.plus(result.taken, reasons)
-        await self._checkpoint(replace(job, checkpoint=replace(reached, counts=counts), beat=job.beat + 1))
+        counts = job.checkpoint.counts.plus(result.taken, reasons, result.warnings)
+        tallies, flags = job.checkpoint.seen(result.values)
+        await self._checkpoint(replace(job, checkpoint=replace(reached, counts=counts, tallies=tallies, flags=flags), beat=job.beat + 1))
         for outcome, number in result.taken.items():
             _rows.add(number, {"outcome": outcome.value})
         if result.refusals:
             _rows.add(len(result.refusals), {"outcome": "refused"})
 
-    async def _store(self, source: ImportSource, rows: Sequence[Row], result: Result) -> dict[bytes, Keys]:
-        """The keys of everyone who is taken."""
+    async def _store(self, source: ImportSource, rows: Sequence[Row], result: Result) -> Consents:
+        """The consents of everyone who is taken."""
         candidates = await judge(source, rows, result)
         taken, known = await store_new(self._rooms, source, candidates)
         result.took(Outcome.ADDED, len(taken))
         if known:
             taken |= await take_known(self._rooms, source, known, result)
-        return taken
+        return await consents_of(source, candidates, taken, result)
 
     async def _checkpoint(self, job: ImportJob) -> None:
         """Writes what is done. A job that was cancelled meanwhile keeps its state, and counts its last batch all the same."""

@@ -169,7 +169,9 @@ class ImportConsent(_message.Message):
     method: _builtins.str
     """web form, paper, telephone …"""
     @_builtins.property
-    def collected_at(self) -> _timestamp_pb2.Timestamp: ...
+    def collected_at(self) -> _timestamp_pb2.Timestamp:
+        """of a relationship: the earliest of the rows'"""
+
     @_builtins.property
     def held(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the attestation says of every row; a row's own cells may say otherwise (territory_column, grade_column).
@@ -213,6 +215,9 @@ class ImportSettings(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     TERRITORY_COLUMN_FIELD_NUMBER: _builtins.int
     GRADE_COLUMN_FIELD_NUMBER: _builtins.int
+    TIME_COLUMN_FIELD_NUMBER: _builtins.int
+    IP_COLUMN_FIELD_NUMBER: _builtins.int
+    FORM_COLUMN_FIELD_NUMBER: _builtins.int
     list_id: _builtins.str
     filename: _builtins.str
     encoding: _builtins.str
@@ -225,6 +230,14 @@ class ImportSettings(_message.Message):
     """default: country, territory, land …"""
     grade_column: _builtins.str
     """default: evidence; its cells say captured, attested or none"""
+    time_column: _builtins.str
+    """Evidence of one row: kept sealed with its consent, and looked through for what many rows share.
+    default: consented_at, optin_time …; ISO 8601 with a zone
+    """
+    ip_column: _builtins.str
+    """default: ip, ip_address, optin_ip …"""
+    form_column: _builtins.str
+    """default: form, form_url …"""
     @_builtins.property
     def consent(self) -> Global___ImportConsent: ...
     def __init__(
@@ -238,10 +251,13 @@ class ImportSettings(_message.Message):
         idempotency_key: _builtins.str = ...,
         territory_column: _builtins.str = ...,
         grade_column: _builtins.str = ...,
+        time_column: _builtins.str = ...,
+        ip_column: _builtins.str = ...,
+        form_column: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_column", b"address_column", "consent", b"consent", "encoding", b"encoding", "filename", b"filename", "grade_column", b"grade_column", "idempotency_key", b"idempotency_key", "list_id", b"list_id", "territory_column", b"territory_column"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_column", b"address_column", "consent", b"consent", "encoding", b"encoding", "filename", b"filename", "form_column", b"form_column", "grade_column", b"grade_column", "idempotency_key", b"idempotency_key", "ip_column", b"ip_column", "list_id", b"list_id", "territory_column", b"territory_column", "time_column", b"time_column"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -317,6 +333,50 @@ class Import(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class WarningsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Flag(_message.Message):
+        """Consents that many people gave at one instant, from one address or on one form: ask where the file comes from."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        WHAT_FIELD_NUMBER: _builtins.int
+        ROWS_FIELD_NUMBER: _builtins.int
+        what: _builtins.str
+        """time, ip or form"""
+        rows: _builtins.int
+        """at least so many rows share one value, which is withheld"""
+        def __init__(
+            self,
+            *,
+            what: _builtins.str = ...,
+            rows: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["rows", b"rows", "what", b"what"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     IMPORT_ID_FIELD_NUMBER: _builtins.int
     LIST_ID_FIELD_NUMBER: _builtins.int
     FILENAME_FIELD_NUMBER: _builtins.int
@@ -333,6 +393,8 @@ class Import(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     FINISHED_AT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    FLAGS_FIELD_NUMBER: _builtins.int
     import_id: _builtins.str
     list_id: _builtins.str
     filename: _builtins.str
@@ -356,6 +418,12 @@ class Import(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def finished_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def warnings(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """rows that were taken with a cell that was not believed, by what is wrong with it"""
+
+    @_builtins.property
+    def flags(self) -> _containers.RepeatedCompositeFieldContainer[Global___Import.Flag]: ...
     def __init__(
         self,
         *,
@@ -375,10 +443,12 @@ class Import(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         finished_at: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.int = ...,
+        warnings: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        flags: _abc.Iterable[Global___Import.Flag] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "finished_at", b"finished_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "created_at", b"created_at", "failure", b"failure", "filename", b"filename", "finished_at", b"finished_at", "import_id", b"import_id", "list_id", b"list_id", "refused", b"refused", "refused_by_reason", b"refused_by_reason", "rows", b"rows", "state", b"state", "unchanged", b"unchanged", "updated", b"updated", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "created_at", b"created_at", "failure", b"failure", "filename", b"filename", "finished_at", b"finished_at", "flags", b"flags", "import_id", b"import_id", "list_id", b"list_id", "refused", b"refused", "refused_by_reason", b"refused_by_reason", "rows", b"rows", "state", b"state", "unchanged", b"unchanged", "updated", b"updated", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
