@@ -1,4 +1,4 @@
-"""The pytest plugin of this repository: backing services by fixture, and a header that says which ones the run uses.
+"""The pytest plugin of this repository: backing services and a browser by fixture, and a header that says which ones the run uses.
 
 A test that asks for one of the fixtures below runs where its service is available; elsewhere it is deselected, and the header has
 said why. With POSTLAW_TEST_REQUIRE=all a missing service stops the run.
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from postlaw_common.testing import telemetry_memory
+from postlaw_common.testing import browser, telemetry_memory
 from postlaw_common.testing.backing import Backing, BackingFailed
 from postlaw_common.testing.backing.kafka import LocalKafka
 from postlaw_common.testing.backing.mongodb_wire import LocalMongoWire
@@ -32,6 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[BACKING] = Backing(config.rootpath)
     except BackingFailed as failure:
         raise pytest.UsageError(str(failure)) from failure
+    if config.stash[BACKING].required and not browser.chromium():
+        raise pytest.UsageError(browser.header())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -40,13 +42,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    return config.stash[BACKING].header()
+    return [*config.stash[BACKING].header(), browser.header()]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     backing = config.stash[BACKING]
     lacking = {name for name, service in NEEDS.items() if not backing.available(service)}
     lacking |= {name for name, service in LOCAL_NEEDS.items() if not backing.local.installed(service)}
+    if not browser.chromium():
+        lacking.add("chromium")
     left_out = [item for item in items if lacking.intersection(getattr(item, "fixturenames", ()))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -63,6 +67,12 @@ def telemetry() -> Iterator[telemetry_memory.TelemetryMemory]:
 @pytest.fixture(scope="session")
 def backing(pytestconfig: pytest.Config) -> Backing:
     return pytestconfig.stash[BACKING]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser's program."""
+    return browser.chromium()
 
 
 @pytest.fixture(scope="session")

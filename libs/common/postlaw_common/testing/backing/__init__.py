@@ -39,6 +39,7 @@ class Backing:
             raise BackingFailed(f"POSTLAW_TEST_REQUIRE is {required!r}; it must be 'all' or unset")
         for service in SERVICES:
             self._sources[service] = self._find(service)
+        self.required = bool(required)
         missing = [service for service in SERVICES if not self.available(service)]
         if required and missing:
             self.local.install(tuple(missing))

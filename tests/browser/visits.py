@@ -1,0 +1,129 @@
+"""Who visits the public pages, and what is asked of every page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Literal
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page
+
+from postlaw.consent.v1 import consent_pb2
+from postlaw.consent.v1.consent_pb2_grpc import ConsentServiceStub
+from postlaw.identity.v1 import identity_pb2
+from postlaw.identity.v1.identity_pb2_grpc import IdentityServiceStub
+from postlaw.subscribers.v1 import subscribers_pb2
+from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceStub
+from postlaw_common.testing.mesh import Mesh
+
+LIST_NAME = "Neuigkeiten für Donaudampfschifffahrtsgesellschaftskapitäne"
+SENDER = "Möbel <Maier> & Söhne"
+POSTAL_ADDRESS = "Hauptstraße 1, 8010 Graz, Austria"
+SCOPES = ("lists:write", "subscribers:write", "consents:read", "consents:write")
+
+PHONE, SMALLEST = {"width": 390, "height": 844}, {"width": 320, "height": 640}
+SMALLEST_TARGET = 44  # CSS pixels
+_EVERY_RULE = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]},
+    "resultTypes": ["violations", "incomplete"],
+}
+_addresses = count()
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """`link`: the whole address of their own unsubscribe page."""
+
+    subscriber_id: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mailing:
+    """A customer with one list, and whom it mails."""
+
+    mesh: Mesh
+    tenant_id: str
+    list_id: str
+
+    def _stub(self, make: Any, service: str) -> Any:
+        return make(self.mesh.channel(service, caller=self.mesh.caller(self.tenant_id, SCOPES)))
+
+    async def person(self) -> Person:
+        put = subscribers_pb2.PutSubscriberRequest(address=f"jane{next(_addresses)}@example.com", list_ids=[self.list_id])
+        made = await self._stub(SubscribersServiceStub, "subscribers").PutSubscriber(put)
+        scope = consent_pb2.Scope(list_id=self.list_id)
+        asked = consent_pb2.CreateOptOutLinkRequest(subscriber_id=made.subscriber_id, scope=scope)
+        link = (await self._stub(ConsentServiceStub, "consent").CreateOptOutLink(asked)).url
+        return Person(made.subscriber_id, f"{self.mesh.http_url()}/u/{link.rpartition('/')[2]}")
+
+    async def events(self, person: Person) -> list[consent_pb2.ConsentEvent]:
+        """What stands in the ledger about them."""
+        asked = consent_pb2.ListConsentEventsRequest(subscriber_id=person.subscriber_id)
+        return list((await self._stub(ConsentServiceStub, "consent").ListConsentEvents(asked)).events)
+
+
+async def customer(m: Mesh) -> Mailing:
+    operator: Any = IdentityServiceStub(m.channel("identity", as_service="operator", caller=m.caller("", ["platform:admin"])))
+    tenant = await operator.CreateTenant(identity_pb2.CreateTenantRequest(name=SENDER, postal_address=POSTAL_ADDRESS))
+    subscribers: Any = SubscribersServiceStub(m.channel("subscribers", caller=m.caller(tenant.tenant_id, SCOPES)))
+    made = await subscribers.CreateList(subscribers_pb2.CreateListRequest(name=LIST_NAME))
+    return Mailing(m, tenant.tenant_id, made.list_id)
+
+
+@asynccontextmanager
+async def visit(
+    browser: Browser,
+    *,
+    language: str = "en",
+    scheme: Literal["light", "dark"] = "light",
+    size: dict[str, int] = PHONE,
+    scripts: bool = False,
+) -> AsyncGenerator[Page]:
+    """A fresh browser. When it leaves, it has no cookie, and has asked nobody but us."""
+    context = await browser.new_context(
+        locale=language, color_scheme=scheme, viewport={"width": size["width"], "height": size["height"]}, java_script_enabled=scripts
+    )
+    asked: set[str] = set()
+    context.on("request", lambda request: asked.add(request.url.partition("/u/")[0]))
+    try:
+        page = await context.new_page()
+        yield page
+        assert await context.cookies() == []
+        assert len(asked) <= 1, asked
+    finally:
+        await context.close()
+
+
+async def barriers(page: Page) -> list[str]:
+    """What axe finds, or cannot tell."""
+    found = (await Axe().run(page, options=_EVERY_RULE)).response
+    return [
+        f"{kind}: {rule['id']} {[node['html'] for node in rule['nodes']]}" for kind in ("violations", "incomplete") for rule in found[kind]
+    ]
+
+
+async def too_small(page: Page) -> list[str]:
+    """Links, buttons and fields that a thumb would miss."""
+    found: list[str] = []
+    for target in await page.locator("a, button, input, select, summary").all():
+        box = await target.bounding_box()
+        if box is None or min(box["width"], box["height"]) < SMALLEST_TARGET:
+            found.append(f"{await target.inner_text()}: {box}")
+    return found
+
+
+async def beyond_the_edge(page: Page) -> int:
+    """How many pixels one would have to scroll to the side."""
+    return await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+
+async def focused(page: Page) -> tuple[str, float]:
+    """(the text of what has the keyboard, how wide the line around it is)"""
+    text: str = await page.evaluate("document.activeElement.innerText")
+    outline: str = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    width: str = await page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
+    return text, float(width.removesuffix("px")) if outline not in ("none", "") else 0.0
