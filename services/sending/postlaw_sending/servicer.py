@@ -13,6 +13,7 @@ from postlaw_sending.campaigns.use_cases.move_campaign import MoveCampaign
 from postlaw_sending.campaigns.use_cases.read_campaigns import ReadCampaigns
 from postlaw_sending.campaigns.wire import (
     campaign_to_wire,
+    facts_given,
     recipient_to_wire,
     sender_from_wire,
     state_from_wire,
@@ -42,7 +43,8 @@ class SendingServicer:
 
     async def CreateCampaign(self, request: sending.CreateCampaignRequest, context: Any) -> sending.Campaign:
         sender, template = sender_from_wire(request.sender), template_from_wire(request.template)
-        campaign = await self._create(request.name, request.list_id, sender, template, request.idempotency_key)
+        message = facts_given(request.message)
+        campaign = await self._create(request.name, request.list_id, sender, template, message, request.idempotency_key)
         return campaign_to_wire(campaign, await self._read.totals(campaign))
 
     async def GetCampaign(self, request: sending.GetCampaignRequest, context: Any) -> sending.Campaign:

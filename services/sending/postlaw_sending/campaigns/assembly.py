@@ -18,7 +18,7 @@ from postlaw_common.service_context import ServiceContexts
 from postlaw_common.store import Collection, CollectionSpec
 from postlaw_sending.campaigns.backlog import Backlog
 from postlaw_sending.campaigns.campaigns import CAMPAIGN_DOCUMENTS, Campaigns
-from postlaw_sending.campaigns.clients import Consent, Subscribers
+from postlaw_sending.campaigns.clients import Consent, Identity, Subscribers
 from postlaw_sending.campaigns.consumers import outcomes_consumer
 from postlaw_sending.campaigns.domain.campaign import Campaign
 from postlaw_sending.campaigns.ending import Ending
@@ -102,7 +102,7 @@ def assemble(platform: Platform, database: str, holdings: CollectionSpec, backlo
     )
     return CampaignParts(
         create=CreateCampaign(campaigns, subscribers, acting, compiled, platform.now_us),
-        move=MoveCampaign(campaigns, keys, leases, planner.nudge, platform.now_us),
+        move=MoveCampaign(campaigns, keys, leases, Identity(platform.channel), planner.nudge, platform.now_us),
         read=ReadCampaigns(campaigns, plans, outcomes, retries, settled, partitions),
         opener=BatchOpener(keys, campaigns, watch, compiled),
         watch=watch,
@@ -124,6 +124,7 @@ def _compile(campaign: Campaign, public_url: str) -> CompiledCampaign:
         sender_name=campaign.sender.name,
         sender_address=campaign.sender.address,
         postal_address=campaign.sender.postal_address,
+        contact=campaign.contact,
         campaign_id=campaign.campaign_id,
         list_id=campaign.list_id,
         list_name=campaign.list_name,

@@ -16,6 +16,7 @@ from postlaw_common.made_once import MADE_UNDER, RequestKey
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
 from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Status, Template
+from postlaw_sending.campaigns.domain.ruling import COMMERCIAL, MessageFacts
 from postlaw_sending.campaigns.wire import CAMPAIGN_CHANGED, CAMPAIGNS, changed
 
 CAMPAIGN_DOCUMENTS = CollectionSpec("campaigns", (Index("tenant_id"), OUTBOX_INDEX, MADE_UNDER))
@@ -112,11 +113,14 @@ def _to_document(campaign: Campaign) -> Document:
         "list_name": campaign.list_name,
         "sender": [campaign.sender.name, campaign.sender.address, campaign.sender.postal_address],
         "template": [campaign.template.subject, campaign.template.html, campaign.template.text],
+        "message_class": campaign.message.message_class,
+        "message_states": list(campaign.message.states),
         "status": campaign.status.value,
         "created_at_us": campaign.created_at_us,
         "launched_at_us": campaign.launched_at_us,
         "ended_at_us": campaign.ended_at_us,
         "launched_by": list(campaign.launched_by),
+        "contact": campaign.contact,
         "revision": campaign.version,
     }
 
@@ -131,10 +135,14 @@ def _from_document(document: Document) -> Campaign:
         list_name=document["list_name"],
         sender=Sender(*document["sender"]),
         template=Template(*document["template"]),
+        message=MessageFacts(
+            document.get("message_class", COMMERCIAL), tuple(document.get("message_states", ()))
+        ),  # as before there were others
         status=Status(document["status"]),
         created_at_us=document["created_at_us"],
         launched_at_us=document["launched_at_us"],
         ended_at_us=document["ended_at_us"],
         launched_by=(kind, id),
+        contact=document.get("contact", ""),
         version=document["revision"],
     )

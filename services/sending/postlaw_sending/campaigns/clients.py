@@ -1,4 +1,4 @@
-"""What campaigns ask of subscribers and consent, always in the name of whoever launched."""
+"""What campaigns ask of subscribers, consent and identity, always in the name of whoever launched."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import grpc.aio
 
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.consent.v1 import consent_pb2_grpc as consent_grpc
+from postlaw.identity.v1 import identity_pb2 as identity
+from postlaw.identity.v1 import identity_pb2_grpc as identity_grpc
 from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
 from postlaw.subscribers.v1 import subscribers_pb2_grpc as subscribers_grpc
 from postlaw_common.errors import Unavailable
-from postlaw_sending.campaigns.wire import Decision, Gate, list_scope, micros
+from postlaw_sending.campaigns.domain.campaign import Campaign
+from postlaw_sending.campaigns.domain.ruling import Ruling
+from postlaw_sending.campaigns.wire import Decision, Gate, law_message, list_scope, micros, ruling_of
 
 Channel = Callable[[str], grpc.aio.Channel]
 
@@ -31,16 +35,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """`each`, in the order asked. `consent_offset`: every consent event below it, in this `generation` of the topics, was decided on."""
+    """`each`, in the order asked; what it says stands in `rulings` at its `verdict`. `gate`: on what they rest."""
 
     each: Sequence[Decision]
-    consent_offset: int
-    law_version: str
-    expires_at_us: int
-    generation: str
-
-    def gate(self, now_us: int) -> Gate:
-        return Gate(self.consent_offset, self.law_version, now_us, self.expires_at_us, self.generation)
+    rulings: Sequence[Ruling]
+    gate: Gate
 
 
 class Subscribers:
@@ -75,22 +74,43 @@ class Consent:
         self._channel = channel
         self._generation = generation
 
-    async def decide(self, list_id: str, partition: int, campaign_id: str, address_keys: Sequence[bytes]) -> Decisions:
+    async def decide(self, campaign: Campaign, partition: int, address_keys: Sequence[bytes]) -> Decisions:
         """The first gate, with an unsubscribe token for each who is allowed. At most 1,000.
 
         Raises Unavailable while consent, or this process, has not been started anew for the topics of today."""
         answer = await consent_grpc.ConsentServiceStub(self._channel("consent")).GetDecisions(
             consent.GetDecisionsRequest(
-                scope=list_scope(list_id),
+                scope=list_scope(campaign.list_id),
                 partition=partition,
                 address_keys=address_keys,
                 opt_out_tokens=True,
-                campaign_id=campaign_id,
+                campaign_id=campaign.campaign_id,
                 bulk=True,
+                message=law_message(campaign),
             )
         )
         if len(answer.decisions) != len(address_keys):
             raise ValueError(f"consent answered {len(answer.decisions)} decisions for {len(address_keys)} people")
         if answer.generation != self._generation():
             raise Unavailable("Consent decides on topics of another generation: start it, and sending, again.")
-        return Decisions(answer.decisions, answer.consent_offset, answer.law_version, micros(answer.expires_at), answer.generation)
+        gate = Gate(
+            consent_offset=answer.consent_offset,
+            law_version=answer.law_version,
+            decided_at_us=micros(answer.decided_at),
+            expires_at_us=micros(answer.expires_at),
+            generation=answer.generation,
+            inputs_hash=answer.inputs_hash,
+        )
+        return Decisions(answer.decisions, [*map(ruling_of, answer.verdicts)], gate)
+
+
+class Identity:
+    """`channel`: the platform's."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def contact(self, tenant_id: str) -> str:
+        """What a customer's messages name beside its postal address; "" where it has none. Raises NotFound, Unavailable."""
+        stub: identity_grpc.IdentityServiceAsyncStub = identity_grpc.IdentityServiceStub(self._channel("identity"))
+        return (await stub.GetTenant(identity.GetTenantRequest(tenant_id=tenant_id))).sender_identity.contact

@@ -187,11 +187,11 @@ class Planning:
         # After a cancellation nobody's data is opened; the first gate is asked about nobody, for the offset that the batch carries.
         people = {} if campaign.ended else await self._subscribers.people(batch.address_keys)
         known = [key for key in batch.address_keys if key in people]
-        answer = await self._consent.decide(campaign.list_id, partition, campaign.campaign_id, known)
+        answer = await self._consent.decide(campaign, partition, known)
         decisions = dict(zip(known, answer.each, strict=True))
         otherwise = CAMPAIGN_CANCELLED if campaign.ended else GONE
-        again = job_batch_again(batch.address_keys, people, decisions, ids, otherwise)
-        return Prepared(batch, again, answer.gate(self._now_us()))
+        again = job_batch_again(batch.address_keys, people, decisions, answer.rulings, ids, otherwise)
+        return Prepared(batch, again, answer.gate)
 
     async def _next_of_audience(self, led: Led, plan: Plan, pages: int) -> tuple[list[Prepared], bool]:
         reader = led.readers.get(plan.partition)
@@ -206,14 +206,13 @@ class Planning:
     async def _decide(self, led: Led, partition: int, pages: Sequence[Page]) -> list[Prepared]:
         """The first gate for up to 1,000 people in one call."""
         keys = [key for page in pages for key in page.address_keys]
-        answer = await self._consent.decide(led.campaign.list_id, partition, led.campaign.campaign_id, keys)
-        gate = answer.gate(self._now_us())
+        answer = await self._consent.decide(led.campaign, partition, keys)
         prepared: list[Prepared] = []
         start = 0
         for page in pages:
             end = start + len(page.address_keys)
-            people = job_batch(page.people, answer.each[start:end])
-            prepared.append(Prepared(PlannedBatch(0, page.address_keys), people, gate))
+            people = job_batch(page.people, answer.each[start:end], answer.rulings)
+            prepared.append(Prepared(PlannedBatch(0, page.address_keys), people, answer.gate))
             start = end
             await step_aside()  # a page takes a millisecond
         return prepared

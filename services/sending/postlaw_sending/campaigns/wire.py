@@ -11,8 +11,11 @@ from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.identity.v1 import context_pb2 as identity
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.caller import Actor
+from postlaw_common.errors import FieldError, Invalid
 from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Status, Template
 from postlaw_sending.campaigns.domain.recipients import Outcome, Settled, State, Totals
+from postlaw_sending.campaigns.domain.ruling import COMMERCIAL, NOT_ALLOWED, MessageFacts, Ruling, defects, ruling
+from postlaw_sending.messages.footer import NUMBER_OF
 
 CAMPAIGNS = "postlaw.sending.campaigns.v1"
 JOBS = "postlaw.sending.jobs.v1"
@@ -49,6 +52,7 @@ class Gate:
     decided_at_us: int
     expires_at_us: int
     generation: str  # of the topics, to which the offset belongs
+    inputs_hash: bytes
 
 
 def timestamp(us: int) -> Timestamp | None:
@@ -73,11 +77,12 @@ def campaign_to_wire(campaign: Campaign, totals: Totals | None = None) -> sendin
         launched_at=timestamp(campaign.launched_at_us),
         finished_at=timestamp(campaign.ended_at_us),
         version=campaign.version,
+        message=law_message(campaign),
     )
 
 
 def campaign_from_wire(message: sending.Campaign) -> Campaign:
-    """All but the list's name and who launched it, which are not said outside."""
+    """All but the list's name, who launched it and the contact of then, which are not said outside."""
     return Campaign(
         campaign_id=message.campaign_id,
         tenant_id=message.tenant_id,
@@ -86,6 +91,7 @@ def campaign_from_wire(message: sending.Campaign) -> Campaign:
         list_name="",
         sender=sender_from_wire(message.sender),
         template=template_from_wire(message.template),
+        message=facts_from_wire(message.message),
         status=_STATUS_BACK[message.status],
         created_at_us=micros(message.created_at),
         launched_at_us=micros(message.launched_at),
@@ -100,6 +106,34 @@ def sender_from_wire(sender: sending.Sender) -> Sender:
 
 def template_from_wire(template: sending.Template) -> Template:
     return Template(template.subject, template.html, template.text)
+
+
+def facts_from_wire(message: consent.Message) -> MessageFacts:
+    return MessageFacts(message.message_class or COMMERCIAL, tuple(sorted(set(message.states))))
+
+
+def facts_given(message: consent.Message) -> MessageFacts:
+    """As a customer states them. Raises Invalid."""
+    facts = facts_from_wire(message)
+    wrong = dict(facts.wrong())
+    if message.defects:
+        wrong["defects"] = "leave them out: sending finds them itself"
+    if wrong:
+        fields = [FieldError(f"message.{name}", what) for name, what in wrong.items()]
+        raise Invalid("What the campaign says of its messages is not in the law's words.", fields=fields)
+    return facts
+
+
+def law_message(campaign: Campaign) -> consent.Message:
+    """What the first gate is asked about; a draft has no contact yet, and what it lacks is not said before its launch."""
+    message = consent.Message(message_class=campaign.message.message_class, states=campaign.message.states)
+    if campaign.launched_at_us:
+        message.defects.extend(defects(campaign.contact))
+    return message
+
+
+def ruling_of(verdict: consent.Verdict) -> Ruling:
+    return ruling(verdict.allow, (reason.code for reason in verdict.reasons), set(verdict.bases.values()), verdict.duties)
 
 
 def totals_to_wire(totals: Totals) -> sending.Totals:
@@ -173,14 +207,14 @@ def state_from_wire(state: int) -> State:
     return State(state)
 
 
-def job_batch(people: bytes, decisions: Sequence[consent.Decision]) -> bytes:
-    """A JobBatch of the audience's page and the first gate's answers, in the same order.
+def job_batch(people: bytes, decisions: Sequence[consent.Decision], rulings: Sequence[Ruling]) -> bytes:
+    """A JobBatch of the audience's page and the first gate's answers, in the same order; `rulings`: what its verdicts say.
 
     `people` is the AudiencePeople as it came: the two messages agree in their first four fields (a test holds them to it), so that
     a page of 200 changes its name without a copy in Python."""
     batch = sending.JobBatch.FromString(people)
     for recipient, decision in zip(batch.recipients, decisions, strict=True):
-        _decide(recipient, decision)
+        _decide(recipient, decision, rulings[decision.verdict])
     return batch.SerializeToString()
 
 
@@ -188,6 +222,7 @@ def job_batch_again(
     address_keys: Sequence[bytes],
     people: Mapping[bytes, bytes],
     decisions: Mapping[bytes, consent.Decision],
+    rulings: Sequence[Ruling],
     ids: Mapping[bytes, str],
     otherwise: str,
 ) -> bytes:
@@ -199,20 +234,21 @@ def job_batch_again(
         recipient = batch.recipients.add()
         if key in people:
             recipient.ParseFromString(people[key])
-            _decide(recipient, decisions[key])
+            _decide(recipient, decisions[key], rulings[decisions[key].verdict])
         else:
             recipient.address_key, recipient.subscriber_id = key, ids.get(key, "")
             recipient.refusals.append(otherwise)
     return batch.SerializeToString()
 
 
-def _decide(recipient: sending.JobRecipient, decision: consent.Decision) -> None:
-    if decision.allow:
+def _decide(recipient: sending.JobRecipient, decision: consent.Decision, ruled: Ruling) -> None:
+    if decision.allow and not ruled.refusals:
         recipient.opt_out_token = decision.opt_out_token
+        recipient.footer = NUMBER_OF[ruled.why, ruled.labelled]
         return
     recipient.ClearField("address")
     recipient.ClearField("fields")
-    recipient.refusals.extend(decision.reasons or ("not_allowed",))
+    recipient.refusals.extend(ruled.refusals or (NOT_ALLOWED,))
 
 
 def sealed_batch(campaign: Campaign, batch: int, attempt: int, gate: Gate, size: int, sealed: bytes) -> bytes:
@@ -229,6 +265,7 @@ def sealed_batch(campaign: Campaign, batch: int, attempt: int, gate: Gate, size:
         size=size,
         sealed=sealed,
         generation=gate.generation,
+        inputs_hash=gate.inputs_hash,
     ).SerializeToString()
 
 

@@ -6,7 +6,7 @@ import hashlib
 import html
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
@@ -37,6 +37,8 @@ class Recipient(Protocol):
     def fields(self) -> Mapping[str, str]: ...
     @property
     def opt_out_token(self) -> bytes: ...
+    @property
+    def footer(self) -> int: ...
 
 
 class CompiledCampaign:
@@ -47,7 +49,7 @@ class CompiledCampaign:
         *,
         templates: Templates,
         sender: tuple[bytes, bytes],
-        footers: tuple[bytes, bytes, bytes],
+        footers: tuple[Sequence[bytes], Sequence[bytes]],
         ids: tuple[str, str],
         list_name: str,
         link: str,
@@ -57,9 +59,9 @@ class CompiledCampaign:
         display_name, address = sender
         campaign_id, list_id = ids
         self._templates = templates
-        text_footer, html_footer, self._html_footer_end = footers
-        self._text_footer = text_footer + link.encode()
-        self._html_footer = html_footer + html.escape(link).encode()
+        text_footers, html_footers = footers
+        self._text_footers = [one + link.encode() for one in text_footers]
+        self._html_footers = [one + html.escape(link).encode() for one in html_footers]
         self._link = link
         self._has_html = has_html
         self._now = now
@@ -93,6 +95,9 @@ class CompiledCampaign:
         token = recipient.opt_out_token
         if not to or not _TOKEN.fullmatch(token):
             raise RenderFailed("there is no address, or no token for the unsubscribe link")
+        form = recipient.footer
+        if form >= len(self._text_footers):
+            raise RenderFailed("the footer is one of a later version")
         values = dict(recipient.fields)
         values["address"] = recipient.address
         values["unsubscribe_url"] = self._link + token.decode("ascii")
@@ -103,7 +108,7 @@ class CompiledCampaign:
         if len(subject) > SUBJECT_LIMIT:
             raise RenderFailed("template.subject renders as more than 1,000 characters")
         plain = self._templates.plain if not any("\n" in value or "\r" in value for value in values.values()) else ()
-        text_encoding, text = self._part(render("text", values), "text", token, "text" in plain)
+        text_encoding, text = self._part(render("text", values), "text", self._text_footers[form] + token, "text" in plain)
         pieces = [
             self._head, to, b">\r\nSubject: ", unstructured(subject, 9), b"\r\nDate: ", self._date_now(),
             b"\r\nMessage-ID: <", self._campaign, b".", _short(recipient.subscriber_id), b"@", self._domain, b">",
@@ -111,7 +116,8 @@ class CompiledCampaign:
             b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: ", text_encoding, b"\r\n\r\n", text,
         ]  # fmt: skip
         if self._has_html:
-            html_encoding, page = self._part(render("html", values), "html", token, "html" in plain)
+            html_footer = self._html_footers[form] + token + footer.HTML_END
+            html_encoding, page = self._part(render("html", values), "html", html_footer, "html" in plain)
             pieces += (self._html_start, html_encoding, b"\r\n\r\n", page, self._end)
         return b"".join(pieces)
 
@@ -122,14 +128,11 @@ class CompiledCampaign:
         """
         return b"bounce+%b%b@%b" % (self._campaign, _short(recipient.subscriber_id), self._domain)
 
-    def _part(self, rendered: str, field: str, token: bytes, lines_hold: bool) -> tuple[bytes, bytes]:
+    def _part(self, rendered: str, field: str, end: bytes, lines_hold: bool) -> tuple[bytes, bytes]:
         body = rendered.encode()
         if len(body) > SIZE_LIMIT:
             raise RenderFailed(f"template.{field} renders as more than 1 MB")
-        if field == "text":
-            body = b"%b%b%b\r\n" % (body, self._text_footer, token)
-        else:
-            body = footer.put_in(body, b"%b%b%b" % (self._html_footer, token, self._html_footer_end))
+        body = b"%b%b\r\n" % (body, end) if field == "text" else footer.put_in(body, end)
         return encode(body, self._boundary, lines_hold=lines_hold)
 
     def _date_now(self) -> bytes:
@@ -148,6 +151,7 @@ def compile_campaign(
     sender_name: str,
     sender_address: str,
     postal_address: str,
+    contact: str,
     campaign_id: str,
     list_id: str,
     list_name: str,
@@ -156,7 +160,8 @@ def compile_campaign(
 ) -> CompiledCampaign:
     """Compile protos' Campaign. `public_url` is the gateway's: links are `<public_url>/u/<token>`. `now`: seconds since the epoch.
 
-    Invalid, naming each wrong field and its line. `html` may be empty: the message is then plain text.
+    Invalid, naming each wrong field and its line. `html` may be empty: the message is then plain text. So may `contact`: nothing
+    then stands for it.
     """
     wrong: list[FieldError] = []
     address = b""
@@ -172,12 +177,13 @@ def compile_campaign(
     wrong += templates.wrong
     if wrong:
         raise Invalid("the campaign cannot be made into messages", fields=wrong)
+    who = footer.Sender(sender_name, postal_address, contact)
     return CompiledCampaign(
         templates=templates,
         sender=(phrase(sender_name), address),
         footers=(
-            footer.text_footer(sender_name, postal_address, list_name),
-            *footer.html_footer(sender_name, postal_address, list_name),
+            [footer.text_footer(who, list_name, form) for form in footer.FORMS],
+            [footer.html_footer(who, list_name, form) for form in footer.FORMS],
         ),
         ids=(campaign_id, list_id),
         list_name=list_name or list_id,

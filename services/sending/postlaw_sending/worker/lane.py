@@ -157,6 +157,6 @@ class Lane:
             return DEFERRED, "campaign_paused"
         if status == "cancelled":
             return REFUSED, "campaign_cancelled"
-        if batch.expires_at_us and wall_clock_us() >= batch.expires_at_us:
+        if wall_clock_us() >= batch.expires_at_us:  # one that names no end has none that we may wait for
             return DEFERRED, "decision_expired"
         return None

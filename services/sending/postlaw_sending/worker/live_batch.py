@@ -43,6 +43,8 @@ class LiveBatch:
     scope: str
     consent_offset: int
     law_version: str
+    inputs_hash: bytes  # of the first gate's decision
+    decided_at_us: int
     expires_at_us: int
     recipients: Sequence[Recipient]
     tags: list[bytes]

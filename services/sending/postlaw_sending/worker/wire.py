@@ -45,6 +45,8 @@ def live_batch(
         scope=scope_text(sealed.scope),
         consent_offset=sealed.consent_offset,
         law_version=sealed.law_version,
+        inputs_hash=sealed.inputs_hash,
+        decided_at_us=sealed.decided_at_us,
         expires_at_us=sealed.expires_at_us,
         recipients=recipients,
         tags=[recipient_tag(sealed.tenant_id, recipient.address_key) for recipient in recipients],
@@ -78,6 +80,8 @@ def settled_record(partition: int, batch: LiveBatch, worker: str, epoch: int, ge
         epoch=epoch,
         consent_offset=batch.consent_offset,
         law_version=batch.law_version,
+        inputs_hash=batch.inputs_hash,
+        decided_at_us=batch.decided_at_us,
         attempt=batch.attempt,
         generation=generation,
     )
@@ -104,6 +108,7 @@ class _Unreadable:
     address = ""
     fields: Mapping[str, str] = MappingProxyType({})
     opt_out_token = b""
+    footer = 0
     refusals = ("batch_unreadable",)
 
     def render(self, recipient: Recipient) -> bytes:

@@ -41,11 +41,12 @@ def everyone_gets_it(recipient: sending.JobRecipient, attempt: int) -> tuple[Sta
 class World:
     """One installation, running. The test plays the worker too: `deliver` takes what stands in the log and settles it."""
 
-    def __init__(self, m: Mesh, platform: Platform, people: FakeSubscribers, law: FakeConsent) -> None:
+    def __init__(self, m: Mesh, platform: Platform, people: FakeSubscribers, law: FakeConsent, identity: FakeIdentity) -> None:
         self.mesh = m
         self.platform = platform
         self.people = people
         self.law = law
+        self.identity = identity
         self.parts = self.reopened()
         self.stub = SendingServiceStub(m.channel("sending", caller=m.caller(TENANT, SCOPES)))
         self.batches: dict[tuple[str, int, int], list[sending.JobRecipient]] = {}
@@ -203,7 +204,7 @@ def open_world(tmp_path: Path) -> Opened:
         ]
         async with mesh(tmp_path, builders, partitions=PARTITIONS, now_us=now_us) as m:
             identity.mesh, law.generation = m, platforms[0].generation
-            world = World(m, platforms[0], people, law)
+            world = World(m, platforms[0], people, law, identity)
             watching = asyncio.create_task(world.parts.watch.run())
             try:
                 yield world

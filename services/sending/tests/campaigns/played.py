@@ -17,6 +17,7 @@ from postlaw_common.errors import NotFound, Unavailable
 from postlaw_common.testing.mesh import Mesh
 
 PARTITIONS = 4
+DECIDED_AT_S = 1_790_000_000
 
 
 def address_key(number: int) -> bytes:
@@ -72,11 +73,19 @@ class FakeSubscribers:
             raise Unavailable("The test has taken subscribers away.")
 
 
+CONSENTED = consent.Verdict(allow=True, bases={"UK": "express_consent"})
+
+
+def refusal(*codes: str) -> consent.Verdict:
+    return consent.Verdict(reasons=[consent.Reason(code=code, section="s. 6") for code in codes])
+
+
 @dataclass
 class FakeConsent:
-    """Everybody may be mailed but those in `refused`, by number."""
+    """Everybody has consented but for those in `verdicts`, by address key. `asked`: each question that came."""
 
-    refused: dict[bytes, str] = field(default_factory=dict[bytes, str])
+    verdicts: dict[bytes, consent.Verdict] = field(default_factory=dict[bytes, consent.Verdict])
+    asked: list[consent.GetDecisionsRequest] = field(default_factory=list[consent.GetDecisionsRequest])
     away: bool = False
     generation: Callable[[], str] = lambda: ""
 
@@ -84,25 +93,41 @@ class FakeConsent:
         if self.away:
             raise Unavailable("The test has taken consent away.")
         assert len(request.address_keys) <= 1000
-        return consent.GetDecisionsResponse(
-            decisions=[
-                consent.Decision(allow=False, reasons=[self.refused[key]])
-                if key in self.refused
-                else consent.Decision(allow=True, basis="consent", opt_out_token=b"tok" + key.hex().encode())
-                for key in request.address_keys
-            ],
+        self.asked.append(request)
+        answer = consent.GetDecisionsResponse(
             consent_offset=17,
             law_version="law-1",
             generation=self.generation(),
-            expires_at=Timestamp(seconds=int(time.time()) + 3600),
+            decided_at=Timestamp(seconds=DECIDED_AT_S, nanos=1000),
+            expires_at=Timestamp(seconds=int(time.time()) + 3600, nanos=123_456_000),
+            inputs_hash=b"inputs",
         )
+        places: dict[bytes, int] = {}  # each verdict once, as consent has them
+        for key in request.address_keys:
+            verdict = self.verdicts.get(key, CONSENTED)
+            said = verdict.SerializeToString(deterministic=True)
+            if said not in places:
+                places[said] = len(answer.verdicts)
+                answer.verdicts.append(verdict)
+            token = b"tok" + key.hex().encode() if verdict.allow else b""
+            answer.decisions.add(allow=verdict.allow, verdict=places[said], opt_out_token=token)
+        return answer
 
 
 @dataclass
 class FakeIdentity:
-    """Issues contexts that the mesh believes."""
+    """Issues contexts that the mesh believes, and knows the one customer. `read`: how often it was asked about them."""
 
     mesh: Mesh | None = None
+    contact: str = "post@shop.example"
+    away: bool = False
+    read: int = 0
+
+    async def GetTenant(self, request: identity_pb2.GetTenantRequest, context: Any) -> identity_pb2.Tenant:
+        if self.away:
+            raise Unavailable("The test has taken identity away.")
+        self.read += 1
+        return identity_pb2.Tenant(tenant_id=request.tenant_id, sender_identity=identity_pb2.SenderIdentity(contact=self.contact))
 
     async def IssueServiceContext(self, request: identity_pb2.IssueServiceContextRequest, context: Any) -> identity_pb2.IssuedContext:
         assert self.mesh is not None

@@ -12,6 +12,7 @@ from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.errors import Conflict, Invalid, NotFound
 from postlaw_sending.campaigns.domain.recipients import CAMPAIGN_CANCELLED, CAMPAIGN_PAUSED, State
 from postlaw_sending.campaigns.leases import LEASES
+from services.sending.tests.campaigns.played import refusal
 
 if TYPE_CHECKING:
     from .conftest import Opened, World
@@ -59,13 +60,13 @@ async def test_a_campaign_reaches_everyone_once_and_its_states_add_up(open_world
     async with open_world() as world:
         world.people.add_list("lst_1", range(3_000))
         refused = {key for key, number in world.people.names.items() if number % 10 == 0}
-        world.law.refused = dict.fromkeys(refused, "withdrawn")
+        world.law.verdicts = dict.fromkeys(refused, refusal("SUPPRESSED_TOPIC"))
         campaign_id = await world.launched()
         campaign = await world.until(campaign_id, C.STATUS_FINISHED)
         assert sorted(world.mailed) == sorted(f"p{number}@example.com" for number in range(3_000) if number % 10)
         totals = campaign.totals
         assert (totals.audience, totals.sent, totals.refused, totals.audience_complete) == (3_000, 2_700, 300, True)
-        assert dict(totals.refused_by_reason) == {"withdrawn": 300}
+        assert dict(totals.refused_by_reason) == {"SUPPRESSED_TOPIC": 300}
         people = [person for batch in world.batches.values() for person in batch]
         assert not any(person.address or person.fields for person in people if person.refusals)
         assert all(person.opt_out_token for person in people if not person.refusals)

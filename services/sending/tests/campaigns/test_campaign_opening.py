@@ -16,6 +16,7 @@ from postlaw_common.outbox import Outbox
 from postlaw_common.testing.promises import promise
 from postlaw_sending.campaigns.campaigns import CAMPAIGN_DOCUMENTS, Campaigns
 from postlaw_sending.campaigns.domain.campaign import MOVES, Campaign, Move, Sender, Status, Template, WrongMove, moved
+from postlaw_sending.campaigns.domain.ruling import MessageFacts
 from postlaw_sending.campaigns.keys import CAMPAIGN_KEYS, KEPT_AFTER_END_US, CampaignKeyDestroyed, CampaignKeys, destroy_lapsed
 from postlaw_sending.campaigns.wire import JOBS, campaign_from_wire, campaign_to_wire
 
@@ -124,6 +125,7 @@ def test_a_campaign_survives_the_wire() -> None:
         list_name="",
         sender=Sender("Shop", "news@shop.example", "1 Main St"),
         template=Template("s", "<p>h", "t"),
+        message=MessageFacts("mixed", ("own_goods", "similar")),
         status=Status.CANCELLED,
         created_at_us=1_700_000_000_123_456,
         launched_at_us=1_700_000_001_000_000,

@@ -21,12 +21,13 @@ from postlaw_common.store.embedded import EmbeddedStore
 from postlaw_sending.campaigns.clients import Consent, Decisions, Page, Subscribers
 from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Status, Template
 from postlaw_sending.campaigns.domain.recipients import Settled, State
+from postlaw_sending.campaigns.domain.ruling import Ruling
 from postlaw_sending.campaigns.outcomes import BATCHES, TOTALS, Outcomes, Read
 from postlaw_sending.campaigns.planning import Led, Planning
 from postlaw_sending.campaigns.plans import PLANS, Plans
 from postlaw_sending.campaigns.retries import RETRIES, Retries
 from postlaw_sending.campaigns.sealing import place
-from postlaw_sending.campaigns.wire import JOBS
+from postlaw_sending.campaigns.wire import JOBS, Gate
 
 KEY = bytes(32)
 CAMPAIGN = Campaign(
@@ -119,8 +120,9 @@ class Law(Consent):
     def __init__(self) -> None:
         pass
 
-    async def decide(self, list_id: str, partition: int, campaign_id: str, address_keys: Sequence[bytes]) -> Decisions:
-        return Decisions([consent.Decision(allow=True, opt_out_token=b"t") for _ in address_keys], 3, "law-1", 1 << 60, "gen")
+    async def decide(self, campaign: Campaign, partition: int, address_keys: Sequence[bytes]) -> Decisions:
+        gate = Gate(3, "law-1", 1, 1 << 60, "gen", b"inputs")
+        return Decisions([consent.Decision(allow=True, opt_out_token=b"t") for _ in address_keys], [Ruling(())], gate)
 
 
 class Bench:

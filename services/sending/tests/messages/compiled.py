@@ -20,6 +20,7 @@ class Person:
     fields: Mapping[str, str] = field(default_factory=dict[str, str])
     opt_out_token: bytes = TOKEN
     subscriber_id: str = SUBSCRIBER
+    footer: int = 0
 
 
 def campaign(
@@ -29,6 +30,7 @@ def campaign(
     sender_name: str = "Blumen & Söhne",
     sender_address: str = "post@blumen.example",
     postal_address: str = "Gartenweg 1\n12345 Berlin\nGermany",
+    contact: str = "Tel. +49 30 123456",
     list_name: str = "Spring news",
 ) -> CompiledCampaign:
     return compile_campaign(
@@ -38,6 +40,7 @@ def campaign(
         sender_name=sender_name,
         sender_address=sender_address,
         postal_address=postal_address,
+        contact=contact,
         list_name=list_name,
         campaign_id=CAMPAIGN,
         list_id=LIST,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 
 import pytest
 
 from postlaw_common.errors import Invalid
 from postlaw_common.testing.promises import promise
+from postlaw_sending.messages import RenderFailed
+from postlaw_sending.messages.footer import FORMS, Form
 from services.sending.tests.messages.compiled import CAMPAIGN, LIST, SUBSCRIBER, TOKEN, Person, campaign, lines, parsed, part
 
 GOLDEN = Path(__file__).parent / "golden.eml"
@@ -34,10 +37,36 @@ def test_the_unsubscribe_link_is_in_the_headers_and_in_both_bodies() -> None:
 @promise("M4")
 def test_the_footer_names_sender_place_and_reason_in_both_bodies() -> None:
     message = parsed(campaign().render(Person(fields={"name": "Ada"})))
-    assert "Blumen & Söhne\nGartenweg 1\n12345 Berlin\nGermany" in part(message, "plain")
-    assert "Blumen &amp; Söhne<br>Gartenweg 1<br>12345 Berlin<br>Germany" in part(message, "html")
+    assert "Blumen & Söhne\nGartenweg 1\n12345 Berlin\nGermany\nTel. +49 30 123456\n" in part(message, "plain")
+    assert "Blumen &amp; Söhne<br>Gartenweg 1<br>12345 Berlin<br>Germany<br>Tel. +49 30 123456</p>" in part(message, "html")
     for kind in ("plain", "html"):
         assert "because you subscribed to Spring news" in part(message, kind)
+        assert "You may object to marketing mail at any time" in part(message, kind)
+
+
+@pytest.mark.parametrize(("number", "form"), [*enumerate(FORMS)])
+@promise("M3")
+def test_each_form_of_the_footer_says_why_and_only_a_labelled_one_that_it_advertises(number: int, form: Form) -> None:
+    why = {
+        "subscribed": "because you subscribed to Spring & more.",
+        "relationship": "because of your relationship with Blumen & Söhne.",
+        "listed": "because your address is on the list Spring & more of Blumen & Söhne.",
+    }
+    message = parsed(campaign(list_name="Spring & more").render(Person(fields={"name": "Ada"}, footer=number)))
+    text, page = part(message, "plain"), html.unescape(part(message, "html"))
+    for said in (text, page):
+        assert [words for words in why.values() if words in said] == [why[form.why]]
+    assert ("\n-- \nAdvertisement\nBlumen" in text) == ("<strong>Advertisement</strong>" in page) == form.labelled
+
+
+def test_a_footer_of_a_later_version_is_not_taken_for_another() -> None:
+    with pytest.raises(RenderFailed, match="later version"):
+        campaign().render(Person(footer=len(FORMS)))
+
+
+def test_a_sender_without_a_contact_has_no_line_for_it() -> None:
+    text = part(parsed(campaign(contact="").render(Person())), "plain")
+    assert "\nGermany\n\nYou receive" in text
 
 
 @pytest.mark.parametrize(

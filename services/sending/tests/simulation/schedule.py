@@ -386,6 +386,7 @@ class Schedule:
             attempt=attempt,
             scope=LIST,
             consent_offset=end,
+            expires_at_us=1 << 62,
             size=len(people),
             sealed=" ".join(words).encode(),
             generation=self.generation,

@@ -27,6 +27,7 @@ from postlaw_sending.worker.worker import Outside, Worker
 PARTITIONS = 4
 TENANT = "ten_1"
 LIST = consent.Scope(list_id="lst_1")
+NEVER_US = 1 << 62
 
 
 @dataclass
@@ -37,6 +38,7 @@ class Person:
     refusals: tuple[str, ...] = ()
     fields: dict[str, str] = field(default_factory=dict[str, str])
     opt_out_token: bytes = b""
+    footer: int = 0
 
 
 class PlainCampaign:
@@ -131,7 +133,14 @@ class Mill:
         )
         return Worker(outside)
 
-    async def send_to(self, people: range, partition: int = 0, campaign: str = "cmp_1", consent_offset: int | None = None) -> None:
+    async def send_to(
+        self,
+        people: range,
+        partition: int = 0,
+        campaign: str = "cmp_1",
+        consent_offset: int | None = None,
+        expires_at_us: int = NEVER_US,
+    ) -> None:
         batch = self.batches.get(partition, 0)
         self.batches[partition] = batch + 1
         end = await self.end_of_consent(partition) if consent_offset is None else consent_offset
@@ -141,6 +150,10 @@ class Mill:
             batch=batch,
             scope=LIST,
             consent_offset=end,
+            law_version="law-1",
+            inputs_hash=b"inputs",
+            decided_at_us=1_700_000_000_000_001,
+            expires_at_us=expires_at_us,
             size=len(people),
             sealed=" ".join(map(str, people)).encode(),
             generation=self.generation,

@@ -7,7 +7,7 @@ import pytest
 from postlaw_common.testing.promises import promise
 from postlaw_sending.delivery.replies import Kind
 from postlaw_sending.stop.holding import BOUNCED, DEFERRED, REFUSED, SENT, UNKNOWN
-from postlaw_sending.worker import partition
+from postlaw_sending.worker import lane, partition
 from services.sending.tests.worker.mill import PARTITIONS, Mill, Wire, person, running, until
 
 
@@ -31,6 +31,36 @@ async def test_what_has_ended_is_written_with_the_next_claim(mill: Mill, monkeyp
             await mill.send_to(range(start, start + 200))
         await mill.outcomes(3)
         assert worker.held[0].holding.renewals - before < 30
+
+
+@pytest.mark.parametrize(("ends_after_us", "state"), [(1, SENT), (0, DEFERRED), (-1, DEFERRED)])
+@promise("M8")
+async def test_nobody_is_mailed_on_a_decision_from_the_microsecond_on_at_which_it_ends(
+    mill: Mill, monkeypatch: pytest.MonkeyPatch, ends_after_us: int, state: int
+) -> None:
+    now = 1_800_000_000_000_000
+    monkeypatch.setattr(lane, "wall_clock_us", lambda: now)
+    async with running(mill.worker()):
+        await mill.send_to(range(3), expires_at_us=now + ends_after_us)
+        [settled] = await mill.outcomes(1)
+    assert set(settled.states) == {state}
+    assert list(settled.reason_texts) == ([] if state == SENT else ["decision_expired"])
+    assert bool(mill.wire.begun) == (state == SENT)
+
+
+async def test_a_decision_that_names_no_end_is_not_used(mill: Mill) -> None:
+    async with running(mill.worker()):
+        await mill.send_to(range(3), expires_at_us=0)
+        [settled] = await mill.outcomes(1)
+    assert (set(settled.states), mill.wire.begun) == ({DEFERRED}, [])
+
+
+@promise("G1")
+async def test_what_a_batch_was_decided_on_stands_in_its_event(mill: Mill) -> None:
+    async with running(mill.worker()):
+        await mill.send_to(range(3))
+        [settled] = await mill.outcomes(1)
+    assert (settled.inputs_hash, settled.decided_at_us, settled.law_version) == (b"inputs", 1_700_000_000_000_001, "law-1")
 
 
 async def test_partitions_are_shared_between_workers(mill: Mill) -> None:

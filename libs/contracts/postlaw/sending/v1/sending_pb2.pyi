@@ -744,10 +744,13 @@ class JobRecipient(_message.Message):
     FIELDS_FIELD_NUMBER: _builtins.int
     OPT_OUT_TOKEN_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
+    FOOTER_FIELD_NUMBER: _builtins.int
     address_key: _builtins.bytes
     subscriber_id: _builtins.str
     address: _builtins.str
     opt_out_token: _builtins.bytes
+    footer: _builtins.int
+    """which footer is true of them and carries what the law asks (sending's messages/footer.py)"""
     @_builtins.property
     def fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -763,10 +766,11 @@ class JobRecipient(_message.Message):
         fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         opt_out_token: _builtins.bytes = ...,
         refusals: _abc.Iterable[_builtins.str] | None = ...,
+        footer: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "address_key", b"address_key", "fields", b"fields", "opt_out_token", b"opt_out_token", "refusals", b"refusals", "subscriber_id", b"subscriber_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "address_key", b"address_key", "fields", b"fields", "footer", b"footer", "opt_out_token", b"opt_out_token", "refusals", b"refusals", "subscriber_id", b"subscriber_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

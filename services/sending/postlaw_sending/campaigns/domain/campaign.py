@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from postlaw_sending.campaigns.domain.ruling import COMMERCIAL_MAIL, MessageFacts
+
 
 class Status(StrEnum):
     DRAFT = "draft"
@@ -68,7 +70,8 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """Times in microseconds since the epoch, 0: not yet. `launched_by`: kind and id of who launched it. `version` 0: not stored yet."""
+    """Times in microseconds since the epoch, 0: not yet. `launched_by`: kind and id of who launched it; `contact`: the customer's, as it
+    was then. `version` 0: not stored yet."""
 
     campaign_id: str
     tenant_id: str
@@ -77,11 +80,13 @@ class Campaign:
     list_name: str
     sender: Sender
     template: Template
+    message: MessageFacts = COMMERCIAL_MAIL
     status: Status = Status.DRAFT
     created_at_us: int = 0
     launched_at_us: int = 0
     ended_at_us: int = 0
     launched_by: tuple[str, str] = ("", "")
+    contact: str = ""
     version: int = 0
 
     @property

@@ -12,6 +12,7 @@ from postlaw_sending.campaigns.campaigns import Campaigns
 from postlaw_sending.campaigns.clients import Subscribers
 from postlaw_sending.campaigns.contexts import Contexts
 from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Template
+from postlaw_sending.campaigns.domain.ruling import MessageFacts
 
 
 class CreateCampaign:
@@ -31,7 +32,9 @@ class CreateCampaign:
         self._check = check
         self._now_us = now_us
 
-    async def __call__(self, name: str, list_id: str, sender: Sender, template: Template, idempotency_key: str) -> Campaign:
+    async def __call__(
+        self, name: str, list_id: str, sender: Sender, template: Template, message: MessageFacts, idempotency_key: str
+    ) -> Campaign:
         """Raises Invalid (also for a list that does not exist), KeyReused, Unavailable."""
         caller = current()
         campaign_id = new_id("cmp")
@@ -44,12 +47,14 @@ class CreateCampaign:
             list_name=list_name,
             sender=sender,
             template=template,
+            message=message,
             created_at_us=self._now_us(),
         )
         self._check(campaign)
         asked = fingerprint(
-            name, list_id, sender.name, sender.address, sender.postal_address, template.subject, template.html, template.text
-        )
+            name, list_id, sender.name, sender.address, sender.postal_address, template.subject, template.html, template.text,
+            message.message_class, *message.states,
+        )  # fmt: skip
         return await self._campaigns.insert(campaign, caller.actor, RequestKey(caller.tenant_id, idempotency_key), asked)
 
     async def _list_name(self, list_id: str, campaign_id: str) -> str:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from postlaw_common.caller import current
 from postlaw_common.errors import Conflict
 from postlaw_sending.campaigns.campaigns import Campaigns
-from postlaw_sending.campaigns.domain.campaign import Campaign, Move, WrongMove, moved
+from postlaw_sending.campaigns.clients import Identity
+from postlaw_sending.campaigns.domain.campaign import Campaign, Move, Status, WrongMove, moved
 from postlaw_sending.campaigns.keys import CampaignKeys
 from postlaw_sending.campaigns.leases import Leases
 
@@ -17,19 +18,25 @@ class MoveCampaign:
     """`nudge` tells this process's planner that there is something to do."""
 
     def __init__(
-        self, campaigns: Campaigns, keys: CampaignKeys, leases: Leases, nudge: Callable[[], None], now_us: Callable[[], int]
+        self,
+        campaigns: Campaigns,
+        keys: CampaignKeys,
+        leases: Leases,
+        identity: Identity,
+        nudge: Callable[[], None],
+        now_us: Callable[[], int],
     ) -> None:
         self._campaigns = campaigns
         self._keys = keys
         self._leases = leases
+        self._identity = identity
         self._nudge = nudge
         self._now_us = now_us
 
     async def __call__(self, campaign_id: str, move: Move) -> Campaign:
         """The campaign after the move; one that is there already is answered as it is. Raises NotFound, Conflict, Unavailable."""
         caller = current()
-        if move is Move.LAUNCH:
-            await self._prepare(campaign_id, caller.tenant_id)
+        contact = await self._prepare(campaign_id, caller.tenant_id) if move is Move.LAUNCH else ""
         now_us = self._now_us()
         launched_by = (caller.actor.kind, caller.actor.id)
 
@@ -38,16 +45,18 @@ class MoveCampaign:
                 after = moved(campaign, move, now_us)
             except WrongMove as wrong:
                 raise Conflict(str(wrong)) from wrong
-            return replace(after, launched_by=launched_by) if after is not campaign and move is Move.LAUNCH else after
+            return replace(after, launched_by=launched_by, contact=contact) if after is not campaign and move is Move.LAUNCH else after
 
         campaign, _ = await self._campaigns.change(campaign_id, caller.tenant_id, change, caller.actor)
         self._nudge()
         return campaign
 
-    async def _prepare(self, campaign_id: str, tenant_id: str) -> None:
-        """The key, and the lease by which a planner finds the campaign: before it says "sending", so that a crash forgets neither."""
+    async def _prepare(self, campaign_id: str, tenant_id: str) -> str:
+        """The key, and the lease by which a planner finds the campaign: before it says "sending", so that a crash forgets neither.
+        Returns the customer's contact: read once, so that what the law is told and what every footer says is the same."""
         campaign = await self._campaigns.get(campaign_id, tenant_id)
         if campaign.ended:
-            return
+            return ""
         await self._keys.make(tenant_id, campaign_id)
         await self._leases.offer(campaign_id)
+        return await self._identity.contact(tenant_id) if campaign.status is Status.DRAFT else ""
