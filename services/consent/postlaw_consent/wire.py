@@ -288,19 +288,15 @@ def decisions_to_wire(decisions: Decisions) -> pb.GetDecisionsResponse:
         inputs_hash=decisions.inputs,
         verdicts=map(verdict_to_wire, decisions.verdicts),
     )
-    said = [(one.allow, [reason.code for reason in one.reasons], min((one.basis or {}).values(), default="")) for one in decisions.verdicts]
+    allows = [verdict.allow for verdict in decisions.verdicts]
     add = message.decisions.add
     for place, token in zip(decisions.places, decisions.tokens, strict=True):
         one = add()
         one.verdict = place
-        allow, reasons, basis = said[place]
-        if allow:
+        if allows[place]:
             one.allow = True
-            one.basis = basis
             if token:
                 one.opt_out_token = token
-        else:
-            one.reasons.extend(reasons)
     return message
 
 

@@ -142,8 +142,9 @@ async def test_an_import_never_lifts_an_opt_out_but_is_recorded(world: World) ->
     await world.record(*rows(world, 1))
     await world.withdraw(person)
     assert (await world.record(*rows(world, 1, key="imp_2"))).recorded == 1
-    decision = (await world.decide(person)).decisions[0]
-    assert (decision.allow, list(decision.reasons)) == (False, ["SUPPRESSED_TOPIC"])
+    answer = await world.decide(person)
+    reasons = answer.verdicts[answer.decisions[0].verdict].reasons
+    assert (answer.decisions[0].allow, [reason.code for reason in reasons]) == (False, ["SUPPRESSED_TOPIC"])
 
 
 async def test_a_fresh_express_consent_reopens_its_list_whatever_the_clocks_say(world: World) -> None:

@@ -812,33 +812,23 @@ class Decision(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ALLOW_FIELD_NUMBER: _builtins.int
-    REASONS_FIELD_NUMBER: _builtins.int
-    BASIS_FIELD_NUMBER: _builtins.int
     VERDICT_FIELD_NUMBER: _builtins.int
     OPT_OUT_TOKEN_FIELD_NUMBER: _builtins.int
     allow: _builtins.bool
-    basis: _builtins.str
-    """going: verdicts"""
     verdict: _builtins.int
     """its place in `verdicts`"""
     opt_out_token: _builtins.bytes
     """ASCII, as it goes into the link"""
-    @_builtins.property
-    def reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """going: verdicts"""
-
     def __init__(
         self,
         *,
         allow: _builtins.bool = ...,
-        reasons: _abc.Iterable[_builtins.str] | None = ...,
-        basis: _builtins.str = ...,
         verdict: _builtins.int = ...,
         opt_out_token: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow", b"allow", "basis", b"basis", "opt_out_token", b"opt_out_token", "reasons", b"reasons", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow", b"allow", "opt_out_token", b"opt_out_token", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
