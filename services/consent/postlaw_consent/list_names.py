@@ -5,7 +5,7 @@ Nothing rests on them: a name that has not arrived, or cannot be read, is left o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from postlaw_common.store import Collection, CollectionSpec, StoreUnavailable
 
@@ -20,10 +20,10 @@ class ListNames:
         """Names by (tenant, list). A name that is there stays: a list is announced once."""
         await self._collection().insert_many([{"_id": f"{tenant}/{list_id}", "name": name} for (tenant, list_id), name in names.items()])
 
-    async def name(self, tenant_id: str, list_id: str) -> str:
-        """Empty where it is not known."""
+    async def names(self, tenant_id: str, list_ids: Sequence[str]) -> Mapping[str, str]:
+        """By list. A name that is not known is left out."""
         try:
-            document = await self._collection().get(f"{tenant_id}/{list_id}")
+            found = await self._collection().get_many([f"{tenant_id}/{list_id}" for list_id in list_ids]) if list_ids else {}
         except StoreUnavailable:
-            return ""
-        return document["name"] if document else ""
+            return {}
+        return {id.partition("/")[2]: document["name"] for id, document in found.items()}

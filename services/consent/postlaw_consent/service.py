@@ -23,6 +23,8 @@ from postlaw_consent.relay import Relay
 from postlaw_consent.senders import Senders
 from postlaw_consent.servicer import ConsentServicer
 from postlaw_consent.tokens import Tokens
+from postlaw_consent.use_cases.change_preferences import ChangePreferences
+from postlaw_consent.use_cases.describe_preferences import DescribePreferences
 from postlaw_consent.use_cases.explain_decision import ExplainDecision
 from postlaw_consent.use_cases.get_decisions import GetDecisions
 from postlaw_consent.use_cases.read_ledger import DescribeToken, ListConsentEvents
@@ -58,22 +60,27 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
     law = the_law()
     senders = Senders(Identity(platform.channel).sender)
     views = Views(ledger, platform.bus, ends, most_people=settings.view_people)
+    record = RecordConsents(ledger, intents, notices, outgoing, encode_alike, afterwards, platform.now_us)
+    withdraw = WithdrawConsent(
+        ledger=ledger,
+        outgoing=outgoing,
+        answers=answers,
+        await_stopped=Sending(platform.channel).await_stopped,
+        encode_answer=encode_answer,
+        generation=platform.generation,
+        afterwards=afterwards,
+        now_us=platform.now_us,
+        within_s=settings.answer_within_s,
+    )
+    describe_preferences = DescribePreferences(ledger, tokens, names, platform.now_us)
     servicer = ConsentServicer(
-        record_consents=RecordConsents(ledger, intents, notices, outgoing, encode_alike, afterwards, platform.now_us),
-        withdraw_consent=WithdrawConsent(
-            ledger=ledger,
-            outgoing=outgoing,
-            answers=answers,
-            await_stopped=Sending(platform.channel).await_stopped,
-            encode_answer=encode_answer,
-            generation=platform.generation,
-            afterwards=afterwards,
-            now_us=platform.now_us,
-            within_s=settings.answer_within_s,
-        ),
+        record_consents=record,
+        withdraw_consent=withdraw,
         get_decisions=GetDecisions(ledger, ends, views, tokens, law, senders.get, platform.placement, platform.generation, platform.now_us),
         explain_decision=ExplainDecision(ledger, law, senders.get, platform.now_us),
         describe_token=DescribeToken(ledger, tokens, names),
+        describe_preferences=describe_preferences,
+        change_preferences=ChangePreferences(tokens, describe_preferences, withdraw, record, platform.now_us),
         list_events=ListConsentEvents(ledger),
         tokens=tokens,
         subscribers=Subscribers(platform.channel),

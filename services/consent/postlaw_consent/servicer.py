@@ -15,6 +15,8 @@ from postlaw_consent.domain.event import ADDRESS_KEY_BYTES, CLOSING, OF_EVERYTHI
 from postlaw_consent.domain.particulars import Particulars
 from postlaw_consent.domain.scope import EVERYTHING, Scope
 from postlaw_consent.tokens import Tokens
+from postlaw_consent.use_cases.change_preferences import ChangePreferences
+from postlaw_consent.use_cases.describe_preferences import DescribePreferences
 from postlaw_consent.use_cases.explain_decision import ExplainDecision
 from postlaw_consent.use_cases.get_decisions import GetDecisions
 from postlaw_consent.use_cases.read_ledger import DescribeToken, ListConsentEvents
@@ -22,12 +24,15 @@ from postlaw_consent.use_cases.record_consents import Consent, RecordConsents
 from postlaw_consent.use_cases.withdraw_consent import Request, WithdrawConsent
 from postlaw_consent.wire import (
     asked_from_wire,
+    change_from_wire,
+    changed_to_wire,
     decisions_to_wire,
     event_to_wire,
     explained_to_wire,
     kind_from_wire,
     microseconds,
     particulars_from_wire,
+    preferences_to_wire,
     receipt_to_wire,
     route_from_wire,
     scope_from_wire,
@@ -48,6 +53,8 @@ class ConsentServicer:
         get_decisions: GetDecisions,
         explain_decision: ExplainDecision,
         describe_token: DescribeToken,
+        describe_preferences: DescribePreferences,
+        change_preferences: ChangePreferences,
         list_events: ListConsentEvents,
         tokens: Tokens,
         subscribers: Subscribers,
@@ -58,6 +65,8 @@ class ConsentServicer:
         self._get_decisions = get_decisions
         self._explain_decision = explain_decision
         self._describe_token = describe_token
+        self._describe_preferences = describe_preferences
+        self._change_preferences = change_preferences
         self._list_events = list_events
         self._tokens = tokens
         self._subscribers = subscribers
@@ -136,6 +145,12 @@ class ConsentServicer:
             list_name=described.list_name,
             address_key=described.optout.address_key,
         )
+
+    async def DescribePreferences(self, request: pb.DescribePreferencesRequest, context: Any) -> pb.Preferences:
+        return preferences_to_wire(*await self._describe_preferences(request.token))
+
+    async def ChangePreferences(self, request: pb.ChangePreferencesRequest, context: Any) -> pb.PreferencesChanged:
+        return changed_to_wire(await self._change_preferences(request.token, change_from_wire(request)))
 
     async def CreateOptOutLink(self, request: pb.CreateOptOutLinkRequest, context: Any) -> pb.OptOutLink:
         address_key = await self._person(request)

@@ -13,10 +13,13 @@ from postlaw_common.errors import FieldError, Invalid
 from postlaw_consent.domain.event import Actor, ConsentEvent, Kind, Route
 from postlaw_consent.domain.message import Asked
 from postlaw_consent.domain.particulars import NONE_STATED, Grade, Particulars
+from postlaw_consent.domain.preferences import Preferences, Tracking
 from postlaw_consent.domain.scope import EVERYTHING, Scope
+from postlaw_consent.domain.token import OptOut
+from postlaw_consent.use_cases.change_preferences import Act, Change, Changed
 from postlaw_consent.use_cases.explain_decision import Explained
 from postlaw_consent.use_cases.get_decisions import Decisions
-from postlaw_consent.use_cases.withdraw_consent import Receipt
+from postlaw_consent.use_cases.withdraw_consent import Outcome, Receipt
 from postlaw_law.clocks import microseconds as law_microseconds
 from postlaw_law.decision import Decision
 
@@ -39,6 +42,17 @@ _ACTORS: dict[str, context_pb2.Actor.Kind.ValueType] = {
     "service": context_pb2.Actor.KIND_SERVICE,
     "person": context_pb2.Actor.KIND_PERSON,
     "operator": context_pb2.Actor.KIND_OPERATOR,
+}
+_OUTCOMES: dict[Outcome | None, pb.Outcome.ValueType] = {
+    None: pb.OUTCOME_UNSPECIFIED,
+    "stopped": pb.OUTCOME_STOPPED,
+    "recorded": pb.OUTCOME_RECORDED,
+}
+_ACTS: dict[int, Act] = {pb.ChangePreferencesRequest.Change.Value(f"CHANGE_{act.upper()}"): act for act in get_args(Act)}
+_TRACKING: dict[Tracking, pb.Preferences.Tracking.ValueType] = {
+    "unsaid": pb.Preferences.TRACKING_UNSPECIFIED,
+    "given": pb.Preferences.TRACKING_GIVEN,
+    "refused": pb.Preferences.TRACKING_REFUSED,
 }
 _KINDS_BACK: dict[int, Kind] = {number: name for name, number in _KINDS.items()}
 _ROUTES_BACK: dict[int, Route] = {number: name for name, number in _ROUTES.items()}
@@ -257,11 +271,44 @@ def decode(data: bytes) -> ConsentEvent:
 def receipt_to_wire(receipt: Receipt) -> pb.Withdrawal:
     return pb.Withdrawal(
         event_id=receipt.event_id,
-        outcome=pb.OUTCOME_STOPPED if receipt.outcome == "stopped" else pb.OUTCOME_RECORDED,
+        outcome=_OUTCOMES[receipt.outcome],
         withdrawn_at=timestamp(receipt.withdrawn_at_us),
         answered_at=timestamp(receipt.answered_at_us),
         scope=scope_to_wire(receipt.scope),
         already_withdrawn=receipt.already_withdrawn,
+    )
+
+
+def change_from_wire(message: pb.ChangePreferencesRequest) -> Change:
+    """Raises Invalid where it names no change that this version knows, or no scope that the change needs."""
+    act = _ACTS.get(message.change)
+    if act is None:
+        raise _invalid("change", "not a known change")
+    return Change(
+        act=act,
+        scope=scope_from_wire(message.scope) if act in ("stop", "start") else EVERYTHING,
+        pause_days=message.pause_days,
+        wording=message.wording,
+        language=message.language,
+        contact_shown=message.contact_shown,
+    )
+
+
+def preferences_to_wire(optout: OptOut, found: Preferences) -> pb.Preferences:
+    return pb.Preferences(
+        tenant_id=optout.tenant_id,
+        address_key=optout.address_key,
+        choices=[pb.Preferences.Choice(scope=scope_to_wire(one.scope), list_name=one.name, open=one.open) for one in found.choices],
+        everything_stopped=found.everything_stopped,
+        paused=found.paused,
+        paused_until=timestamp(found.paused_until_us) if found.paused_until_us is not None else None,
+        tracking=_TRACKING[found.tracking],
+    )
+
+
+def changed_to_wire(changed: Changed) -> pb.PreferencesChanged:
+    return pb.PreferencesChanged(
+        outcome=_OUTCOMES[changed.outcome], already=changed.already, preferences=preferences_to_wire(changed.optout, changed.preferences)
     )
 
 

@@ -184,6 +184,15 @@ class Fold:
         closed = self.closed.get(scope.key)
         return closed.version or None if closed else None
 
+    def standing_pause(self, until_us: int | None) -> int | None:
+        """The version of the pause that stands until then; None where a new one is needed."""
+        hold = self.holds.get("paused")
+        return int(hold.id) if hold is not None and hold.until_us == until_us else None
+
+    def standing_no_to_tracking(self) -> int | None:
+        """The version of the no that stands; None where a new one is needed."""
+        return int(self.tracking.id) if self.tracking is not None and not self.tracking.given else None
+
 
 def fold(facts: Iterable[Fact]) -> Fold:
     """The state after these facts, in whatever order and however often they come."""

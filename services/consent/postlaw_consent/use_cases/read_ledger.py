@@ -33,9 +33,9 @@ class DescribeToken:
         """Raises Invalid of type `bad-token`."""
         optout = await self._tokens.open(token)
         history = await self._ledger.history(optout.tenant_id, optout.address_key)
-        name = await self._names.name(optout.tenant_id, optout.scope.id) if optout.scope.kind == "list" else ""
+        names = await self._names.names(optout.tenant_id, [optout.scope.id]) if optout.scope.kind == "list" else {}
         closed = fold(line.fact for line in history).standing_withdrawal(optout.scope) is not None
-        return Described(optout, closed, name)
+        return Described(optout, closed, names.get(optout.scope.id, ""))
 
 
 class ListConsentEvents:

@@ -61,7 +61,8 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who says stop to what, and how: `kind` is one of CLOSING. `campaign_id`: of the message whose link was used."""
+    """Who says stop to what, and how: `kind` is one of CLOSING. `campaign_id`: of the message whose link was used. `unless_standing`: a
+    pause, or a no to tracking, that stands just so already is not said again; a withdrawal never is."""
 
     tenant_id: str
     address_key: bytes
@@ -73,6 +74,7 @@ class Request:
     idempotency_key: str = ""
     kind: Kind = "withdrawn"
     particulars: Particulars = NONE_STATED
+    unless_standing: bool = False
 
 
 class AwaitStopped(Protocol):
@@ -235,7 +237,12 @@ def _standing(history: list[Line], request: Request) -> Line | None:
                 if line.fact.kind != request.kind or line.fact.scope != request.scope.key:
                     raise Conflict("This idempotency key was used for something else of this person.", type="idempotency-key-reused")
                 return line
-    if request.kind != "withdrawn":
-        return None  # each complaint, objection, pause … is an act of its own
-    version = fold(line.fact for line in history).standing_withdrawal(request.scope)
+    state = fold(line.fact for line in history)
+    version: int | None = None  # each complaint, objection, restriction … is an act of its own
+    if request.kind == "withdrawn":
+        version = state.standing_withdrawal(request.scope)
+    elif request.unless_standing and request.kind == "paused":
+        version = state.standing_pause(request.particulars.until_us)
+    elif request.unless_standing and request.kind == "tracking_withdrawn":
+        version = state.standing_no_to_tracking()
     return next((line for line in history if line.fact.version == version), None)

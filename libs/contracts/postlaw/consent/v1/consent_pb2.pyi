@@ -574,6 +574,212 @@ class TokenDescription(_message.Message):
 Global___TokenDescription: _TypeAlias = TokenDescription  # noqa: Y015
 
 @_typing.final
+class DescribePreferencesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribePreferencesRequest: _TypeAlias = DescribePreferencesRequest  # noqa: Y015
+
+@_typing.final
+class Preferences(_message.Message):
+    """How a person stands with a customer, by their own acts: the law may refuse what stands open here."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Tracking:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _TrackingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Preferences._Tracking.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        TRACKING_UNSPECIFIED: Preferences._Tracking.ValueType  # 0
+        """the person never said"""
+        TRACKING_GIVEN: Preferences._Tracking.ValueType  # 1
+        TRACKING_REFUSED: Preferences._Tracking.ValueType  # 2
+
+    class Tracking(_Tracking, metaclass=_TrackingEnumTypeWrapper): ...
+    TRACKING_UNSPECIFIED: Preferences.Tracking.ValueType  # 0
+    """the person never said"""
+    TRACKING_GIVEN: Preferences.Tracking.ValueType  # 1
+    TRACKING_REFUSED: Preferences.Tracking.ValueType  # 2
+
+    @_typing.final
+    class Choice(_message.Message):
+        """One list or topic that the person ever opened or closed, or that their token is about."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        SCOPE_FIELD_NUMBER: _builtins.int
+        LIST_NAME_FIELD_NUMBER: _builtins.int
+        OPEN_FIELD_NUMBER: _builtins.int
+        list_name: _builtins.str
+        """of a list; empty where it is not known"""
+        open: _builtins.bool
+        @_builtins.property
+        def scope(self) -> Global___Scope: ...
+        def __init__(
+            self,
+            *,
+            scope: Global___Scope | None = ...,
+            list_name: _builtins.str = ...,
+            open: _builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["list_name", b"list_name", "open", b"open", "scope", b"scope"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_KEY_FIELD_NUMBER: _builtins.int
+    CHOICES_FIELD_NUMBER: _builtins.int
+    EVERYTHING_STOPPED_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    PAUSED_UNTIL_FIELD_NUMBER: _builtins.int
+    TRACKING_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    address_key: _builtins.bytes
+    """whose token it is"""
+    everything_stopped: _builtins.bool
+    paused: _builtins.bool
+    tracking: Global___Preferences.Tracking.ValueType
+    @_builtins.property
+    def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Preferences.Choice]: ...
+    @_builtins.property
+    def paused_until(self) -> _timestamp_pb2.Timestamp:
+        """absent: until the person ends it"""
+
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        address_key: _builtins.bytes = ...,
+        choices: _abc.Iterable[Global___Preferences.Choice] | None = ...,
+        everything_stopped: _builtins.bool = ...,
+        paused: _builtins.bool = ...,
+        paused_until: _timestamp_pb2.Timestamp | None = ...,
+        tracking: Global___Preferences.Tracking.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["paused_until", b"paused_until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "choices", b"choices", "everything_stopped", b"everything_stopped", "paused", b"paused", "paused_until", b"paused_until", "tenant_id", b"tenant_id", "tracking", b"tracking"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Preferences: _TypeAlias = Preferences  # noqa: Y015
+
+@_typing.final
+class ChangePreferencesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Change:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ChangeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ChangePreferencesRequest._Change.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        CHANGE_UNSPECIFIED: ChangePreferencesRequest._Change.ValueType  # 0
+        CHANGE_STOP: ChangePreferencesRequest._Change.ValueType  # 1
+        CHANGE_START: ChangePreferencesRequest._Change.ValueType  # 2
+        """one list or topic, never everything"""
+        CHANGE_PAUSE: ChangePreferencesRequest._Change.ValueType  # 3
+        CHANGE_RESUME: ChangePreferencesRequest._Change.ValueType  # 4
+        CHANGE_TRACKING_OFF: ChangePreferencesRequest._Change.ValueType  # 5
+        CHANGE_TRACKING_ON: ChangePreferencesRequest._Change.ValueType  # 6
+
+    class Change(_Change, metaclass=_ChangeEnumTypeWrapper): ...
+    CHANGE_UNSPECIFIED: ChangePreferencesRequest.Change.ValueType  # 0
+    CHANGE_STOP: ChangePreferencesRequest.Change.ValueType  # 1
+    CHANGE_START: ChangePreferencesRequest.Change.ValueType  # 2
+    """one list or topic, never everything"""
+    CHANGE_PAUSE: ChangePreferencesRequest.Change.ValueType  # 3
+    CHANGE_RESUME: ChangePreferencesRequest.Change.ValueType  # 4
+    CHANGE_TRACKING_OFF: ChangePreferencesRequest.Change.ValueType  # 5
+    CHANGE_TRACKING_ON: ChangePreferencesRequest.Change.ValueType  # 6
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    PAUSE_DAYS_FIELD_NUMBER: _builtins.int
+    WORDING_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    CONTACT_SHOWN_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    change: Global___ChangePreferencesRequest.Change.ValueType
+    pause_days: _builtins.int
+    """whole days, 366 at most; 0: until the person ends it"""
+    wording: _builtins.str
+    """what the page said, where it asked for a yes: start, resume, tracking on"""
+    language: _builtins.str
+    """of the page, BCP 47"""
+    contact_shown: _builtins.bool
+    """the page showed the sender's postal address and a way to reach them"""
+    @_builtins.property
+    def scope(self) -> Global___Scope:
+        """of what stops or starts"""
+
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        change: Global___ChangePreferencesRequest.Change.ValueType = ...,
+        scope: Global___Scope | None = ...,
+        pause_days: _builtins.int = ...,
+        wording: _builtins.str = ...,
+        language: _builtins.str = ...,
+        contact_shown: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "contact_shown", b"contact_shown", "language", b"language", "pause_days", b"pause_days", "scope", b"scope", "token", b"token", "wording", b"wording"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangePreferencesRequest: _TypeAlias = ChangePreferencesRequest  # noqa: Y015
+
+@_typing.final
+class PreferencesChanged(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    ALREADY_FIELD_NUMBER: _builtins.int
+    PREFERENCES_FIELD_NUMBER: _builtins.int
+    outcome: Global___Outcome.ValueType
+    """of what stops mail; unspecified for what opens"""
+    already: _builtins.bool
+    """it stood so before; nothing was added"""
+    @_builtins.property
+    def preferences(self) -> Global___Preferences:
+        """as they are now"""
+
+    def __init__(
+        self,
+        *,
+        outcome: Global___Outcome.ValueType = ...,
+        already: _builtins.bool = ...,
+        preferences: Global___Preferences | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["preferences", b"preferences"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already", b"already", "outcome", b"outcome", "preferences", b"preferences"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreferencesChanged: _TypeAlias = PreferencesChanged  # noqa: Y015
+
+@_typing.final
 class CreateOptOutLinkRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

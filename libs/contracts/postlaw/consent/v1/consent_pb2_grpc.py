@@ -60,6 +60,16 @@ class ConsentServiceStub:
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.DescribeTokenRequest.SerializeToString,
                 response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.TokenDescription.FromString,
                 _registered_method=True)
+        self.DescribePreferences = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/DescribePreferences',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.DescribePreferencesRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Preferences.FromString,
+                _registered_method=True)
+        self.ChangePreferences = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/ChangePreferences',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ChangePreferencesRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.PreferencesChanged.FromString,
+                _registered_method=True)
         self.CreateOptOutLink = channel.unary_unary(
                 '/postlaw.consent.v1.ConsentService/CreateOptOutLink',
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.CreateOptOutLinkRequest.SerializeToString,
@@ -121,6 +131,20 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DescribePreferences(self, request, context):
+        """How the person of a token stands, for their preference centre. Changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangePreferences(self, request, context):
+        """The person of a token changes one thing there. What stops mail goes through the stop, as WithdrawByToken does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateOptOutLink(self, request, context):
         """An unsubscribe link of one person's own, for a customer's pages and apps.
         """
@@ -175,6 +199,16 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.DescribeToken,
                     request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.DescribeTokenRequest.FromString,
                     response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.TokenDescription.SerializeToString,
+            ),
+            'DescribePreferences': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribePreferences,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.DescribePreferencesRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Preferences.SerializeToString,
+            ),
+            'ChangePreferences': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangePreferences,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ChangePreferencesRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.PreferencesChanged.SerializeToString,
             ),
             'CreateOptOutLink': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateOptOutLink,
@@ -333,6 +367,60 @@ class ConsentService:
             '/postlaw.consent.v1.ConsentService/DescribeToken',
             postlaw_dot_consent_dot_v1_dot_consent__pb2.DescribeTokenRequest.SerializeToString,
             postlaw_dot_consent_dot_v1_dot_consent__pb2.TokenDescription.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribePreferences(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/DescribePreferences',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.DescribePreferencesRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.Preferences.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangePreferences(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/ChangePreferences',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.ChangePreferencesRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.PreferencesChanged.FromString,
             options,
             channel_credentials,
             insecure,

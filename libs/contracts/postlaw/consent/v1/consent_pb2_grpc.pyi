@@ -43,6 +43,10 @@ class ConsentServiceStub:
     """The same by the token of an unsubscribe link, which is its own authority: no context, no identity service."""
     DescribeToken: _grpc.UnaryUnaryMultiCallable[_consent_pb2.DescribeTokenRequest, _consent_pb2.TokenDescription]
     """What a token stands for, for the page that a person sees. Changes nothing."""
+    DescribePreferences: _grpc.UnaryUnaryMultiCallable[_consent_pb2.DescribePreferencesRequest, _consent_pb2.Preferences]
+    """How the person of a token stands, for their preference centre. Changes nothing."""
+    ChangePreferences: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ChangePreferencesRequest, _consent_pb2.PreferencesChanged]
+    """The person of a token changes one thing there. What stops mail goes through the stop, as WithdrawByToken does."""
     CreateOptOutLink: _grpc.UnaryUnaryMultiCallable[_consent_pb2.CreateOptOutLinkRequest, _consent_pb2.OptOutLink]
     """An unsubscribe link of one person's own, for a customer's pages and apps."""
     ExplainDecision: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ExplainDecisionRequest, _consent_pb2.ExplainedDecision]
@@ -66,6 +70,10 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """The same by the token of an unsubscribe link, which is its own authority: no context, no identity service."""
     DescribeToken: _aio.UnaryUnaryMultiCallable[_consent_pb2.DescribeTokenRequest, _consent_pb2.TokenDescription]  # type: ignore[assignment]
     """What a token stands for, for the page that a person sees. Changes nothing."""
+    DescribePreferences: _aio.UnaryUnaryMultiCallable[_consent_pb2.DescribePreferencesRequest, _consent_pb2.Preferences]  # type: ignore[assignment]
+    """How the person of a token stands, for their preference centre. Changes nothing."""
+    ChangePreferences: _aio.UnaryUnaryMultiCallable[_consent_pb2.ChangePreferencesRequest, _consent_pb2.PreferencesChanged]  # type: ignore[assignment]
+    """The person of a token changes one thing there. What stops mail goes through the stop, as WithdrawByToken does."""
     CreateOptOutLink: _aio.UnaryUnaryMultiCallable[_consent_pb2.CreateOptOutLinkRequest, _consent_pb2.OptOutLink]  # type: ignore[assignment]
     """An unsubscribe link of one person's own, for a customer's pages and apps."""
     ExplainDecision: _aio.UnaryUnaryMultiCallable[_consent_pb2.ExplainDecisionRequest, _consent_pb2.ExplainedDecision]  # type: ignore[assignment]
@@ -116,6 +124,22 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_consent_pb2.TokenDescription, _abc.Awaitable[_consent_pb2.TokenDescription]]:
         """What a token stands for, for the page that a person sees. Changes nothing."""
+
+    @_abc_1.abstractmethod
+    def DescribePreferences(
+        self,
+        request: _consent_pb2.DescribePreferencesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.Preferences, _abc.Awaitable[_consent_pb2.Preferences]]:
+        """How the person of a token stands, for their preference centre. Changes nothing."""
+
+    @_abc_1.abstractmethod
+    def ChangePreferences(
+        self,
+        request: _consent_pb2.ChangePreferencesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.PreferencesChanged, _abc.Awaitable[_consent_pb2.PreferencesChanged]]:
+        """The person of a token changes one thing there. What stops mail goes through the stop, as WithdrawByToken does."""
 
     @_abc_1.abstractmethod
     def CreateOptOutLink(

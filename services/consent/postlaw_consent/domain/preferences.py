@@ -1,0 +1,70 @@
+"""How a person stands, by their own acts, as they see and change it. What may be sent is for the law to say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from postlaw_consent.domain.fold import Fold
+from postlaw_consent.domain.scope import EVERYTHING, Scope, scope_of
+
+DAY_US = 24 * 3600 * 1_000_000
+
+Tracking = Literal["unsaid", "given", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One list or topic; `name` is a list's, empty where it is not known."""
+
+    scope: Scope
+    open: bool
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """`paused_until_us` None: not paused, or until the person ends it. `version`: of the person's last event, 0 for none."""
+
+    choices: tuple[Choice, ...]
+    everything_stopped: bool
+    paused: bool
+    paused_until_us: int | None
+    tracking: Tracking
+    version: int
+
+    def is_open(self, scope: Scope) -> bool:
+        return any(choice.open for choice in self.choices if choice.scope == scope)
+
+
+def preferences(state: Fold, about: Scope, now_us: int) -> Preferences:
+    """`about`: the scope that the person came for, which is among the choices whatever they did before."""
+    pause = state.holds.get("paused")
+    paused = pause is not None and (pause.until_us is None or now_us < pause.until_us)
+    return Preferences(
+        choices=tuple(Choice(scope, _is_open(state, scope)) for scope in sorted(_scopes(state, about), key=lambda scope: scope.key)),
+        everything_stopped=state.standing_withdrawal(EVERYTHING) is not None,
+        paused=paused,
+        paused_until_us=pause.until_us if pause and paused else None,
+        tracking="unsaid" if state.tracking is None else "given" if state.tracking.given else "refused",
+        version=state.version,
+    )
+
+
+def pause_ends_us(now_us: int, days: int) -> int:
+    """The first midnight (UTC) after so many whole days, so that whoever asks twice on a day asks for the same."""
+    return (now_us // DAY_US + days + 1) * DAY_US
+
+
+def _scopes(state: Fold, about: Scope) -> set[Scope]:
+    return {about, *map(scope_of, state.closed), *(scope_of(key[1]) for key in state.grants)} - {EVERYTHING}
+
+
+def _is_open(state: Fold, scope: Scope) -> bool:
+    """Opened and not closed since; what everything closed, only an express consent has opened again."""
+    covering = (scope.key, EVERYTHING.key)
+    grants = [grant for key, alike in state.grants.items() if key[1] in covering for grant in alike]
+    closed_us = [closed.at_us for key in covering if (closed := state.closed.get(key)) is not None]
+    if not closed_us:
+        return bool(grants)
+    return any(grant.type == "express_consent" and grant.at_us > max(closed_us) for grant in grants)
