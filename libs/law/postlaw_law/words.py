@@ -89,4 +89,16 @@ MESSAGE_CLASSES: frozenset[str] = frozenset(get_args(MessageClass))
 SENDER_KINDS: frozenset[str] = frozenset(get_args(SenderKind))
 ROUTE_EVENTS: frozenset[str] = frozenset(get_args(RouteEvent))
 EVIDENCE: frozenset[str] = frozenset(get_args(Evidence))
+
+# What a customer calls a relationship, and the event of the route tables that it is.
+RELATIONSHIPS: dict[str, RouteEvent] = {
+    "purchase": "purchase", "contract": "contract", "subscription": "subscription", "account": "account", "inquiry": "inquiry",
+    "application": "inquiry", "membership": "membership", "donation": "donation", "volunteering": "volunteer", "volunteer": "volunteer",
+    "publication": "address_published", "address_published": "address_published", "disclosure": "address_disclosed",
+    "address_disclosed": "address_disclosed", "support_interest": "support_interest", "referral": "referral",
+}  # fmt: skip
+
+# Evidence that follows from what is kept of an act, so that nobody can claim it; and what a customer can.
+DERIVED: frozenset[str] = frozenset({"proof_ref", "wording_version"})
+CLAIMABLE = EVIDENCE - DERIVED
 MESSAGE_FACTS: frozenset[str] = frozenset(get_args(MessageFact))

@@ -49,6 +49,8 @@ def _operation(path: str, verb: str, operation: dict[str, Any]) -> str:
     parts = [
         f'<details><summary><span class="verb">{verb.upper()}</span> <code>{escape(path)}</code> {escape(operation["summary"])}</summary>\n'
     ]
+    if operation.get("description"):
+        parts.append(f"<p>{escape(operation['description'])}</p>\n")
     if operation.get("x-scopes"):
         parts.append(f"<p>Scopes: <code>{escape(', '.join(operation['x-scopes']))}</code></p>\n")
     if operation.get("parameters"):

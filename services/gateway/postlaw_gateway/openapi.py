@@ -38,9 +38,10 @@ def document(public_url: str) -> dict[str, Any]:
 
 def _operation(route: Route, schemas: dict[str, Schema]) -> dict[str, Any]:
     method = route.method
-    operation: dict[str, Any] = {"operationId": route.rpc.partition(".")[2], "summary": route.summary, "tags": [route.tag]}
-    if route.rpc == "subscribers.PutSubscriber":
-        operation["operationId"] = "AddSubscriber" if route.verb == "POST" else "ReplaceSubscriber"
+    name = route.operation or route.rpc.partition(".")[2]
+    operation: dict[str, Any] = {"operationId": name, "summary": route.summary, "tags": [route.tag]}
+    if route.description:
+        operation["description"] = route.description
     operation["parameters"] = _parameters(route)
     body = _request_body(route, schemas)
     if body is not None:

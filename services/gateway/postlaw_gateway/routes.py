@@ -26,6 +26,7 @@ class Route:
     `hidden` are request fields (dotted) that no caller sets; `fixed` sets enum fields by value name. `location` is the new thing's
     path, by fields of the answer. `reveals` are RESTRICTED fields that the answer exists to show; `forgets`: those of them that are shown
     this once, so that no stored answer has them.
+    `operation` names it where several routes lead to one method; `description` is what the reference says beyond the summary.
     `key_field` takes the name of the deed that the Idempotency-Key stands for. `fresh_s`: a NotFound on an id younger than this is no
     sign of prying, since the thing appears a moment after its id does."""
 
@@ -42,6 +43,8 @@ class Route:
     reveals: frozenset[str] = frozenset()
     forgets: frozenset[str] = frozenset()
     key_field: str = ""
+    operation: str = ""
+    description: str = ""
     upsert: bool = False  # 200 instead of `status` when the thing was there before
     fresh_s: float = 0
 
@@ -73,7 +76,7 @@ _CAMPAIGN = "/v1/campaigns/{campaign_id}"
 _IMPORT = "/v1/imports/{import_id}"
 _SUBSCRIBER = "/v1/subscribers/{subscriber_id}"
 # A consent is recorded by people's names for things; what only the mesh can know is not taken from outside.
-_CONSENT_HIDDEN = frozenset(f"consents.{name}" for name in ("route", "idempotency_key", "address_key"))
+_CONSENT_HIDDEN = frozenset(f"consents.{name}" for name in ("route", "idempotency_key", "address_key", "particulars.refers_to_version"))
 
 ROUTES: Sequence[Route] = (
     Route(
@@ -92,20 +95,37 @@ ROUTES: Sequence[Route] = (
     Route("POST", _IMPORT + "/resume", "subscribers.ResumeImport", "Resume a cancelled import", "imports"),
     Route(
         "POST", "/v1/subscribers", "subscribers.PutSubscriber", "Add a person, or change the one who has this address", "subscribers", 201,
-        hidden=frozenset({"subscriber_id"}), location=_SUBSCRIBER, upsert=True,
+        hidden=frozenset({"subscriber_id"}), location=_SUBSCRIBER, upsert=True, operation="AddSubscriber",
     ),
     Route("GET", _SUBSCRIBER, "subscribers.GetSubscriber", "One person", "subscribers"),
-    Route("PUT", _SUBSCRIBER, "subscribers.PutSubscriber", "Replace a person's address, fields and lists", "subscribers"),
+    Route("PUT", _SUBSCRIBER, "subscribers.PutSubscriber", "Replace a person's address, fields and lists", "subscribers",
+          operation="ReplaceSubscriber"),
     Route("DELETE", _SUBSCRIBER, "subscribers.DeleteSubscriber", "Delete a person", "subscribers", 204),
     Route("GET", _SUBSCRIBER + "/consents", "consent.ListConsentEvents", "A person's consents and withdrawals", "consents",
           hidden=frozenset({"address_key"})),
     Route(
         "POST", "/v1/consents", "consent.RecordConsents", "Record up to 1,000 consents", "consents", 201,
         hidden=_CONSENT_HIDDEN, fixed={"consents.route": "ROUTE_API"}, key_field="consents.idempotency_key",
+        description="Say what the law will ask: who did what, when, where they are (`territories`), and which evidence you hold (`held`, "
+        "`wording`). A consent given here, later than an opt-out and for its own scope, opens that scope again.",
+    ),
+    Route(
+        "POST", "/v1/relationships", "consent.RecordConsents", "Record up to 1,000 relationships that imply consent", "consents", 201,
+        hidden=_CONSENT_HIDDEN, fixed={"consents.route": "ROUTE_API", "consents.kind": "KIND_IMPLIED"},
+        key_field="consents.idempotency_key", operation="RecordRelationships",
+        description="A purchase, an inquiry, a membership (`particulars.relationship`): implied consent begins anew from `given_at`, for "
+        "as long as the law has it last. Never lifts an opt-out.",
     ),
     Route(
         "POST", "/v1/consents/withdraw", "consent.WithdrawConsent", "Withdraw a consent, and stop the mail", "consents",
-        hidden=frozenset({"address_key"}), fixed={"route": "ROUTE_API"}, key_field="idempotency_key",
+        hidden=frozenset({"address_key", "particulars.refers_to_version"}), fixed={"route": "ROUTE_API"}, key_field="idempotency_key",
+        description="Everything by which a person says no: `kind` is withdrawn, refused, complained, objected, restricted, paused, "
+        "invalidated or tracking_withdrawn. Answered once the mail has stopped (`stopped`), or once it is durable (`recorded`).",
+    ),
+    Route(
+        "POST", "/v1/decisions/explain", "consent.ExplainDecision", "May this message go to this person, and why?", "decisions",
+        description="What the law says now, with the sections, what the message must carry, and the events that it rests on. Changes "
+        "nothing, and promises no message: each is decided on again before it goes.",
     ),
     Route(
         "POST", "/v1/opt-out-links", "consent.CreateOptOutLink", "Make a person's own unsubscribe link, for your pages", "consents", 201,

@@ -7,6 +7,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from postlaw_gateway.clients import policy_of
+from postlaw_gateway.field_meanings import meaning_of
 from postlaw_gateway.naming import TIMESTAMP, enum_value_name, is_map, map_value
 
 Schema = dict[str, Any]
@@ -65,7 +66,7 @@ def object_of(descriptor: Descriptor, schemas: dict[str, Schema], hidden: frozen
         below = field.message_type
         if taken and below is not None and below.full_name != TIMESTAMP and not is_map(field):
             nested = object_of(below, schemas, hidden, taken=True, path=f"{path}{field.name}.")
-            properties[field.name] = {"type": "array", "items": nested} if field.is_repeated else nested
+            properties[field.name] = _described(field, {"type": "array", "items": nested} if field.is_repeated else nested)
         else:
             properties[field.name] = value_of(field, schemas)
         if policy.max_items:
@@ -83,9 +84,14 @@ def object_of(descriptor: Descriptor, schemas: dict[str, Schema], hidden: frozen
 def value_of(field: FieldDescriptor, schemas: dict[str, Schema]) -> Schema:
     value_field = map_value(field)
     if value_field is not None:
-        return {"type": "object", "additionalProperties": _single(value_field, schemas)}
+        return _described(field, {"type": "object", "additionalProperties": _single(value_field, schemas)})
     single = _single(field, schemas)
-    return {"type": "array", "items": single} if field.is_repeated else single
+    return _described(field, {"type": "array", "items": single} if field.is_repeated else single)
+
+
+def _described(field: FieldDescriptor, schema: Schema) -> Schema:
+    meaning = meaning_of(field)
+    return {**schema, "description": meaning} if meaning else schema
 
 
 def _single(field: FieldDescriptor, schemas: dict[str, Schema]) -> Schema:

@@ -171,6 +171,7 @@ class FakeConsent:
         self.list_name = ""
         self.recorded: list[consent_pb2.RecordConsentsRequest] = []
         self.stopped: list[consent_pb2.WithdrawConsentRequest] = []
+        self.explained: list[consent_pb2.ExplainDecisionRequest] = []
         self.away = False
         self.had_context: list[bool] = []
 
@@ -203,6 +204,12 @@ class FakeConsent:
     async def RecordConsents(self, request: Any, context: Any) -> consent_pb2.RecordConsentsResponse:
         self.recorded.append(request)
         return consent_pb2.RecordConsentsResponse(event_ids=["evt_1"] * len(request.consents), recorded=len(request.consents))
+
+    async def ExplainDecision(self, request: Any, context: Any) -> consent_pb2.ExplainedDecision:
+        self.explained.append(request)
+        reason = consent_pb2.Reason(code="CA:ROUTE_EXPIRED", section="CASL s. 10(10)")
+        verdict = consent_pb2.Verdict(reasons=[reason], duties=["postal_address"], bases={"US": "opt_out_regime"})
+        return consent_pb2.ExplainedDecision(verdict=verdict, evidence=["evt_1"], law_version="ab12")
 
     async def WithdrawConsent(self, request: Any, context: Any) -> consent_pb2.Withdrawal:
         self.stopped.append(request)

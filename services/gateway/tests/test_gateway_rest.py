@@ -145,6 +145,54 @@ async def test_a_withdrawal_by_api_is_answered_with_its_receipt(door: Any) -> No
     assert (await door.http.post("/v1/consents/withdraw", json=both)).status_code == 400
 
 
+async def test_a_consent_brings_its_kind_and_what_the_law_asks(door: Any) -> None:
+    particulars = {"held": ["affirmative_act", "purpose"], "territories": ["DE", "AT"], "grade": "attested", "language": "de"}
+    record = {"address": "a@b.example", "scope": {"list_id": "lst_1"}, "kind": "confirmed", "particulars": particulars}
+    answer = await door.http.post("/v1/consents", json={"consents": [record]})
+    assert answer.status_code == 201, answer.text
+    (told,) = door.consent.recorded[0].consents
+    assert told.kind == consent_pb2.ConsentEvent.KIND_CONFIRMED
+    assert told.particulars == consent_pb2.Particulars(
+        held=particulars["held"], territories=["DE", "AT"], grade=consent_pb2.EVIDENCE_GRADE_ATTESTED, language="de"
+    )
+    wrong = {**record, "particulars": {"refers_to_version": 3, "grade": "good"}}
+    answer = await door.http.post("/v1/consents", json={"consents": [wrong]})
+    assert [field["field"] for field in answer.json()["fields"]] == [
+        "consents[0].particulars.refers_to_version",
+        "consents[0].particulars.grade",
+    ]
+
+
+@promise("M8")
+async def test_a_relationship_is_an_implied_consent_whatever_it_says_itself(door: Any) -> None:
+    record = {"address": "a@b.example", "scope": {"everything": True}, "particulars": {"relationship": "purchase"}}
+    answer = await door.http.post("/v1/relationships", json={"consents": [record]}, headers={"idempotency-key": "r"})
+    assert answer.status_code == 201, answer.text
+    (told,) = door.consent.recorded[0].consents
+    assert (told.kind, told.route) == (consent_pb2.ConsentEvent.KIND_IMPLIED, consent_pb2.ROUTE_API)
+    assert told.particulars.relationship == "purchase" and told.idempotency_key
+    answer = await door.http.post("/v1/relationships", json={"consents": [{**record, "kind": "given"}]})
+    assert [field["field"] for field in answer.json()["fields"]] == ["consents[0].kind"]
+    assert len(door.consent.recorded) == 1
+
+
+async def test_an_objection_goes_through_the_stop(door: Any) -> None:
+    body = {"address": "a@b.example", "scope": {"everything": True}, "kind": "objected", "particulars": {"objection": "profiling"}}
+    answer = await door.http.post("/v1/consents/withdraw", json=body)
+    assert (answer.status_code, answer.json()["outcome"]) == (200, "stopped")
+    (told,) = door.consent.stopped
+    assert (told.kind, told.particulars.objection) == (consent_pb2.ConsentEvent.KIND_OBJECTED, "profiling")
+
+
+async def test_a_decision_is_explained_with_its_sections(door: Any) -> None:
+    body = {"subscriber_id": "sub_1", "scope": {"list_id": "lst_1"}, "message": {"message_class": "commercial", "states": ["similar"]}}
+    answer = await door.http.post("/v1/decisions/explain", json=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["verdict"]["reasons"] == [{"code": "CA:ROUTE_EXPIRED", "section": "CASL s. 10(10)"}]
+    assert (answer.json()["verdict"]["allow"], answer.json()["evidence"]) == (False, ["evt_1"])
+    assert list(door.consent.explained[0].message.states) == ["similar"]
+
+
 async def test_a_persons_own_link_is_shown_also_when_the_answer_is_replayed(door: Any) -> None:
     body, once = {"address": "a@b.example", "scope": {"list_id": "lst_1"}}, {"idempotency-key": "link"}
     for _ in range(2):

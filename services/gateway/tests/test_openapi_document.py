@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from postlaw.consent.v1 import consent_pb2
+from postlaw.subscribers.v1 import subscribers_pb2
+from postlaw_gateway.field_meanings import meanings
 from postlaw_gateway.openapi import document
 from postlaw_gateway.routes import ROUTES
+from postlaw_law.words import EVIDENCE, RELATIONSHIPS
 
+_FILES = (consent_pb2.DESCRIPTOR, subscribers_pb2.DESCRIPTOR)
 GOLDEN = Path(__file__).parent / "golden" / "openapi.json"
 
 
@@ -46,6 +53,35 @@ def test_nothing_restricted_is_described_but_what_is_shown_once() -> None:
     text = json.dumps(document("https://mail.example"))
     assert "sealed" not in text
     assert text.count('"secret"') == 1
+
+
+def _below(messages: Iterable[Any]) -> Iterator[Any]:
+    for message in messages:
+        yield message
+        yield from _below(message.nested_types)
+
+
+def test_every_meaning_belongs_to_a_field_and_stands_in_the_document() -> None:
+    """A developer who reads only this knows what the law asks."""
+    messages = {message.name: message for file in _FILES for message in _below(file.message_types_by_name.values())}
+    text = json.dumps(document("https://mail.example"), ensure_ascii=False)
+    for name, meaning in meanings().items():
+        message, _, field = name.partition(".")
+        assert field in messages[message].fields_by_name, name
+        assert json.dumps(meaning, ensure_ascii=False) in text, name
+    assert all(f"`{word}`" in meanings()["Particulars.held"] for word in EVIDENCE)
+    events = {RELATIONSHIPS[word] for word in re.findall(r"`(\w+)`", meanings()["Particulars.relationship"])}
+    assert events == set(RELATIONSHIPS.values())
+
+
+def test_what_stops_mail_and_what_a_relationship_is_are_said_in_words_that_exist() -> None:
+    paths = document("https://mail.example")["paths"]
+    record = paths["/v1/consents"]["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"]["consents"]["items"]
+    assert {"kind", "particulars", "given_at"} <= record["properties"].keys()
+    assert {"given", "implied", "renewed", "objected"} <= set(record["properties"]["kind"]["enum"])
+    relationship = paths["/v1/relationships"]["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"]["consents"]
+    assert "kind" not in relationship["items"]["properties"]
+    assert "refers_to_version" not in relationship["items"]["properties"]["particulars"]["properties"]
 
 
 async def test_it_is_served(door: Any) -> None:

@@ -8,26 +8,14 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from postlaw_law.words import EVIDENCE, AddressKind, RecipientKind, RouteEvent
+from postlaw_law.words import CLAIMABLE, DERIVED, RELATIONSHIPS, AddressKind, RecipientKind
 
 Grade = Literal["none", "attested", "captured"]
 Objection = Literal["marketing", "profiling", "legitimate_interest"]
 LawfulBasis = Literal["consent", "contract", "legal_obligation", "vital_interests", "public_task", "legitimate_interest"]  # GDPR art. 6(1)
 
-# What a customer calls a relationship, and the event of the law's route tables that it is.
-RELATIONSHIPS: dict[str, RouteEvent] = {
-    "purchase": "purchase", "contract": "contract", "subscription": "subscription", "account": "account", "inquiry": "inquiry",
-    "application": "inquiry", "membership": "membership", "donation": "donation", "volunteering": "volunteer", "volunteer": "volunteer",
-    "publication": "address_published", "address_published": "address_published", "disclosure": "address_disclosed",
-    "address_disclosed": "address_disclosed", "support_interest": "support_interest", "referral": "referral",
-}  # fmt: skip
-
 # These run until they end; the others are of one moment.
 RUNNING: frozenset[str] = frozenset({"contract", "subscription", "account", "membership"})
-
-# Evidence that follows from what the ledger holds, so that nobody can claim it.
-DERIVED: frozenset[str] = frozenset({"proof_ref", "wording_version"})
-CLAIMABLE = EVIDENCE - DERIVED
 
 _TERRITORY = re.compile(r"[A-Z]{2}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from postlaw_law.words import EVIDENCE, EXPRESS, ROUTE_EVENTS
+from postlaw_law.words import CLAIMABLE, RELATIONSHIPS
 from postlaw_subscribers.domain.sameness import Flag, Tallies, Tally, flags_of
 from postlaw_subscribers.domain.territories import is_territory
 
@@ -39,9 +39,6 @@ CONTROL_CHARACTER = "control_character"
 DUPLICATE_IN_FILE = "duplicate_in_file"
 
 
-# These two follow from what consent keeps: nobody claims them.
-ATTESTABLE = EVIDENCE - {"proof_ref", "wording_version"}
-RELATIONSHIPS = ROUTE_EVENTS - {EXPRESS}
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
 
@@ -64,8 +61,8 @@ class Attestation:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """(field, what is wrong with it, for whoever sent it)."""
-        if not ATTESTABLE.issuperset(self.held):
-            yield "held", "must be of " + ", ".join(sorted(ATTESTABLE))
+        if not CLAIMABLE.issuperset(self.held):
+            yield "held", "must be of " + ", ".join(sorted(CLAIMABLE))
         if not all(map(is_territory, self.territories)):
             yield "territories", "must be ISO 3166-1 codes of two capital letters, such as DE"
         if self.relationship and self.relationship not in RELATIONSHIPS:
