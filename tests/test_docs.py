@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
+from postlaw_common.testing.promises import promise
 from postlaw_mesh.command import main
 from postlaw_mesh.demo.command import mesh_beside_us
 
@@ -68,17 +69,31 @@ def test_files_that_a_document_links_to_are_there(document: Path) -> None:
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
-def test_the_readmes_session_works_as_it_stands(tmp_path: Path) -> None:
-    [session] = fenced((CHECKOUT / "README.md").read_text(encoding="utf-8"), "bash session")
-    state = tmp_path / "state"
+def run_session(document: Path, directory: Path) -> str:
+    """What the document's session prints, on a fresh installation. Fails where one of its commands does."""
+    [session] = fenced(document.read_text(encoding="utf-8"), "bash session")
+    state = directory / "state"
     state.mkdir()
     with mesh_beside_us(state) as ready:
         script = session.replace("KEY=…", f"KEY={ready['api_key']}").replace("http://localhost:8080", ready["gateway"])
         script = script.replace("http://localhost:8025", ready["inbox"])
         assert "…" not in script.split("#")[0]
         words = ["bash", "-euo", "pipefail", "-c", script]
-        done = subprocess.run(words, cwd=tmp_path, env={**os.environ}, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(words, cwd=directory, env={**os.environ}, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_readmes_session_works_as_it_stands(tmp_path: Path) -> None:
+    said = run_session(CHECKOUT / "README.md", tmp_path)
     proof = json.loads((tmp_path / "proof.json").read_text())
     assert int(proof["index"]) < int(proof["checkpoint"]["size"])
-    assert '"sent":2' in done.stdout.replace(" ", "").replace('"sent":"2"', '"sent":2')
+    assert '"sent":2' in said.replace(" ", "").replace('"sent":"2"', '"sent":2')
+
+
+@promise("G2")
+def test_the_law_answers_what_the_page_on_consents_says_it_does(tmp_path: Path) -> None:
+    page = CHECKOUT / "docs" / "consents.md"
+    said = [line for line in run_session(page, tmp_path).splitlines() if line.startswith(("yes: ", "no: ", "{'"))]
+    promised = re.findall(r"^(?:explain|api) .*?#\s(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert said == promised and len(said) == 9
