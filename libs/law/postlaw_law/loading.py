@@ -30,7 +30,12 @@ def the_law() -> Law:
 
 def load_law(directory: Path, known_cases: Collection[str] | None = None) -> Law:
     """Every *.toml there. `known_cases`: ids of the cases that rules may name; None where the cases are not at hand. Raises LawRefused."""
-    return law_of({path.name: path.read_text(encoding="utf-8") for path in sorted(directory.glob("*.toml"))}, known_cases)
+    return law_of(law_texts(directory), known_cases)
+
+
+def law_texts(directory: Path = REGIMES) -> dict[str, str]:
+    """The files of a law, by name."""
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(directory.glob("*.toml"))}
 
 
 def read_json(path: Path) -> object:

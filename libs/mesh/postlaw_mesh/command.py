@@ -20,6 +20,7 @@ _COMMANDS = {
     "law": "postlaw_law.commands:law",
     "audit": "postlaw_audit.commands:audit",
     "consent": "postlaw_consent.commands:consent",
+    "decisions": "postlaw_consent.commands:decisions",
     "sending": "postlaw_sending.commands:sending",
 }
 

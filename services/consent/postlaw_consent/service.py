@@ -13,8 +13,10 @@ from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.answers import ANSWERS_DUE, Answers
 from postlaw_consent.clients import Identity, Sending, Subscribers
 from postlaw_consent.consumers import LISTS, learning_names
+from postlaw_consent.decisions_made import DECISIONS, DecisionsMade
 from postlaw_consent.ends import Ends
 from postlaw_consent.intents import INTENTS, Intents
+from postlaw_consent.laws import LAWS, Laws
 from postlaw_consent.ledger import LEDGER, Ledger
 from postlaw_consent.list_names import LIST_NAMES, ListNames
 from postlaw_consent.notices import NOTICES, Notices
@@ -31,8 +33,8 @@ from postlaw_consent.use_cases.read_ledger import DescribeToken, ListConsentEven
 from postlaw_consent.use_cases.record_consents import RecordConsents
 from postlaw_consent.use_cases.withdraw_consent import WITHIN_S, WithdrawConsent
 from postlaw_consent.views import MOST_PEOPLE, Views
-from postlaw_consent.wire import decode, encode, encode_alike, encode_answer
-from postlaw_law.loading import the_law
+from postlaw_consent.wire import decode, encode, encode_alike, encode_answer, encode_made
+from postlaw_law.loading import law_texts, the_law
 
 
 class ConsentSettings(BaseSettings):
@@ -58,6 +60,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
     names = ListNames(lambda: store.collection(LIST_NAMES.name))
     tokens = Tokens(platform.platform_keys, version=settings.token_key_version)
     law = the_law()
+    laws = Laws(lambda: store.collection(LAWS.name))
     senders = Senders(Identity(platform.channel).sender)
     views = Views(ledger, platform.bus, ends, most_people=settings.view_people)
     record = RecordConsents(ledger, intents, notices, outgoing, encode_alike, afterwards, platform.now_us)
@@ -76,7 +79,18 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
     servicer = ConsentServicer(
         record_consents=record,
         withdraw_consent=withdraw,
-        get_decisions=GetDecisions(ledger, ends, views, tokens, law, senders.get, platform.placement, platform.generation, platform.now_us),
+        get_decisions=GetDecisions(
+            ledger=ledger,
+            ends=ends,
+            views=views,
+            tokens=tokens,
+            law=law,
+            sender_of=senders.get,
+            made=DecisionsMade(platform.bus, encode_made),
+            placement=platform.placement,
+            generation=platform.generation,
+            now_us=platform.now_us,
+        ),
         explain_decision=ExplainDecision(ledger, law, senders.get, platform.now_us),
         describe_token=DescribeToken(ledger, tokens, names),
         describe_preferences=describe_preferences,
@@ -88,6 +102,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
     )
 
     async def on_start() -> None:
+        await laws.keep(law, law_texts())
         await tokens.start()
         await ends.start()
 
@@ -97,8 +112,8 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
 
     return Service(
         name="consent",
-        databases={"consent": (LEDGER, INTENTS, NOTICES, ANSWERS_DUE, LIST_NAMES)},
-        topics=(EVENTS, ANSWERS, Topic(LISTS)),
+        databases={"consent": (LEDGER, INTENTS, NOTICES, ANSWERS_DUE, LIST_NAMES, LAWS)},
+        topics=(EVENTS, ANSWERS, DECISIONS, Topic(LISTS)),
         servicers=(Servicer("postlaw.consent.v1.ConsentService", add_ConsentServiceServicer_to_server, servicer),),
         consumers=(learning_names(names),),
         backgrounds=(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
+from zoneinfo import ZoneInfo
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw.identity.v1 import context_pb2
 from postlaw_common.errors import FieldError, Invalid
+from postlaw_consent.decisions_made import Made
 from postlaw_consent.domain.event import Actor, ConsentEvent, Kind, Route
-from postlaw_consent.domain.message import Asked
+from postlaw_consent.domain.message import Asked, Sender
 from postlaw_consent.domain.particulars import NONE_STATED, Grade, Particulars
 from postlaw_consent.domain.preferences import Preferences, Tracking
 from postlaw_consent.domain.scope import EVERYTHING, Scope
@@ -20,8 +22,10 @@ from postlaw_consent.use_cases.change_preferences import Act, Change, Changed
 from postlaw_consent.use_cases.explain_decision import Explained
 from postlaw_consent.use_cases.get_decisions import Decisions
 from postlaw_consent.use_cases.withdraw_consent import Outcome, Receipt
+from postlaw_law.clocks import instant
 from postlaw_law.clocks import microseconds as law_microseconds
-from postlaw_law.decision import Decision
+from postlaw_law.decision import Decision, Obligations, Reason, TrackingAllowed
+from postlaw_law.words import Basis, Duty, SenderKind
 
 _KINDS: dict[Kind, pb.ConsentEvent.Kind.ValueType] = {kind: pb.ConsentEvent.Kind.Value(f"KIND_{kind.upper()}") for kind in get_args(Kind)}
 _GRADES: dict[Grade | Literal[""], pb.EvidenceGrade.ValueType] = {
@@ -360,6 +364,60 @@ def verdict_to_wire(decision: Decision) -> pb.Verdict:
         open_tracking=tracking.open,
         open_hygiene=tracking.open_hygiene,
         click_tracking=tracking.click,
+    )
+
+
+def encode_made(made: Made) -> bytes:
+    """The event that says what the first gate decided."""
+    return pb.DecisionsMade(
+        tenant_id=made.tenant_id,
+        campaign_id=made.campaign_id,
+        scope=scope_to_wire(made.scope),
+        message=pb.Message(message_class=made.asked.message_class, states=sorted(made.asked.states), defects=sorted(made.asked.defects)),
+        sender_territory=made.sender.territory,
+        sender_kind=made.sender.kind,
+        sender_time_zone=made.sender.zone.key,
+        decided_at_us=made.decided_at_us,
+        law_version=made.law_version,
+        inputs_hash=made.inputs,
+        partition=made.partition,
+        verdicts=map(verdict_to_wire, made.verdicts),
+        address_keys=made.address_keys,
+        verdict_of=made.places,
+        events=made.events,
+    ).SerializeToString()
+
+
+def decode_made(data: bytes) -> Made:
+    message = pb.DecisionsMade.FromString(data)
+    return Made(
+        tenant_id=message.tenant_id,
+        campaign_id=message.campaign_id,
+        scope=scope_from_wire(message.scope),
+        asked=asked_from_wire(message.message),
+        sender=Sender(message.sender_territory, cast("SenderKind", message.sender_kind), ZoneInfo(message.sender_time_zone)),
+        decided_at_us=message.decided_at_us,
+        law_version=message.law_version,
+        inputs=message.inputs_hash,
+        partition=message.partition,
+        verdicts=[_verdict_from_wire(verdict, message.law_version) for verdict in message.verdicts],
+        address_keys=list(message.address_keys),
+        places=list(message.verdict_of),
+        events=list(message.events),
+    )
+
+
+def _verdict_from_wire(message: pb.Verdict, law_version: str) -> Decision:
+    """Without the evidence, which is each person's own."""
+    return Decision(
+        allow=message.allow,
+        basis=cast("dict[str, Basis]", dict(message.bases)) if message.allow else None,
+        reasons=tuple(Reason(reason.code, reason.section) for reason in message.reasons),
+        expires_at=instant(microseconds(message.expires_at)) if message.HasField("expires_at") else None,
+        obligations=Obligations(cast("frozenset[Duty]", frozenset(message.duties)), message.mechanism_days, message.opt_out_business_days),
+        tracking=TrackingAllowed(message.open_tracking, message.open_hygiene, message.click_tracking),
+        evidence=(),
+        law=law_version,
     )
 
 

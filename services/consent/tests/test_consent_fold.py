@@ -216,6 +216,23 @@ def test_a_pause_ends_by_itself_at_its_second_or_when_the_person_resumes() -> No
 
 
 @promise("G7")
+def test_a_shorter_pause_does_not_shorten_the_one_that_stands() -> None:
+    def until(day: int) -> Terms:
+        return Terms(until_us=START + day * DAY)
+
+    longer = [fact(1, "given", A), fact(2, "paused", EVERYTHING, 1, terms=until(40)), fact(3, "paused", EVERYTHING, 2, terms=until(3))]
+    assert codes(longer, A) == ["PAUSED"]
+    assert decision([*longer, fact(4, "resumed", EVERYTHING, 3), fact(5, "paused", EVERYTHING, 4, terms=until(5))], A).allow
+
+
+@promise("M6")
+def test_a_blanket_import_does_not_lift_what_an_insufficient_act_had_opened_again() -> None:
+    bare = Terms(held=ALL - {"purpose"})
+    history = [fact(1, "withdrawn", A), fact(2, "given", A, 1, terms=bare), fact(3, "given", EVERYTHING, 2, "import")]
+    assert codes(history, A) == ["SUPPRESSED_TOPIC"]
+
+
+@promise("G7")
 def test_a_restriction_stands_until_it_is_lifted() -> None:
     history = [fact(1, "given", A), fact(2, "restricted", EVERYTHING, 1)]
     assert codes(history, A) == ["RESTRICTED"]

@@ -7,6 +7,7 @@ stricter of two readings:
   not by an import. A relationship counts on its own, but lifts nothing.
 - A scope that was itself closed is not reopened by a consent to everything.
 - An objection to processing on legitimate interest closes as one to marketing does; one to profiling ends tracking.
+- A pause or a restriction is lengthened by another one, and shortened only by its end being said.
 - A relationship stated anew, such as a contract that has ended, replaces what was stated of it before.
 Replaying an event changes nothing.
 """
@@ -94,8 +95,11 @@ class Fold:
     def _express(self, fact: Fact) -> None:
         scope = fact.scope
         covering = [closed.at_us for key in {scope, _ALL} if (closed := self.closed.get(key)) is not None]
-        if covering and not (fact.route in FRESH_ROUTES and fact.at_us > max(covering)):
+        fresh = fact.route in FRESH_ROUTES
+        if covering and not (fresh and fact.at_us > max(covering)):
             return
+        if scope == _ALL and not fresh and any(not closed.version for closed in self.closed.values()):
+            return  # a list was closed, and opened by an act that may not be enough: a blanket import must not be what lifts it
         self._grant("express_consent", fact)
         if scope in self.closed:
             closed = self.closed[scope]
@@ -139,7 +143,13 @@ class Fold:
             self.reopened = False
 
     def _hold(self, kind: Literal["paused", "restricted"], fact: Fact) -> None:
-        self.holds[kind] = Hold(kind, fact.at_us, fact.terms.until_us, str(fact.version))
+        """One that stands is only lengthened: a resumption is what shortens it."""
+        before, until_us = self.holds.get(kind), fact.terms.until_us
+        at_us = fact.at_us
+        if before is not None:
+            at_us = min(at_us, before.at_us)
+            until_us = None if until_us is None or before.until_us is None else max(until_us, before.until_us)
+        self.holds[kind] = Hold(kind, at_us, until_us, str(fact.version))
 
     def _track(self, given: bool, fact: Fact) -> None:
         before = self.tracking

@@ -19,9 +19,10 @@ _NO_FACTS = Person()
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A person of several events: their facts, the latest time in them, and what stands for their history in the hash of a decision's
+    """A person of several events: how many, the facts, the latest time in them, and what stands for all in the hash of a decision's
     inputs."""
 
+    events: int
     person: Person
     latest_us: int
     digest: bytes
@@ -37,7 +38,12 @@ def standing_of(texts: list[str]) -> Standing:
     if len(texts) < 2:
         return texts[0] if texts else NOBODY
     state = fold(fact_of(version, text) for version, text in enumerate(texts, 1))
-    return Folded(state.person(), state.latest_us, hashlib.sha256("\n".join(texts).encode()).digest())
+    return Folded(len(texts), state.person(), state.latest_us, hashlib.sha256("\n".join(texts).encode()).digest())
+
+
+def events_of(standing: Standing) -> int:
+    """How many events of the person's history were decided on."""
+    return min(len(standing), 1) if isinstance(standing, str) else standing.events
 
 
 class Gate:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_common.placement import Placement
-from postlaw_consent.domain.gate import NOBODY, Gate, Standing, standing_of
+from postlaw_consent.decisions_made import DecisionsMade, Made
+from postlaw_consent.domain.gate import NOBODY, Gate, Standing, events_of, standing_of
 from postlaw_consent.domain.message import Asked, Sender
 from postlaw_consent.domain.scope import Scope
 from postlaw_consent.ends import Ends
@@ -30,7 +31,7 @@ class Decisions:
     """In the order asked: `places` in `verdicts`, which has each answer once. `tokens`: one for each that is allowed, None where none was
     asked for or the answer is no. `inputs`: the hash of what was decided on."""
 
-    verdicts: list[Decision]
+    verdicts: Sequence[Decision]
     places: list[int]
     tokens: list[bytes | None]
     consent_offset: int
@@ -52,6 +53,7 @@ class GetDecisions:
         tokens: Tokens,
         law: Law,
         sender_of: SenderOf,
+        made: DecisionsMade,
         placement: Callable[[], Placement],
         generation: Callable[[], str],
         now_us: Callable[[], int],
@@ -63,6 +65,7 @@ class GetDecisions:
         self._tokens = tokens
         self._law = law
         self._sender_of = sender_of
+        self._made = made
         self._placement = placement
         self._now_us = now_us
         self._ready: dict[Message, Campaign] = {}
@@ -79,24 +82,43 @@ class GetDecisions:
         mint: bool,
         campaign_id: str,
     ) -> Decisions:
-        """Raises Invalid where a person does not belong to the partition: its offset would say nothing about them."""
+        """Raises Invalid where a person does not belong to the partition: its offset would say nothing about them. BusUnavailable,
+        where it cannot be kept what was decided."""
         self._check(partition)
-        message = asked.by(await self._sender_of(tenant_id), scope)
+        sender = await self._sender_of(tenant_id)
+        message = asked.by(sender, scope)
         people, offset = await self._people(tenant_id, partition, address_keys, bulk)
         now = self._now_us()
         gate = Gate(message, self._law, now, self._ready.get(message))
         if len(self._ready) >= _MESSAGES:
             self._ready.clear()
         self._ready[message] = gate.campaign  # of the latest day
-        places = [gate.verdict(address_key, people.get(address_key, NOBODY)) for address_key in address_keys]
+        standings = [people.get(address_key, NOBODY) for address_key in address_keys]
+        places = list(map(gate.verdict, address_keys, standings))
         tokens: list[bytes | None] = [None] * len(places)
         if mint:
             allowed = [number for number, place in enumerate(places) if gate.verdicts[place].allow]
             minted = self._tokens.mint(tenant_id, scope, campaign_id, [address_keys[number] for number in allowed])
             for number, token in zip(allowed, minted, strict=True):
                 tokens[number] = token
+        made = Made(
+            tenant_id=tenant_id,
+            campaign_id=campaign_id,
+            scope=scope,
+            asked=asked,
+            sender=sender,
+            decided_at_us=now,
+            law_version=gate.law_version,
+            inputs=gate.inputs(),
+            partition=partition,
+            verdicts=gate.verdicts,
+            address_keys=address_keys,
+            places=places,
+            events=list(map(events_of, standings)),
+        )
+        await self._made.publish(made)
         expires = min(now + VALID_US, gate.expires_us)
-        return Decisions(gate.verdicts, places, tokens, offset, self._generation(), now, expires, gate.law_version, gate.inputs())
+        return Decisions(made.verdicts, places, tokens, offset, self._generation(), now, expires, made.law_version, made.inputs)
 
     async def _people(
         self, tenant_id: str, partition: int, address_keys: Sequence[bytes], bulk: bool

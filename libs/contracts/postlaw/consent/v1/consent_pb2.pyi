@@ -1367,6 +1367,84 @@ class ConsentEvent(_message.Message):
 Global___ConsentEvent: _TypeAlias = ConsentEvent  # noqa: Y015
 
 @_typing.final
+class DecisionsMade(_message.Message):
+    """What the first gate decided of up to 1,000 people of one partition, with all that a replay needs beside the ledger itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    SENDER_TERRITORY_FIELD_NUMBER: _builtins.int
+    SENDER_KIND_FIELD_NUMBER: _builtins.int
+    SENDER_TIME_ZONE_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_US_FIELD_NUMBER: _builtins.int
+    LAW_VERSION_FIELD_NUMBER: _builtins.int
+    INPUTS_HASH_FIELD_NUMBER: _builtins.int
+    PARTITION_FIELD_NUMBER: _builtins.int
+    VERDICTS_FIELD_NUMBER: _builtins.int
+    ADDRESS_KEYS_FIELD_NUMBER: _builtins.int
+    VERDICT_OF_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    campaign_id: _builtins.str
+    sender_territory: _builtins.str
+    """where the customer stood then"""
+    sender_kind: _builtins.str
+    sender_time_zone: _builtins.str
+    decided_at_us: _builtins.int
+    """microseconds since the epoch"""
+    law_version: _builtins.str
+    inputs_hash: _builtins.bytes
+    """as in GetDecisionsResponse"""
+    partition: _builtins.int
+    @_builtins.property
+    def scope(self) -> Global___Scope: ...
+    @_builtins.property
+    def message(self) -> Global___Message: ...
+    @_builtins.property
+    def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Verdict]:
+        """each once"""
+
+    @_builtins.property
+    def address_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def verdict_of(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """of each: its place in `verdicts`"""
+
+    @_builtins.property
+    def events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """of each: how many events of theirs were decided on, the first of their history"""
+
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        campaign_id: _builtins.str = ...,
+        scope: Global___Scope | None = ...,
+        message: Global___Message | None = ...,
+        sender_territory: _builtins.str = ...,
+        sender_kind: _builtins.str = ...,
+        sender_time_zone: _builtins.str = ...,
+        decided_at_us: _builtins.int = ...,
+        law_version: _builtins.str = ...,
+        inputs_hash: _builtins.bytes = ...,
+        partition: _builtins.int = ...,
+        verdicts: _abc.Iterable[Global___Verdict] | None = ...,
+        address_keys: _abc.Iterable[_builtins.bytes] | None = ...,
+        verdict_of: _abc.Iterable[_builtins.int] | None = ...,
+        events: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "scope", b"scope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "campaign_id", b"campaign_id", "decided_at_us", b"decided_at_us", "events", b"events", "inputs_hash", b"inputs_hash", "law_version", b"law_version", "message", b"message", "partition", b"partition", "scope", b"scope", "sender_kind", b"sender_kind", "sender_territory", b"sender_territory", "sender_time_zone", b"sender_time_zone", "tenant_id", b"tenant_id", "verdict_of", b"verdict_of", "verdicts", b"verdicts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecisionsMade: _TypeAlias = DecisionsMade  # noqa: Y015
+
+@_typing.final
 class WithdrawalAnswered(_message.Message):
     """What a person was answered, for the log."""
 
