@@ -39,7 +39,7 @@ async def journey(ready: dict[str, Any], people: int, opt_outs: int, *, quiet: b
     """Returns what was measured. Raises LawBroken."""
     console = Console(quiet=quiet, highlight=False)
     columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    file, addresses, _ = people_csv(people)
+    file, addresses, unshown = people_csv(people)
     console.print(f"\nPostlaw demo: {people:,} people, {opt_outs} of whom say stop while the mail goes out.\n")
     async with client(ready["gateway"], ready["api_key"]) as api, httpx.AsyncClient(base_url=ready["inbox"], timeout=60) as inbox:
         with Progress(*columns, console=console) as progress:
@@ -48,13 +48,20 @@ async def journey(ready: dict[str, Any], people: int, opt_outs: int, *, quiet: b
             links = await _links(api, list_id, random.Random(1).sample(addresses, opt_outs * 2), progress)
             campaign_id = await api.create_campaign(list_id, "What is new", TEMPLATE)
             await api.launch(campaign_id)
-            answers, campaign = await _send_and_stop(api, inbox, campaign_id, links, opt_outs, people, progress)
+            answers, campaign = await _send_and_stop(api, inbox, campaign_id, links, opt_outs, people, len(addresses), progress)
         records = [HandOver(to, int(begin), int(end)) for begin, end, to, _ in await _records(inbox)]
         verdict = judge(answers, records)
+        without_evidence = len({same(record.address) for record in records} & {same(address) for address in unshown})
         proof = await _proof(api, answers[0].event_id)
-    result = {"import": imported, "totals": campaign["totals"], "verdict": asdict(verdict), "proof": proof}
+    result = {
+        "import": imported,
+        "totals": campaign["totals"],
+        "verdict": asdict(verdict),
+        "mailed_without_evidence": without_evidence,
+        "proof": proof,
+    }
     _print(console, result, verdict)
-    broken = _broken(campaign, verdict, proof)
+    broken = _broken(campaign, verdict, proof) or ("somebody was mailed without evidence of their consent" if without_evidence else "")
     if broken:
         raise LawBroken(broken, result)
     return result
@@ -69,7 +76,7 @@ async def _import(api: RestClient, list_id: str, file: bytes, progress: Progress
         progress.update(bar, completed=state["rows"], total=total)
     if state["state"] != "done":
         raise ApiProblem(f"the import ended as {state['state']}: {state['failure']}")
-    return {name: state[name] for name in ("rows", "added", "updated", "unchanged", "refused", "refused_by_reason")}
+    return {name: state[name] for name in ("rows", "added", "updated", "unchanged", "refused", "refused_by_reason", "warnings")}
 
 
 async def _links(api: RestClient, list_id: str, addresses: list[str], progress: Progress) -> dict[str, str]:
@@ -85,7 +92,14 @@ async def _links(api: RestClient, list_id: str, addresses: list[str], progress: 
 
 
 async def _send_and_stop(
-    api: RestClient, inbox: httpx.AsyncClient, campaign_id: str, links: dict[str, str], opt_outs: int, people: int, progress: Progress
+    api: RestClient,
+    inbox: httpx.AsyncClient,
+    campaign_id: str,
+    links: dict[str, str],
+    opt_outs: int,
+    people: int,
+    mailable: int,
+    progress: Progress,
 ) -> tuple[list[Answered], dict[str, Any]]:
     sending = progress.add_task("send", total=people)
     stopping = progress.add_task("say stop", total=opt_outs)
@@ -105,7 +119,7 @@ async def _send_and_stop(
             fresh = await _records(inbox, seen)
             seen += len(fresh)
             mailed.update(same(to) for _, _, to, _ in fresh)
-            if len(mailed) >= people - opt_outs:
+            if len(mailed) >= mailable - opt_outs:
                 quota[True], quota[False] = sum(quota.values()), 0  # the mail was faster than we are
             chosen: list[str] = []
             for wanted in quota:
@@ -160,6 +174,15 @@ def _broken(campaign: dict[str, Any], verdict: Verdict, proof: dict[str, Any]) -
     return "" if proof["verified"] else "the proof does not verify"
 
 
+def why_refused(by_reason: dict[str, Any]) -> dict[str, int]:
+    """The law's codes, told in a few words: which regimes said it makes no other story."""
+    told = {"they said stop": 0, "no evidence of consent": 0, "other reasons": 0}
+    for reason, count in by_reason.items():
+        stopped, unshown = reason.startswith(("SUPPRESSED", "withdrawn")), "EVIDENCE_MISSING" in reason
+        told["they said stop" if stopped else "no evidence of consent" if unshown else "other reasons"] += int(count)
+    return {why: count for why, count in told.items() if count}
+
+
 def _print(console: Console, result: dict[str, Any], verdict: Verdict) -> None:
     imported, totals, proof = result["import"], result["totals"], result["proof"]
     table = Table(show_header=False, box=None, padding=(0, 2))
@@ -174,9 +197,14 @@ def _print(console: Console, result: dict[str, Any], verdict: Verdict) -> None:
     row("  taken", imported["rows"] - imported["refused"])
     for reason, count in sorted(imported["refused_by_reason"].items()):
         row(f"  refused: {reason}", int(count))
+    for warning, count in sorted(imported["warnings"].items()):
+        row(f"  warned: {warning}", int(count), "the strictest law decides")
     row("audience", int(totals["audience"]))
     for state in FINAL:
         row(f"  {state}", int(totals[state]))
+        if state == "refused":
+            for why, count in why_refused(totals["refused_by_reason"]).items():
+                row(f"    {why}", count)
     row("  together", accounted(totals), "adds up" if accounted(totals) == totals["audience"] else "DOES NOT ADD UP")
     row("opt-outs answered", verdict.opt_outs, f"{verdict.never_mailed} of them never got the mail")
     row("  stopped", verdict.stopped)
@@ -185,6 +213,7 @@ def _print(console: Console, result: dict[str, Any], verdict: Verdict) -> None:
     row("mailed after an answer", verdict.mailed_after, "must be 0")
     row("under way at an answer", verdict.under_way, "must be 0")
     row("mailed twice", verdict.mailed_twice, "must be 0")
+    row("mailed without evidence", result["mailed_without_evidence"], "must be 0")
     row(
         "proof of one opt-out",
         "verified",

@@ -1,4 +1,6 @@
-"""A CSV that looks like real life: byte-order mark, quoted newlines, mixed case, plus-addresses, IDN domains, duplicates, broken rows."""
+"""A CSV that looks like real life: byte-order mark, quoted newlines, mixed case, plus-addresses, IDN domains, countries by code and by
+name, duplicates, broken rows, and a few people for whose consent there is nothing to show.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +24,10 @@ LAST = (
     "Nováková",
 )
 CITIES = ("Paris", "Zürich", "København", "São Paulo", "Kraków", "New York, NY", "Montréal", "Perth")
+COUNTRIES = (
+    "DE", "Deutschland", "Germany", "AT", "Österreich", "FR", "France", "IE", "Ireland", "NL", "Nederland", "ES", "España", "PL", "Polska",
+    "SE", "Sverige", "DK", "GB", "UK", "United Kingdom", "US", "USA", "United States", "CA", "Canada", "AU", "Australia", "",
+)  # fmt: skip
 DOMAINS = ("example.com", "example.org", "example.net", "bücher.example", "mail.example.com", "пример.example", "Example.COM")
 BROKEN = (
     "{n}@",
@@ -33,7 +39,7 @@ BROKEN = (
     "a{n}@example..com",
     ".dot{n}@example.com",
 )
-# What Acme attests of everyone in the file: evidence for the strictest law, which applies where a territory is not known.
+# What Acme attests of everyone whose row says nothing else: evidence for the strictest law, which applies where a territory is not known.
 ATTESTED = {
     "source": "sign-up form",
     "attested_by": "Ada, Acme",
@@ -45,6 +51,9 @@ ATTESTED = {
 }
 DUPLICATES = 0.02
 BROKEN_SHARE = 0.03
+NOWHERE_SHARE = 0.005
+UNSHOWN_SHARE = 0.005
+CAPTURED_SHARE = 0.3
 
 
 def address(i: int, rng: random.Random) -> str:
@@ -57,23 +66,28 @@ def address(i: int, rng: random.Random) -> str:
     return f"{local}@{rng.choice(DOMAINS)}"
 
 
-def people_csv(people: int, seed: int = 2026) -> tuple[bytes, list[str], int]:
-    """(the file, the good addresses in their order, the number of broken rows) for `people` different people."""
-    rng = random.Random(seed)
+def people_csv(people: int, seed: int = 2026) -> tuple[bytes, list[str], list[str]]:
+    """(the file, the addresses of those who may be mailed, of those for whose consent there is nothing to show); `people` in all."""
+    rng, cells = random.Random(seed), random.Random(seed + 1)
     out = io.StringIO(newline="")
     rows = csv.writer(out)
-    rows.writerow(["Email", "first_name", "last_name", "city", "notes"])
+    rows.writerow(["Email", "first_name", "last_name", "city", "country", "evidence", "notes"])
     good: list[str] = []
-    broken = 0
+    unshown: list[str] = []
     for i in range(people):
         to = address(i, rng)
         good.append(to)
         notes = "first line\nsecond, with a comma" if i % 50 == 0 else "=HYPERLINK(1)" if i % 331 == 0 else ""
         first, last = rng.choice(FIRST), rng.choice(LAST)
-        rows.writerow([to, first, last, rng.choice(CITIES), notes])
+        country = "n/a" if cells.random() < NOWHERE_SHARE else cells.choice(COUNTRIES)
+        graded = cells.random()
+        evidence = "none" if graded < UNSHOWN_SHARE else "captured" if graded < CAPTURED_SHARE else ""
+        if evidence == "none":
+            unshown.append(to)
+        rows.writerow([to, first, last, rng.choice(CITIES), country, evidence, notes])
         if rng.random() < DUPLICATES:
-            rows.writerow([rng.choice(good).upper() if i % 2 else rng.choice(good), first, last, "", "again"])
+            rows.writerow([rng.choice(good).upper() if i % 2 else rng.choice(good), first, last, "", "", "", "again"])
         if rng.random() < BROKEN_SHARE:
-            rows.writerow([rng.choice(BROKEN).format(n=i), first, last, "", ""])
-            broken += 1
-    return b"\xef\xbb\xbf" + out.getvalue().encode(), good, broken
+            rows.writerow([rng.choice(BROKEN).format(n=i), first, last, "", "", "", ""])
+    silent = set(unshown)
+    return b"\xef\xbb\xbf" + out.getvalue().encode(), [to for to in good if to not in silent], unshown
