@@ -19,6 +19,7 @@ from postlaw_consent.intents import INTENTS, Intents
 from postlaw_consent.laws import LAWS, Laws
 from postlaw_consent.ledger import LEDGER, Ledger
 from postlaw_consent.list_names import LIST_NAMES, ListNames
+from postlaw_consent.notice_calls import NoticeCalls
 from postlaw_consent.notices import NOTICES, Notices
 from postlaw_consent.outgoing import ANSWERS, EVENTS, Outgoing
 from postlaw_consent.relay import Relay
@@ -29,6 +30,7 @@ from postlaw_consent.use_cases.change_preferences import ChangePreferences
 from postlaw_consent.use_cases.describe_preferences import DescribePreferences
 from postlaw_consent.use_cases.explain_decision import ExplainDecision
 from postlaw_consent.use_cases.get_decisions import GetDecisions
+from postlaw_consent.use_cases.notices import GetNotice, ListNotices, PutNotice
 from postlaw_consent.use_cases.read_ledger import DescribeToken, ListConsentEvents
 from postlaw_consent.use_cases.record_consents import RecordConsents
 from postlaw_consent.use_cases.withdraw_consent import WITHIN_S, WithdrawConsent
@@ -52,7 +54,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
     store = platform.store("consent")
     ledger = Ledger(lambda: store.collection(LEDGER.name), encode, decode, platform.placement)
     intents = Intents(lambda: store.collection(INTENTS.name))
-    notices = Notices(lambda: store.collection(NOTICES.name))
+    notices = Notices(lambda: store.collection(NOTICES.name), platform.now_us)
     outgoing = Outgoing(platform.bus)
     afterwards = Afterwards()
     answers = Answers(lambda: store.collection(ANSWERS_DUE.name), platform.bus)
@@ -96,6 +98,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         describe_preferences=describe_preferences,
         change_preferences=ChangePreferences(tokens, describe_preferences, withdraw, record, platform.now_us),
         list_events=ListConsentEvents(ledger),
+        notices=NoticeCalls(PutNotice(notices, platform.now_us), GetNotice(notices), ListNotices(notices)),
         tokens=tokens,
         subscribers=Subscribers(platform.channel),
         public_url=platform.public_url,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,15 +11,17 @@ from postlaw_common.caller import current
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_consent.clients import Subscribers
 from postlaw_consent.domain.event import ADDRESS_KEY_BYTES, CLOSING, OF_EVERYTHING, Actor, Kind, Route
+from postlaw_consent.domain.notice import digest_of
 from postlaw_consent.domain.particulars import Particulars
 from postlaw_consent.domain.scope import EVERYTHING, Scope
+from postlaw_consent.notice_calls import NoticeCalls, check_hash
 from postlaw_consent.tokens import Tokens
 from postlaw_consent.use_cases.change_preferences import ChangePreferences
 from postlaw_consent.use_cases.describe_preferences import DescribePreferences
 from postlaw_consent.use_cases.explain_decision import ExplainDecision
 from postlaw_consent.use_cases.get_decisions import GetDecisions
 from postlaw_consent.use_cases.read_ledger import DescribeToken, ListConsentEvents
-from postlaw_consent.use_cases.record_consents import Consent, RecordConsents
+from postlaw_consent.use_cases.record_consents import Consent, RecordConsents, Recorded
 from postlaw_consent.use_cases.withdraw_consent import Request, WithdrawConsent
 from postlaw_consent.wire import (
     asked_from_wire,
@@ -56,6 +57,7 @@ class ConsentServicer:
         describe_preferences: DescribePreferences,
         change_preferences: ChangePreferences,
         list_events: ListConsentEvents,
+        notices: NoticeCalls,
         tokens: Tokens,
         subscribers: Subscribers,
         public_url: str,
@@ -68,6 +70,7 @@ class ConsentServicer:
         self._describe_preferences = describe_preferences
         self._change_preferences = change_preferences
         self._list_events = list_events
+        self.PutNotice, self.GetNotice, self.ListNotices = notices.PutNotice, notices.GetNotice, notices.ListNotices
         self._tokens = tokens
         self._subscribers = subscribers
         self._public_url = public_url.rstrip("/")
@@ -77,7 +80,10 @@ class ConsentServicer:
         keys = await self._people(request.consents)
         recorded = await self._record_consents(caller.tenant_id, *_actors(), _consents(request.consents, keys))
         return pb.RecordConsentsResponse(
-            event_ids=recorded.event_ids, recorded=recorded.recorded, already_recorded=recorded.already_recorded
+            event_ids=recorded.event_ids,
+            recorded=recorded.recorded,
+            already_recorded=recorded.already_recorded,
+            remarks=_remarks(recorded),
         )
 
     async def RecordConsentOfMany(self, request: pb.RecordConsentOfManyRequest, context: Any) -> pb.RecordConsentOfManyResponse:
@@ -95,10 +101,10 @@ class ConsentServicer:
                 "Name a variant for each person, or for none.", fields=[FieldError("variant_of", "names no variant, or not of all")]
             )
         consent = _consent(request.consent, b"", {})
-        recorded, already = await self._record_consents.of_many(
-            current().tenant_id, *_actors(), consent, by_person, variants, request.variant_of
+        recorded = await self._record_consents.of_many(current().tenant_id, *_actors(), consent, by_person, variants, request.variant_of)
+        return pb.RecordConsentOfManyResponse(
+            recorded=recorded.recorded, already_recorded=recorded.already_recorded, remarks=_remarks(recorded)
         )
-        return pb.RecordConsentOfManyResponse(recorded=recorded, already_recorded=already)
 
     async def WithdrawConsent(self, request: pb.WithdrawConsentRequest, context: Any) -> pb.Withdrawal:
         kind, particulars = _closing(request)
@@ -243,12 +249,12 @@ def _consent(record: pb.ConsentRecord, address_key: bytes, scopes: dict[bytes, S
         scope = EVERYTHING
     wording, notice_hash = record.wording, record.notice_hash
     if wording:
-        digest = hashlib.sha256(wording.encode()).digest()
+        digest = digest_of(wording)
         if notice_hash and notice_hash != digest:
             raise Invalid("The wording is not the one that the hash names.", fields=[FieldError("notice_hash", "is not its SHA-256")])
         notice_hash = digest
-    elif notice_hash and len(notice_hash) != 32:
-        raise Invalid("That is no SHA-256 hash.", fields=[FieldError("notice_hash", "must have 32 bytes")])
+    elif notice_hash:
+        check_hash(notice_hash)
     return Consent(
         address_key=address_key,
         scope=scope,
@@ -264,6 +270,10 @@ def _consent(record: pb.ConsentRecord, address_key: bytes, scopes: dict[bytes, S
         kind=kind,
         particulars=particulars_from_wire(record.particulars),
     )
+
+
+def _remarks(recorded: Recorded) -> list[pb.Remark]:
+    return [pb.Remark(field=field, message=message) for field, message in recorded.remarks]
 
 
 def _actors() -> tuple[Actor, Actor | None]:

@@ -39,7 +39,7 @@ def test_an_event_alike_has_the_bytes_of_the_whole_event() -> None:
 @promise("G2")
 async def test_each_person_has_a_record_of_their_own_on_ledger_and_bus(world: World) -> None:
     asked = people(world, 500)
-    answer = await world.record_of_many(asked, source="the shop's checkout", notice_hash=b"n" * 32)
+    answer = await world.record_of_many(asked, source="the shop's checkout", wording="Yes.")
     assert (answer.recorded, answer.already_recorded) == (500, 0)
     records = await world.published()
     assert {pb.ConsentEvent.FromString(record.value).address_key for record in records} == set(asked)

@@ -70,13 +70,15 @@ def _method(service: str, descriptor: MethodDescriptor) -> Method:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the contract says of one field. `restricted`: a key, secret, token or sealed evidence, which never crosses the door."""
+    """What the contract says of one field. `restricted`: a key, secret, token or sealed evidence, which never crosses the door.
+    `hex`: bytes that are a hash."""
 
     restricted: bool
     required: bool
     max_length: int
     max_items: int
     pattern: str
+    hex: bool
 
 
 @cache
@@ -89,6 +91,7 @@ def policy_of(field: FieldDescriptor) -> Policy:
         max_length=policy.max_length,
         max_items=policy.max_items,
         pattern=policy.pattern,
+        hex=policy.hex,
     )
 
 

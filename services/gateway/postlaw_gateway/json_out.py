@@ -1,7 +1,7 @@
 """Protobuf → JSON by descriptor: a plan is made once a message type, then followed.
 
 Every field without presence is there, also when zero; a message or `oneof` member that is not set is left out. Bytes are base64,
-64-bit numbers beyond 2^53 - 1 are decimal strings, times are RFC 3339 in UTC. Fields of class RESTRICTED are left out.
+hashes hexadecimal, 64-bit numbers beyond 2^53 - 1 are decimal strings, times are RFC 3339 in UTC. Fields of class RESTRICTED are left out.
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ def _single(field: FieldDescriptor) -> _Convert | None:
         names = {value.number: enum_value_name(enum, value.name) for value in enum.values}
         return lambda value: names.get(value, str(value))  # a number from a newer contract, as it is
     if field.type == FieldDescriptor.TYPE_BYTES:
+        if policy_of(field).hex:
+            return bytes.hex
         return lambda value: b64encode(value).decode("ascii")
     return _long if field.type in _LONG else None
 

@@ -13,7 +13,8 @@ from postlaw_gateway.schemas import PROBLEM, Schema, answered, object_of, ref, v
 
 _ABOUT = (
     "The compliance core of an e-mail marketing platform: when a person says stop, the mail stops before we answer. Times are "
-    "RFC 3339, bytes are base64, 64-bit numbers beyond 2^53 - 1 are decimal strings. Errors are application/problem+json (RFC 9457)."
+    "RFC 3339, bytes are base64, hashes hexadecimal, 64-bit numbers beyond 2^53 - 1 are decimal strings. "
+    "Errors are application/problem+json (RFC 9457)."
 )
 
 
@@ -55,7 +56,7 @@ def _operation(route: Route, schemas: dict[str, Schema]) -> dict[str, Any]:
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in route.parameters
+        {"name": name, "in": "path", "required": True, "schema": _path_schema(route, name)} for name in route.parameters
     ]
     if route.kind is Kind.UPLOAD:
         for name, schema in _settings(route).items():
@@ -71,6 +72,11 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     if route.verb == "GET" and route.kind is Kind.JSON:
         found.append(_header("If-None-Match", "The ETag that was read: 304 if nothing has changed since."))
     return found
+
+
+def _path_schema(route: Route, name: str) -> Schema:
+    field = route.method.request.fields_by_name[name]
+    return value_of(field, {}) if policy_of(field).hex else {"type": "string"}
 
 
 def _written(schema: Schema) -> dict[str, Any]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from postlaw_common.errors import FieldError, Invalid, NotFound, PostlawError, TooLarge
 from postlaw_gateway.answers import version_of
 from postlaw_gateway.json_in import fill, parse_object, refuse
 from postlaw_gateway.routes import Route
+from postlaw_gateway.values_in import WrongValue, scalar
 
 MAX_JSON = 1024 * 1024
 _MAX_QUERY_FIELDS = 50
@@ -70,10 +73,14 @@ def build(route: Route, scope: Any, body: bytes, deed: str = "") -> Message:
         raise Invalid(f"{route.verb} takes no body here.")
     else:
         fill(request, _query_fields(request, query_of(scope)), hidden=route.unsettable)
+    fields = cast("Mapping[str, FieldDescriptor]", request.DESCRIPTOR.fields_by_name)
     for name, value in scope["path_params"].items():
         if not (len(value) <= _LONGEST_ID and value.isascii() and value.isprintable()):
             raise NotFound("There is no such thing.")
-        setattr(request, name, value)
+        try:
+            setattr(request, name, scalar(fields[name], value))
+        except WrongValue:
+            raise NotFound("There is no such thing.") from None
     for place, value_name in route.fixed.items():
         _put(request, place, lambda holder, name, chosen=value_name: _enum_number(holder, name, chosen))
     name_deed(route, request, deed)

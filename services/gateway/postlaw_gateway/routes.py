@@ -74,6 +74,7 @@ class Route:
 
 _CAMPAIGN = "/v1/campaigns/{campaign_id}"
 _IMPORT = "/v1/imports/{import_id}"
+_NOTICE = "/v1/notices/{notice_hash}"
 _SUBSCRIBER = "/v1/subscribers/{subscriber_id}"
 # A consent is recorded by people's names for things; what only the mesh can know is not taken from outside.
 _CONSENT_HIDDEN = frozenset(f"consents.{name}" for name in ("route", "idempotency_key", "address_key", "particulars.refers_to_version"))
@@ -127,6 +128,12 @@ ROUTES: Sequence[Route] = (
         description="What the law says now, with the sections, what the message must carry, and the events that it rests on. Changes "
         "nothing, and promises no message: each is decided on again before it goes.",
     ),
+    Route(
+        "POST", "/v1/notices", "consent.PutNotice", "Register a wording that people read, or say when it ended", "notices", 201,
+        location=_NOTICE, upsert=True,
+    ),
+    Route("GET", "/v1/notices", "consent.ListNotices", "All notices, in pages", "notices"),
+    Route("GET", _NOTICE, "consent.GetNotice", "One notice, by the SHA-256 of its wording", "notices"),
     Route(
         "POST", "/v1/opt-out-links", "consent.CreateOptOutLink", "Make a person's own unsubscribe link, for your pages", "consents", 201,
         reveals=frozenset({"url"}),

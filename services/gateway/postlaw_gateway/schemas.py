@@ -111,6 +111,8 @@ def _single(field: FieldDescriptor, schemas: dict[str, Schema]) -> Schema:
     if field.type in (FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT):
         return {"type": "number"}
     schema: Schema = {"type": "string"}
+    if field.type == FieldDescriptor.TYPE_BYTES and policy.hex:
+        return schema | {"pattern": "^(?:[0-9a-f]{2})*$", "description": "SHA-256, in hexadecimal"}
     if field.type == FieldDescriptor.TYPE_BYTES:
         return schema | {"contentEncoding": "base64"}
     if policy.max_length:

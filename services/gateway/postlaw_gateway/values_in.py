@@ -1,7 +1,7 @@
 """Single values from JSON, strictly.
 
-Bytes are base64 (RFC 4648 §4; the URL alphabet is taken too), 64-bit numbers are JSON numbers or decimal strings, times are
-RFC 3339, enum values are `sent` or `RECIPIENT_STATE_SENT`.
+Bytes are base64 (RFC 4648 §4; the URL alphabet is taken too), hashes hexadecimal, 64-bit numbers are JSON numbers or decimal
+strings, times are RFC 3339, enum values are `sent` or `RECIPIENT_STATE_SENT`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from typing import Any
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from postlaw_gateway.clients import policy_of
 from postlaw_gateway.naming import enum_value_name
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+_HEX = re.compile(r"([0-9a-f]{2})*")
 
 _RANGES: dict[int, tuple[int, int]] = {}
 for _types, _range in (
@@ -42,6 +45,8 @@ def scalar(field: FieldDescriptor, item: Any) -> Any:
         return _enum(field.enum_type, item)
     if field.type in _RANGES:
         return _integer(item, *_RANGES[field.type])
+    if field.type == FieldDescriptor.TYPE_BYTES and policy_of(field).hex:
+        return _hash(item)
     return _OTHERS[field.type](item)
 
 
@@ -83,6 +88,13 @@ def _bytes(item: Any) -> bytes:
         except (binascii.Error, ValueError):
             pass
     raise WrongValue("must be base64")
+
+
+def _hash(item: Any) -> bytes:
+    # fromhex alone would skip spaces; of two spellings one is enough, so that a path names a thing in one way.
+    if isinstance(item, str) and _HEX.fullmatch(item):
+        return bytes.fromhex(item)
+    raise WrongValue("must be hexadecimal, in lower case")
 
 
 def _enum(enum: EnumDescriptor, item: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -174,6 +175,7 @@ class FakeConsent:
         self.explained: list[consent_pb2.ExplainDecisionRequest] = []
         self.away = False
         self.had_context: list[bool] = []
+        self.notices: dict[bytes, consent_pb2.Notice] = {}
 
     def _check(self, token: str) -> None:
         self.had_context.append(caller.maybe_current() is not None)
@@ -214,6 +216,17 @@ class FakeConsent:
     async def WithdrawConsent(self, request: Any, context: Any) -> consent_pb2.Withdrawal:
         self.stopped.append(request)
         return consent_pb2.Withdrawal(event_id="evt_2", outcome=self.outcome, scope=request.scope)
+
+    async def PutNotice(self, request: Any, context: Any) -> consent_pb2.Notice:
+        digest = hashlib.sha256(request.wording.encode()).digest()
+        again = digest in self.notices
+        self.notices[digest] = consent_pb2.Notice(notice_hash=digest, wording=request.wording, version=2 if again else 1)
+        return self.notices[digest]
+
+    async def GetNotice(self, request: Any, context: Any) -> consent_pb2.Notice:
+        if request.notice_hash not in self.notices:
+            raise NotFound("There is no notice with this hash.")
+        return self.notices[request.notice_hash]
 
     async def CreateOptOutLink(self, request: Any, context: Any) -> consent_pb2.OptOutLink:
         return consent_pb2.OptOutLink(url=f"https://mail.example/u/{len(self.tokens)}")

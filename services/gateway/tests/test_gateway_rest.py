@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Any
 
 import pytest
@@ -300,3 +301,20 @@ async def test_asking_for_a_proof_too_early_is_no_sign_of_prying(door: Any) -> N
     await asyncio.sleep(0)
     events = await door.security_events(1)
     assert [event.path for event in events] == ["/v1/campaigns/{campaign_id}"]
+
+
+@promise("G2")
+async def test_a_notice_is_named_by_the_hash_that_sha256sum_prints(door: Any) -> None:
+    notice = {"wording": "Ja, gerne.", "language": "de", "effective_from": "2026-03-01T12:00:00Z"}
+    named = hashlib.sha256(b"Ja, gerne.").hexdigest()
+    made = await door.http.post("/v1/notices", json=notice)
+    assert (made.status_code, made.headers["location"], made.json()["notice_hash"]) == (201, f"/v1/notices/{named}", named)
+    assert (await door.http.post("/v1/notices", json=notice)).status_code == 200
+    assert (await door.http.get(f"/v1/notices/{named}")).json()["wording"] == "Ja, gerne."
+    for other in (named.upper(), named[:-1], named + "00", "no hash", "0" * 64):
+        assert (await door.http.get(f"/v1/notices/{other}")).status_code in (400, 404), other
+    consent = {"subscriber_id": "sub_1", "scope": {"list_id": "lst_1"}, "notice_hash": named}
+    assert (await door.http.post("/v1/consents", json={"consents": [consent]})).status_code == 201
+    assert door.consent.recorded[-1].consents[0].notice_hash.hex() == named
+    wrong = await door.http.post("/v1/consents", json={"consents": [consent | {"notice_hash": "bm90IGhleA=="}]})
+    assert (wrong.status_code, [one["field"] for one in wrong.json()["fields"]]) == (400, ["consents[0].notice_hash"])

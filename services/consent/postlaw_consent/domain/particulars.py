@@ -18,7 +18,7 @@ LawfulBasis = Literal["consent", "contract", "legal_obligation", "vital_interest
 RUNNING: frozenset[str] = frozenset({"contract", "subscription", "account", "membership"})
 
 _TERRITORY = re.compile(r"[A-Z]{2}")
-_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Particulars:
             yield "address_kind", "must be one of " + ", ".join(get_args(AddressKind))
         if self.lawful_basis and self.lawful_basis not in get_args(LawfulBasis):
             yield "lawful_basis", "must be one of " + ", ".join(get_args(LawfulBasis))
-        if self.language and not _LANGUAGE.fullmatch(self.language):
+        if self.language and not LANGUAGE.fullmatch(self.language):
             yield "language", "must be a language tag (BCP 47), such as de or pt-BR"
         if self.time_zone and not _is_zone(self.time_zone):
             yield "time_zone", "must be an IANA name, such as Europe/Berlin"

@@ -7,7 +7,7 @@ and appended to, one event a person and round, until all are in.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
 
@@ -22,6 +22,7 @@ from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.alike import Alike
 from postlaw_consent.domain.event import CLOSING, Actor, ConsentEvent, Kind, Route
 from postlaw_consent.domain.fold import FRESH_ROUTES
+from postlaw_consent.domain.notice import Use
 from postlaw_consent.domain.particulars import NONE_STATED, Particulars
 from postlaw_consent.domain.scope import Scope
 from postlaw_consent.intents import Intents
@@ -29,6 +30,7 @@ from postlaw_consent.ledger import Entry, Ledger, document_of
 from postlaw_consent.notices import Notices
 from postlaw_consent.outgoing import Outgoing, record_of
 from postlaw_consent.referring import referring
+from postlaw_consent.use_cases.notices import Naming, Remark, name_notices
 
 _LOST_RACES = 20
 _CLOCK_SKEW_US = 5 * 60 * 1_000_000
@@ -59,11 +61,13 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """`event_ids` in the order asked, an earlier event's where one was there already."""
+    """`event_ids` in the order asked, an earlier event's where one was there already; none of many
+    at once. `remarks`: what does not fit."""
 
     event_ids: list[str]
     recorded: int
     already_recorded: int
+    remarks: list[Remark] = field(default_factory=list[Remark])
 
 
 @dataclass(slots=True)
@@ -106,8 +110,9 @@ class RecordConsents:
         """Raises Invalid, Conflict for an idempotency key used for something else, StoreUnavailable; after each of the latter two
         asking again with the same keys is safe."""
         self._check(consents)
-        await self._keep_notices(tenant_id, consents)
-        return await self._record(tenant_id, actor, on_behalf_of, consents, _only_ones(consents))
+        named = [(f"consents[{place}].notice_hash", consent) for place, consent in enumerate(consents)]
+        remarks = await self._name_notices(tenant_id, named)
+        return replace(await self._record(tenant_id, actor, on_behalf_of, consents, _only_ones(consents)), remarks=remarks)
 
     async def of_many(
         self,
@@ -118,15 +123,15 @@ class RecordConsents:
         evidence: Mapping[bytes, bytes],
         variants: Sequence[Particulars] = (),
         variant_of: Sequence[int] = (),
-    ) -> tuple[int, int]:
-        """The same consent of many people: (recorded, already recorded). `evidence`: by address key, sealed for the proof key; empty
+    ) -> Recorded:
+        """The same consent of many people. `evidence`: by address key, sealed for the proof key; empty
         where there is none beside the attestation that they share. `variant_of`: of each, 0 for the consent's own particulars, else the
         place of theirs in `variants`, plus one; empty where all share them.
 
         Raises as the call itself does, and asking again is safe in the same way."""
         kinds = [consent, *(replace(consent, particulars=particulars) for particulars in variants)]
         self._check(kinds)
-        await self._keep_notices(tenant_id, [consent])
+        remarks = await self._name_notices(tenant_id, [("consent.notice_hash", consent)])
         now = self._now_us()
         events = [self._event(tenant_id, actor, on_behalf_of, one, None, now) for one in kinds]
         made = [Alike(event, self._encode_alike(event)) for event in events]
@@ -156,9 +161,9 @@ class RecordConsents:
             ]
         await self._publish(records, [call])
         if not known:
-            return len(records), 0
+            return Recorded([], len(records), 0, remarks)
         appended = await self._record(tenant_id, actor, on_behalf_of, known, [])
-        return len(records) + appended.recorded, appended.already_recorded
+        return Recorded([], len(records) + appended.recorded, appended.already_recorded, remarks)
 
     async def _record(
         self, tenant_id: str, actor: Actor, on_behalf_of: Actor | None, consents: Sequence[Consent], guessed: list[int]
@@ -238,8 +243,19 @@ class RecordConsents:
         if wrong:
             raise Invalid("Some of what is said of a consent cannot be taken.", fields=wrong)
 
-    async def _keep_notices(self, tenant_id: str, consents: Sequence[Consent]) -> None:
-        await self._notices.keep(tenant_id, {consent.notice_hash: consent.wording for consent in consents if consent.wording})
+    async def _name_notices(self, tenant_id: str, consents: Iterable[tuple[str, Consent]]) -> list[Remark]:
+        """`consents`: each with the field of the request that names its notice."""
+        now = self._now_us()
+        namings = [
+            Naming(
+                field,
+                consent.notice_hash,
+                Use(now if consent.given_at_us is None else consent.given_at_us, consent.wording, consent.particulars.language),
+            )
+            for field, consent in consents
+            if consent.notice_hash
+        ]
+        return await name_notices(self._notices, tenant_id, namings)
 
     def _entry(self, tenant_id: str, actor: Actor, on_behalf_of: Actor | None, consent: Consent, head: _Head | None, now: int) -> Entry:
         return self._ledger.entry(self._event(tenant_id, actor, on_behalf_of, consent, head, now))

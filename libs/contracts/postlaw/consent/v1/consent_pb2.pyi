@@ -249,7 +249,7 @@ class ConsentRecord(_message.Message):
     route: Global___Route.ValueType
     source: _builtins.str
     notice_hash: _builtins.bytes
-    """SHA-256 of the wording that the person read"""
+    """SHA-256 of the wording that the person read: one that is registered, or `wording` itself"""
     sealed_profile_evidence: _builtins.bytes
     sealed_proof_evidence: _builtins.bytes
     idempotency_key: _builtins.str
@@ -320,11 +320,16 @@ class RecordConsentsResponse(_message.Message):
     EVENT_IDS_FIELD_NUMBER: _builtins.int
     RECORDED_FIELD_NUMBER: _builtins.int
     ALREADY_RECORDED_FIELD_NUMBER: _builtins.int
+    REMARKS_FIELD_NUMBER: _builtins.int
     recorded: _builtins.int
     already_recorded: _builtins.int
     @_builtins.property
     def event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """in the order of the request; the earlier event's where one was already recorded"""
+
+    @_builtins.property
+    def remarks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Remark]:
+        """what of the recorded does not fit together"""
 
     def __init__(
         self,
@@ -332,14 +337,40 @@ class RecordConsentsResponse(_message.Message):
         event_ids: _abc.Iterable[_builtins.str] | None = ...,
         recorded: _builtins.int = ...,
         already_recorded: _builtins.int = ...,
+        remarks: _abc.Iterable[Global___Remark] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_recorded", b"already_recorded", "event_ids", b"event_ids", "recorded", b"recorded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_recorded", b"already_recorded", "event_ids", b"event_ids", "recorded", b"recorded", "remarks", b"remarks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecordConsentsResponse: _TypeAlias = RecordConsentsResponse  # noqa: Y015
+
+@_typing.final
+class Remark(_message.Message):
+    """Something was recorded as it was said, though it does not fit what else is known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """of the request"""
+    message: _builtins.str
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Remark: _TypeAlias = Remark  # noqa: Y015
 
 @_typing.final
 class RecordConsentOfManyRequest(_message.Message):
@@ -391,17 +422,21 @@ class RecordConsentOfManyResponse(_message.Message):
 
     RECORDED_FIELD_NUMBER: _builtins.int
     ALREADY_RECORDED_FIELD_NUMBER: _builtins.int
+    REMARKS_FIELD_NUMBER: _builtins.int
     recorded: _builtins.int
     already_recorded: _builtins.int
+    @_builtins.property
+    def remarks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Remark]: ...
     def __init__(
         self,
         *,
         recorded: _builtins.int = ...,
         already_recorded: _builtins.int = ...,
+        remarks: _abc.Iterable[Global___Remark] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_recorded", b"already_recorded", "recorded", b"recorded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_recorded", b"already_recorded", "recorded", b"recorded", "remarks", b"remarks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1212,6 +1247,159 @@ class ListConsentEventsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListConsentEventsResponse: _TypeAlias = ListConsentEventsResponse  # noqa: Y015
+
+@_typing.final
+class PutNoticeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORDING_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_FROM_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TO_FIELD_NUMBER: _builtins.int
+    wording: _builtins.str
+    language: _builtins.str
+    """BCP 47"""
+    @_builtins.property
+    def effective_from(self) -> _timestamp_pb2.Timestamp:
+        """when it was first shown"""
+
+    @_builtins.property
+    def effective_to(self) -> _timestamp_pb2.Timestamp:
+        """when it was last shown; absent while it is"""
+
+    def __init__(
+        self,
+        *,
+        wording: _builtins.str = ...,
+        language: _builtins.str = ...,
+        effective_from: _timestamp_pb2.Timestamp | None = ...,
+        effective_to: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_from", b"effective_from", "effective_to", b"effective_to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_from", b"effective_from", "effective_to", b"effective_to", "language", b"language", "wording", b"wording"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutNoticeRequest: _TypeAlias = PutNoticeRequest  # noqa: Y015
+
+@_typing.final
+class GetNoticeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTICE_HASH_FIELD_NUMBER: _builtins.int
+    notice_hash: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        notice_hash: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["notice_hash", b"notice_hash"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetNoticeRequest: _TypeAlias = GetNoticeRequest  # noqa: Y015
+
+@_typing.final
+class ListNoticesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListNoticesRequest: _TypeAlias = ListNoticesRequest  # noqa: Y015
+
+@_typing.final
+class ListNoticesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTICES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def notices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Notice]: ...
+    def __init__(
+        self,
+        *,
+        notices: _abc.Iterable[Global___Notice] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "notices", b"notices"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListNoticesResponse: _TypeAlias = ListNoticesResponse  # noqa: Y015
+
+@_typing.final
+class Notice(_message.Message):
+    """A wording that people read before they agreed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTICE_HASH_FIELD_NUMBER: _builtins.int
+    WORDING_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_FROM_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TO_FIELD_NUMBER: _builtins.int
+    FIRST_USED_AT_FIELD_NUMBER: _builtins.int
+    REGISTERED_AT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    notice_hash: _builtins.bytes
+    """SHA-256 of the wording's UTF-8"""
+    wording: _builtins.str
+    language: _builtins.str
+    """BCP 47; empty where a consent brought the wording and did not say"""
+    version: _builtins.int
+    @_builtins.property
+    def effective_from(self) -> _timestamp_pb2.Timestamp:
+        """absent where a consent brought the wording and nobody has said"""
+
+    @_builtins.property
+    def effective_to(self) -> _timestamp_pb2.Timestamp:
+        """absent while it is shown"""
+
+    @_builtins.property
+    def first_used_at(self) -> _timestamp_pb2.Timestamp:
+        """the time of the first consent that was recorded with it; absent before"""
+
+    @_builtins.property
+    def registered_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        notice_hash: _builtins.bytes = ...,
+        wording: _builtins.str = ...,
+        language: _builtins.str = ...,
+        effective_from: _timestamp_pb2.Timestamp | None = ...,
+        effective_to: _timestamp_pb2.Timestamp | None = ...,
+        first_used_at: _timestamp_pb2.Timestamp | None = ...,
+        registered_at: _timestamp_pb2.Timestamp | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_from", b"effective_from", "effective_to", b"effective_to", "first_used_at", b"first_used_at", "registered_at", b"registered_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_from", b"effective_from", "effective_to", b"effective_to", "first_used_at", b"first_used_at", "language", b"language", "notice_hash", b"notice_hash", "registered_at", b"registered_at", "version", b"version", "wording", b"wording"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Notice: _TypeAlias = Notice  # noqa: Y015
 
 @_typing.final
 class ConsentEvent(_message.Message):

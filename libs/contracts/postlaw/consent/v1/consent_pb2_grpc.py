@@ -90,6 +90,21 @@ class ConsentServiceStub:
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListConsentEventsRequest.SerializeToString,
                 response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListConsentEventsResponse.FromString,
                 _registered_method=True)
+        self.PutNotice = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/PutNotice',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.PutNoticeRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Notice.FromString,
+                _registered_method=True)
+        self.GetNotice = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/GetNotice',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetNoticeRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Notice.FromString,
+                _registered_method=True)
+        self.ListNotices = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/ListNotices',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListNoticesRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListNoticesResponse.FromString,
+                _registered_method=True)
 
 
 class ConsentServiceServicer:
@@ -172,6 +187,26 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PutNotice(self, request, context):
+        """Registers a wording that people read. Its hash is its name: the same wording again changes only when it ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetNotice(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListNotices(self, request, context):
+        """In the order of their hashes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConsentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -229,6 +264,21 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.ListConsentEvents,
                     request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListConsentEventsRequest.FromString,
                     response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListConsentEventsResponse.SerializeToString,
+            ),
+            'PutNotice': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutNotice,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.PutNoticeRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Notice.SerializeToString,
+            ),
+            'GetNotice': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetNotice,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetNoticeRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Notice.SerializeToString,
+            ),
+            'ListNotices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNotices,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListNoticesRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListNoticesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -529,6 +579,87 @@ class ConsentService:
             '/postlaw.consent.v1.ConsentService/ListConsentEvents',
             postlaw_dot_consent_dot_v1_dot_consent__pb2.ListConsentEventsRequest.SerializeToString,
             postlaw_dot_consent_dot_v1_dot_consent__pb2.ListConsentEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutNotice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/PutNotice',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.PutNoticeRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.Notice.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetNotice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/GetNotice',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.GetNoticeRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.Notice.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNotices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/ListNotices',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.ListNoticesRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.ListNoticesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,6 +54,11 @@ class ConsentServiceStub:
     GetDecisions: _grpc.UnaryUnaryMultiCallable[_consent_pb2.GetDecisionsRequest, _consent_pb2.GetDecisionsResponse]
     """The first gate: may this message go to these people of one partition? At most 1,000."""
     ListConsentEvents: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ListConsentEventsRequest, _consent_pb2.ListConsentEventsResponse]
+    PutNotice: _grpc.UnaryUnaryMultiCallable[_consent_pb2.PutNoticeRequest, _consent_pb2.Notice]
+    """Registers a wording that people read. Its hash is its name: the same wording again changes only when it ended."""
+    GetNotice: _grpc.UnaryUnaryMultiCallable[_consent_pb2.GetNoticeRequest, _consent_pb2.Notice]
+    ListNotices: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ListNoticesRequest, _consent_pb2.ListNoticesResponse]
+    """In the order of their hashes."""
 
 @_typing.type_check_only
 class ConsentServiceAsyncStub(ConsentServiceStub):
@@ -81,6 +86,11 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     GetDecisions: _aio.UnaryUnaryMultiCallable[_consent_pb2.GetDecisionsRequest, _consent_pb2.GetDecisionsResponse]  # type: ignore[assignment]
     """The first gate: may this message go to these people of one partition? At most 1,000."""
     ListConsentEvents: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListConsentEventsRequest, _consent_pb2.ListConsentEventsResponse]  # type: ignore[assignment]
+    PutNotice: _aio.UnaryUnaryMultiCallable[_consent_pb2.PutNoticeRequest, _consent_pb2.Notice]  # type: ignore[assignment]
+    """Registers a wording that people read. Its hash is its name: the same wording again changes only when it ended."""
+    GetNotice: _aio.UnaryUnaryMultiCallable[_consent_pb2.GetNoticeRequest, _consent_pb2.Notice]  # type: ignore[assignment]
+    ListNotices: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListNoticesRequest, _consent_pb2.ListNoticesResponse]  # type: ignore[assignment]
+    """In the order of their hashes."""
 
 class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
     """The ledger of consent, and every answer that rests on it."""
@@ -171,5 +181,28 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consent_pb2.ListConsentEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consent_pb2.ListConsentEventsResponse, _abc.Awaitable[_consent_pb2.ListConsentEventsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def PutNotice(
+        self,
+        request: _consent_pb2.PutNoticeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.Notice, _abc.Awaitable[_consent_pb2.Notice]]:
+        """Registers a wording that people read. Its hash is its name: the same wording again changes only when it ended."""
+
+    @_abc_1.abstractmethod
+    def GetNotice(
+        self,
+        request: _consent_pb2.GetNoticeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.Notice, _abc.Awaitable[_consent_pb2.Notice]]: ...
+
+    @_abc_1.abstractmethod
+    def ListNotices(
+        self,
+        request: _consent_pb2.ListNoticesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.ListNoticesResponse, _abc.Awaitable[_consent_pb2.ListNoticesResponse]]:
+        """In the order of their hashes."""
 
 def add_ConsentServiceServicer_to_server(servicer: ConsentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

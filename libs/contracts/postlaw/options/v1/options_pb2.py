@@ -25,19 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n postlaw/options/v1/options.proto\x12\x12postlaw.options.v1\x1a google/protobuf/descriptor.proto\"\x8a\x01\n\x0b\x46ieldPolicy\x12\x31\n\ndata_class\x18\x01 \x01(\x0e\x32\x1d.postlaw.options.v1.DataClass\x12\x10\n\x08required\x18\x02 \x01(\x08\x12\x12\n\nmax_length\x18\x03 \x01(\r\x12\x11\n\tmax_items\x18\x04 \x01(\r\x12\x0f\n\x07pattern\x18\x05 \x01(\t\"T\n\x0cMethodPolicy\x12\x0f\n\x07\x63\x61llers\x18\x01 \x03(\t\x12\x0f\n\x07\x63ontext\x18\x02 \x01(\x08\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x12\n\nidempotent\x18\x04 \x01(\x08\"*\n\x0b\x45ventPolicy\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t*\x8f\x01\n\tDataClass\x12\x1a\n\x16\x44\x41TA_CLASS_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x41TA_CLASS_PUBLIC\x10\x01\x12\x17\n\x13\x44\x41TA_CLASS_INTERNAL\x10\x02\x12\x1b\n\x17\x44\x41TA_CLASS_CONFIDENTIAL\x10\x03\x12\x19\n\x15\x44\x41TA_CLASS_RESTRICTED\x10\x04:O\n\x05\x66ield\x12\x1d.google.protobuf.FieldOptions\x18\x8c\x8c\x03 \x01(\x0b\x32\x1f.postlaw.options.v1.FieldPolicy:R\n\x06method\x12\x1e.google.protobuf.MethodOptions\x18\x8d\x8c\x03 \x01(\x0b\x32 .postlaw.options.v1.MethodPolicy:Q\n\x05\x65vent\x12\x1f.google.protobuf.MessageOptions\x18\x8e\x8c\x03 \x01(\x0b\x32\x1f.postlaw.options.v1.EventPolicyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n postlaw/options/v1/options.proto\x12\x12postlaw.options.v1\x1a google/protobuf/descriptor.proto\"\x97\x01\n\x0b\x46ieldPolicy\x12\x31\n\ndata_class\x18\x01 \x01(\x0e\x32\x1d.postlaw.options.v1.DataClass\x12\x10\n\x08required\x18\x02 \x01(\x08\x12\x12\n\nmax_length\x18\x03 \x01(\r\x12\x11\n\tmax_items\x18\x04 \x01(\r\x12\x0f\n\x07pattern\x18\x05 \x01(\t\x12\x0b\n\x03hex\x18\x06 \x01(\x08\"T\n\x0cMethodPolicy\x12\x0f\n\x07\x63\x61llers\x18\x01 \x03(\t\x12\x0f\n\x07\x63ontext\x18\x02 \x01(\x08\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x12\n\nidempotent\x18\x04 \x01(\x08\"*\n\x0b\x45ventPolicy\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t*\x8f\x01\n\tDataClass\x12\x1a\n\x16\x44\x41TA_CLASS_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x41TA_CLASS_PUBLIC\x10\x01\x12\x17\n\x13\x44\x41TA_CLASS_INTERNAL\x10\x02\x12\x1b\n\x17\x44\x41TA_CLASS_CONFIDENTIAL\x10\x03\x12\x19\n\x15\x44\x41TA_CLASS_RESTRICTED\x10\x04:O\n\x05\x66ield\x12\x1d.google.protobuf.FieldOptions\x18\x8c\x8c\x03 \x01(\x0b\x32\x1f.postlaw.options.v1.FieldPolicy:R\n\x06method\x12\x1e.google.protobuf.MethodOptions\x18\x8d\x8c\x03 \x01(\x0b\x32 .postlaw.options.v1.MethodPolicy:Q\n\x05\x65vent\x12\x1f.google.protobuf.MessageOptions\x18\x8e\x8c\x03 \x01(\x0b\x32\x1f.postlaw.options.v1.EventPolicyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'postlaw.options.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DATACLASS']._serialized_start=362
-  _globals['_DATACLASS']._serialized_end=505
+  _globals['_DATACLASS']._serialized_start=375
+  _globals['_DATACLASS']._serialized_end=518
   _globals['_FIELDPOLICY']._serialized_start=91
-  _globals['_FIELDPOLICY']._serialized_end=229
-  _globals['_METHODPOLICY']._serialized_start=231
-  _globals['_METHODPOLICY']._serialized_end=315
-  _globals['_EVENTPOLICY']._serialized_start=317
-  _globals['_EVENTPOLICY']._serialized_end=359
+  _globals['_FIELDPOLICY']._serialized_end=242
+  _globals['_METHODPOLICY']._serialized_start=244
+  _globals['_METHODPOLICY']._serialized_end=328
+  _globals['_EVENTPOLICY']._serialized_start=330
+  _globals['_EVENTPOLICY']._serialized_end=372
 # @@protoc_insertion_point(module_scope)

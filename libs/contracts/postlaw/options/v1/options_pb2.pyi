@@ -56,6 +56,7 @@ class FieldPolicy(_message.Message):
     MAX_LENGTH_FIELD_NUMBER: _builtins.int
     MAX_ITEMS_FIELD_NUMBER: _builtins.int
     PATTERN_FIELD_NUMBER: _builtins.int
+    HEX_FIELD_NUMBER: _builtins.int
     data_class: Global___DataClass.ValueType
     required: _builtins.bool
     max_length: _builtins.int
@@ -64,6 +65,8 @@ class FieldPolicy(_message.Message):
     """of a repeated field or map"""
     pattern: _builtins.str
     """RE2 syntax, whole value"""
+    hex: _builtins.bool
+    """of bytes: a hash, which people write in hexadecimal; REST has it so, other bytes in base64"""
     def __init__(
         self,
         *,
@@ -72,10 +75,11 @@ class FieldPolicy(_message.Message):
         max_length: _builtins.int = ...,
         max_items: _builtins.int = ...,
         pattern: _builtins.str = ...,
+        hex: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_class", b"data_class", "max_items", b"max_items", "max_length", b"max_length", "pattern", b"pattern", "required", b"required"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_class", b"data_class", "hex", b"hex", "max_items", b"max_items", "max_length", b"max_length", "pattern", b"pattern", "required", b"required"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
