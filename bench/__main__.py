@@ -5,6 +5,7 @@ python -m bench stop --recipients 200000 --opt-outs 1000 --runs 5
 python -m bench import --rows 100000
 python -m bench audit --entries 200000
 python -m bench start
+python -m bench consent --people 100000
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = {"stop": "bench.stop", "import": "bench.imports", "audit": "bench.audit", "start": "bench.start"}
+BENCHES = {"stop": "bench.stop", "import": "bench.imports", "audit": "bench.audit", "start": "bench.start", "consent": "bench.consent"}
 
 
 def main() -> int:

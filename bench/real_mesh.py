@@ -20,7 +20,7 @@ from tools.composed_mesh import CHECKOUT, ComposedMesh
 
 
 @contextmanager
-def _backing(home: Path) -> Generator[dict[str, str]]:
+def real_backing(home: Path) -> Generator[dict[str, str]]:
     """URLs of fresh backing services; installed first where they are not yet. Stopped at the end."""
     local = LocalBacking(CHECKOUT)
     local.install()
@@ -52,7 +52,7 @@ def real_mesh(home: Path, *options: str) -> Generator[dict[str, Any]]:
     if options:
         host, _, port = options[1].rpartition(":")
         changed |= {"POSTLAW_SENDING_RELAY_HOST": host, "POSTLAW_SENDING_RELAY_PORT": port}
-    with _backing(home) as backing:
+    with real_backing(home) as backing:
         mesh = ComposedMesh(home, backing, changed)
         try:
             mesh.start_all()
@@ -64,7 +64,7 @@ def real_mesh(home: Path, *options: str) -> Generator[dict[str, Any]]:
 
 @contextmanager
 def real_parts(home: Path) -> Generator[Parts]:
-    with _backing(home) as backing:
+    with real_backing(home) as backing:
         yield Parts(
             open_bus(backing["POSTLAW_BUS"], state=str(home)),
             open_store(backing["POSTLAW_STORE"], "bench", state=str(home)),

@@ -19,6 +19,7 @@ from postlaw_law.words import EVERYTHING, EXPRESS, Basis
 
 _NEVER_ENDS = 1 << 62  # microseconds; beyond every date that there is
 _LAST_RANK = 1 << 30
+_NONE: frozenset[str] = frozenset()
 
 _TRACKING = {
     (opens, hygiene): TrackingAllowed(open=opens, open_hygiene=hygiene, click=opens) for opens in (False, True) for hygiene in (False, True)
@@ -96,13 +97,15 @@ class Campaign:
         evidence: Collection[str],
         ends: int = _NEVER_ENDS,
     ) -> Decision:
-        waived = [table.name for table in regimes.waiving if bases.get(table.name) == EXPRESS]
+        waived = _NONE
+        if regimes.waiving:
+            waived = frozenset([table.name for table in regimes.waiving if bases.get(table.name) == EXPRESS])
         return Decision(
             not reasons,
             None if reasons else bases,
             tuple(sorted(set(reasons))) if reasons else (),
             None if reasons or ends == _NEVER_ENDS else datetime.fromtimestamp(ends // 1_000_000, self._zone),
-            regimes.obligations(frozenset(waived)),
+            regimes.obligations(waived),
             self._tracking(regimes, person, bases),
             tuple(sorted(set(evidence))) if evidence else (),
             self._law.version,
@@ -208,10 +211,8 @@ class Campaign:
                 return _TRACKING[True, True]
         if not regimes.tracking_needs_consent:
             return _TRACKING[True, True]
-        hygiene = all(
-            not table.tracking.needs_consent
-            or (table.tracking.hygiene_exempt and (not table.commercial or bases.get(table.name) == EXPRESS))
-            for table in regimes.tables
+        hygiene = regimes.hygiene and all(
+            not table.tracking.needs_consent or not table.commercial or bases.get(table.name) == EXPRESS for table in regimes.tables
         )
         return _TRACKING[False, hygiene]
 

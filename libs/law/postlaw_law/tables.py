@@ -182,7 +182,7 @@ class RegimeSet:
     """The regimes that some people's territories bring, for one message: every one must be satisfied, every duty applies."""
 
     __slots__ = (
-        "_obligations", "_one_click", "any_commercial", "asking", "bases_of_message", "defective", "lifting_evidence", "paused",
+        "_obligations", "_one_click", "any_commercial", "asking", "bases_of_message", "defective", "hygiene", "lifting_evidence", "paused",
         "restricted", "suppressed_all", "suppressed_topic", "tables", "tracking_evidence", "tracking_needs_consent", "waiving",
     )  # fmt: skip
 
@@ -204,6 +204,8 @@ class RegimeSet:
         self.restricted = Reason("RESTRICTED", "GDPR art. 18; UK GDPR art. 18")
         self.paused = Reason("PAUSED", "the person's own pause")
         self.tracking_needs_consent = any(table.tracking.needs_consent for table in self.tables)
+        # Whether list hygiene may go without consent in each of them, if the mail itself rests on what each of them asks.
+        self.hygiene = all(not table.tracking.needs_consent or table.tracking.hygiene_exempt for table in self.tables)
         self.tracking_evidence = frozenset(one for table in self.tables for one in table.tracking.evidence)
         mailboxes = law.regimes.get(MAILBOXES) if self.any_commercial else None
         one_click = mailboxes.in_force(OneClick, day) if mailboxes else ()

@@ -104,12 +104,13 @@ class Ledger:
         """A person's events in the order of their versions."""
         return (await self.histories(tenant_id, [address_key]))[address_key]
 
-    async def histories(self, tenant_id: str, address_keys: Iterable[bytes]) -> dict[bytes, list[Line]]:
-        """The same of many. Versions have no gaps, so names tell where everything is, and no index by person has to be kept."""
+    async def histories(self, tenant_id: str, address_keys: Iterable[bytes], *, at_most: int = 0) -> dict[bytes, list[Line]]:
+        """The same of many; of the first `at_most` events at least, where that is not 0. Versions have no gaps, so names tell where
+        everything is, and no index by person has to be kept."""
         found: dict[bytes, list[Line]] = {address_key: [] for address_key in address_keys}
         persons = {address_key: self._begin_of(tenant_id, address_key) for address_key in found}
         open, first, count = list(found), 1, _FIRST_VERSIONS
-        while open:
+        while open and not (at_most and first > at_most):
             following: list[bytes] = []
             people = max(1, _DOCUMENTS // count)
             for begin in range(0, len(open), people):
@@ -129,6 +130,18 @@ class Ledger:
                         following.append(address_key)
             open, first, count = following, first + count, min(count * 4, _DOCUMENTS)
         return found
+
+    async def pages(self, tenant_id: str, address_key: bytes, *, after_version: int) -> AsyncGenerator[list[Line]]:
+        """What came after that version, in pages."""
+        while lines := await self.page(tenant_id, address_key, after_version=after_version, limit=_DOCUMENTS):
+            yield lines
+            after_version += len(lines)
+            if len(lines) < _DOCUMENTS:
+                return
+
+    def name_of(self, tenant_id: str, address_key: bytes) -> str:
+        """A person's name in documents: what the ids of their events begin with."""
+        return self._begin_of(tenant_id, address_key)
 
     async def page(self, tenant_id: str, address_key: bytes, *, after_version: int, limit: int) -> list[Line]:
         """Part of a history, of a few hundred events at most."""

@@ -25,6 +25,7 @@ from postlaw_consent.outgoing import ANSWERS, EVENTS, Outgoing
 from postlaw_consent.relay import Relay
 from postlaw_consent.senders import Senders
 from postlaw_consent.servicer import ConsentServicer
+from postlaw_consent.standings import SNAPSHOTS, Standings
 from postlaw_consent.tokens import Tokens
 from postlaw_consent.use_cases.change_preferences import ChangePreferences
 from postlaw_consent.use_cases.describe_preferences import DescribePreferences
@@ -64,7 +65,8 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
     law = the_law()
     laws = Laws(lambda: store.collection(LAWS.name))
     senders = Senders(Identity(platform.channel).sender)
-    views = Views(ledger, platform.bus, ends, most_people=settings.view_people)
+    standings = Standings(ledger, lambda: store.collection(SNAPSHOTS.name), afterwards)
+    views = Views(ledger, standings, platform.bus, ends, most_people=settings.view_people)
     record = RecordConsents(ledger, intents, notices, outgoing, encode_alike, afterwards, platform.now_us)
     withdraw = WithdrawConsent(
         ledger=ledger,
@@ -83,6 +85,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         withdraw_consent=withdraw,
         get_decisions=GetDecisions(
             ledger=ledger,
+            standings=standings,
             ends=ends,
             views=views,
             tokens=tokens,
@@ -115,7 +118,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
 
     return Service(
         name="consent",
-        databases={"consent": (LEDGER, INTENTS, NOTICES, ANSWERS_DUE, LIST_NAMES, LAWS)},
+        databases={"consent": (LEDGER, INTENTS, NOTICES, ANSWERS_DUE, LIST_NAMES, LAWS, SNAPSHOTS)},
         topics=(EVENTS, ANSWERS, DECISIONS, Topic(LISTS)),
         servicers=(Servicer("postlaw.consent.v1.ConsentService", add_ConsentServiceServicer_to_server, servicer),),
         consumers=(learning_names(names),),

@@ -20,6 +20,7 @@ from postlaw_consent.domain.gate import Standing, standing_of
 from postlaw_consent.ends import Ends
 from postlaw_consent.ledger import Ledger, person_in
 from postlaw_consent.outgoing import EVENTS
+from postlaw_consent.standings import Standings
 
 KEEP_S = 60.0
 CATCH_UP_AFTER_S = 0.2
@@ -46,6 +47,7 @@ class Views:
     def __init__(
         self,
         ledger: Ledger,
+        standings: Standings,
         bus: Bus,
         ends: Ends,
         *,
@@ -53,6 +55,7 @@ class Views:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
+        self._standings = standings
         self._bus = bus
         self._ends = ends
         self._most_people = most_people
@@ -125,9 +128,7 @@ class Views:
             changed = {record.key for record in await self._bus.read_range(EVENTS.name, partition, view.offset, end)}
             mine = tenant_id.encode() + b"/"
             theirs = [bytes.fromhex(key.rpartition(b"/")[2].decode()) for key in changed if key is not None and key.startswith(mine)]
-            histories = await self._ledger.histories(tenant_id, theirs)
-            fresh = {address_key: self._standing([line.text for line in history]) for address_key, history in histories.items()}
-            view.people.update(fresh)
+            view.people.update(await self._standings.of(tenant_id, theirs))
             view.offset = end
         view.checked = now
         return True

@@ -9,10 +9,12 @@ import pytest
 from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw_common.errors import Invalid
 from postlaw_common.testing.promises import promise
+from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.domain.gate import Folded
 from postlaw_consent.ends import Ends
 from postlaw_consent.ledger import Ledger
 from postlaw_consent.outgoing import EVENTS
+from postlaw_consent.standings import SNAPSHOTS, Standings
 from postlaw_consent.views import Views
 from postlaw_consent.wire import decode, encode, microseconds
 from postlaw_law.loading import the_law
@@ -196,9 +198,9 @@ class Clock:
 
 def views_of(world: World, clock: Clock) -> Views:
     store = world.stores["consent"]
-    return Views(
-        Ledger(lambda: store.collection("ledger"), encode, decode, lambda: world.placement), world.bus, StartedEnds(world), clock=clock
-    )
+    ledger = Ledger(lambda: store.collection("ledger"), encode, decode, lambda: world.placement)
+    standings = Standings(ledger, lambda: store.collection(SNAPSHOTS.name), Afterwards())
+    return Views(ledger, standings, world.bus, StartedEnds(world), clock=clock)
 
 
 class StartedEnds(Ends):

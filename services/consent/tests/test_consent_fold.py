@@ -19,6 +19,7 @@ from postlaw_consent.domain.gate import Gate
 from postlaw_consent.domain.message import Asked, Sender
 from postlaw_consent.domain.particulars import CLAIMABLE
 from postlaw_consent.domain.scope import EVERYTHING, Scope
+from postlaw_consent.domain.snapshot import from_json, to_json
 from postlaw_law.clocks import microseconds
 from postlaw_law.decision import Decision
 from postlaw_law.loading import the_law
@@ -127,6 +128,14 @@ def test_duplicates_and_order_of_reading_change_nothing(history: list[Fact], ran
 def test_the_only_event_of_a_person_says_alone_what_the_fold_says(history: list[Fact]) -> None:
     for one in history:
         assert person_of(replace(one, version=1)) == fold([replace(one, version=1)]).person()
+
+
+@given(histories(), st.integers(0, 12))
+def test_a_snapshot_goes_on_as_the_history_would(history: list[Fact], at: int) -> None:
+    state = from_json(to_json(fold(history[:at])))
+    for one in history[at:]:
+        state.apply(one)
+    assert state == fold(history)
 
 
 @given(histories(), st.sampled_from(SCOPES))

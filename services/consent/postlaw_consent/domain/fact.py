@@ -93,8 +93,8 @@ def _terms_text(event: ConsentEvent) -> str:
     said: Particulars = event.particulars
     terms: dict[str, Any] = {
         "r": RELATIONSHIPS.get(said.relationship),
-        "h": _in_letters(held_by(event)) if event.kind in _WITH_EVIDENCE else "",
-        "d": _in_letters(frozenset(cast("tuple[Evidence, ...]", said.denied))),
+        "h": in_letters(held_by(event)) if event.kind in _WITH_EVIDENCE else "",
+        "d": in_letters(frozenset(cast("tuple[Evidence, ...]", said.denied))),
         "t": ",".join(sorted(said.territories)),
         "e": said.ended_us,
         "u": said.until_us,
@@ -111,8 +111,8 @@ def _terms_text(event: ConsentEvent) -> str:
 def _terms(terms: dict[str, Any]) -> Terms:
     return Terms(
         relationship=terms.get("r"),
-        held=frozenset(_EVIDENCE[letter] for letter in terms.get("h", "")),
-        denied=frozenset(_EVIDENCE[letter] for letter in terms.get("d", "")),
+        held=of_letters(terms.get("h", "")),
+        denied=of_letters(terms.get("d", "")),
         territories=tuple(terms["t"].split(",")) if "t" in terms else (),
         ended_us=terms.get("e"),
         until_us=terms.get("u"),
@@ -124,5 +124,10 @@ def _terms(terms: dict[str, Any]) -> Terms:
     )
 
 
-def _in_letters(evidence: frozenset[Evidence]) -> str:
+def in_letters(evidence: frozenset[Evidence]) -> str:
+    """A letter for each, in their order."""
     return "".join(sorted(_LETTERS[name] for name in evidence))
+
+
+def of_letters(letters: str) -> frozenset[Evidence]:
+    return frozenset(_EVIDENCE[letter] for letter in letters)

@@ -124,7 +124,7 @@ class Fold:
     def _grant(self, type: RouteEvent, fact: Fact) -> None:
         terms = fact.terms
         key = (type, fact.scope, terms.held, terms.denied)
-        grant = Grant(type, fact.at_us, terms.held, terms.denied, _topics(fact.scope), terms.ended_us, str(fact.version))
+        grant = Grant(type, fact.at_us, terms.held, terms.denied, topics(fact.scope), terms.ended_us, str(fact.version))
         alike = self.grants.setdefault(key, [])
         alike.append(grant)
         if len(alike) > _ALIKE_KEPT:
@@ -178,7 +178,7 @@ class Fold:
             recipient_kind=self.recipient_kind,
             address_kind=self.address_kind,
             grants=tuple(grant for alike in self.grants.values() for grant in alike),
-            opt_outs=tuple(OptOut(one.at_us, _topics(scope), str(one.said_by)) for scope, one in self.closed.items()),
+            opt_outs=tuple(OptOut(one.at_us, topics(scope), str(one.said_by)) for scope, one in self.closed.items()),
             holds=tuple(self.holds.values()),
             tracking=(self.tracking,) if self.tracking else (),
             zone=ZoneInfo(self.time_zone) if self.time_zone else None,
@@ -217,7 +217,7 @@ def person_of(fact: Fact) -> Person:
     if fact.kind not in EXPRESS:
         return fold([fact]).person()
     terms = fact.terms
-    grant = Grant("express_consent", fact.at_us, terms.held, terms.denied, _topics(fact.scope), terms.ended_us, str(fact.version))
+    grant = Grant("express_consent", fact.at_us, terms.held, terms.denied, topics(fact.scope), terms.ended_us, str(fact.version))
     return Person(
         territories=tuple(sorted(terms.territories)),
         recipient_kind=terms.recipient_kind or "natural",
@@ -228,5 +228,6 @@ def person_of(fact: Fact) -> Person:
 
 
 @lru_cache(4096)
-def _topics(scope: str) -> frozenset[str]:
+def topics(scope: str) -> frozenset[str]:
+    """What the law calls the scope of this key."""
     return ANY_TOPIC if scope == _ALL else frozenset({scope})

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from postlaw_consent.domain.fact import fact_of
-from postlaw_consent.domain.fold import fold, person_of
+from postlaw_consent.domain.fold import Fold, person_of
+from postlaw_consent.domain.snapshot import History
 from postlaw_law.clocks import instant, microseconds
 from postlaw_law.deciding import Campaign
 from postlaw_law.decision import Decision
@@ -37,8 +39,23 @@ def standing_of(texts: list[str]) -> Standing:
     """Of a person's events in the order of their versions."""
     if len(texts) < 2:
         return texts[0] if texts else NOBODY
-    state = fold(fact_of(version, text) for version, text in enumerate(texts, 1))
-    return Folded(len(texts), state.person(), state.latest_us, hashlib.sha256("\n".join(texts).encode()).digest())
+    history = History(Fold())
+    go_on(history, texts)
+    return folded(history)
+
+
+def go_on(history: History, texts: Iterable[str]) -> None:
+    """With the events that follow those of which it is the history."""
+    state, digest = history.fold, history.digest
+    for version, text in enumerate(texts, state.version + 1):
+        state.apply(fact_of(version, text))
+        digest = hashlib.sha256(digest + text.encode()).digest()
+    history.digest = digest
+
+
+def folded(history: History) -> Folded:
+    state = history.fold
+    return Folded(state.version, state.person(), state.latest_us, history.digest)
 
 
 def events_of(standing: Standing) -> int:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_common.placement import Placement
 from postlaw_consent.decisions_made import DecisionsMade, Made
-from postlaw_consent.domain.gate import NOBODY, Gate, Standing, events_of, standing_of
+from postlaw_consent.domain.gate import NOBODY, Gate, Standing, events_of
 from postlaw_consent.domain.message import Asked, Sender
 from postlaw_consent.domain.scope import Scope
 from postlaw_consent.ends import Ends
 from postlaw_consent.ledger import Ledger
+from postlaw_consent.standings import Standings
 from postlaw_consent.tokens import Tokens
 from postlaw_consent.views import TooManyPeople, Views
 from postlaw_law.deciding import Campaign
@@ -48,6 +49,7 @@ class GetDecisions:
     def __init__(
         self,
         ledger: Ledger,
+        standings: Standings,
         ends: Ends,
         views: Views,
         tokens: Tokens,
@@ -60,6 +62,7 @@ class GetDecisions:
     ) -> None:
         self._generation = generation
         self._ledger = ledger
+        self._standings = standings
         self._ends = ends
         self._views = views
         self._tokens = tokens
@@ -136,8 +139,7 @@ class GetDecisions:
         self._check_places(tenant_id, partition, address_keys, {})
         offset = await self._ends.end(partition)
         await self._ledger.fence()
-        histories = await self._ledger.histories(tenant_id, address_keys)
-        return {address_key: standing_of([line.text for line in history]) for address_key, history in histories.items()}, offset
+        return await self._standings.of(tenant_id, address_keys), offset
 
     def _check(self, partition: int) -> None:
         partitions = self._placement().partitions
