@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any, Literal
 
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, ViewportSize
 
 from postlaw.consent.v1 import consent_pb2
 from postlaw.consent.v1.consent_pb2_grpc import ConsentServiceStub
@@ -20,11 +20,13 @@ from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceStub
 from postlaw_common.testing.mesh import Mesh
 
 LIST_NAME = "Neuigkeiten für Donaudampfschifffahrtsgesellschaftskapitäne"
+TOPIC = "Kapitänsmützen"
 SENDER = "Möbel <Maier> & Söhne"
 POSTAL_ADDRESS = "Hauptstraße 1, 8010 Graz, Austria"
+CONTACT = "servus@maier.example"
 SCOPES = ("lists:write", "subscribers:write", "consents:read", "consents:write")
 
-PHONE, SMALLEST = {"width": 390, "height": 844}, {"width": 320, "height": 640}
+PHONE, SMALLEST = ViewportSize(width=390, height=844), ViewportSize(width=320, height=640)
 SMALLEST_TARGET = 44  # CSS pixels
 _EVERY_RULE = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]},
@@ -60,6 +62,14 @@ class Mailing:
         link = (await self._stub(ConsentServiceStub, "consent").CreateOptOutLink(asked)).url
         return Person(made.subscriber_id, f"{self.mesh.http_url()}/u/{link.rpartition('/')[2]}")
 
+    async def subscriber(self) -> Person:
+        """Somebody who has consented to the list and to a topic."""
+        person = await self.person()
+        scopes = (consent_pb2.Scope(list_id=self.list_id), consent_pb2.Scope(topic=TOPIC))
+        given = [consent_pb2.ConsentRecord(subscriber_id=person.subscriber_id, scope=scope) for scope in scopes]
+        await self._stub(ConsentServiceStub, "consent").RecordConsents(consent_pb2.RecordConsentsRequest(consents=given))
+        return person
+
     async def events(self, person: Person) -> list[consent_pb2.ConsentEvent]:
         """What stands in the ledger about them."""
         asked = consent_pb2.ListConsentEventsRequest(subscriber_id=person.subscriber_id)
@@ -68,7 +78,10 @@ class Mailing:
 
 async def customer(m: Mesh) -> Mailing:
     operator: Any = IdentityServiceStub(m.channel("identity", as_service="operator", caller=m.caller("", ["platform:admin"])))
-    tenant = await operator.CreateTenant(identity_pb2.CreateTenantRequest(name=SENDER, postal_address=POSTAL_ADDRESS))
+    stands = identity_pb2.SenderIdentity(territory="AT", time_zone="Europe/Vienna", contact=CONTACT)
+    tenant = await operator.CreateTenant(
+        identity_pb2.CreateTenantRequest(name=SENDER, postal_address=POSTAL_ADDRESS, sender_identity=stands)
+    )
     subscribers: Any = SubscribersServiceStub(m.channel("subscribers", caller=m.caller(tenant.tenant_id, SCOPES)))
     made = await subscribers.CreateList(subscribers_pb2.CreateListRequest(name=LIST_NAME))
     return Mailing(m, tenant.tenant_id, made.list_id)
@@ -80,13 +93,11 @@ async def visit(
     *,
     language: str = "en",
     scheme: Literal["light", "dark"] = "light",
-    size: dict[str, int] = PHONE,
+    size: ViewportSize = PHONE,
     scripts: bool = False,
 ) -> AsyncGenerator[Page]:
     """A fresh browser. When it leaves, it has no cookie, and has asked nobody but us."""
-    context = await browser.new_context(
-        locale=language, color_scheme=scheme, viewport={"width": size["width"], "height": size["height"]}, java_script_enabled=scripts
-    )
+    context = await browser.new_context(locale=language, color_scheme=scheme, viewport=size, java_script_enabled=scripts)
     asked: set[str] = set()
     context.on("request", lambda request: asked.add(request.url.partition("/u/")[0]))
     try:
@@ -99,26 +110,17 @@ async def visit(
 
 
 async def barriers(page: Page) -> list[str]:
-    """What axe finds, or cannot tell."""
+    """What keeps somebody out: what axe finds or cannot tell, targets that a thumb would miss, and what runs off the screen."""
     found = (await Axe().run(page, options=_EVERY_RULE)).response
-    return [
+    kept_out = [
         f"{kind}: {rule['id']} {[node['html'] for node in rule['nodes']]}" for kind in ("violations", "incomplete") for rule in found[kind]
     ]
-
-
-async def too_small(page: Page) -> list[str]:
-    """Links, buttons and fields that a thumb would miss."""
-    found: list[str] = []
-    for target in await page.locator("a, button, input, select, summary").all():
+    for target in await page.locator("a, button, input:not([type=hidden]), select, summary").all():
         box = await target.bounding_box()
         if box is None or min(box["width"], box["height"]) < SMALLEST_TARGET:
-            found.append(f"{await target.inner_text()}: {box}")
-    return found
-
-
-async def beyond_the_edge(page: Page) -> int:
-    """How many pixels one would have to scroll to the side."""
-    return await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            kept_out.append(f"too small: {await target.inner_text()} {box}")
+    beyond: int = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return [*kept_out, f"{beyond} pixels beyond the edge"] if beyond else kept_out
 
 
 async def focused(page: Page) -> tuple[str, float]:

@@ -199,6 +199,7 @@ async def test_tracking_is_the_persons_own_switch(world: World) -> None:
     person, token = await someone(world)
     off = await change(world, token, Change.CHANGE_TRACKING_OFF)
     assert (off.preferences.tracking, off.already) == (REFUSED, False)
+    assert (off.outcome, world.sending.asked) == (pb.OUTCOME_RECORDED, []), "what is on its way may still be tracked"
     assert (await change(world, token, Change.CHANGE_TRACKING_OFF)).already
     assert not (await world.decide(person)).verdicts[0].open_tracking
     on = await change(world, token, Change.CHANGE_TRACKING_ON, wording="Yes: Acme may note that I open its mail.", contact_shown=True)

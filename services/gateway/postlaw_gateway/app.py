@@ -18,7 +18,7 @@ from postlaw_gateway.downloads import Download
 from postlaw_gateway.json_out import encode
 from postlaw_gateway.observed import Observed
 from postlaw_gateway.openapi import document
-from postlaw_gateway.public_pages.opt_out import OptOut
+from postlaw_gateway.public_pages.answering import PublicPages
 from postlaw_gateway.rest import Endpoint, Parts
 from postlaw_gateway.routes import ROUTES, Kind
 from postlaw_gateway.uploads import Upload
@@ -38,10 +38,10 @@ class MethodNotAllowed(PostlawError):
 class GatewayApp:
     """The ASGI application that the runner serves."""
 
-    def __init__(self, parts: Parts, opt_out: OptOut, *, public_url: str) -> None:
+    def __init__(self, parts: Parts, public_pages: PublicPages, *, public_url: str) -> None:
         self.parts = parts
         https = public_url.startswith("https:")
-        self._opt_out = opt_out
+        self._public_pages = public_pages
         self._rest = EveryAnswer(_rest(parts, public_url), https=https)
         self._observed = Observed(self._answer)
 
@@ -50,7 +50,7 @@ class GatewayApp:
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            app = self._opt_out if scope["path"].startswith("/u/") else self._rest
+            app = self._public_pages if scope["path"].startswith("/u/") else self._rest
             await app(scope, receive, send)
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)

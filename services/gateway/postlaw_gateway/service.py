@@ -19,7 +19,10 @@ from postlaw_gateway.authentication import Authentication
 from postlaw_gateway.clients import Calls
 from postlaw_gateway.consumers import RevocationTail
 from postlaw_gateway.idempotency import IDEMPOTENCY_KEYS, IdempotencyKeys
+from postlaw_gateway.public_pages.answering import PublicPages
+from postlaw_gateway.public_pages.links import Links
 from postlaw_gateway.public_pages.opt_out import OptOut
+from postlaw_gateway.public_pages.preference_centre import PreferenceCentre
 from postlaw_gateway.public_pages.senders import Senders
 from postlaw_gateway.rate_limits import RateLimits
 from postlaw_gateway.rest import Parts
@@ -52,7 +55,9 @@ def build(platform: Platform, settings: GatewaySettings) -> Service:
 
     idempotency = IdempotencyKeys(lambda: platform.store("gateway").collection(IDEMPOTENCY_KEYS.name), customer_keys, platform.now_us)
     parts = Parts(calls, authentication, RateLimits(settings.rate_per_second, settings.rate_burst, time.monotonic), idempotency, security)
-    opt_out = OptOut(calls, Senders(calls, time.monotonic), security, https=platform.public_url.startswith("https:"))
+    links = Links(calls, Senders(calls, time.monotonic))
+    below = {"preferences": PreferenceCentre(links)}
+    public_pages = PublicPages(OptOut(links), below, security, https=platform.public_url.startswith("https:"))
     return Service(
         name="gateway",
         databases={"gateway": (IDEMPOTENCY_KEYS, CUSTOMER_KEYS)},
@@ -64,7 +69,7 @@ def build(platform: Platform, settings: GatewaySettings) -> Service:
         ),
         on_start=tail.start,
         on_stop=security.flush,
-        http_app=GatewayApp(parts, opt_out, public_url=platform.public_url),
+        http_app=GatewayApp(parts, public_pages, public_url=platform.public_url),
     )
 
 

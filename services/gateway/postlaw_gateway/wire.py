@@ -53,11 +53,17 @@ class Sender:
 
     name: str = ""
     postal_address: str = ""
+    contact: str = ""
+
+    @property
+    def can_be_reached(self) -> bool:
+        """By post and in another way, as CASL s. 6(2)(b) and its regulations s. 2 ask of who wants a consent."""
+        return bool(self.postal_address and self.contact)
 
 
 def sender(tenant: Message) -> Sender:
     it = cast(identity_pb2.Tenant, tenant)
-    return Sender(it.name, it.postal_address)
+    return Sender(it.name, it.postal_address, it.sender_identity.contact)
 
 
 def revoked_key_id(data: bytes) -> str:
@@ -93,8 +99,8 @@ def link(description: Message) -> Link:
     return Link(it.tenant_id, it.scope.topic, it.scope.everything, it.already_withdrawn, it.list_name, it.address_key)
 
 
-def masked_address_request(link: Link) -> Message:
-    return subscribers_pb2.GetMaskedAddressRequest(tenant_id=link.tenant_id, address_key=link.address_key)
+def masked_address_request(tenant_id: str, address_key: bytes) -> Message:
+    return subscribers_pb2.GetMaskedAddressRequest(tenant_id=tenant_id, address_key=address_key)
 
 
 def masked_address(answer: Message) -> str:
@@ -121,6 +127,104 @@ def receipt(withdrawal: Message) -> Receipt:
     it = cast(consent_pb2.Withdrawal, withdrawal)
     stopped = it.outcome == consent_pb2.OUTCOME_STOPPED
     return Receipt(it.event_id, stopped, it.withdrawn_at.ToJsonString(), it.scope.everything, it.already_withdrawn)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A list or topic; `scope` is `list:lst_…` or `topic:news`. `list_name` is empty where it is not known."""
+
+    scope: str
+    list_name: str
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """`paused_until`: RFC 3339 in UTC, empty for no end. `tracking`: unsaid, given or refused."""
+
+    tenant_id: str
+    address_key: bytes
+    choices: tuple[Choice, ...]
+    everything_stopped: bool
+    paused: bool
+    paused_until: str
+    tracking: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`act`: stop, start, pause, resume, tracking_off or tracking_on; `scope`: of the first two, "everything" where it is that."""
+
+    act: str
+    scope: str = ""
+    pause_days: int = 0
+    wording: str = ""
+    language: str = ""
+    contact_shown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """`recorded`: what stops could not be confirmed to have stopped. `already`: it stood so before."""
+
+    recorded: bool
+    already: bool
+    preferences: Preferences
+
+
+_TRACKING = {
+    consent_pb2.Preferences.TRACKING_UNSPECIFIED: "unsaid",
+    consent_pb2.Preferences.TRACKING_GIVEN: "given",
+    consent_pb2.Preferences.TRACKING_REFUSED: "refused",
+}
+
+
+def describe_preferences_request(token: str) -> Message:
+    return consent_pb2.DescribePreferencesRequest(token=token)
+
+
+def preferences(answer: Message) -> Preferences:
+    it = cast(consent_pb2.Preferences, answer)
+    return Preferences(
+        tenant_id=it.tenant_id,
+        address_key=it.address_key,
+        choices=tuple(Choice(_scope_text(one.scope), one.list_name, one.open) for one in it.choices),
+        everything_stopped=it.everything_stopped,
+        paused=it.paused,
+        paused_until=it.paused_until.ToJsonString() if it.HasField("paused_until") else "",
+        tracking=_TRACKING[it.tracking],
+    )
+
+
+def change_request(token: str, change: Change) -> Message:
+    return consent_pb2.ChangePreferencesRequest(
+        token=token,
+        change=consent_pb2.ChangePreferencesRequest.Change.Value(f"CHANGE_{change.act.upper()}"),
+        scope=_scope_of(change.scope),
+        pause_days=change.pause_days,
+        wording=change.wording,
+        language=change.language,
+        contact_shown=change.contact_shown,
+    )
+
+
+def changed(answer: Message) -> Changed:
+    it = cast(consent_pb2.PreferencesChanged, answer)
+    return Changed(it.outcome == consent_pb2.OUTCOME_RECORDED, it.already, preferences(it.preferences))
+
+
+def _scope_of(text: str) -> consent_pb2.Scope:
+    """Empty, which consent refuses, where the text is none of a choice's."""
+    kind, _, id = text.partition(":")
+    if kind == "list":
+        return consent_pb2.Scope(list_id=id)
+    if kind == "topic":
+        return consent_pb2.Scope(topic=id)
+    return consent_pb2.Scope(everything=True) if text == "everything" else consent_pb2.Scope()
+
+
+def _scope_text(scope: consent_pb2.Scope) -> str:
+    return f"topic:{scope.topic}" if scope.WhichOneof("of") == "topic" else f"list:{scope.list_id}"
 
 
 def import_settings_part() -> tuple[Message, Message]:

@@ -41,6 +41,8 @@ class FakeIdentity:
         self.before_answer: Any = None
         self.down = False
         self.created: list[identity_pb2.CreateApiKeyRequest] = []
+        self.name = "Möbel <Maier>"
+        self.contact = "hello@maier.example"
 
     async def AuthenticateApiKey(self, request: Any, context: Any) -> identity_pb2.IssuedContext:
         self.asked += 1
@@ -66,7 +68,8 @@ class FakeIdentity:
     async def GetTenant(self, request: Any, context: Any) -> identity_pb2.Tenant:
         if self.down:
             raise RuntimeError("identity is down")
-        return identity_pb2.Tenant(tenant_id=request.tenant_id, name="Möbel <Maier>", postal_address="1 High St")
+        stands = identity_pb2.SenderIdentity(contact=self.contact)
+        return identity_pb2.Tenant(tenant_id=request.tenant_id, name=self.name, postal_address="1 High St", sender_identity=stands)
 
     async def CreateApiKey(self, request: Any, context: Any) -> identity_pb2.CreateApiKeyResponse:
         self.created.append(request)
@@ -176,6 +179,8 @@ class FakeConsent:
         self.away = False
         self.had_context: list[bool] = []
         self.notices: dict[bytes, consent_pb2.Notice] = {}
+        self.preferences = consent_pb2.Preferences(tenant_id=TENANT, address_key=b"\1" * 33)
+        self.changes: list[consent_pb2.ChangePreferencesRequest] = []
 
     def _check(self, token: str) -> None:
         self.had_context.append(caller.maybe_current() is not None)
@@ -202,6 +207,16 @@ class FakeConsent:
         answer.withdrawn_at.FromJsonString("2026-03-01T12:00:00.25Z")
         answer.answered_at.FromJsonString("2026-03-01T12:00:00.30Z")
         return answer
+
+    async def DescribePreferences(self, request: Any, context: Any) -> consent_pb2.Preferences:
+        self._check(request.token)
+        self.described += 1
+        return self.preferences
+
+    async def ChangePreferences(self, request: Any, context: Any) -> consent_pb2.PreferencesChanged:
+        self._check(request.token)
+        self.changes.append(request)
+        return consent_pb2.PreferencesChanged(outcome=self.outcome, already=len(self.changes) > 1, preferences=self.preferences)
 
     async def RecordConsents(self, request: Any, context: Any) -> consent_pb2.RecordConsentsResponse:
         self.recorded.append(request)

@@ -133,7 +133,8 @@ class WithdrawConsent:
         offset = noted if noted is not None else await self._publish(line, ends)
         outcome: Outcome = "recorded"
         epoch = 0
-        if offset is not None:
+        # No worker waits for a no to tracking: it acts through the next first gate, and what is on its way may still be tracked.
+        if offset is not None and request.kind != "tracking_withdrawn":
             outcome, epoch = await self._ask(request, line.partition, offset, ends)
         receipt = Receipt(
             event_id=line.event().event_id,

@@ -1,8 +1,8 @@
-"""The body of an opt-out: what RFC 8058 §3.2 lets a mailbox provider send, and what our own page sends. At most 8 kB."""
+"""The body of a POST: what RFC 8058 §3.2 lets a mailbox provider send, and what our own pages send. At most 8 kB."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -12,28 +12,19 @@ from python_multipart.exceptions import FormParserError
 from postlaw_common.errors import PostlawError
 
 MAX_BODY = 8192
-# What the page's two buttons send (templates/ask.html); RFC 8058 has its own name and value, which the page does not use.
-FIELD, THIS, EVERYTHING = "stop", "this", "everything"
 _ONE_CLICK = b"List-Unsubscribe=One-Click"
+_ONE_CLICK_FIELDS = {"list-unsubscribe": "One-Click"}
 _URLENCODED = b"application/x-www-form-urlencoded"
 
 
 class UnreadableForm(PostlawError):
-    """The request is not an opt-out. Its status says why: 400, 405, 413 or 415."""
+    """The request is no form of ours. Its status says why: 400, 405, 413 or 415."""
 
     type, title, status = "invalid-request", "The request is not valid", 400
 
     def __init__(self, detail: str, *, status: int = 400, type: str = "invalid-request") -> None:
         super().__init__(detail, type=type)
         self.status = status
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """`one_click`: by RFC 8058, else by the page. `everything`: all mail of this sender, not only what the link stands for."""
-
-    one_click: bool
-    everything: bool
 
 
 async def read_body(receive: Any, content_length: bytes | None) -> bytes:
@@ -55,30 +46,26 @@ async def read_body(receive: Any, content_length: bytes | None) -> bytes:
 
 
 def _too_large() -> UnreadableForm:
-    return UnreadableForm("The body of an opt-out has at most 8 kB.", status=413, type="too-large")
+    return UnreadableForm("The body has at most 8 kB.", status=413, type="too-large")
 
 
-def read_choice(content_type: bytes, body: bytes) -> Choice:
-    """What a POST asks for. A missing content type is taken as the usual one: some senders of one-click leave it out, and a
-    person's stop should not fail over it. Raises UnreadableForm."""
+def read_fields(content_type: bytes, body: bytes) -> Mapping[str, str]:
+    """A form's fields, their names in lower case. A missing content type is taken as the usual one: some senders of one-click leave it
+    out, and a person's stop should not fail over it. Raises UnreadableForm."""
     kind = content_type.partition(b";")[0].strip().lower() or _URLENCODED
     if kind == _URLENCODED:
-        if body.rstrip() == _ONE_CLICK:
-            return Choice(one_click=True, everything=False)
-        fields = _urlencoded(body)
-    elif kind == b"multipart/form-data":
-        fields = _multipart(content_type, body)
-    else:
-        raise UnreadableForm(
-            "Send List-Unsubscribe=One-Click as application/x-www-form-urlencoded or multipart/form-data (RFC 8058).",
-            status=415,
-            type="unsupported-media-type",
-        )
-    if fields.get("list-unsubscribe", "").strip().lower() == "one-click":
-        return Choice(one_click=True, everything=False)
-    if fields.get(FIELD) in (THIS, EVERYTHING):
-        return Choice(one_click=False, everything=fields[FIELD] == EVERYTHING)
-    raise UnreadableForm("The body must be List-Unsubscribe=One-Click (RFC 8058 §3.2).")
+        return _ONE_CLICK_FIELDS if body.rstrip() == _ONE_CLICK else _urlencoded(body)
+    if kind == b"multipart/form-data":
+        return _multipart(content_type, body)
+    raise UnreadableForm(
+        "Send List-Unsubscribe=One-Click as application/x-www-form-urlencoded or multipart/form-data (RFC 8058).",
+        status=415,
+        type="unsupported-media-type",
+    )
+
+
+def is_one_click(fields: Mapping[str, str]) -> bool:
+    return fields.get("list-unsubscribe", "").strip().lower() == "one-click"
 
 
 def _urlencoded(body: bytes) -> dict[str, str]:

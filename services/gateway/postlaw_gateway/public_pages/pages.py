@@ -15,7 +15,7 @@ from pathlib import Path
 from minijinja import Environment, escape, safe
 
 from postlaw_gateway.public_pages.languages import LANGUAGES
-from postlaw_gateway.public_pages.texts import TEXTS, day, sayer
+from postlaw_gateway.public_pages.texts import TEXTS, Say, day, sayer
 from postlaw_gateway.wire import Link, Receipt, Sender
 
 _FILES = Path(__file__).with_name("templates")
@@ -36,25 +36,25 @@ _OTHER_FAILURE = ("title_did_not_work", "did_not_work")
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """What mail it is, from whom and to whom. Each may be unknown: the page then does without. `address` is masked."""
+    """From whom mail is and to whom. Each may be unknown: the page then does without. `address` is masked."""
 
-    link: Link | None = None
     sender: Sender = field(default_factory=Sender)
     address: str = ""
 
 
-def ask(language: str, link: Link, mail: Mail) -> bytes:
+def ask(language: str, token: str, link: Link, mail: Mail) -> bytes:
     """The page behind the link in a message."""
     title = "title_stop_everything" if link.everything else "title_stop_this"
-    return _page("ask.html", language, title, mail, everything=link.everything)
+    return page("ask.html", language, title, mail, token=token, link=link, **_scope(language, link, mail, everything=link.everything))
 
 
-def done(language: str, receipt: Receipt, mail: Mail) -> bytes:
-    """The receipt of a withdrawal."""
+def done(language: str, token: str, receipt: Receipt, link: Link | None, mail: Mail) -> bytes:
+    """The receipt of a withdrawal. `link` None: what it stands for could not be looked up."""
     title = "title_stopped" if receipt.stopped else "title_recorded"
     at = datetime.fromisoformat(receipt.withdrawn_at)
     when = sayer(language)("when", day=day(language, at), time=f"{at:%H:%M:%S}")
-    return _page("done.html", language, title, mail, everything=receipt.everything, receipt=receipt, when=when)
+    scope = _scope(language, link, mail, everything=receipt.everything)
+    return page("done.html", language, title, mail, token=token, receipt=receipt, when=when, **scope)
 
 
 def failed(language: str, status: int) -> bytes:
@@ -64,39 +64,38 @@ def failed(language: str, status: int) -> bytes:
     return _render("failed.html", language=language, say=say, title=say(title), text=say(text))
 
 
-def _page(template: str, language: str, title: str, mail: Mail, *, everything: bool, **more: object) -> bytes:
+def page(template: str, language: str, title: str, mail: Mail, **more: object) -> bytes:
+    """A page that a person reaches by a good link. `more`: what the template asks for beside the mail."""
     say = sayer(language)
-    by = _name(mail.sender.name) if mail.sender.name else say("this_sender")
-    return _render(
-        template,
-        language=language,
-        say=say,
-        name=_name,
-        title=say(title),
-        by=by,
-        scope=_scope(say, mail.link, by, everything=everything),
-        still=say("still_account") if everything else say("still_other", sender=by),
-        link=mail.link,
-        sender=mail.sender,
-        address=mail.address,
-        **more,
-    )
+    by = sender_in(say, mail, marked)
+    known = {"sender": mail.sender, "address": mail.address, "by": by, "name": marked}
+    return _render(template, language=language, say=say, title=say(title), **known, **more)
 
 
-def _scope(say: Callable[..., str], link: Link | None, by: str, *, everything: bool) -> str:
-    """What mail it is, in words."""
-    if everything:
-        return say("scope_everything", sender=by)
-    if link is None:
-        return say("scope_this_mail")
-    if link.topic:
-        return say("scope_topic", topic=_name(link.topic), sender=by)
-    return say("scope_list", list=_name(link.list_name), sender=by) if link.list_name else say("scope_this_list", sender=by)
+def sender_in(say: Say, mail: Mail, name: Callable[[str], str]) -> str:
+    """The sender, as it stands in a sentence."""
+    return name(mail.sender.name) if mail.sender.name else say("this_sender")
 
 
-def _name(text: str) -> str:
+def marked(text: str) -> str:
     """Others' own words: they can neither mark up the page nor turn the direction of what stands around them."""
     return safe(f"<bdi>{escape(text)}</bdi>")
+
+
+def _scope(language: str, link: Link | None, mail: Mail, *, everything: bool) -> dict[str, str]:
+    """What mail it is that stops, in words, and what will still come."""
+    say = sayer(language)
+    by = sender_in(say, mail, marked)
+    if everything:
+        return {"scope": say("scope_everything", sender=by), "still": say("still_account")}
+    still = say("still_other", sender=by)
+    if link is None:
+        return {"scope": say("scope_this_mail"), "still": still}
+    if link.topic:
+        return {"scope": say("scope_topic", topic=marked(link.topic), sender=by), "still": still}
+    if link.list_name:
+        return {"scope": say("scope_list", list=marked(link.list_name), sender=by), "still": still}
+    return {"scope": say("scope_this_list", sender=by), "still": still}
 
 
 def _render(template: str, **values: object) -> bytes:

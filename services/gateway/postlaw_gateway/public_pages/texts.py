@@ -30,10 +30,16 @@ def sayer(language: str) -> Say:
     """say(name, **values): that text as HTML, with the values in its placeholders."""
     texts = TEXTS[language]
 
-    def say(name: str, **values: object) -> str:
+    def say(name: str, /, **values: object) -> str:
         return safe(texts[name].format(**{placeholder: escape(value) for placeholder, value in values.items()}))
 
     return say
+
+
+def plain_sayer(language: str) -> Say:
+    """The same, as plain text."""
+    texts = TEXTS[language]
+    return lambda name, /, **values: texts[name].format(**values)
 
 
 def day(language: str, at: datetime) -> str:
