@@ -1,4 +1,5 @@
-"""People as documents: one each, `_id` = tenant/address key. The person's document is the truth; members are copies of it.
+"""People as documents: one each, `_id` = tenant/address key, which nothing inside repeats. The person's document is the truth; members are
+copies of it.
 
 `revision` is the version that customers see (the store's own `v` also counts what they do not see). A person who is being deleted, or whose
 address was changed, leaves a `gone` document until everything that hangs on them is removed. `moved` says where the person of a
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from postlaw_common.crypto import open_sealed, seal
+from postlaw_common.ordered_text import to_bytes
 from postlaw_common.outbox import OUTBOX_INDEX
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Store, VersionConflict
 from postlaw_common.store.bulk import bulk_insert
@@ -43,8 +45,6 @@ def seal_profile(person: Person, keys: Keys) -> bytes:
 def to_document(person: Person, keys: Keys) -> Document:
     return {
         "_id": document_id(person.tenant_id, person.address_key),
-        "tenant_id": person.tenant_id,
-        "address_key": person.address_key,
         "subscriber_id": person.subscriber_id,
         "profile": seal_profile(person, keys),
         "list_ids": list(person.list_ids),
@@ -56,7 +56,7 @@ def to_document(person: Person, keys: Keys) -> Document:
 
 def from_document(document: Document, keys: Keys) -> Person:
     """Raises SealBroken."""
-    tenant_id, address_key = document["tenant_id"], document["address_key"]
+    tenant_id, address_key = tenant_of(document), address_key_of(document)
     address, fields = unpack_profile(open_sealed(keys.profile, document["profile"], place(tenant_id, address_key, PROFILE)))
     return Person(
         tenant_id=tenant_id,
@@ -68,6 +68,14 @@ def from_document(document: Document, keys: Keys) -> Person:
         updated_us=document["updated_us"],
         version=document["revision"],
     )
+
+
+def tenant_of(document: Document) -> str:
+    return document["_id"].partition("/")[0]
+
+
+def address_key_of(document: Document) -> bytes:
+    return to_bytes(document["_id"].rpartition("/")[2])
 
 
 def is_gone(document: Document) -> bool:

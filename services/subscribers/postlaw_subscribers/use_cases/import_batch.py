@@ -142,8 +142,6 @@ def person_document(source: ImportSource, candidate: Candidate, keys: Keys) -> D
     address_key = candidate.address_key
     return {
         "_id": candidate.name,
-        "tenant_id": source.tenant_id,
-        "address_key": address_key,
         "subscriber_id": subscriber_id(address_key, keys.generation),
         "profile": seal(keys.profile, pack_profile(candidate.address, candidate.fields), source.wrapping.place(address_key, PROFILE)),
         "list_ids": [source.list_id],

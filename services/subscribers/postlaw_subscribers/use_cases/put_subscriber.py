@@ -10,7 +10,7 @@ from postlaw_common.errors import Conflict, FieldError, Invalid, NotFound, Versi
 from postlaw_common.outbox import add_to_outbox
 from postlaw_common.store import AlreadyExists, Document, VersionConflict
 from postlaw_subscribers.domain.person import Person, Profile, subscriber_id
-from postlaw_subscribers.people import from_document, is_gone, to_document
+from postlaw_subscribers.people import address_key_of, from_document, is_gone, tenant_of, to_document
 from postlaw_subscribers.person_keys import Keys
 from postlaw_subscribers.rooms import Rooms
 from postlaw_subscribers.use_cases.remove_person import clear_away, leave_address
@@ -43,7 +43,7 @@ async def put_subscriber(
                 return await _add(rooms, tenant_id, address_key, wanted, lists)
             if if_version and known["revision"] != if_version:
                 raise VersionMismatch(f"The subscriber is at version {known['revision']}, not {if_version}. Read it again.")
-            if known["address_key"] != address_key:
+            if address_key_of(known) != address_key:
                 return await _move(rooms, known, address_key, wanted, lists)
             return await change(rooms, known, wanted, lists)
         except (AlreadyExists, VersionConflict):
@@ -52,7 +52,7 @@ async def put_subscriber(
 
 async def change(rooms: Rooms, known: Document, wanted: Profile, lists: tuple[str, ...], *, announce: bool = True) -> Person:
     """Writes the person at the version read, if anything differs, and brings the copies in step. Raises VersionConflict."""
-    tenant_id, address_key = known["tenant_id"], known["address_key"]
+    tenant_id, address_key = tenant_of(known), address_key_of(known)
     wrapping = await rooms.person_keys.wrapping(tenant_id)
     keys = await rooms.person_keys.ensure(wrapping, address_key)
     before = from_document(known, keys)
@@ -73,25 +73,26 @@ async def change(rooms: Rooms, known: Document, wanted: Profile, lists: tuple[st
 
 async def keep_in_step(rooms: Rooms, document: Document, keys: Keys) -> None:
     """The copies follow the document, and again if it changed meanwhile, so that the last writer's copies are the last."""
-    wrapping = await rooms.person_keys.wrapping(document["tenant_id"])
+    tenant_id, address_key = tenant_of(document), address_key_of(document)
+    wrapping = await rooms.person_keys.wrapping(tenant_id)
     while True:
         unreadable: SealBroken | None = None
         try:
             await rooms.members.copy(from_document(document, keys), keys.generation, wrapping)
         except SealBroken as broken:  # the keys are those of whoever came after: then the document is another, too
             unreadable = broken
-        await rooms.members.remove(document["tenant_id"], document["address_key"], document.get("left", ()))
+        await rooms.members.remove(tenant_id, address_key, document.get("left", ()))
         now = await rooms.people.documents.get(document["_id"], linearizable=True)
         if now is None or is_gone(now):
             # Deleted under our hands: the copies that we made must go, too.
-            await rooms.members.remove(document["tenant_id"], document["address_key"], document["list_ids"])
+            await rooms.members.remove(tenant_id, address_key, document["list_ids"])
             return
         if (now["revision"], now["subscriber_id"]) == (document["revision"], document["subscriber_id"]):
             if unreadable is not None:
                 raise unreadable
             return
         document = now
-        keys = await rooms.person_keys.ensure(wrapping, now["address_key"])
+        keys = await rooms.person_keys.ensure(wrapping, address_key)
 
 
 async def _add(rooms: Rooms, tenant_id: str, address_key: bytes, profile: Profile, lists: tuple[str, ...]) -> Person:
@@ -109,7 +110,7 @@ async def _move(rooms: Rooms, known: Document, address_key: bytes, wanted: Profi
     """Another address, the same person (rectification): a document under the new address key, and the id leads there.
 
     Consent was given for an address: what was said at the old one stays with the old one, and the new one has none of its own."""
-    tenant_id = known["tenant_id"]
+    tenant_id, old_key = tenant_of(known), address_key_of(known)
     there = await rooms.people.by_key(tenant_id, address_key)
     if there is not None and not is_gone(there):
         if there["subscriber_id"] == known["subscriber_id"]:
@@ -119,11 +120,11 @@ async def _move(rooms: Rooms, known: Document, address_key: bytes, wanted: Profi
     if there is not None:
         await clear_away(rooms, there)
     wrapping = await rooms.person_keys.wrapping(tenant_id)
-    before = from_document(known, await rooms.person_keys.ensure(wrapping, known["address_key"]))
+    before = from_document(known, await rooms.person_keys.ensure(wrapping, old_key))
     keys = await rooms.person_keys.ensure(wrapping, address_key)
     person = replace(before, address_key=address_key, profile=wanted, list_ids=lists, updated_us=rooms.now_us(), version=before.version + 1)
     changed = [*_changed(before, wanted, lists)]
-    document = to_document(person, keys) | {"moved_from": known["address_key"]}
+    document = to_document(person, keys) | {"moved_from": old_key}
     add_to_outbox(document, [rooms.events.subscriber_changed(person, changed)])
     await rooms.people.documents.insert(document)
     await finish_move(rooms, document)
@@ -134,8 +135,9 @@ async def _move(rooms: Rooms, known: Document, address_key: bytes, wanted: Profi
 
 async def finish_move(rooms: Rooms, document: Document) -> None:
     """The id leads to the new document, and the old address is left. Safe to repeat."""
-    await rooms.people.point(document["tenant_id"], document["subscriber_id"], document["address_key"])
-    await leave_address(rooms, document["tenant_id"], document["moved_from"], document["subscriber_id"])
+    tenant_id, id = tenant_of(document), document["subscriber_id"]
+    await rooms.people.point(tenant_id, id, address_key_of(document))
+    await leave_address(rooms, tenant_id, document["moved_from"], id)
 
 
 def _check_fields(fields: Mapping[str, str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from postlaw_common.errors import NotFound, Unavailable, VersionMismatch
 from postlaw_common.outbox import add_to_outbox
 from postlaw_common.store import Document, VersionConflict
-from postlaw_subscribers.people import is_gone
+from postlaw_subscribers.people import address_key_of, is_gone, tenant_of
 from postlaw_subscribers.rooms import Rooms
 
 
@@ -18,7 +18,7 @@ async def delete_subscriber(rooms: Rooms, tenant_id: str, id: str, if_version: i
         if if_version and known["revision"] != if_version:
             raise VersionMismatch(f"The subscriber is at version {known['revision']}, not {if_version}. Read it again.")
         gone = _gone(known)
-        event = rooms.events.subscriber_deleted(tenant_id, id, known["address_key"], gone["revision"])
+        event = rooms.events.subscriber_deleted(tenant_id, id, address_key_of(known), gone["revision"])
         try:
             written = await rooms.people.documents.replace(add_to_outbox(gone, [event]), version=known["v"])
         except VersionConflict:
@@ -56,13 +56,14 @@ async def leave_address(rooms: Rooms, tenant_id: str, address_key: bytes, subscr
 
 def _gone(known: Document) -> Document:
     """What is left of the document while the rest is removed: no profile; the lists whose copies must go."""
-    kept = {name: known[name] for name in ("_id", "tenant_id", "address_key", "subscriber_id", "created_us") if name in known}
+    kept = {name: known[name] for name in ("_id", "subscriber_id", "created_us") if name in known}
     waiting = {name: known[name] for name in ("outbox", "outbox_due", "outbox_at_us") if name in known}
     lists = sorted({*known["list_ids"], *known.get("left", ())})
     return kept | waiting | {"gone": True, "list_ids": lists, "updated_us": known["updated_us"], "revision": known["revision"] + 1}
 
 
 async def _strip(rooms: Rooms, gone: Document) -> None:
-    await rooms.person_keys.destroy_profile_key(gone["tenant_id"], gone["address_key"])
-    await rooms.members.remove(gone["tenant_id"], gone["address_key"], gone["list_ids"])
-    await rooms.people.forget_pointer(gone["tenant_id"], gone["subscriber_id"], gone["address_key"])
+    tenant_id, address_key = tenant_of(gone), address_key_of(gone)
+    await rooms.person_keys.destroy_profile_key(tenant_id, address_key)
+    await rooms.members.remove(tenant_id, address_key, gone["list_ids"])
+    await rooms.people.forget_pointer(tenant_id, gone["subscriber_id"], address_key)

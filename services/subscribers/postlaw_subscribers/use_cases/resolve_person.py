@@ -9,7 +9,7 @@ from postlaw_common.errors import NotFound
 from postlaw_common.store import Document
 from postlaw_subscribers.domain.masking import mask
 from postlaw_subscribers.domain.person import Person
-from postlaw_subscribers.people import from_document, is_gone
+from postlaw_subscribers.people import address_key_of, from_document, is_gone
 from postlaw_subscribers.person_keys import PROFILE_EVIDENCE, PROOF_EVIDENCE, place
 from postlaw_subscribers.rooms import Rooms
 
@@ -43,7 +43,8 @@ async def _opened(rooms: Rooms, tenant_id: str, document: Document | None) -> Pe
     if document is None or is_gone(document):
         return None
     wrapping = await rooms.person_keys.wrapping(tenant_id)
-    keys = (await rooms.person_keys.open_many(wrapping, [document["address_key"]])).get(document["address_key"])
+    address_key = address_key_of(document)
+    keys = (await rooms.person_keys.open_many(wrapping, [address_key])).get(address_key)
     return from_document(document, keys) if keys else None
 
 
@@ -55,7 +56,7 @@ async def resolve_person(
         document = await rooms.people.by_id(tenant_id, subscriber_id)
         if document is None:
             raise NotFound("There is no such subscriber.")
-        address_key = document["address_key"]
+        address_key = address_key_of(document)
     else:
         _, address_key = await rooms.address_key(tenant_id, address)
         document = await rooms.people.by_key(tenant_id, address_key)
