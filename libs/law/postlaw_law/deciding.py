@@ -83,6 +83,14 @@ class Campaign:
             ]
         return self._decision(regimes, person, bases, reasons, () if reasons else evidence, ends)
 
+    def ends_at_us(self, person: Person, grant: Grant) -> int | None:
+        """The first instant at which one of the regimes no longer takes this event for a route, whatever else it may lack; None where
+        nothing ends by itself. Microseconds since the epoch."""
+        regimes = self._sets.get(person.territories) or self._set_of(person.territories)
+        routes = (table.routes.get(grant.type) for table in regimes.asking)
+        ends = min((self._end(route, grant, person.zone) for route in routes if route is not None), default=_NEVER_ENDS)
+        return ends if ends < _NEVER_ENDS else None
+
     def _set_of(self, territories: tuple[str, ...]) -> RegimeSet:
         applicable = self._law.applicable(self._message.sender, territories, self._day)
         regimes = self._sets[territories] = RegimeSet(self._law, applicable, self._message, self._day)

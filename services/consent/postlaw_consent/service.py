@@ -15,6 +15,7 @@ from postlaw_consent.clients import Identity, Sending, Subscribers
 from postlaw_consent.consumers import LISTS, learning_names
 from postlaw_consent.decisions_made import DECISIONS, DecisionsMade
 from postlaw_consent.ends import Ends
+from postlaw_consent.expiries import EXPIRIES, Expiries
 from postlaw_consent.intents import INTENTS, Intents
 from postlaw_consent.laws import LAWS, Laws
 from postlaw_consent.ledger import LEDGER, Ledger
@@ -29,8 +30,10 @@ from postlaw_consent.standings import SNAPSHOTS, Standings
 from postlaw_consent.tokens import Tokens
 from postlaw_consent.use_cases.change_preferences import ChangePreferences
 from postlaw_consent.use_cases.describe_preferences import DescribePreferences
+from postlaw_consent.use_cases.expire_consents import CLOCK, ExpireConsents
 from postlaw_consent.use_cases.explain_decision import ExplainDecision
 from postlaw_consent.use_cases.get_decisions import GetDecisions
+from postlaw_consent.use_cases.list_expiring import ListExpiring
 from postlaw_consent.use_cases.notices import GetNotice, ListNotices, PutNotice
 from postlaw_consent.use_cases.read_ledger import DescribeToken, ListConsentEvents
 from postlaw_consent.use_cases.record_consents import RecordConsents
@@ -67,7 +70,18 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
     senders = Senders(Identity(platform.channel).sender)
     standings = Standings(ledger, lambda: store.collection(SNAPSHOTS.name), afterwards)
     views = Views(ledger, standings, platform.bus, ends, most_people=settings.view_people)
-    record = RecordConsents(ledger, intents, notices, outgoing, encode_alike, afterwards, platform.now_us)
+    expiries = Expiries(lambda: store.collection(EXPIRIES.name))
+    record = RecordConsents(ledger, intents, notices, expiries, outgoing, encode_alike, afterwards, platform.now_us)
+    expire = ExpireConsents(
+        ledger=ledger,
+        expiries=expiries,
+        clock=lambda: store.collection(CLOCK.name),
+        outgoing=outgoing,
+        generation=platform.generation,
+        law=law,
+        sender_of=senders.get,
+        now_us=platform.now_us,
+    )
     withdraw = WithdrawConsent(
         ledger=ledger,
         outgoing=outgoing,
@@ -101,6 +115,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         describe_preferences=describe_preferences,
         change_preferences=ChangePreferences(tokens, describe_preferences, withdraw, record, platform.now_us),
         list_events=ListConsentEvents(ledger),
+        list_expiring=ListExpiring(expiries, platform.now_us),
         notices=NoticeCalls(PutNotice(notices, platform.now_us), GetNotice(notices), ListNotices(notices)),
         tokens=tokens,
         subscribers=Subscribers(platform.channel),
@@ -118,13 +133,14 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
 
     return Service(
         name="consent",
-        databases={"consent": (LEDGER, INTENTS, NOTICES, ANSWERS_DUE, LIST_NAMES, LAWS, SNAPSHOTS)},
+        databases={"consent": (LEDGER, INTENTS, NOTICES, ANSWERS_DUE, LIST_NAMES, LAWS, SNAPSHOTS, EXPIRIES, CLOCK)},
         topics=(EVENTS, ANSWERS, DECISIONS, Topic(LISTS)),
         servicers=(Servicer("postlaw.consent.v1.ConsentService", add_ConsentServiceServicer_to_server, servicer),),
         consumers=(learning_names(names),),
         backgrounds=(
             Background("relay", Relay(ledger, intents, outgoing, platform.generation, platform.now_us).run),
             Background("answers", answers.run),
+            Background("expiries", expire.run),
         ),
         on_start=on_start,
         on_stop=on_stop,

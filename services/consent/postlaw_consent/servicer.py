@@ -20,6 +20,7 @@ from postlaw_consent.use_cases.change_preferences import ChangePreferences
 from postlaw_consent.use_cases.describe_preferences import DescribePreferences
 from postlaw_consent.use_cases.explain_decision import ExplainDecision
 from postlaw_consent.use_cases.get_decisions import GetDecisions
+from postlaw_consent.use_cases.list_expiring import ListExpiring
 from postlaw_consent.use_cases.read_ledger import DescribeToken, ListConsentEvents
 from postlaw_consent.use_cases.record_consents import Consent, RecordConsents, Recorded
 from postlaw_consent.use_cases.withdraw_consent import Request, WithdrawConsent
@@ -29,6 +30,7 @@ from postlaw_consent.wire import (
     changed_to_wire,
     decisions_to_wire,
     event_to_wire,
+    expiring_to_wire,
     explained_to_wire,
     kind_from_wire,
     microseconds,
@@ -57,6 +59,7 @@ class ConsentServicer:
         describe_preferences: DescribePreferences,
         change_preferences: ChangePreferences,
         list_events: ListConsentEvents,
+        list_expiring: ListExpiring,
         notices: NoticeCalls,
         tokens: Tokens,
         subscribers: Subscribers,
@@ -70,6 +73,7 @@ class ConsentServicer:
         self._describe_preferences = describe_preferences
         self._change_preferences = change_preferences
         self._list_events = list_events
+        self._list_expiring = list_expiring
         self.PutNotice, self.GetNotice, self.ListNotices = notices.PutNotice, notices.GetNotice, notices.ListNotices
         self._tokens = tokens
         self._subscribers = subscribers
@@ -180,6 +184,10 @@ class ConsentServicer:
         scope, asked = scope_from_wire(request.scope), asked_from_wire(request.message)
         explained = await self._explain_decision(current().tenant_id, scope, asked, await self._person(request))
         return explained_to_wire(explained)
+
+    async def ListExpiring(self, request: pb.ListExpiringRequest, context: Any) -> pb.ListExpiringResponse:
+        found = await self._list_expiring(current().tenant_id, request.within_days, size=request.page_size, after=request.page_token)
+        return expiring_to_wire(found)
 
     async def ListConsentEvents(self, request: pb.ListConsentEventsRequest, context: Any) -> pb.ListConsentEventsResponse:
         caller = current()

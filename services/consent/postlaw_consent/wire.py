@@ -21,6 +21,7 @@ from postlaw_consent.domain.token import OptOut
 from postlaw_consent.use_cases.change_preferences import Act, Change, Changed
 from postlaw_consent.use_cases.explain_decision import Explained
 from postlaw_consent.use_cases.get_decisions import Decisions
+from postlaw_consent.use_cases.list_expiring import Expiring
 from postlaw_consent.use_cases.withdraw_consent import Outcome, Receipt
 from postlaw_law.clocks import instant
 from postlaw_law.clocks import microseconds as law_microseconds
@@ -418,6 +419,18 @@ def _verdict_from_wire(message: pb.Verdict, law_version: str) -> Decision:
         tracking=TrackingAllowed(message.open_tracking, message.open_hygiene, message.click_tracking),
         evidence=(),
         law=law_version,
+    )
+
+
+def expiring_to_wire(expiring: Expiring) -> pb.ListExpiringResponse:
+    return pb.ListExpiringResponse(
+        expiring=[
+            pb.ExpiringConsent(address_key=one.address_key, version=one.version, expires_at=timestamp(one.ends_us)) for one in expiring.page
+        ],
+        next_page_token=expiring.following,
+        within_30_days=expiring.within[30],
+        within_60_days=expiring.within[60],
+        within_90_days=expiring.within[90],
     )
 
 

@@ -30,11 +30,13 @@ from postlaw_common.placement import Placement
 from postlaw_common.platform import Platform
 from postlaw_common.rpc.channel import MeshChannel
 from postlaw_common.store import open_store
+from postlaw_consent.clients import Identity
 from postlaw_consent.domain.event import ConsentEvent
 from postlaw_consent.intents import INTENTS, Intents
 from postlaw_consent.ledger import LEDGER, Ledger
 from postlaw_consent.outgoing import ANSWERS, EVENTS, Outgoing
 from postlaw_consent.relay import Relay
+from postlaw_consent.senders import Senders
 from postlaw_consent.service import ConsentSettings, build
 from postlaw_consent.servicer import ConsentServicer
 from postlaw_consent.wire import decode, encode
@@ -163,6 +165,7 @@ class World:
         self._stands_at_us = self.now_us()
 
     async def start(self) -> None:
+        self.senders = Senders(lambda tenant_id: Identity(lambda _: self._channel).sender(tenant_id))
         self.bus = UnreliableBus(open_bus("embedded:", state=self.state, partitions=4))
         await self.bus.start()
         self.stores = {name: open_store("sqlite:", name, state=self.state) for name in ("consent", "platform")}

@@ -105,6 +105,9 @@ ROUTES: Sequence[Route] = (
     Route("GET", _SUBSCRIBER + "/consents", "consent.ListConsentEvents", "A person's consents and withdrawals", "consents",
           hidden=frozenset({"address_key"})),
     Route(
+        "GET", "/v1/consents/expiring", "consent.ListExpiring", "Implied consents that end within some days, the soonest first", "consents",
+    ),
+    Route(
         "POST", "/v1/consents", "consent.RecordConsents", "Record up to 1,000 consents", "consents", 201,
         hidden=_CONSENT_HIDDEN, fixed={"consents.route": "ROUTE_API"}, key_field="consents.idempotency_key",
         description="Say what the law will ask: who did what, when, where they are (`territories`), and which evidence you hold (`held`, "

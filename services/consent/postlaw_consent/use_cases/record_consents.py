@@ -25,6 +25,7 @@ from postlaw_consent.domain.fold import FRESH_ROUTES
 from postlaw_consent.domain.notice import Use
 from postlaw_consent.domain.particulars import NONE_STATED, Particulars
 from postlaw_consent.domain.scope import Scope
+from postlaw_consent.expiries import Expiries
 from postlaw_consent.intents import Intents
 from postlaw_consent.ledger import Entry, Ledger, document_of
 from postlaw_consent.notices import Notices
@@ -93,6 +94,7 @@ class RecordConsents:
         ledger: Ledger,
         intents: Intents,
         notices: Notices,
+        expiries: Expiries,
         outgoing: Outgoing,
         encode_alike: Callable[[ConsentEvent], alike.Encode],
         afterwards: Afterwards,
@@ -101,6 +103,7 @@ class RecordConsents:
         self._ledger = ledger
         self._intents = intents
         self._notices = notices
+        self._expiries = expiries
         self._outgoing = outgoing
         self._encode_alike = encode_alike
         self._afterwards = afterwards
@@ -149,6 +152,8 @@ class RecordConsents:
                 records.append(record)
                 yield document
 
+        if consent.kind == "implied":
+            await self._expiries.note([name for name, *_ in people], now)
         call = await self._intents.begin([name for name, *_ in people], now)
         taken = await self._ledger.append_documents(documents(), call)
         known: list[Consent] = []
@@ -203,6 +208,9 @@ class RecordConsents:
             if batch:
                 documents = [document_of(entry) for entry in batch]
                 names = [document["_id"] for document in documents]
+                implied = [name for name, entry in zip(names, batch, strict=True) if entry.event.kind == "implied"]
+                if implied:
+                    await self._expiries.note(implied, now)
                 call = await self._intents.begin(names, batch[0].event.recorded_at_us)
                 calls.append(call)
                 taken = await self._ledger.append_documents(documents, call)

@@ -1196,6 +1196,93 @@ class ExplainedDecision(_message.Message):
 Global___ExplainedDecision: _TypeAlias = ExplainedDecision  # noqa: Y015
 
 @_typing.final
+class ListExpiringRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WITHIN_DAYS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    within_days: _builtins.int
+    """1 to 366; default 90"""
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        within_days: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "within_days", b"within_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListExpiringRequest: _TypeAlias = ListExpiringRequest  # noqa: Y015
+
+@_typing.final
+class ExpiringConsent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_KEY_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    address_key: _builtins.bytes
+    version: _builtins.int
+    """of the event within the person"""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """the first instant at which it carries no message any more"""
+
+    def __init__(
+        self,
+        *,
+        address_key: _builtins.bytes = ...,
+        version: _builtins.int = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "expires_at", b"expires_at", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExpiringConsent: _TypeAlias = ExpiringConsent  # noqa: Y015
+
+@_typing.final
+class ListExpiringResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPIRING_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    WITHIN_30_DAYS_FIELD_NUMBER: _builtins.int
+    WITHIN_60_DAYS_FIELD_NUMBER: _builtins.int
+    WITHIN_90_DAYS_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    within_30_days: _builtins.int
+    within_60_days: _builtins.int
+    within_90_days: _builtins.int
+    @_builtins.property
+    def expiring(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpiringConsent]: ...
+    def __init__(
+        self,
+        *,
+        expiring: _abc.Iterable[Global___ExpiringConsent] | None = ...,
+        next_page_token: _builtins.str = ...,
+        within_30_days: _builtins.int = ...,
+        within_60_days: _builtins.int = ...,
+        within_90_days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expiring", b"expiring", "next_page_token", b"next_page_token", "within_30_days", b"within_30_days", "within_60_days", b"within_60_days", "within_90_days", b"within_90_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListExpiringResponse: _TypeAlias = ListExpiringResponse  # noqa: Y015
+
+@_typing.final
 class ListConsentEventsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -85,6 +85,11 @@ class ConsentServiceStub:
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetDecisionsRequest.SerializeToString,
                 response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetDecisionsResponse.FromString,
                 _registered_method=True)
+        self.ListExpiring = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/ListExpiring',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListExpiringRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListExpiringResponse.FromString,
+                _registered_method=True)
         self.ListConsentEvents = channel.unary_unary(
                 '/postlaw.consent.v1.ConsentService/ListConsentEvents',
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListConsentEventsRequest.SerializeToString,
@@ -181,6 +186,13 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListExpiring(self, request, context):
+        """The customer's implied consents that end within some days, the soonest first; and how many within 30, 60 and 90.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListConsentEvents(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -259,6 +271,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.GetDecisions,
                     request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetDecisionsRequest.FromString,
                     response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetDecisionsResponse.SerializeToString,
+            ),
+            'ListExpiring': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExpiring,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListExpiringRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListExpiringResponse.SerializeToString,
             ),
             'ListConsentEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListConsentEvents,
@@ -552,6 +569,33 @@ class ConsentService:
             '/postlaw.consent.v1.ConsentService/GetDecisions',
             postlaw_dot_consent_dot_v1_dot_consent__pb2.GetDecisionsRequest.SerializeToString,
             postlaw_dot_consent_dot_v1_dot_consent__pb2.GetDecisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExpiring(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/ListExpiring',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.ListExpiringRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.ListExpiringResponse.FromString,
             options,
             channel_credentials,
             insecure,

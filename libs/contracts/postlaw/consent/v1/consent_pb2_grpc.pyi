@@ -53,6 +53,8 @@ class ConsentServiceStub:
     """May this message go to this person, and on what does the answer rest? For a customer's own systems; no message is promised by it."""
     GetDecisions: _grpc.UnaryUnaryMultiCallable[_consent_pb2.GetDecisionsRequest, _consent_pb2.GetDecisionsResponse]
     """The first gate: may this message go to these people of one partition? At most 1,000."""
+    ListExpiring: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ListExpiringRequest, _consent_pb2.ListExpiringResponse]
+    """The customer's implied consents that end within some days, the soonest first; and how many within 30, 60 and 90."""
     ListConsentEvents: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ListConsentEventsRequest, _consent_pb2.ListConsentEventsResponse]
     PutNotice: _grpc.UnaryUnaryMultiCallable[_consent_pb2.PutNoticeRequest, _consent_pb2.Notice]
     """Registers a wording that people read. Its hash is its name: the same wording again changes only when it ended."""
@@ -85,6 +87,8 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """May this message go to this person, and on what does the answer rest? For a customer's own systems; no message is promised by it."""
     GetDecisions: _aio.UnaryUnaryMultiCallable[_consent_pb2.GetDecisionsRequest, _consent_pb2.GetDecisionsResponse]  # type: ignore[assignment]
     """The first gate: may this message go to these people of one partition? At most 1,000."""
+    ListExpiring: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListExpiringRequest, _consent_pb2.ListExpiringResponse]  # type: ignore[assignment]
+    """The customer's implied consents that end within some days, the soonest first; and how many within 30, 60 and 90."""
     ListConsentEvents: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListConsentEventsRequest, _consent_pb2.ListConsentEventsResponse]  # type: ignore[assignment]
     PutNotice: _aio.UnaryUnaryMultiCallable[_consent_pb2.PutNoticeRequest, _consent_pb2.Notice]  # type: ignore[assignment]
     """Registers a wording that people read. Its hash is its name: the same wording again changes only when it ended."""
@@ -174,6 +178,14 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_consent_pb2.GetDecisionsResponse, _abc.Awaitable[_consent_pb2.GetDecisionsResponse]]:
         """The first gate: may this message go to these people of one partition? At most 1,000."""
+
+    @_abc_1.abstractmethod
+    def ListExpiring(
+        self,
+        request: _consent_pb2.ListExpiringRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.ListExpiringResponse, _abc.Awaitable[_consent_pb2.ListExpiringResponse]]:
+        """The customer's implied consents that end within some days, the soonest first; and how many within 30, 60 and 90."""
 
     @_abc_1.abstractmethod
     def ListConsentEvents(
