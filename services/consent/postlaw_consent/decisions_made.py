@@ -19,7 +19,8 @@ _TYPE = "postlaw.consent.DecisionsMade"
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """`places` and `events` are of each of `address_keys`: the place of its verdict, and how many of its events were decided on.
+    """`places`, `ends` and `events` are of each of `address_keys`: the place of its verdict, when it ends (0: not by itself; microseconds
+    since the epoch), and how many of its events were decided on.
     `inputs`: SHA-256 of all that was decided on."""
 
     tenant_id: str
@@ -34,6 +35,7 @@ class Made:
     verdicts: Sequence[Decision]
     address_keys: Sequence[bytes]
     places: Sequence[int]
+    ends: Sequence[int]
     events: Sequence[int]
 
 

@@ -385,6 +385,7 @@ def encode_made(made: Made) -> bytes:
         verdicts=map(verdict_to_wire, made.verdicts),
         address_keys=made.address_keys,
         verdict_of=made.places,
+        ends_at_us=made.ends,
         events=made.events,
     ).SerializeToString()
 
@@ -404,6 +405,7 @@ def decode_made(data: bytes) -> Made:
         verdicts=[_verdict_from_wire(verdict, message.law_version) for verdict in message.verdicts],
         address_keys=list(message.address_keys),
         places=list(message.verdict_of),
+        ends=list(message.ends_at_us),
         events=list(message.events),
     )
 

@@ -76,7 +76,8 @@ async def test_a_relationship_opens_where_the_law_knows_it_and_until_it_ends(wor
     await world.given(person, kind=pb.ConsentEvent.KIND_IMPLIED, particulars=shop, source="order 1", given_at=timestamp(bought))
     answer = await world.decide(person)
     assert dict(answer.verdicts[0].bases) == {"CA": "implied_ebr_purchase"}
-    world.clock_ahead_us = microseconds(answer.verdicts[0].expires_at) - world.now_us()
+    world.people["sub_1"] = person
+    world.clock_ahead_us = microseconds((await world.explain(subscriber_id="sub_1")).verdict.expires_at) - world.now_us()
     assert await codes(world, person) == ["CA:ROUTE_EXPIRED"]
 
 
@@ -87,8 +88,11 @@ async def test_a_batch_is_decided_anew_when_the_first_of_its_consents_ends(world
     asked = world.now_us() - 181 * DAY
     await world.given(person, kind=pb.ConsentEvent.KIND_IMPLIED, particulars=shop, source="a call", given_at=timestamp(asked))
     answer = await world.decide(person)
-    assert answer.expires_at == answer.verdicts[0].expires_at
     assert microseconds(answer.expires_at) < world.now_us() + 7 * DAY
+    world.clock_ahead_us = microseconds(answer.expires_at) - world.now_us() - 1_000_000
+    assert await codes(world, person) == []
+    world.clock_ahead_us += 1_000_000
+    assert await codes(world, person) == ["CA:ROUTE_EXPIRED"]
 
 
 async def test_what_the_message_is_decides_too(world: World) -> None:

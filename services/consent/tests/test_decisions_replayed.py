@@ -18,7 +18,7 @@ from postlaw_consent.decisions_made import DECISIONS, Made
 from postlaw_consent.laws import LAWS, Laws
 from postlaw_consent.ledger import LEDGER, begin_of, id_of
 from postlaw_consent.use_cases.replay_decisions import ReplayDecisions, Replayed, UnknownLaw
-from postlaw_consent.wire import decode_made
+from postlaw_consent.wire import decode_made, timestamp
 from postlaw_law.law import Law
 from postlaw_law.loading import law_of, law_texts, the_law
 
@@ -91,6 +91,19 @@ async def test_another_law_shows_whom_it_would_open_and_close(world: World) -> N
     done = await replayed(world, changed('"withdrawal_info", ', ""))
     assert (done.opened, done.closed) == (1, 0)
     assert (await replayed(world, the_law())).as_made
+
+
+async def test_people_whose_consents_end_on_different_days_share_a_verdict_and_keep_their_ends(world: World) -> None:
+    world.identity.stands.territory = "CA"
+    people = crowd(world, 40)
+    for number, person in enumerate(people):
+        when = timestamp(world.now_us() - number * 86_400_000_000)
+        shop = pb.Particulars(relationship="purchase", territories=["CA"])
+        await world.given(person, kind=pb.ConsentEvent.KIND_IMPLIED, particulars=shop, source="a till", given_at=when)
+    assert len((await world.decide(*people, bulk=True)).verdicts) == 1
+    [made] = [decode_made(record.value) for record in await world.published(DECISIONS.name)]
+    assert len(set(made.ends)) == 40
+    assert (await replayed(world)).as_made
 
 
 def changed(old: str, new: str) -> Law:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from postlaw_consent.domain.fact import fact_of
 from postlaw_consent.domain.fold import Fold, person_of
@@ -15,7 +15,6 @@ from postlaw_law.decision import Decision
 from postlaw_law.facts import Message, Person
 from postlaw_law.law import Law
 
-_NEVER_US = 1 << 62
 _NO_FACTS = Person()
 
 
@@ -64,7 +63,8 @@ def events_of(standing: Standing) -> int:
 
 
 class Gate:
-    """One message at one instant. `verdicts`: the answers so far, each once; `expires_us`: the earliest end among those that allow.
+    """One message at one instant. `verdicts`: the answers so far, each once, whenever they end; `ends`: of each person asked, in order,
+    when the yes ends, in microseconds since the epoch, 0 where it does not end by itself.
 
     `inputs()` is the hash of all that was decided on: message, law, instant, and each person's facts in the order asked."""
 
@@ -72,11 +72,11 @@ class Gate:
         """`ready`: the same message, made ready for an earlier gate."""
         self.verdicts: list[Decision] = []
         self.law_version = law.version
-        self.expires_us = _NEVER_US
+        self.ends: list[int] = []
         self.campaign = ready.at(instant(now_us)) if ready else Campaign(message, law, instant(now_us))
         self._now_us = now_us
         self._places: dict[object, int] = {}
-        self._of_text: dict[str, int] = {}
+        self._of_text: dict[str, tuple[int, int]] = {}
         self._inputs = hashlib.sha256(repr_of(message).encode() + f"\n{law.version}\n{now_us}\n".encode())
 
     def verdict(self, address_key: bytes, standing: Standing) -> int:
@@ -85,12 +85,14 @@ class Gate:
         update(address_key)
         if isinstance(standing, str):
             update(standing.encode())
-            place = self._of_text.get(standing)
-            if place is None:
-                place = self._of_text[standing] = self._place(self._of_one(standing))
-            return place
-        update(standing.digest)
-        return self._place(self.decide(standing.person, standing.latest_us))
+            answer = self._of_text.get(standing)
+            if answer is None:
+                answer = self._of_text[standing] = self._answer(self._of_one(standing))
+        else:
+            update(standing.digest)
+            answer = self._answer(self.decide(standing.person, standing.latest_us))
+        self.ends.append(answer[1])
+        return answer[0]
 
     def decide(self, person: Person, latest_us: int) -> Decision:
         """`latest_us`: of the person's events. What is on record has happened, also where the clock that wrote it runs before ours: an
@@ -108,16 +110,15 @@ class Gate:
     def inputs(self) -> bytes:
         return self._inputs.digest()
 
-    def _place(self, decision: Decision) -> int:
-        key = (decision.reasons, decision.basis and tuple(sorted(decision.basis.items())), decision.expires_at,
-               decision.obligations.duties, decision.tracking)  # fmt: skip
+    def _answer(self, decision: Decision) -> tuple[int, int]:
+        """Its place, and its end."""
+        basis = decision.basis and tuple(sorted(decision.basis.items()))
+        key = (decision.reasons, basis, decision.obligations.duties, decision.tracking)
         place = self._places.get(key)
         if place is None:
             place = self._places[key] = len(self.verdicts)
-            self.verdicts.append(decision)
-            if decision.allow and decision.expires_at is not None:
-                self.expires_us = min(self.expires_us, microseconds(decision.expires_at))
-        return place
+            self.verdicts.append(replace(decision, expires_at=None, evidence=()))
+        return place, microseconds(decision.expires_at) if decision.expires_at is not None else 0
 
 
 def repr_of(message: Message) -> str:

@@ -117,10 +117,11 @@ class GetDecisions:
             verdicts=gate.verdicts,
             address_keys=address_keys,
             places=places,
+            ends=gate.ends,
             events=list(map(events_of, standings)),
         )
         await self._made.publish(made)
-        expires = min(now + VALID_US, gate.expires_us)
+        expires = min((now + VALID_US, *filter(None, gate.ends)))
         return Decisions(made.verdicts, places, tokens, offset, self._generation(), now, expires, made.law_version, made.inputs)
 
     async def _people(

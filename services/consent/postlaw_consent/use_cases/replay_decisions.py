@@ -90,9 +90,9 @@ class ReplayDecisions:
         if law is None:
             raise UnknownLaw(f"batch {batch} was decided under law {made.law_version}, of which there is no copy here")
         gate = Gate(made.asked.by(made.sender, made.scope), law, made.decided_at_us)
-        for address_key, place, texts in zip(made.address_keys, made.places, await self._texts(made), strict=True):
+        for address_key, place, end, texts in zip(made.address_keys, made.places, made.ends, await self._texts(made), strict=True):
             was, now = made.verdicts[place], gate.verdicts[gate.verdict(address_key, standing_of(texts))]
-            if not alike(was, now):
+            if not alike(was, now) or gate.ends[-1] != end:
                 _note(Differs(batch, address_key, _codes(was), _codes(now)), was.allow, now.allow, done)
         if self._under is None and gate.inputs() != made.inputs:
             done.inputs_differ.append(batch)
@@ -115,9 +115,9 @@ class ReplayDecisions:
 
 
 def alike(was: Decision, now: Decision) -> bool:
-    """Whether they say the same of message and person; which events they rest on, and under which law, is left out."""
-    return (was.allow, was.reasons, was.basis or {}, was.expires_at, was.obligations, was.tracking) == (
-        now.allow, now.reasons, now.basis or {}, now.expires_at, now.obligations, now.tracking,
+    """Whether they say the same of message and person; when they end, on which events they rest, and under which law, is left out."""
+    return (was.allow, was.reasons, was.basis or {}, was.obligations, was.tracking) == (
+        now.allow, now.reasons, now.basis or {}, now.obligations, now.tracking,
     )  # fmt: skip
 
 

@@ -1020,7 +1020,7 @@ class Verdict(_message.Message):
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """the first instant at which it may no longer go; absent where nothing ends by itself"""
+        """of one person's: the first instant at which it may no longer go; absent where nothing ends by itself"""
 
     @_builtins.property
     def duties(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1104,7 +1104,7 @@ class GetDecisionsResponse(_message.Message):
 
     @_builtins.property
     def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Verdict]:
-        """each once"""
+        """each once, whenever it ends: expires_at above is the earliest end of all"""
 
     @_builtins.property
     def decided_at(self) -> _timestamp_pb2.Timestamp: ...
@@ -1661,6 +1661,7 @@ class DecisionsMade(_message.Message):
     VERDICTS_FIELD_NUMBER: _builtins.int
     ADDRESS_KEYS_FIELD_NUMBER: _builtins.int
     VERDICT_OF_FIELD_NUMBER: _builtins.int
+    ENDS_AT_US_FIELD_NUMBER: _builtins.int
     EVENTS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     campaign_id: _builtins.str
@@ -1689,6 +1690,10 @@ class DecisionsMade(_message.Message):
         """of each: its place in `verdicts`"""
 
     @_builtins.property
+    def ends_at_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """of each: when it ends, microseconds since the epoch; 0: not by itself"""
+
+    @_builtins.property
     def events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """of each: how many events of theirs were decided on, the first of their history"""
 
@@ -1709,11 +1714,12 @@ class DecisionsMade(_message.Message):
         verdicts: _abc.Iterable[Global___Verdict] | None = ...,
         address_keys: _abc.Iterable[_builtins.bytes] | None = ...,
         verdict_of: _abc.Iterable[_builtins.int] | None = ...,
+        ends_at_us: _abc.Iterable[_builtins.int] | None = ...,
         events: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "campaign_id", b"campaign_id", "decided_at_us", b"decided_at_us", "events", b"events", "inputs_hash", b"inputs_hash", "law_version", b"law_version", "message", b"message", "partition", b"partition", "scope", b"scope", "sender_kind", b"sender_kind", "sender_territory", b"sender_territory", "sender_time_zone", b"sender_time_zone", "tenant_id", b"tenant_id", "verdict_of", b"verdict_of", "verdicts", b"verdicts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "campaign_id", b"campaign_id", "decided_at_us", b"decided_at_us", "ends_at_us", b"ends_at_us", "events", b"events", "inputs_hash", b"inputs_hash", "law_version", b"law_version", "message", b"message", "partition", b"partition", "scope", b"scope", "sender_kind", b"sender_kind", "sender_territory", b"sender_territory", "sender_time_zone", b"sender_time_zone", "tenant_id", b"tenant_id", "verdict_of", b"verdict_of", "verdicts", b"verdicts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
