@@ -122,6 +122,11 @@ async def test_another_customers_ids_are_not_there_and_the_audit_log_proves_who_
         ("GET", f"/v1/subscribers/{person}/consents", {}, person),
         ("POST", "/v1/subscribers", {"json": {"address": "eve@example.com", "list_ids": [list_id]}}, list_id),
         ("POST", "/v1/consents/withdraw", {"json": {"subscriber_id": person, "scope": {"everything": True}}}, person),
+        ("POST", "/v1/decisions/explain", {"json": {"subscriber_id": person, "scope": {"everything": True}}}, person),
+        *(
+            ("POST", path, {"json": {"consents": [{"subscriber_id": person, "scope": {"everything": True}}]}}, person)
+            for path in ("/v1/consents", "/v1/relationships")
+        ),
         ("POST", "/v1/opt-out-links", {"json": {"subscriber_id": person, "scope": {"everything": True}}}, person),
         ("GET", f"/v1/imports/{taken}", {}, taken),
         ("GET", f"/v1/imports/{taken}/errors", {}, taken),

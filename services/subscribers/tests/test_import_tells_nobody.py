@@ -13,8 +13,9 @@ from postlaw_common.testing.promises import promise
 @promise("S2")
 async def test_nothing_of_a_person_lies_in_the_clear(world: Any, tmp_path: Path) -> None:
     list_id = await world.make_list()
+    row = b"quarzsand@example.com,Wolfdietrich,203.0.113.77,2024-03-01T10:11:12Z,https://quarzsand.example\n"
     await world.imported(
-        list_id, b"email,name\nquarzsand@example.com,Wolfdietrich\nbroken-quarzsand,Wolfdietrich\n", filename="quarzsand.csv"
+        list_id, b"email,name,ip,consented_at,form\n" + row + b"broken-quarzsand,Wolfdietrich,,,\n", filename="quarzsand.csv"
     )
     await world.stub().PutSubscriber(pb.PutSubscriberRequest(address="quarzsand2@example.com", fields={"name": "Wolfdietrich"}))
     await world.stop()
@@ -23,6 +24,7 @@ async def test_nothing_of_a_person_lies_in_the_clear(world: Any, tmp_path: Path)
             data = (Path(folder) / name).read_bytes()
             assert b"quarzsand" not in data, name
             assert b"Wolfdietrich" not in data, name
+            assert b"203.0.113.77" not in data and b"2024-03-01T10:11:12" not in data, name
     await world.start()
 
 
