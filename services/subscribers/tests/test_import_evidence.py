@@ -155,6 +155,8 @@ async def test_whoever_goes_on_with_an_import_knows_what_the_rows_before_shared(
     await world.stub().CancelImport(pb.GetImportRequest(import_id=started.import_id))
     world.consent.hold.set()
     await until(counted)
+    document = await world.backing.store("subscribers").collection("imports").get(f"ten_a/{started.import_id}")
+    assert document["tallies"] and b"192.0.2.1" not in document["tallies"], "what is kept meanwhile is sealed"
     await world.stop()
     await world.start()
     halfway = await world.stub().ResumeImport(pb.GetImportRequest(import_id=started.import_id))
