@@ -15,6 +15,7 @@ from postlaw_consent.domain.notice import digest_of
 from postlaw_consent.domain.particulars import Particulars
 from postlaw_consent.domain.scope import EVERYTHING, Scope
 from postlaw_consent.notice_calls import NoticeCalls, check_hash
+from postlaw_consent.preferences_wire import change_from_wire, changed_to_wire, preferences_to_wire
 from postlaw_consent.tokens import Tokens
 from postlaw_consent.use_cases.change_preferences import ChangePreferences
 from postlaw_consent.use_cases.describe_preferences import DescribePreferences
@@ -26,8 +27,6 @@ from postlaw_consent.use_cases.record_consents import Consent, RecordConsents, R
 from postlaw_consent.use_cases.withdraw_consent import Request, WithdrawConsent
 from postlaw_consent.wire import (
     asked_from_wire,
-    change_from_wire,
-    changed_to_wire,
     decisions_to_wire,
     event_to_wire,
     expiring_to_wire,
@@ -35,7 +34,6 @@ from postlaw_consent.wire import (
     kind_from_wire,
     microseconds,
     particulars_from_wire,
-    preferences_to_wire,
     receipt_to_wire,
     route_from_wire,
     scope_from_wire,

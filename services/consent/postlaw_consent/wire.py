@@ -15,10 +15,7 @@ from postlaw_consent.decisions_made import Made
 from postlaw_consent.domain.event import Actor, ConsentEvent, Kind, Route
 from postlaw_consent.domain.message import Asked, Sender
 from postlaw_consent.domain.particulars import NONE_STATED, Grade, Particulars
-from postlaw_consent.domain.preferences import Preferences, Tracking
 from postlaw_consent.domain.scope import EVERYTHING, Scope
-from postlaw_consent.domain.token import OptOut
-from postlaw_consent.use_cases.change_preferences import Act, Change, Changed
 from postlaw_consent.use_cases.explain_decision import Explained
 from postlaw_consent.use_cases.get_decisions import Decisions
 from postlaw_consent.use_cases.list_expiring import Expiring
@@ -48,16 +45,10 @@ _ACTORS: dict[str, context_pb2.Actor.Kind.ValueType] = {
     "person": context_pb2.Actor.KIND_PERSON,
     "operator": context_pb2.Actor.KIND_OPERATOR,
 }
-_OUTCOMES: dict[Outcome | None, pb.Outcome.ValueType] = {
+OUTCOMES: dict[Outcome | None, pb.Outcome.ValueType] = {
     None: pb.OUTCOME_UNSPECIFIED,
     "stopped": pb.OUTCOME_STOPPED,
     "recorded": pb.OUTCOME_RECORDED,
-}
-_ACTS: dict[int, Act] = {pb.ChangePreferencesRequest.Change.Value(f"CHANGE_{act.upper()}"): act for act in get_args(Act)}
-_TRACKING: dict[Tracking, pb.Preferences.Tracking.ValueType] = {
-    "unsaid": pb.Preferences.TRACKING_UNSPECIFIED,
-    "given": pb.Preferences.TRACKING_GIVEN,
-    "refused": pb.Preferences.TRACKING_REFUSED,
 }
 _KINDS_BACK: dict[int, Kind] = {number: name for name, number in _KINDS.items()}
 _ROUTES_BACK: dict[int, Route] = {number: name for name, number in _ROUTES.items()}
@@ -111,9 +102,9 @@ def scope_from_wire(message: pb.Scope) -> Scope:
         case "everything" if message.everything:
             return EVERYTHING
         case _:
-            raise _invalid("scope", "name a list_id, a topic, or everything")
+            raise invalid("scope", "name a list_id, a topic, or everything")
     if problem := scope.problem():
-        raise _invalid("scope", problem)
+        raise invalid("scope", problem)
     return scope
 
 
@@ -123,7 +114,7 @@ def route_from_wire(number: pb.Route.ValueType, default: Route) -> Route:
         return default
     route = _ROUTES_BACK.get(number)
     if route is None:
-        raise _invalid("route", "not a known route")
+        raise invalid("route", "not a known route")
     return route
 
 
@@ -133,7 +124,7 @@ def kind_from_wire(number: pb.ConsentEvent.Kind.ValueType, default: Kind) -> Kin
         return default
     kind = _KINDS_BACK.get(number)
     if kind is None:
-        raise _invalid("kind", "not a known kind")
+        raise invalid("kind", "not a known kind")
     return kind
 
 
@@ -143,7 +134,7 @@ def particulars_from_wire(message: pb.Particulars) -> Particulars:
         return NONE_STATED
     grade = _GRADES_BACK.get(message.grade)
     if grade is None:
-        raise _invalid("particulars.grade", "not a known grade")
+        raise invalid("particulars.grade", "not a known grade")
     return Particulars(
         relationship=message.relationship,
         held=tuple(message.held),
@@ -276,44 +267,11 @@ def decode(data: bytes) -> ConsentEvent:
 def receipt_to_wire(receipt: Receipt) -> pb.Withdrawal:
     return pb.Withdrawal(
         event_id=receipt.event_id,
-        outcome=_OUTCOMES[receipt.outcome],
+        outcome=OUTCOMES[receipt.outcome],
         withdrawn_at=timestamp(receipt.withdrawn_at_us),
         answered_at=timestamp(receipt.answered_at_us),
         scope=scope_to_wire(receipt.scope),
         already_withdrawn=receipt.already_withdrawn,
-    )
-
-
-def change_from_wire(message: pb.ChangePreferencesRequest) -> Change:
-    """Raises Invalid where it names no change that this version knows, or no scope that the change needs."""
-    act = _ACTS.get(message.change)
-    if act is None:
-        raise _invalid("change", "not a known change")
-    return Change(
-        act=act,
-        scope=scope_from_wire(message.scope) if act in ("stop", "start") else EVERYTHING,
-        pause_days=message.pause_days,
-        wording=message.wording,
-        language=message.language,
-        contact_shown=message.contact_shown,
-    )
-
-
-def preferences_to_wire(optout: OptOut, found: Preferences) -> pb.Preferences:
-    return pb.Preferences(
-        tenant_id=optout.tenant_id,
-        address_key=optout.address_key,
-        choices=[pb.Preferences.Choice(scope=scope_to_wire(one.scope), list_name=one.name, open=one.open) for one in found.choices],
-        everything_stopped=found.everything_stopped,
-        paused=found.paused,
-        paused_until=timestamp(found.paused_until_us) if found.paused_until_us is not None else None,
-        tracking=_TRACKING[found.tracking],
-    )
-
-
-def changed_to_wire(changed: Changed) -> pb.PreferencesChanged:
-    return pb.PreferencesChanged(
-        outcome=_OUTCOMES[changed.outcome], already=changed.already, preferences=preferences_to_wire(changed.optout, changed.preferences)
     )
 
 
@@ -445,5 +403,5 @@ def explained_to_wire(explained: Explained) -> pb.ExplainedDecision:
     )
 
 
-def _invalid(field: str, message: str) -> Invalid:
+def invalid(field: str, message: str) -> Invalid:
     return Invalid("One field of the request is wrong.", fields=[FieldError(field, message)])
