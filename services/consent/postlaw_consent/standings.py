@@ -8,14 +8,13 @@ from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Stor
 from postlaw_common.telemetry import get_logger
 from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.domain.fold import Fold
-from postlaw_consent.domain.gate import Standing, folded, go_on, standing_of
+from postlaw_consent.domain.gate import LONG, Standing, folded, go_on, standing_of
 from postlaw_consent.domain.snapshot import History, from_json, to_json
 from postlaw_consent.ledger import Ledger
 
 SNAPSHOTS = CollectionSpec("snapshots")
 
-LONG = 15  # events: nobody's ordinary history; beyond them a snapshot is looked for
-EVERY = 200  # events after which a new one is made
+EVERY = 200  # events after which a new snapshot is made
 
 _log = get_logger(__name__)
 

@@ -25,7 +25,7 @@ from postlaw_consent.standings import Standings
 KEEP_S = 60.0
 CATCH_UP_AFTER_S = 0.2
 FOLDED_AT_ONCE = 100  # events before others get their turn on the event loop
-MOST_PEOPLE = 500_000  # in all views together: about 200 bytes a person of one event that nobody shares, less of those who do
+MOST_PEOPLE = 500_000  # in all views together: some 300 bytes a person, less of those who share
 MOST_CHANGES = 2_000  # beyond that, loading anew is quicker than reading person by person
 
 

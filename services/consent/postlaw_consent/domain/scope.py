@@ -31,6 +31,8 @@ class Scope:
             return f"a scope of one {self.kind} needs its id"
         if len(self.id.encode()) > LONGEST_SCOPE_ID:
             return f"longer than {LONGEST_SCOPE_ID} bytes"
+        if not self.id.isprintable():
+            return "has a character that cannot be shown, such as the end of a line"
         return None
 
 
