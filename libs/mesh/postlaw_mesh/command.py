@@ -21,6 +21,7 @@ _COMMANDS = {
     "audit": "postlaw_audit.commands:audit",
     "consent": "postlaw_consent.commands:consent",
     "decisions": "postlaw_consent.commands:decisions",
+    "receipt": "postlaw_mesh.receipt_command:receipt",
     "sending": "postlaw_sending.commands:sending",
 }
 

@@ -1,5 +1,5 @@
 """The services that consent asks: sending, whether the mail has stopped; subscribers, who is meant by an address or an id; identity,
-where a customer stands in the law."""
+where a customer stands in the law; audit, that the log has an event."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 import grpc.aio
 
+from postlaw.audit.v1 import audit_pb2
+from postlaw.audit.v1.audit_pb2_grpc import AuditServiceStub
 from postlaw.consent.v1 import consent_pb2
 from postlaw.identity.v1 import identity_pb2
 from postlaw.identity.v1.identity_pb2_grpc import IdentityServiceStub
@@ -18,17 +20,22 @@ from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw.subscribers.v1 import subscribers_pb2
 from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceStub
 from postlaw_consent.domain.message import UNKNOWN_SENDER, Sender
+from postlaw_consent.domain.receipt import Controller
 from postlaw_consent.domain.scope import Scope
+from postlaw_consent.use_cases.get_receipt import Proof
 from postlaw_consent.use_cases.withdraw_consent import Outcome
 from postlaw_consent.wire import scope_to_wire
 from postlaw_law.words import SenderKind
 
 if TYPE_CHECKING:
+    from postlaw.audit.v1.audit_pb2_grpc import AuditServiceAsyncStub
     from postlaw.identity.v1.identity_pb2_grpc import IdentityServiceAsyncStub
     from postlaw.sending.v1.sending_pb2_grpc import SendingServiceAsyncStub
     from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceAsyncStub
 
 Channel = Callable[[str], grpc.aio.Channel]
+
+_PROOF_WITHIN_S = 3.0  # of a caller's ten: a receipt without proof is one, too
 
 
 class Sending:
@@ -90,4 +97,31 @@ class Identity:
             territory=stands.territory or UNKNOWN_SENDER.territory,
             kind=cast("SenderKind", stands.kind or UNKNOWN_SENDER.kind),
             zone=ZoneInfo(stands.time_zone) if stands.time_zone else UNKNOWN_SENDER.zone,
+        )
+
+    async def controller(self, tenant_id: str) -> Controller:
+        """The customer as a receipt names it. Raises NotFound and every other PostlawError."""
+        tenant = await self._stub.GetTenant(identity_pb2.GetTenantRequest(tenant_id=tenant_id))
+        stands = tenant.sender_identity
+        return Controller(tenant_id, tenant.name, tenant.postal_address, stands.territory, stands.contact)
+
+
+class Audit:
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    @cached_property
+    def _stub(self) -> AuditServiceAsyncStub:
+        return AuditServiceStub(self._channel("audit"))
+
+    async def proof(self, event_id: str) -> Proof:
+        """In the caller's name. Raises NotFound while the log does not have the event, and every other PostlawError."""
+        proof = await self._stub.GetEventProof(audit_pb2.GetEventProofRequest(event_id=event_id), timeout=_PROOF_WITHIN_S)
+        return Proof(
+            entry=proof.entry,
+            data=audit_pb2.Entry.FromString(proof.entry).data,
+            index=proof.index,
+            tree_size=proof.checkpoint.size,
+            path=tuple(proof.hashes),
+            checkpoint=proof.checkpoint.note,
         )

@@ -11,7 +11,7 @@ from postlaw_common.platform import Platform
 from postlaw_common.service import Background, Service, Servicer
 from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.answers import ANSWERS_DUE, Answers
-from postlaw_consent.clients import Identity, Sending, Subscribers
+from postlaw_consent.clients import Audit, Identity, Sending, Subscribers
 from postlaw_consent.consumers import LISTS, learning_names
 from postlaw_consent.decisions_made import DECISIONS, DecisionsMade
 from postlaw_consent.ends import Ends
@@ -23,6 +23,8 @@ from postlaw_consent.list_names import LIST_NAMES, ListNames
 from postlaw_consent.notice_calls import NoticeCalls
 from postlaw_consent.notices import NOTICES, Notices
 from postlaw_consent.outgoing import ANSWERS, EVENTS, Outgoing
+from postlaw_consent.receipt_calls import ReceiptCalls
+from postlaw_consent.receipt_keys import ReceiptKeys
 from postlaw_consent.relay import Relay
 from postlaw_consent.senders import Senders
 from postlaw_consent.servicer import ConsentServicer
@@ -33,6 +35,7 @@ from postlaw_consent.use_cases.describe_preferences import DescribePreferences
 from postlaw_consent.use_cases.expire_consents import CLOCK, ExpireConsents
 from postlaw_consent.use_cases.explain_decision import ExplainDecision
 from postlaw_consent.use_cases.get_decisions import GetDecisions
+from postlaw_consent.use_cases.get_receipt import GetReceipt
 from postlaw_consent.use_cases.list_expiring import ListExpiring
 from postlaw_consent.use_cases.notices import GetNotice, ListNotices, PutNotice
 from postlaw_consent.use_cases.read_ledger import DescribeToken, ListConsentEvents
@@ -44,11 +47,12 @@ from postlaw_law.loading import law_texts, the_law
 
 
 class ConsentSettings(BaseSettings):
-    """`POSTLAW_CONSENT_…`. `token_key_version` goes up by one to mint under a fresh key; never down. `answer_within_s`: when a
-    withdrawal is answered "recorded" at the latest. `view_people`: bounds the memory of the first gate, some 200 bytes each."""
+    """`POSTLAW_CONSENT_…`. `token_key_version` and `receipt_key_version` go up by one for a fresh key; never down. `answer_within_s`: when
+    a withdrawal is answered "recorded" at the latest. `view_people`: bounds the memory of the first gate, some 200 bytes each."""
 
     model_config = SettingsConfigDict(env_prefix="POSTLAW_CONSENT_")
 
+    receipt_key_version: int = Field(default=1, ge=1, le=255, description="a number from 1 to 255, never lower than before")
     token_key_version: int = Field(default=1, ge=1, le=255, description="a number from 1 to 255, never lower than before")
     answer_within_s: float = Field(default=WITHIN_S, gt=0, le=60, description="seconds up to 60, less than the ten that callers wait")
     view_people: int = Field(default=MOST_PEOPLE, ge=0, description="how many people the first gate may hold in memory")
@@ -67,7 +71,9 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
     tokens = Tokens(platform.platform_keys, version=settings.token_key_version)
     law = the_law()
     laws = Laws(lambda: store.collection(LAWS.name))
-    senders = Senders(Identity(platform.channel).sender)
+    identity, subscribers = Identity(platform.channel), Subscribers(platform.channel)
+    senders = Senders(identity.sender)
+    receipt_keys = ReceiptKeys(platform.platform_keys, platform.blobs, version=settings.receipt_key_version)
     standings = Standings(ledger, lambda: store.collection(SNAPSHOTS.name), afterwards)
     views = Views(ledger, standings, platform.bus, ends, most_people=settings.view_people)
     expiries = Expiries(lambda: store.collection(EXPIRIES.name))
@@ -117,14 +123,18 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         list_events=ListConsentEvents(ledger),
         list_expiring=ListExpiring(expiries, platform.now_us),
         notices=NoticeCalls(PutNotice(notices, platform.now_us), GetNotice(notices), ListNotices(notices)),
+        receipts=ReceiptCalls(
+            GetReceipt(ledger, notices, names, receipt_keys, identity.controller, Audit(platform.channel).proof), receipt_keys, subscribers
+        ),
         tokens=tokens,
-        subscribers=Subscribers(platform.channel),
+        subscribers=subscribers,
         public_url=platform.public_url,
     )
 
     async def on_start() -> None:
         await laws.keep(law, law_texts())
         await tokens.start()
+        await receipt_keys.start()
         await ends.start()
 
     async def on_stop() -> None:
@@ -141,6 +151,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
             Background("relay", Relay(ledger, intents, outgoing, platform.generation, platform.now_us).run),
             Background("answers", answers.run),
             Background("expiries", expire.run),
+            Background("receipt keys", receipt_keys.publish),
         ),
         on_start=on_start,
         on_stop=on_stop,

@@ -16,6 +16,7 @@ from postlaw_consent.domain.particulars import Particulars
 from postlaw_consent.domain.scope import EVERYTHING, Scope
 from postlaw_consent.notice_calls import NoticeCalls, check_hash
 from postlaw_consent.preferences_wire import change_from_wire, changed_to_wire, preferences_to_wire
+from postlaw_consent.receipt_calls import ReceiptCalls
 from postlaw_consent.tokens import Tokens
 from postlaw_consent.use_cases.change_preferences import ChangePreferences
 from postlaw_consent.use_cases.describe_preferences import DescribePreferences
@@ -59,6 +60,7 @@ class ConsentServicer:
         list_events: ListConsentEvents,
         list_expiring: ListExpiring,
         notices: NoticeCalls,
+        receipts: ReceiptCalls,
         tokens: Tokens,
         subscribers: Subscribers,
         public_url: str,
@@ -73,6 +75,7 @@ class ConsentServicer:
         self._list_events = list_events
         self._list_expiring = list_expiring
         self.PutNotice, self.GetNotice, self.ListNotices = notices.PutNotice, notices.GetNotice, notices.ListNotices
+        self.GetReceipt, self.ListReceiptKeys = receipts.GetReceipt, receipts.ListReceiptKeys
         self._tokens = tokens
         self._subscribers = subscribers
         self._public_url = public_url.rstrip("/")

@@ -14,6 +14,8 @@ from typing import Any
 import grpc.aio
 import pytest
 
+from postlaw.audit.v1 import audit_pb2
+from postlaw.audit.v1.audit_pb2_grpc import AuditServiceServicer, add_AuditServiceServicer_to_server
 from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw.identity.v1 import identity_pb2
 from postlaw.identity.v1.identity_pb2_grpc import IdentityServiceServicer, add_IdentityServiceServicer_to_server
@@ -46,6 +48,7 @@ _AnySending: Any = SendingServiceServicer
 _AnySubscribers: Any = SubscribersServiceServicer
 
 _AnyIdentity: Any = IdentityServiceServicer
+_AnyAudit: Any = AuditServiceServicer
 
 TENANT = "ten_06d3k5yznp1w9r8g7f6e5d4c3b"
 
@@ -140,7 +143,20 @@ class FakeIdentity(_AnyIdentity):
         self.asked += 1
         if self.down:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "taken away by the test")
-        return identity_pb2.Tenant(tenant_id=request.tenant_id, sender_identity=self.stands)
+        return identity_pb2.Tenant(tenant_id=request.tenant_id, name="Acme", sender_identity=self.stands)
+
+
+class FakeAudit(_AnyAudit):
+    """A log that has the entries it was given, by event id."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, audit_pb2.Entry] = {}
+
+    async def GetEventProof(self, request: audit_pb2.GetEventProofRequest, context: Any) -> audit_pb2.EventProof:
+        if request.event_id not in self.entries:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "not yet")
+        entry = self.entries[request.event_id].SerializeToString()
+        return audit_pb2.EventProof(index=2, entry=entry, hashes=[b"step"], checkpoint=audit_pb2.Checkpoint(size=4, note="a note"))
 
 
 class World:
@@ -150,6 +166,7 @@ class World:
         self.state = str(directory)
         self.sending = FakeSending()
         self.identity = FakeIdentity()
+        self.audit = FakeAudit()
         self.people: dict[str, bytes] = {}
         self.settings = ConsentSettings(answer_within_s=1.0)
         self.clock_ahead_us = 0
@@ -178,6 +195,7 @@ class World:
         add_SendingServiceServicer_to_server(self.sending, self._server)
         add_SubscribersServiceServicer_to_server(FakeSubscribers(self.people), self._server)
         add_IdentityServiceServicer_to_server(self.identity, self._server)
+        add_AuditServiceServicer_to_server(self.audit, self._server)
         port = self._server.add_insecure_port("127.0.0.1:0")
         await self._server.start()
         self._channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")

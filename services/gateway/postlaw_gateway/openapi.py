@@ -9,7 +9,7 @@ from typing import Any
 from postlaw_gateway.clients import method, policy_of
 from postlaw_gateway.naming import EMPTY, TIMESTAMP
 from postlaw_gateway.routes import ROUTES, Kind, Route
-from postlaw_gateway.schemas import PROBLEM, Schema, answered, object_of, ref, value_of
+from postlaw_gateway.schemas import PROBLEM, RECEIPT, Schema, answered, object_of, ref, value_of
 
 _ABOUT = (
     "The compliance core of an e-mail marketing platform: when a person says stop, the mail stops before we answer. Times are "
@@ -125,7 +125,7 @@ def _responses(route: Route, schemas: dict[str, Schema]) -> dict[str, Any]:
     if route.kind is Kind.DOWNLOAD:
         good["content"] = {"text/csv": {"schema": {"type": "string"}}}
     elif route.method.response.full_name != EMPTY:
-        schema = answered(route.method.response, schemas)
+        schema = RECEIPT if route.document else answered(route.method.response, schemas)
         if route.reveals:
             shown: Schema = {name: {"type": "string"} for name in sorted(route.reveals)}
             for name in route.forgets:

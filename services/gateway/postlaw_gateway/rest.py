@@ -149,8 +149,8 @@ class Endpoint:
         route = self.route
         if route.status == 204:
             return Answer(204, [])
-        content = to_json(message, reveal=route.reveals)
-        body = encode(content)
+        content = {} if route.document else to_json(message, reveal=route.reveals)
+        body = getattr(message, route.document) if route.document else encode(content)
         version = content.get("version")
         headers: Headers = [(b"content-type", JSON)]
         if not route.forgets:

@@ -45,6 +45,7 @@ class Route:
     key_field: str = ""
     operation: str = ""
     description: str = ""
+    document: str = ""  # the bytes field of the answer that is JSON already, and signed as it stands: the whole body
     upsert: bool = False  # 200 instead of `status` when the thing was there before
     fresh_s: float = 0
 
@@ -104,6 +105,10 @@ ROUTES: Sequence[Route] = (
     Route("DELETE", _SUBSCRIBER, "subscribers.DeleteSubscriber", "Delete a person", "subscribers", 204),
     Route("GET", _SUBSCRIBER + "/consents", "consent.ListConsentEvents", "A person's consents and withdrawals", "consents",
           hidden=frozenset({"address_key"})),
+    Route("GET", _SUBSCRIBER + "/consents/{event_id}/receipt", "consent.GetReceipt", "A signed receipt of a consent or a withdrawal",
+          "consents", hidden=frozenset({"address_key"}), document="document"),
+    Route("GET", "/v1/receipt-keys", "consent.ListReceiptKeys", "The keys that receipts are signed with, as a JWK Set; open to everyone",
+          "consents"),
     Route(
         "GET", "/v1/consents/expiring", "consent.ListExpiring", "Implied consents that end within some days, the soonest first", "consents",
     ),

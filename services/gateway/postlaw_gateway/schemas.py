@@ -41,6 +41,25 @@ PROBLEM: Schema = {
     },
 }
 
+RECEIPT: Schema = {
+    "type": "object",
+    "description": "Signed as it stands: Kantara Consent Receipt 1.1.0, with the sections of ISO/IEC TS 27560:2023 in `record`. `log` is "
+    "the audit log's inclusion proof, absent until the log has the event. `signature` is a detached JWS (EdDSA) over the JCS form of all "
+    "the rest, by a key of /v1/receipt-keys. `postlaw receipt verify` checks both without us.",
+    "required": ["version", "consentReceiptID", "consentTimestamp", "piiPrincipalId", "piiControllers", "services", "record", "signature"],
+    "properties": {
+        "version": {"const": "KI-CR-v1.1.0"},
+        "consentReceiptID": {"type": "string", "description": "The event's id"},
+        "consentTimestamp": {"type": "integer", "description": "Seconds since 1970"},
+        "piiPrincipalId": {"type": "string", "description": "A keyed hash of the address, in hexadecimal"},
+        "piiControllers": {"type": "array"},
+        "services": {"type": "array"},
+        "record": {"type": "object"},
+        "log": {"type": "object"},
+        "signature": {"type": "string"},
+    },
+}
+
 
 def answered(descriptor: Descriptor, schemas: dict[str, Schema]) -> Schema:
     """A reference to the message as it is answered."""

@@ -201,12 +201,6 @@ async def test_after_everything_there_is_nothing_more_to_stop(door: Any, stands:
     assert "You have stopped everything from" in page
 
 
-async def test_who_never_chose_a_list_or_topic_sees_no_empty_heading(door: Any) -> None:
-    page = (await door.http.get(PAGE)).text
-    assert {"stop": "everything"} in forms(page)
-    assert TEXTS["en"]["heading_choices"] not in page
-
-
 async def test_who_presses_twice_hears_that_it_was_done(door: Any, stands: Preferences) -> None:
     first = await door.http.post(PAGE, data={"pause": "30"})
     second = await door.http.post(PAGE, data={"pause": "30"})

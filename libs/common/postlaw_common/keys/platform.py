@@ -12,6 +12,7 @@ PLATFORM_KEYS = CollectionSpec("platform_keys")
 
 PLACEMENT = "placement"  # never rotated: consent events and jobs of one person must meet in one partition for good
 OPT_OUT_TOKENS = "opt-out-tokens"  # versions are added, never removed: a link works for as long as opt-outs are kept
+RECEIPTS = "receipts"  # seeds of Ed25519 keys; versions are added, never removed: a receipt is checked for as long as it is kept
 
 
 class PlatformKeys:

@@ -30,7 +30,6 @@ from postlaw_common.errors import (
 DETAILS_KEY = "grpc-status-details-bin"
 _DOMAIN = "postlaw.dev"
 _LONGEST_DETAIL = 2000  # gRPC's peers refuse headers beyond 8 KiB, and details travel in one
-_LONGEST_MESSAGE = 300  # of one field: a list of all words that it may have is 200 characters long
 
 _CODES: dict[int, grpc.StatusCode] = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -70,7 +69,7 @@ def details_of(error: PostlawError) -> bytes:
     if error.fields:
         wrong = error_details_pb2.BadRequest()
         for field in error.fields[:50]:
-            wrong.field_violations.add(field=field.field[:200], description=field.message[:_LONGEST_MESSAGE])
+            wrong.field_violations.add(field=field.field[:200], description=field.message[:200])
             if wrong.ByteSize() > _LONGEST_DETAIL:
                 break
         status.details.add().Pack(wrong)

@@ -105,6 +105,16 @@ class ConsentServiceStub:
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetNoticeRequest.SerializeToString,
                 response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Notice.FromString,
                 _registered_method=True)
+        self.GetReceipt = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/GetReceipt',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetReceiptRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Receipt.FromString,
+                _registered_method=True)
+        self.ListReceiptKeys = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/ListReceiptKeys',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListReceiptKeysRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListReceiptKeysResponse.FromString,
+                _registered_method=True)
         self.ListNotices = channel.unary_unary(
                 '/postlaw.consent.v1.ConsentService/ListNotices',
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListNoticesRequest.SerializeToString,
@@ -212,6 +222,20 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetReceipt(self, request, context):
+        """A signed receipt of one event of the ledger, with the audit log's proof of it once the log has it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReceiptKeys(self, request, context):
+        """The keys that receipts are signed with, all there ever were; open to everyone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListNotices(self, request, context):
         """In the order of their hashes.
         """
@@ -291,6 +315,16 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.GetNotice,
                     request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetNoticeRequest.FromString,
                     response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Notice.SerializeToString,
+            ),
+            'GetReceipt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReceipt,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetReceiptRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Receipt.SerializeToString,
+            ),
+            'ListReceiptKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReceiptKeys,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListReceiptKeysRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListReceiptKeysResponse.SerializeToString,
             ),
             'ListNotices': grpc.unary_unary_rpc_method_handler(
                     servicer.ListNotices,
@@ -677,6 +711,60 @@ class ConsentService:
             '/postlaw.consent.v1.ConsentService/GetNotice',
             postlaw_dot_consent_dot_v1_dot_consent__pb2.GetNoticeRequest.SerializeToString,
             postlaw_dot_consent_dot_v1_dot_consent__pb2.Notice.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReceipt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/GetReceipt',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.GetReceiptRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.Receipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReceiptKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/ListReceiptKeys',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.ListReceiptKeysRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.ListReceiptKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

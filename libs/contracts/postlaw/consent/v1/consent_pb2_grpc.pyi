@@ -59,6 +59,10 @@ class ConsentServiceStub:
     PutNotice: _grpc.UnaryUnaryMultiCallable[_consent_pb2.PutNoticeRequest, _consent_pb2.Notice]
     """Registers a wording that people read. Its hash is its name: the same wording again changes only when it ended."""
     GetNotice: _grpc.UnaryUnaryMultiCallable[_consent_pb2.GetNoticeRequest, _consent_pb2.Notice]
+    GetReceipt: _grpc.UnaryUnaryMultiCallable[_consent_pb2.GetReceiptRequest, _consent_pb2.Receipt]
+    """A signed receipt of one event of the ledger, with the audit log's proof of it once the log has it."""
+    ListReceiptKeys: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ListReceiptKeysRequest, _consent_pb2.ListReceiptKeysResponse]
+    """The keys that receipts are signed with, all there ever were; open to everyone."""
     ListNotices: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ListNoticesRequest, _consent_pb2.ListNoticesResponse]
     """In the order of their hashes."""
 
@@ -93,6 +97,10 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     PutNotice: _aio.UnaryUnaryMultiCallable[_consent_pb2.PutNoticeRequest, _consent_pb2.Notice]  # type: ignore[assignment]
     """Registers a wording that people read. Its hash is its name: the same wording again changes only when it ended."""
     GetNotice: _aio.UnaryUnaryMultiCallable[_consent_pb2.GetNoticeRequest, _consent_pb2.Notice]  # type: ignore[assignment]
+    GetReceipt: _aio.UnaryUnaryMultiCallable[_consent_pb2.GetReceiptRequest, _consent_pb2.Receipt]  # type: ignore[assignment]
+    """A signed receipt of one event of the ledger, with the audit log's proof of it once the log has it."""
+    ListReceiptKeys: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListReceiptKeysRequest, _consent_pb2.ListReceiptKeysResponse]  # type: ignore[assignment]
+    """The keys that receipts are signed with, all there ever were; open to everyone."""
     ListNotices: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListNoticesRequest, _consent_pb2.ListNoticesResponse]  # type: ignore[assignment]
     """In the order of their hashes."""
 
@@ -208,6 +216,22 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consent_pb2.GetNoticeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consent_pb2.Notice, _abc.Awaitable[_consent_pb2.Notice]]: ...
+
+    @_abc_1.abstractmethod
+    def GetReceipt(
+        self,
+        request: _consent_pb2.GetReceiptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.Receipt, _abc.Awaitable[_consent_pb2.Receipt]]:
+        """A signed receipt of one event of the ledger, with the audit log's proof of it once the log has it."""
+
+    @_abc_1.abstractmethod
+    def ListReceiptKeys(
+        self,
+        request: _consent_pb2.ListReceiptKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.ListReceiptKeysResponse, _abc.Awaitable[_consent_pb2.ListReceiptKeysResponse]]:
+        """The keys that receipts are signed with, all there ever were; open to everyone."""
 
     @_abc_1.abstractmethod
     def ListNotices(

@@ -1,0 +1,115 @@
+"""`postlaw receipt`: what whoever holds a consent receipt can find out without us."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from postlaw_audit.notes import NoteInvalid, parse_verifier_key
+from postlaw_audit.verifying import VERIFIER_KEY
+from postlaw_common.blobs import BlobsUnavailable, open_blobs
+from postlaw_common.settings import PlatformSettings, WrongSettings, load
+from postlaw_consent.receipt_keys import KEYS_BLOB
+from postlaw_consent.receipt_signing import keys_of
+from postlaw_mesh.receipt_verifying import LOG, NotVerified, Unreadable, Verified, read_receipt, verify_receipt
+
+_UNWITNESSED = "unwitnessed: no outside cosignature stands under the checkpoint, so another log could be shown to others"
+
+
+class _NoKey(Exception):
+    """A key that is needed cannot be had."""
+
+
+@click.group()
+def receipt() -> None:
+    """Receipts of consents and withdrawals.
+
+    \b
+    Example:
+      postlaw receipt verify receipt.json
+    Exit codes: 0 verified, 1 not verified, 2 it or a key cannot be read.
+    """
+
+
+@receipt.command()
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.option("--log-key", help="The audit log's verifier key in note format, or a file of it; the receipt must have the log's proof.")
+@click.option("--receipt-key", help="The receipts' keys as a JWK Set (GET /v1/receipt-keys), or a file of it.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def verify(file: TextIO, log_key: str | None, receipt_key: str | None, as_json: bool) -> None:
+    """The receipt's signature, the log's checkpoint and proof, and each statement against the event in the log. Asks no service.
+
+    Keys that are not given are read beside the log, in POSTLAW_BLOBS: that is for the installation's own use. Others get both keys
+    once, and keep them: a key that came with a receipt proves nothing.
+
+    \b
+    Example:
+      postlaw receipt verify receipt.json --receipt-key receipt-keys.json --log-key log.vkey
+    Exit codes: 0 verified, 1 not verified (the first thing that is wrong is named), 2 the receipt or a key cannot be read.
+    """
+    try:
+        told = read_receipt(file.read())
+        keys = keys_of(_text(receipt_key) if receipt_key else _beside_the_log(KEYS_BLOB, "--receipt-key"))
+        if log_key and LOG not in told:
+            raise NotVerified("log: the receipt has no proof of the log; ask for it again, the log has an event within seconds")
+        found = verify_receipt(
+            told, keys, lambda: parse_verifier_key(_text(log_key) if log_key else _beside_the_log(VERIFIER_KEY, "--log-key"))
+        )
+    except NotVerified as wrong:
+        click.echo(json.dumps({"verified": False, "reason": str(wrong)}) if as_json else f"NOT VERIFIED: {wrong}")
+        sys.exit(1)
+    except (Unreadable, UnicodeDecodeError, NoteInvalid, ValueError, _NoKey, OSError) as unreadable:
+        click.echo(f"cannot be read: {unreadable}", err=True)
+        sys.exit(2)
+    click.echo(json.dumps(_as_json(found)) if as_json else _in_words(found))
+
+
+def _as_json(found: Verified) -> dict[str, Any]:
+    inclusion = found.inclusion
+    log = (
+        {"origin": inclusion.origin, "index": inclusion.index, "tree_size": inclusion.tree_size, "witnessed": False} if inclusion else None
+    )
+    act = {"event_id": found.event_id, "state": found.state, "time": found.time, "scope": found.scope, "controller": found.controller}
+    return {"verified": True, **act, "key_id": found.key_id, "log": log}
+
+
+def _in_words(found: Verified) -> str:
+    lines = [
+        f"verified: {found.event_id}, {found.state} at {found.time}, of {found.scope} at {found.controller}",
+        f"signed by the key {found.key_id}",
+    ]
+    if found.inclusion is None:
+        lines.append("not shown to be in the log: the receipt has no proof, so it is as good as the word of whoever holds that key")
+    else:
+        lines += [f"in the log {found.inclusion.origin}: entry {found.inclusion.index} of {found.inclusion.tree_size}", _UNWITNESSED]
+    return "\n".join(lines)
+
+
+def _text(given: str) -> str:
+    """What was given, or what the file of that name holds."""
+    return given if given.lstrip().startswith("{") or not Path(given).is_file() else Path(given).read_text()
+
+
+def _beside_the_log(key: str, option: str) -> str:
+    try:
+        settings = load(PlatformSettings)
+        data = asyncio.run(_blob(settings.blobs, str(settings.state), key))
+    except (BlobsUnavailable, WrongSettings) as away:
+        raise _NoKey(f"{away}; give {option}") from away
+    if data is None:
+        raise _NoKey(f"there is no {key} in this installation's blobs; give {option}")
+    return data.decode()
+
+
+async def _blob(url: str, state: str, key: str) -> bytes | None:
+    blobs = open_blobs(url, state=state)
+    await blobs.start()
+    try:
+        return await blobs.get(key)
+    finally:
+        await blobs.close()

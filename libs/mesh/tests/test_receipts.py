@@ -1,0 +1,264 @@
+"""`postlaw receipt verify`: whoever holds a receipt can check it without us, and no part of it can be changed unseen."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.mesh.tests.receipts_made import (
+    BESIDE,
+    EVENT,
+    KEYS,
+    LOG_KEY,
+    LOG_VKEY,
+    ORIGIN,
+    OTHERS,
+    RECEIPT_KEY,
+    entry_of,
+    made,
+    proof_of,
+    signed,
+)
+from postlaw.audit.v1 import audit_pb2
+from postlaw_audit.notes import Checkpoint, parse_verifier_key, verifier_key
+from postlaw_audit.notes import sign as sign_note
+from postlaw_common.testing.promises import promise
+from postlaw_consent.domain.receipt import receipt_of
+from postlaw_consent.receipt_signing import SIGNATURE, jwk_of, key_id
+from postlaw_mesh.command import main
+from postlaw_mesh.receipt_verifying import LOG, NotVerified, Unreadable, Verified, read_receipt, verify_receipt
+from services.consent.tests.test_consent_wire import events
+
+GOLDEN = Path(__file__).parent / "golden" / "receipt.json"
+JWKS = json.dumps({"keys": [jwk_of(key) for key in KEYS.values()]})
+# What the receipt alone says: of the customer, of the notice's language, of the list's name.
+BESIDE_THE_EVENT = ("piiControllers[0]", "record.party_identification[0].party_", "services[0].service")
+
+Place = tuple[str | int, ...]
+
+
+def checked(receipt: dict[str, Any]) -> Verified:
+    return verify_receipt(receipt, KEYS, lambda: parse_verifier_key(LOG_VKEY))
+
+
+def leaves(value: Any, at: Place = ()) -> Iterator[Place]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from leaves(item, (*at, name))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from leaves(item, (*at, number))
+    else:
+        yield at
+
+
+def changed(receipt: dict[str, Any], place: Place) -> dict[str, Any]:
+    """Another value of the same kind in one place."""
+    other = copy.deepcopy(receipt)
+    holder: Any = other
+    for step in place[:-1]:
+        holder = holder[step]
+    before = holder[place[-1]]
+    holder[place[-1]] = (not before) if isinstance(before, bool) else before + 1 if isinstance(before, int) else "x" + before
+    return other
+
+
+def named(place: Place) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
+
+
+PLACES = list(leaves(made()))
+
+
+@promise("G2")
+def test_the_format_is_the_golden_one_and_verifies() -> None:
+    """After a wanted change: raise postlaw_consent.domain.receipt.SCHEMA, and write the file anew from receipts_made.made()."""
+    golden = read_receipt(GOLDEN.read_text())
+    assert golden == made()
+    found = checked(golden)
+    assert (found.event_id, found.state, found.scope, found.controller) == (EVENT.event_id, "given", "list:lst_1", "Acme Ltd")
+    assert found.inclusion is not None
+    assert (found.inclusion.origin, found.inclusion.index, found.inclusion.tree_size) == (ORIGIN, 2, 4)
+
+
+@promise("G2", "A3")
+@pytest.mark.parametrize("place", PLACES, ids=named)
+def test_no_field_can_be_changed_unseen(place: Place) -> None:
+    with pytest.raises(NotVerified):
+        checked(changed(made(), place))
+
+
+@promise("A3")
+@pytest.mark.parametrize("place", [place for place in PLACES if not named(place).startswith(("signature", *BESIDE_THE_EVENT))], ids=named)
+def test_not_even_the_receipts_key_can_state_what_the_event_in_the_log_does_not(place: Place) -> None:
+    forged = signed(changed(made(), place))
+    with pytest.raises(NotVerified) as refused:
+        checked(forged)
+    if place[0] not in (LOG, "version") and place[-1] != "schema_version":
+        assert str(refused.value).startswith(named(place))
+
+
+@promise("G2")
+@given(events)
+def test_a_receipt_of_any_event_verifies_and_leaving_out_or_adding_a_field_is_seen(event: Any) -> None:
+    whole = made(replace(event, tenant_id="ten_1", event_id="evt_1"))
+    assert checked(read_receipt(json.dumps(whole, indent=2))).inclusion is not None
+    for name in whole:
+        with pytest.raises(NotVerified):
+            checked({other: value for other, value in whole.items() if other != name})
+    with pytest.raises(NotVerified, match=r"^more"):
+        checked(signed({**whole, "more": "said"}))
+
+
+@promise("A3")
+def test_a_proof_of_another_event_another_log_or_another_root_is_named() -> None:
+    receipt, another = receipt_of(EVENT, BESIDE), replace(EVENT, kind="withdrawn")
+    other_log = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    proof = proof_of(entry_of(EVENT))
+    forged = {
+        "record.events[0].event_state|consentType|purposeCategory|lawful_basis|termination|event_type": proof_of(entry_of(another)),
+        "log.entry": proof_of(entry_of(EVENT, b"no event")),
+        "log.path": {**proof, "index": 1},
+        "log.tree_size": {**proof, "tree_size": 5},
+        "log.checkpoint": {**proof, "checkpoint": sign_note(Checkpoint(ORIGIN, 4, bytes(32)), other_log)},
+        "log:": {name: value for name, value in proof.items() if name != "path"},
+        "record.party_identification[0].party_id": proof_of(entry_of(replace(EVENT, tenant_id="ten_2"))),
+    }
+    for where, log in forged.items():
+        with pytest.raises(NotVerified) as refused:
+            checked(signed({**receipt, "log": log}))
+        assert any(part in str(refused.value) for part in where.split("|")), (where, refused.value)
+    wrong_root = sign_note(Checkpoint(ORIGIN, 4, bytes(32)), LOG_KEY)
+    with pytest.raises(NotVerified, match="leads to another root"):
+        checked(signed({**receipt, "log": {**proof, "checkpoint": wrong_root}}))
+    assert len(OTHERS) == 3
+
+
+@promise("A3")
+@pytest.mark.parametrize(
+    "said", [{"event_id": "evt_other"}, {"tenant_id": "ten_2"}, {"type": "postlaw.consent.WithdrawalAnswered"}], ids=str
+)
+def test_an_entry_that_names_its_event_otherwise_is_none_of_it(said: dict[str, str]) -> None:
+    entry = audit_pb2.Entry.FromString(entry_of(EVENT))
+    for name, value in said.items():
+        setattr(entry, name, value)
+    with pytest.raises(NotVerified, match=r"^log\.entry"):
+        checked(signed({**receipt_of(EVENT, BESIDE), "log": proof_of(entry.SerializeToString())}))
+
+
+def test_a_receipt_of_a_format_that_is_not_known_is_not_judged() -> None:
+    receipt = receipt_of(EVENT, BESIDE)
+    for one in (
+        {**receipt, "version": "KI-CR-v1.2.0"},
+        {**receipt, "record": {**receipt["record"], "schema_version": "postlaw-receipt/2"}},
+    ):
+        with pytest.raises(NotVerified, match=r"^version"):
+            checked(signed(one))
+
+
+def test_another_key_is_not_believed_though_it_names_itself() -> None:
+    stranger = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    with pytest.raises(NotVerified, match="none of the keys"):
+        checked(signed(made(), stranger))
+    header, _, signature = signed(made(), stranger)[SIGNATURE].partition("..")
+    ours = made()[SIGNATURE].partition("..")[0]
+    for one in (
+        f"{ours}..{signature}",
+        f"{header}..{made()[SIGNATURE].partition('..')[2]}",
+        f"{ours}..",
+        "",
+        f"{ours}..x",
+        made()[SIGNATURE] + "=",
+    ):
+        with pytest.raises(NotVerified, match="signature"):
+            checked({**made(), SIGNATURE: one})
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"a": 1, "a": 2}', '{"a": 1.5}', '{"a": NaN}', "[" * 100_000, "no JSON"])
+def test_what_is_no_receipt_cannot_be_read(text: str) -> None:
+    with pytest.raises(Unreadable):
+        read_receipt(text)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s), max_leaves=10
+    )
+)
+def test_whatever_is_signed_in_a_receipts_place_is_refused_in_words(value: Any) -> None:
+    for name in ("record", "piiControllers", "services", "log", "version", "consentReceiptID", "signature"):
+        with pytest.raises(NotVerified):
+            one = {**made(), name: value}
+            checked(signed(one) if name != "signature" and _signable(one) else one)
+
+
+def _signable(receipt: dict[str, Any]) -> bool:
+    try:
+        signed(receipt)
+    except ValueError:
+        return False
+    return True
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(main, ["receipt", "verify", *words])
+
+
+def test_the_command_says_what_holds_and_that_nobody_outside_has_witnessed_it(tmp_path: Path) -> None:
+    log, keys = tmp_path / "log.vkey", tmp_path / "keys.json"
+    log.write_text(LOG_VKEY + "\n")
+    keys.write_text(JWKS)
+    for options in (["--log-key", LOG_VKEY, "--receipt-key", JWKS], ["--log-key", str(log), "--receipt-key", str(keys)]):
+        done = run(str(GOLDEN), *options)
+        assert done.exit_code == 0, done.output
+        assert f"verified: {EVENT.event_id}, given at 2026-09-21T" in done.output
+        assert "unwitnessed" in done.output
+    told = json.loads(run(str(GOLDEN), *options, "--json").output)
+    assert (told["verified"], told["state"], told["log"]) == (
+        True,
+        "given",
+        {"origin": ORIGIN, "index": 2, "tree_size": 4, "witnessed": False},
+    )
+    assert told["key_id"] == key_id(RECEIPT_KEY.public_key())
+
+
+def test_the_command_names_what_is_wrong_and_tells_it_from_what_it_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTLAW_STATE", str(tmp_path / "nothing"))
+    options = ["--log-key", LOG_VKEY, "--receipt-key", JWKS]
+    file = tmp_path / "receipt.json"
+    file.write_text(json.dumps(changed(made(), ("consentTimestamp",))))
+    assert (run(str(file), *options).exit_code, run(str(file), *options).output.startswith("NOT VERIFIED: signature: ")) == (1, True)
+    assert json.loads(run(str(file), *options, "--json").output)["verified"] is False
+    other = verifier_key("other.example/log", LOG_KEY.public_key().public_bytes_raw())
+    assert "log.checkpoint" in run(str(GOLDEN), "--log-key", other, "--receipt-key", JWKS).output
+    file.write_text("no receipt")
+    for words in (
+        [str(file), *options],
+        [str(tmp_path / "gone"), *options],
+        [str(GOLDEN), *options[:2]],
+        [str(GOLDEN), *options[2:]],
+        [str(GOLDEN), "--log-key", "x", "--receipt-key", JWKS],
+        [str(GOLDEN), "--log-key", LOG_VKEY, "--receipt-key", "{}"],
+    ):
+        assert run(*words).exit_code == 2, words
+
+
+@promise("G2")
+def test_a_receipt_from_before_the_log_had_the_event_is_attributable_and_says_what_it_lacks(tmp_path: Path) -> None:
+    file = tmp_path / "receipt.json"
+    file.write_text(json.dumps(signed(receipt_of(EVENT, BESIDE))))
+    done = run(str(file), "--receipt-key", JWKS)
+    assert (done.exit_code, "not shown to be in the log" in done.output, "unwitnessed" in done.output) == (0, True, False)
+    assert (json.loads(run(str(file), "--receipt-key", JWKS, "--json").output))["log"] is None
+    asked = run(str(file), "--receipt-key", JWKS, "--log-key", LOG_VKEY)
+    assert (asked.exit_code, asked.output.startswith("NOT VERIFIED: log: ")) == (1, True)
