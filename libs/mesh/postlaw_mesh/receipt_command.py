@@ -38,7 +38,9 @@ def receipt() -> None:
 
 @receipt.command()
 @click.argument("file", type=click.File(encoding="utf-8"))
-@click.option("--log-key", help="The audit log's verifier key in note format, or a file of it; the receipt must have the log's proof.")
+@click.option(
+    "--log-key", help="The log's verifier key (GET /v1/audit/checkpoint), or a file of it; the receipt must have the log's proof."
+)
 @click.option("--receipt-key", help="The receipts' keys as a JWK Set (GET /v1/receipt-keys), or a file of it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def verify(file: TextIO, log_key: str | None, receipt_key: str | None, as_json: bool) -> None:

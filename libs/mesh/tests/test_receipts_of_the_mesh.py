@@ -73,9 +73,10 @@ async def test_receipts_of_a_consent_and_of_its_withdrawal_verify_once_everythin
                 files[kind].write_bytes(answer.content)
             keys = tmp_path / "keys.json"
             keys.write_bytes((await http.get("/v1/receipt-keys", headers={"authorization": ""})).content)
+            log_key = (await http.get("/v1/audit/checkpoint", headers={"authorization": ""})).json()["verifier_key"]
             absent = await http.get(f"/v1/subscribers/{SUBSCRIBER}/consents/evt_other/receipt")
             assert (absent.status_code, absent.headers["content-type"]) == (404, "application/problem+json")
-    log_key = next(state.rglob("log.vkey")).read_text().strip()
+    assert next(state.rglob("log.vkey")).read_text().strip() == log_key
     monkeypatch.setenv("POSTLAW_STATE", str(state))
     for kind, file in files.items():
         for options in ([], ["--receipt-key", str(keys), "--log-key", log_key]):

@@ -67,7 +67,7 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
         await signer.start()
         await platform.blobs.put(VERIFIER_KEY, (signer.verifier() + "\n").encode())
 
-    servicer = AuditServicer(LogReader(platform.blobs, index))
+    servicer = AuditServicer(LogReader(platform.blobs, index), signer.verifier)
     return Service(
         name="audit",
         databases={"audit": (LOG, EVENT_INDEX, LOG_KEYS)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from postlaw.audit.v1 import audit_pb2 as audit
@@ -12,10 +13,11 @@ from postlaw_common.errors import NotFound
 
 
 class AuditServicer:
-    """A customer sees proofs of its own events only; checkpoints and consistency are everybody's."""
+    """A customer sees proofs of its own events only; checkpoints, consistency and the log's key are everybody's."""
 
-    def __init__(self, reader: LogReader) -> None:
+    def __init__(self, reader: LogReader, verifier: Callable[[], str]) -> None:
         self._reader = reader
+        self._verifier = verifier
 
     async def GetEventProof(self, request: audit.GetEventProofRequest, context: Any) -> audit.EventProof:
         found = await self._reader.prove_event(request.event_id)
@@ -41,7 +43,9 @@ class AuditServicer:
         return audit.ConsistencyProof(first=request.first, second=second, hashes=hashes, first_root=first_root, second_root=second_root)
 
     async def GetCheckpoint(self, request: audit.GetCheckpointRequest, context: Any) -> audit.Checkpoint:
-        return _checkpoint(*await self._reader.checkpoint())
+        answer = _checkpoint(*await self._reader.checkpoint())
+        answer.verifier_key = self._verifier()
+        return answer
 
 
 def _checkpoint(checkpoint: Checkpoint, note: str) -> audit.Checkpoint:
