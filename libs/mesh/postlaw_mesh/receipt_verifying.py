@@ -76,7 +76,7 @@ def verify_receipt(receipt: Mapping[str, Any], keys: Mapping[str, Ed25519PublicK
         key_id = verify(receipt, keys)
     except NotSigned as wrong:
         raise NotVerified(str(wrong)) from wrong
-    except ValueError as wrong:
+    except (ValueError, RecursionError) as wrong:
         raise NotVerified(f"the receipt holds what none holds: {wrong}") from wrong
     try:
         record = receipt["record"]

@@ -120,6 +120,26 @@ def test_a_receipt_of_any_event_verifies_and_leaving_out_or_adding_a_field_is_se
         checked(signed({**whole, "more": "said"}))
 
 
+@promise("G2", "A3")
+@given(events, st.data())
+def test_of_no_events_receipt_can_anything_be_changed_unseen(event: Any, data: st.DataObject) -> None:
+    whole = made(replace(event, tenant_id="ten_1", event_id="evt_1"))
+    place = data.draw(st.sampled_from(list(leaves(whole))), label="place")
+    with pytest.raises(NotVerified):
+        checked(changed(whole, place))
+    if not named(place).startswith(("signature", *BESIDE_THE_EVENT)):
+        with pytest.raises(NotVerified):
+            checked(signed(changed(whole, place)))
+
+
+def test_what_is_nested_without_end_is_refused_in_words() -> None:
+    """Somewhere between these depths the reader ends first, or else what checks."""
+    whole = json.dumps(made())[:-1]
+    for depth in range(700, 1000):
+        with pytest.raises((NotVerified, Unreadable)):
+            checked(read_receipt(whole + ', "more": ' + "[" * depth + "]" * depth + "}"))
+
+
 @promise("A3")
 def test_a_proof_of_another_event_another_log_or_another_root_is_named() -> None:
     receipt, another = receipt_of(EVENT, BESIDE), replace(EVENT, kind="withdrawn")
