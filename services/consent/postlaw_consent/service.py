@@ -29,6 +29,7 @@ from postlaw_consent.relay import Relay
 from postlaw_consent.senders import Senders
 from postlaw_consent.servicer import ConsentServicer
 from postlaw_consent.standings import SNAPSHOTS, Standings
+from postlaw_consent.suppress_calls import SuppressCalls
 from postlaw_consent.tokens import Tokens
 from postlaw_consent.use_cases.change_preferences import ChangePreferences
 from postlaw_consent.use_cases.describe_preferences import DescribePreferences
@@ -40,6 +41,7 @@ from postlaw_consent.use_cases.list_expiring import ListExpiring
 from postlaw_consent.use_cases.notices import GetNotice, ListNotices, PutNotice
 from postlaw_consent.use_cases.read_ledger import DescribeToken, ListConsentEvents
 from postlaw_consent.use_cases.record_consents import RecordConsents
+from postlaw_consent.use_cases.suppress_many import SuppressMany
 from postlaw_consent.use_cases.withdraw_consent import WITHIN_S, WithdrawConsent
 from postlaw_consent.views import MOST_PEOPLE, Views
 from postlaw_consent.wire import decode, encode, encode_alike, encode_answer, encode_made
@@ -126,6 +128,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         receipts=ReceiptCalls(
             GetReceipt(ledger, notices, names, receipt_keys, identity.controller, Audit(platform.channel).proof), receipt_keys, subscribers
         ),
+        suppressions=SuppressCalls(SuppressMany(ledger, intents, outgoing, afterwards, platform.now_us)),
         tokens=tokens,
         subscribers=subscribers,
         public_url=platform.public_url,

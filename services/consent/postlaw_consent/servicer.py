@@ -17,6 +17,7 @@ from postlaw_consent.domain.scope import EVERYTHING, Scope
 from postlaw_consent.notice_calls import NoticeCalls, check_hash
 from postlaw_consent.preferences_wire import change_from_wire, changed_to_wire, preferences_to_wire
 from postlaw_consent.receipt_calls import ReceiptCalls
+from postlaw_consent.suppress_calls import SuppressCalls
 from postlaw_consent.tokens import Tokens
 from postlaw_consent.use_cases.change_preferences import ChangePreferences
 from postlaw_consent.use_cases.describe_preferences import DescribePreferences
@@ -61,6 +62,7 @@ class ConsentServicer:
         list_expiring: ListExpiring,
         notices: NoticeCalls,
         receipts: ReceiptCalls,
+        suppressions: SuppressCalls,
         tokens: Tokens,
         subscribers: Subscribers,
         public_url: str,
@@ -76,6 +78,7 @@ class ConsentServicer:
         self._list_expiring = list_expiring
         self.PutNotice, self.GetNotice, self.ListNotices = notices.PutNotice, notices.GetNotice, notices.ListNotices
         self.GetReceipt, self.ListReceiptKeys = receipts.GetReceipt, receipts.ListReceiptKeys
+        self.SuppressMany = suppressions.SuppressMany
         self._tokens = tokens
         self._subscribers = subscribers
         self._public_url = public_url.rstrip("/")

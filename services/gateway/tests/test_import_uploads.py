@@ -34,6 +34,14 @@ async def test_a_csv_body_with_its_settings_in_the_query(door: Any) -> None:
     assert settings.consent.collected_at.seconds == 1767323045
 
 
+async def test_a_suppression_list_says_whose_it_is_and_names_no_list(door: Any) -> None:
+    headers = {"content-type": "text/csv"}
+    answer = await door.http.post("/v1/imports", params={"suppress.source": "the old provider"}, content=CSV, headers=headers)
+    assert answer.status_code == 202, answer.text
+    (settings,) = door.subscribers.settings
+    assert (settings.list_id, settings.suppress.source, settings.HasField("consent")) == ("", "the old provider", False)
+
+
 @pytest.mark.parametrize(
     "parts",
     [

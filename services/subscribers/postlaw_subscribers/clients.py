@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Any
 
@@ -12,7 +13,7 @@ import grpc.aio
 from postlaw.consent.v1 import consent_pb2, consent_pb2_grpc
 from postlaw_subscribers.domain.import_job import ImportJob
 from postlaw_subscribers.domain.row_evidence import Grade, Variant
-from postlaw_subscribers.rooms import ConsentLedger, Consents
+from postlaw_subscribers.rooms import ConsentLedger, Consents, SuppressionLedger
 
 SCOPES = ("consents:write",)
 
@@ -83,12 +84,33 @@ class AttestedConsent:
         )
 
 
+class ListedElsewhere:
+    """The people of another provider's suppression list, stopped in everything.
+
+    The idempotency key is the import's: what it did it knows again, and who has come back since an earlier import of the same list is
+    stopped once more."""
+
+    def __init__(self, stub: Any, job: ImportJob) -> None:
+        self._stub = stub
+        self._source = job.settings.suppress_source
+        self._key = f"suppress/{job.import_id}"
+
+    async def suppress(self, address_keys: Sequence[bytes], sealed_attestation: bytes) -> set[bytes]:
+        answer = await self._stub.SuppressMany(
+            consent_pb2.SuppressManyRequest(
+                address_keys=address_keys, source=self._source, sealed_attestation=sealed_attestation, idempotency_key=self._key
+            )
+        )
+        return {address_keys[place] for place in answer.already_suppressed}
+
+
 def attestation_of(job: ImportJob) -> bytes:
     """Who attested what, and when; nothing of any one person. The wording is not in it: the event names it by its hash, and consent
     keeps it once, as a notice."""
     attested = job.settings.consent
     if attested is None:
-        return b""
+        told = {"import_id": job.import_id, "source": job.settings.suppress_source}
+        return _told(told) if job.settings.suppress_source else b""
     told = {
         "import_id": job.import_id,
         "list_id": job.settings.list_id,
@@ -96,11 +118,20 @@ def attestation_of(job: ImportJob) -> bytes:
         "attested_by": attested.attested_by,
         "collected_us": attested.collected_us,
     }
+    return _told(told)
+
+
+def _told(told: dict[str, Any]) -> bytes:
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def suppressions_for(channel: grpc.aio.Channel, job: ImportJob) -> SuppressionLedger:
+    """Where the rows of a suppression list go."""
+    return ListedElsewhere(consent_pb2_grpc.ConsentServiceStub(channel), job)
 
 
 def ledger_for(channel: grpc.aio.Channel, job: ImportJob) -> tuple[ConsentLedger, bytes]:
     """(where the consent of this import's rows goes, what the customer attests of them all)"""
     if job.settings.consent is None:
-        return NoConsent(), b""
+        return NoConsent(), attestation_of(job)
     return AttestedConsent(consent_pb2_grpc.ConsentServiceStub(channel), job), attestation_of(job)

@@ -173,6 +173,8 @@ def _moving(job: ImportJob) -> Document:
             "refused": counts.refused,
             "refused_by_reason": dict(counts.refused_by_reason),
             "warnings": dict(counts.warnings),
+            "suppressed": counts.suppressed,
+            "already_suppressed": counts.already_suppressed,
         },
         "flags": [asdict(flag) for flag in job.checkpoint.flags],
         "failure": job.failure,

@@ -90,3 +90,11 @@ class ConsentLedger(Protocol):
 
         `sealed_attestation`: what the customer says of all of them, sealed under the customer's key."""
         ...
+
+
+class SuppressionLedger(Protocol):
+    """Consent's ledger, for the import of one suppression list: it knows whose list it is."""
+
+    async def suppress(self, address_keys: Sequence[bytes], sealed_attestation: bytes) -> set[bytes]:
+        """Stops them in everything, 4,000 at most; those of them who were stopped before, by something else. Raises PostlawError."""
+        ...

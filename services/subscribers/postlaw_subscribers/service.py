@@ -12,7 +12,7 @@ from postlaw_common.outbox import Outbox
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background, Service, Servicer
 from postlaw_common.service_context import ServiceContexts
-from postlaw_subscribers.clients import SCOPES, ledger_for
+from postlaw_subscribers.clients import SCOPES, ledger_for, suppressions_for
 from postlaw_subscribers.consumers import settling
 from postlaw_subscribers.domain.import_job import ImportJob
 from postlaw_subscribers.jobs import IMPORTS, ROW_MARKS, Jobs
@@ -56,7 +56,12 @@ def build(platform: Platform, settings: SubscribersSettings) -> Service:
         return contexts.acting(job.tenant_id, Actor(kind, id), SCOPES, f"import {job.import_id}")
 
     runner = ImportRunner(
-        rooms, acting, lambda job: ledger_for(consent, job), at_once=settings.imports_at_once, lease_s=settings.import_lease_s
+        rooms,
+        acting,
+        lambda job: ledger_for(consent, job),
+        lambda job: suppressions_for(consent, job),
+        at_once=settings.imports_at_once,
+        lease_s=settings.import_lease_s,
     )
     servicer = SubscribersServicer(rooms, runner.wake, upload_max_bytes=settings.upload_max_bytes)
     return Service(

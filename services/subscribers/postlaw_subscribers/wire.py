@@ -83,7 +83,7 @@ def settings_of(message: pb.ImportSettings) -> Settings:
         ip=message.ip_column,
         form=message.form_column,
     )
-    return Settings(message.list_id, message.filename, message.encoding, columns, consent)
+    return Settings(message.list_id, message.filename, message.encoding, columns, consent, message.suppress.source)
 
 
 def settings_message(settings: Settings) -> pb.ImportSettings:
@@ -114,6 +114,8 @@ def settings_message(settings: Settings) -> pb.ImportSettings:
                 method=told.method,
             )
         )
+    if settings.suppress_source:
+        message.suppress.source = settings.suppress_source
     return message
 
 
@@ -138,6 +140,8 @@ def import_message(job: ImportJob) -> pb.Import:
         version=job.version,
         warnings=dict(counts.warnings),
         flags=[pb.Import.Flag(what=flag.what, rows=flag.rows) for flag in job.checkpoint.flags],
+        suppressed=counts.suppressed,
+        already_suppressed=counts.already_suppressed,
     )
 
 

@@ -44,6 +44,7 @@ class FakeConsent:
     def __init__(self) -> None:
         self.records: dict[tuple[str, bytes, str], consent_pb2.ConsentRecord] = {}
         self.variants: list[int] = []  # of each call
+        self.suppressed: dict[tuple[str, bytes], tuple[str, str]] = {}  # by customer and person: whose list, and the key
         self.away = False
         self.calls = 0
         self.hold: asyncio.Event | None = None
@@ -67,6 +68,14 @@ class FakeConsent:
                 record.sealed_proof_evidence = request.sealed_proof_evidence[place]
             self.records.setdefault((current().tenant_id, address_key, record.idempotency_key), record)
         return consent_pb2.RecordConsentOfManyResponse()
+
+    async def SuppressMany(self, request: consent_pb2.SuppressManyRequest, context: Any) -> consent_pb2.SuppressManyResponse:
+        already: list[int] = []
+        for place, address_key in enumerate(request.address_keys):
+            act = (request.source, request.idempotency_key)
+            if self.suppressed.setdefault((current().tenant_id, address_key), act) != act:
+                already.append(place)
+        return consent_pb2.SuppressManyResponse(already_suppressed=already)
 
 
 class World:

@@ -37,7 +37,8 @@ def test_an_imports_totals_add_up_on_the_wire(state: State, taken: dict[Outcome,
     counts = Counts().plus(taken, refused, {}).plus(taken, refused, {"unknown_territory": 1})
     job = ImportJob("ten_a", "imp_1", Settings("lst_1"), state, 10, 10, Checkpoint(5, 2, counts), "", 1, 0, "user:1")
     message = wire.import_message(job)
-    assert message.rows == message.added + message.updated + message.unchanged + message.refused
+    taken_rows = message.added + message.updated + message.unchanged + message.suppressed + message.already_suppressed
+    assert message.rows == taken_rows + message.refused
     assert message.refused == sum(message.refused_by_reason.values())
     assert message.warnings == {"unknown_territory": 1}
     assert 0 <= message.bytes_done <= message.bytes_total

@@ -30,6 +30,8 @@ class Outcome(Enum):
     ADDED = "added"
     UPDATED = "updated"
     UNCHANGED = "unchanged"
+    SUPPRESSED = "suppressed"
+    ALREADY_SUPPRESSED = "already_suppressed"
 
 
 NO_ADDRESS = "no_address"
@@ -87,16 +89,33 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
+    """`suppress_source`: whose suppression list the rows are; then there is neither list nor consent. "" of any other import."""
+
     list_id: str
     filename: str = ""
     encoding: str = ""
     columns: Columns = field(default_factory=Columns)
     consent: Attestation | None = None
+    suppress_source: str = ""
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """(field, what is wrong with it, for whoever sent it)."""
+        if self.suppress_source:
+            if self.list_id:
+                yield "list_id", "must be left out with `suppress`: a suppression list makes nobody a member"
+            if self.consent:
+                yield "consent", "must be left out with `suppress`"
+        elif not self.list_id:
+            yield "list_id", "is required"
+        if self.consent:
+            for name, said in self.consent.problems():
+                yield f"consent.{name}", said
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """rows = added + updated + unchanged + refused, at every checkpoint. `warnings`: rows taken with a cell that was not believed."""
+    """rows = added + updated + unchanged + suppressed + already_suppressed + refused, at every checkpoint. `warnings`: rows taken with a
+    cell that was not believed."""
 
     rows: int = 0
     added: int = 0
@@ -105,6 +124,8 @@ class Counts:
     refused: int = 0
     refused_by_reason: Mapping[str, int] = field(default_factory=dict[str, int])
     warnings: Mapping[str, int] = field(default_factory=dict[str, int])
+    suppressed: int = 0
+    already_suppressed: int = 0
 
     def plus(self, taken: Mapping[Outcome, int], refused: Mapping[str, int], warned: Mapping[str, int]) -> Counts:
         lost = sum(refused.values())
@@ -116,6 +137,8 @@ class Counts:
             refused=self.refused + lost,
             refused_by_reason=_sum(self.refused_by_reason, refused),
             warnings=_sum(self.warnings, warned),
+            suppressed=self.suppressed + taken.get(Outcome.SUPPRESSED, 0),
+            already_suppressed=self.already_suppressed + taken.get(Outcome.ALREADY_SUPPRESSED, 0),
         )
 
 

@@ -38,10 +38,10 @@ async def create_import(
     if not known_encoding(settings.encoding):
         names = "utf-8, utf-16, iso-8859-1 or windows-1252"
         raise Invalid("The encoding is not one that is taken.", fields=[FieldError("encoding", f"must be {names}")])
-    wrong = [FieldError(f"consent.{field}", said) for field, said in settings.consent.problems()] if settings.consent else []
-    if wrong:
-        raise Invalid("What is attested is not in words that the law knows; see `fields`.", fields=wrong)
-    await get_list(rooms, tenant_id, settings.list_id)
+    if wrong := [FieldError(field, said) for field, said in settings.problems()]:
+        raise Invalid("The settings do not go together, or are not in words that the law knows; see `fields`.", fields=wrong)
+    if settings.list_id:
+        await get_list(rooms, tenant_id, settings.list_id)
     import_id = new_id("imp")
     sealer, wrapped = await rooms.jobs.prepare(tenant_id, import_id)
     state, failure = State.QUEUED, ""

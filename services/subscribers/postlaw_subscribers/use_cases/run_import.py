@@ -29,11 +29,12 @@ from postlaw_subscribers.domain.csv_rows import Row, RowReader
 from postlaw_subscribers.domain.import_job import Checkpoint, ImportJob, Outcome, State
 from postlaw_subscribers.domain.report import lines
 from postlaw_subscribers.jobs import OpenJob
-from postlaw_subscribers.rooms import ConsentLedger, Consents, Rooms
+from postlaw_subscribers.rooms import ConsentLedger, Consents, Rooms, SuppressionLedger
 from postlaw_subscribers.uploads import Truncated
 from postlaw_subscribers.use_cases.import_batch import TOGETHER, ImportSource, Result, judge, store_new
 from postlaw_subscribers.use_cases.known_rows import take_known
 from postlaw_subscribers.use_cases.row_consents import consents_of, record_consents
+from postlaw_subscribers.use_cases.suppress_rows import suppress_rows
 
 OUTAGES = (StoreUnavailable, BusUnavailable, BlobsUnavailable, KeysUnavailable, Unavailable, DeadlineExceeded, RateLimited)
 ENOUGH_ROWS = 8000  # rows between two checkpoints: more where they are short, since a batch ends with a frame of the upload
@@ -41,10 +42,13 @@ ENOUGH_BYTES = 1 << 20
 
 Acting = Callable[[ImportJob], AbstractAsyncContextManager[Caller]]
 Ledger = Callable[[ImportJob], tuple[ConsentLedger, bytes]]
+Suppressions = Callable[[ImportJob], SuppressionLedger]
 
 _log = get_logger(__name__)
 _rows = meter("postlaw.subscribers").create_counter(
-    "postlaw.subscribers.import.rows", unit="{row}", description="Rows of imports, by outcome (added, updated, unchanged, refused)"
+    "postlaw.subscribers.import.rows",
+    unit="{row}",
+    description="Rows of imports, by outcome (added, updated, unchanged, suppressed, already_suppressed, refused)",
 )
 _finished = meter("postlaw.subscribers").create_counter(
     "postlaw.subscribers.imports.finished", unit="{import}", description="Imports that came to an end: done, failed, unreadable"
@@ -56,15 +60,25 @@ _waits = meter("postlaw.subscribers").create_counter(
 
 
 class ImportRunner:
-    """`acting(job)`: a context in which calls are made for the job's customer. `ledger(job)`: (where consent goes, the attestation)."""
+    """`acting(job)`: a context in which calls are made for the job's customer. `ledger(job)`: (where consent goes, the attestation).
+    `suppressions(job)`: where the rows of a suppression list go."""
 
     def __init__(
-        self, rooms: Rooms, acting: Acting, ledger: Ledger, *, at_once: int = 2, lease_s: float = 10.0, poll_s: float = 1.0
+        self,
+        rooms: Rooms,
+        acting: Acting,
+        ledger: Ledger,
+        suppressions: Suppressions,
+        *,
+        at_once: int = 2,
+        lease_s: float = 10.0,
+        poll_s: float = 1.0,
     ) -> None:
         self.wake = asyncio.Event()
         self._rooms = rooms
         self._acting = acting
         self._ledger = ledger
+        self._suppressions = suppressions
         self._at_once = at_once
         self._lease_s = lease_s
         self._poll_s = poll_s
@@ -120,7 +134,7 @@ class ImportRunner:
         self.wake.set()
 
     async def _run_one(self, opened: OpenJob) -> None:
-        run = _Run(self._rooms, self._acting, self._ledger, opened, self._lease_s)
+        run = _Run(self._rooms, self._acting, self._ledger(opened.job), self._suppressions(opened.job), opened, self._lease_s)
         try:
             await run.to_the_end()
         except VersionConflict:
@@ -140,11 +154,20 @@ class ImportRunner:
 class _Run:
     """One job in this process's hands."""
 
-    def __init__(self, rooms: Rooms, acting: Acting, ledger: Ledger, opened: OpenJob, lease_s: float) -> None:
+    def __init__(
+        self,
+        rooms: Rooms,
+        acting: Acting,
+        ledger: tuple[ConsentLedger, bytes],
+        suppressions: SuppressionLedger,
+        opened: OpenJob,
+        lease_s: float,
+    ) -> None:
         self.opened = opened
         self._rooms = rooms
         self._acting = acting
-        self._ledger, self._attestation = ledger(opened.job)
+        self._ledger, self._attestation = ledger
+        self._suppressions = suppressions
         self._lease_s = lease_s
 
     async def to_the_end(self) -> None:
@@ -242,7 +265,10 @@ class _Run:
             _rows.add(len(result.refusals), {"outcome": "refused"})
 
     async def _store(self, source: ImportSource, rows: Sequence[Row], result: Result) -> Consents:
-        """The consents of everyone who is taken."""
+        """The consents of everyone who is taken: nobody's of a suppression list."""
+        if self.opened.job.settings.suppress_source:
+            await suppress_rows(self._rooms, self._suppressions, source, rows, result)
+            return Consents([])
         candidates = await judge(source, rows, result)
         taken, known = await store_new(self._rooms, source, candidates)
         result.took(Outcome.ADDED, len(taken))

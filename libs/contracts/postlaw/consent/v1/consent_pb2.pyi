@@ -443,6 +443,58 @@ class RecordConsentOfManyResponse(_message.Message):
 Global___RecordConsentOfManyResponse: _TypeAlias = RecordConsentOfManyResponse  # noqa: Y015
 
 @_typing.final
+class SuppressManyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_KEYS_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    SEALED_ATTESTATION_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """whose list it is"""
+    sealed_attestation: _builtins.bytes
+    idempotency_key: _builtins.str
+    @_builtins.property
+    def address_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    def __init__(
+        self,
+        *,
+        address_keys: _abc.Iterable[_builtins.bytes] | None = ...,
+        source: _builtins.str = ...,
+        sealed_attestation: _builtins.bytes = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "idempotency_key", b"idempotency_key", "sealed_attestation", b"sealed_attestation", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuppressManyRequest: _TypeAlias = SuppressManyRequest  # noqa: Y015
+
+@_typing.final
+class SuppressManyResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALREADY_SUPPRESSED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def already_suppressed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """places in address_keys of those whom something else had stopped in everything before"""
+
+    def __init__(
+        self,
+        *,
+        already_suppressed: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_suppressed", b"already_suppressed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuppressManyResponse: _TypeAlias = SuppressManyResponse  # noqa: Y015
+
+@_typing.final
 class WithdrawConsentRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -45,6 +45,11 @@ class ConsentServiceStub:
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RecordConsentOfManyRequest.SerializeToString,
                 response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RecordConsentOfManyResponse.FromString,
                 _registered_method=True)
+        self.SuppressMany = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/SuppressMany',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressManyRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressManyResponse.FromString,
+                _registered_method=True)
         self.WithdrawConsent = channel.unary_unary(
                 '/postlaw.consent.v1.ConsentService/WithdrawConsent',
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.WithdrawConsentRequest.SerializeToString,
@@ -135,6 +140,14 @@ class ConsentServiceServicer:
 
     def RecordConsentOfMany(self, request, context):
         """The same consent of up to 4,000 people, each named once, as an import gives it. Idempotent in the same way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuppressMany(self, request, context):
+        """Up to 4,000 people, each named once, are stopped in everything, as a list of another provider says. Who is stopped already gets no
+        second event. Recorded, and obeyed from then on; it does not wait for what is under way. Idempotent by idempotency_key within a person.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -255,6 +268,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.RecordConsentOfMany,
                     request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RecordConsentOfManyRequest.FromString,
                     response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RecordConsentOfManyResponse.SerializeToString,
+            ),
+            'SuppressMany': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuppressMany,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressManyRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressManyResponse.SerializeToString,
             ),
             'WithdrawConsent': grpc.unary_unary_rpc_method_handler(
                     servicer.WithdrawConsent,
@@ -387,6 +405,33 @@ class ConsentService:
             '/postlaw.consent.v1.ConsentService/RecordConsentOfMany',
             postlaw_dot_consent_dot_v1_dot_consent__pb2.RecordConsentOfManyRequest.SerializeToString,
             postlaw_dot_consent_dot_v1_dot_consent__pb2.RecordConsentOfManyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuppressMany(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/SuppressMany',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressManyRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressManyResponse.FromString,
             options,
             channel_credentials,
             insecure,

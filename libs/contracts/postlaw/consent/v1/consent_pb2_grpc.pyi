@@ -37,6 +37,10 @@ class ConsentServiceStub:
     """At most 1,000 a call, all of the caller's tenant. Idempotent by idempotency_key within a person."""
     RecordConsentOfMany: _grpc.UnaryUnaryMultiCallable[_consent_pb2.RecordConsentOfManyRequest, _consent_pb2.RecordConsentOfManyResponse]
     """The same consent of up to 4,000 people, each named once, as an import gives it. Idempotent in the same way."""
+    SuppressMany: _grpc.UnaryUnaryMultiCallable[_consent_pb2.SuppressManyRequest, _consent_pb2.SuppressManyResponse]
+    """Up to 4,000 people, each named once, are stopped in everything, as a list of another provider says. Who is stopped already gets no
+    second event. Recorded, and obeyed from then on; it does not wait for what is under way. Idempotent by idempotency_key within a person.
+    """
     WithdrawConsent: _grpc.UnaryUnaryMultiCallable[_consent_pb2.WithdrawConsentRequest, _consent_pb2.Withdrawal]
     """A person says stop. Returns once the mail has stopped, or once that could not be known in time."""
     WithdrawByToken: _grpc.UnaryUnaryMultiCallable[_consent_pb2.WithdrawByTokenRequest, _consent_pb2.Withdrawal]
@@ -75,6 +79,10 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """At most 1,000 a call, all of the caller's tenant. Idempotent by idempotency_key within a person."""
     RecordConsentOfMany: _aio.UnaryUnaryMultiCallable[_consent_pb2.RecordConsentOfManyRequest, _consent_pb2.RecordConsentOfManyResponse]  # type: ignore[assignment]
     """The same consent of up to 4,000 people, each named once, as an import gives it. Idempotent in the same way."""
+    SuppressMany: _aio.UnaryUnaryMultiCallable[_consent_pb2.SuppressManyRequest, _consent_pb2.SuppressManyResponse]  # type: ignore[assignment]
+    """Up to 4,000 people, each named once, are stopped in everything, as a list of another provider says. Who is stopped already gets no
+    second event. Recorded, and obeyed from then on; it does not wait for what is under way. Idempotent by idempotency_key within a person.
+    """
     WithdrawConsent: _aio.UnaryUnaryMultiCallable[_consent_pb2.WithdrawConsentRequest, _consent_pb2.Withdrawal]  # type: ignore[assignment]
     """A person says stop. Returns once the mail has stopped, or once that could not be known in time."""
     WithdrawByToken: _aio.UnaryUnaryMultiCallable[_consent_pb2.WithdrawByTokenRequest, _consent_pb2.Withdrawal]  # type: ignore[assignment]
@@ -122,6 +130,16 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_consent_pb2.RecordConsentOfManyResponse, _abc.Awaitable[_consent_pb2.RecordConsentOfManyResponse]]:
         """The same consent of up to 4,000 people, each named once, as an import gives it. Idempotent in the same way."""
+
+    @_abc_1.abstractmethod
+    def SuppressMany(
+        self,
+        request: _consent_pb2.SuppressManyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.SuppressManyResponse, _abc.Awaitable[_consent_pb2.SuppressManyResponse]]:
+        """Up to 4,000 people, each named once, are stopped in everything, as a list of another provider says. Who is stopped already gets no
+        second event. Recorded, and obeyed from then on; it does not wait for what is under way. Idempotent by idempotency_key within a person.
+        """
 
     @_abc_1.abstractmethod
     def WithdrawConsent(

@@ -204,6 +204,28 @@ class ImportConsent(_message.Message):
 Global___ImportConsent: _TypeAlias = ImportConsent  # noqa: Y015
 
 @_typing.final
+class ImportSuppression(_message.Message):
+    """The rows are addresses that nobody here may mail any more: another provider's suppression list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """whose list it is"""
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportSuppression: _TypeAlias = ImportSuppression  # noqa: Y015
+
+@_typing.final
 class ImportSettings(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -218,7 +240,9 @@ class ImportSettings(_message.Message):
     TIME_COLUMN_FIELD_NUMBER: _builtins.int
     IP_COLUMN_FIELD_NUMBER: _builtins.int
     FORM_COLUMN_FIELD_NUMBER: _builtins.int
+    SUPPRESS_FIELD_NUMBER: _builtins.int
     list_id: _builtins.str
+    """where the people go; required but of a suppression list, which makes nobody a member"""
     filename: _builtins.str
     encoding: _builtins.str
     """default UTF-8, with or without byte-order mark"""
@@ -240,6 +264,10 @@ class ImportSettings(_message.Message):
     """default: form, form_url …"""
     @_builtins.property
     def consent(self) -> Global___ImportConsent: ...
+    @_builtins.property
+    def suppress(self) -> Global___ImportSuppression:
+        """in place of list_id and consent"""
+
     def __init__(
         self,
         *,
@@ -254,10 +282,11 @@ class ImportSettings(_message.Message):
         time_column: _builtins.str = ...,
         ip_column: _builtins.str = ...,
         form_column: _builtins.str = ...,
+        suppress: Global___ImportSuppression | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "suppress", b"suppress"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_column", b"address_column", "consent", b"consent", "encoding", b"encoding", "filename", b"filename", "form_column", b"form_column", "grade_column", b"grade_column", "idempotency_key", b"idempotency_key", "ip_column", b"ip_column", "list_id", b"list_id", "territory_column", b"territory_column", "time_column", b"time_column"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_column", b"address_column", "consent", b"consent", "encoding", b"encoding", "filename", b"filename", "form_column", b"form_column", "grade_column", b"grade_column", "idempotency_key", b"idempotency_key", "ip_column", b"ip_column", "list_id", b"list_id", "suppress", b"suppress", "territory_column", b"territory_column", "time_column", b"time_column"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -395,6 +424,8 @@ class Import(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     FLAGS_FIELD_NUMBER: _builtins.int
+    SUPPRESSED_FIELD_NUMBER: _builtins.int
+    ALREADY_SUPPRESSED_FIELD_NUMBER: _builtins.int
     import_id: _builtins.str
     list_id: _builtins.str
     filename: _builtins.str
@@ -412,6 +443,10 @@ class Import(_message.Message):
     failure: _builtins.str
     """why the whole file failed, and what to do"""
     version: _builtins.int
+    suppressed: _builtins.int
+    """of a suppression list: rows whose people it stopped in everything"""
+    already_suppressed: _builtins.int
+    """rows whose people were stopped in everything before"""
     @_builtins.property
     def refused_by_reason(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
     @_builtins.property
@@ -445,10 +480,12 @@ class Import(_message.Message):
         version: _builtins.int = ...,
         warnings: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         flags: _abc.Iterable[Global___Import.Flag] | None = ...,
+        suppressed: _builtins.int = ...,
+        already_suppressed: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "finished_at", b"finished_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "created_at", b"created_at", "failure", b"failure", "filename", b"filename", "finished_at", b"finished_at", "flags", b"flags", "import_id", b"import_id", "list_id", b"list_id", "refused", b"refused", "refused_by_reason", b"refused_by_reason", "rows", b"rows", "state", b"state", "unchanged", b"unchanged", "updated", b"updated", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "already_suppressed", b"already_suppressed", "bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "created_at", b"created_at", "failure", b"failure", "filename", b"filename", "finished_at", b"finished_at", "flags", b"flags", "import_id", b"import_id", "list_id", b"list_id", "refused", b"refused", "refused_by_reason", b"refused_by_reason", "rows", b"rows", "state", b"state", "suppressed", b"suppressed", "unchanged", b"unchanged", "updated", b"updated", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
