@@ -14,7 +14,7 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from postlaw_common.caller import Caller
-from postlaw_common.errors import Conflict
+from postlaw_common.errors import Conflict, FieldError, Invalid
 from postlaw_common.rpc.validate import validate
 from postlaw_common.store import StoreUnavailable, VersionConflict
 from postlaw_gateway.answers import Answer
@@ -23,7 +23,7 @@ from postlaw_gateway.idempotency import Claim
 from postlaw_gateway.json_in import fill
 from postlaw_gateway.requests import Disconnected, UnsupportedMediaType, header, name_deed, query_of
 from postlaw_gateway.rest import Endpoint
-from postlaw_gateway.wire import import_chunk_part, import_settings_part
+from postlaw_gateway.wire import import_chunk_part, import_settings_part, names_where_people_go
 
 _DEADLINE_S = 24 * 3600.0
 _CHUNK = 256 * 1024
@@ -104,6 +104,8 @@ def _settings_part(pairs: list[tuple[str, str]], hidden: frozenset[str]) -> Mess
     first, settings = import_settings_part()
     fill(settings, lists_of(cast("Descriptor", settings.DESCRIPTOR), settings_object(pairs)), hidden=hidden)
     validate(settings)
+    if not names_where_people_go(settings):
+        raise Invalid("list_id: is required", fields=[FieldError("list_id", "is required")])  # before the file is carried anywhere
     return first
 
 

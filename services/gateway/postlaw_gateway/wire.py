@@ -234,6 +234,12 @@ def import_settings_part() -> tuple[Message, Message]:
     return part, part.settings
 
 
+def names_where_people_go(settings: Message) -> bool:
+    """Every import names its list, but that of people who must not be mailed."""
+    told = cast(subscribers_pb2.ImportSettings, settings)
+    return bool(told.list_id) or told.HasField("suppress")
+
+
 def import_chunk_part(chunk: bytes) -> Message:
     return subscribers_pb2.CreateImportRequest(chunk=chunk)
 
