@@ -28,7 +28,7 @@ from postlaw_consent.domain.scope import EVERYTHING, Scope
 from postlaw_consent.ledger import LEDGER, Ledger
 from postlaw_consent.service import ConsentSettings, build
 from postlaw_consent.standings import SNAPSHOTS, Standings
-from postlaw_consent.wire import decode, encode, timestamp
+from postlaw_consent.wire import decode, encode, evidence_to_wire, timestamp
 from postlaw_law.clocks import microseconds
 from postlaw_law.facts import Person
 from postlaw_law.loading import the_law
@@ -91,7 +91,7 @@ class Identity:
 def record(address_key: bytes, list_id: str, given_us: int) -> pb.ConsentRecord:
     return pb.ConsentRecord(
         address_key=address_key, scope=pb.Scope(list_id=list_id), route=pb.ROUTE_PAGE, given_at=timestamp(given_us), wording="Yes.",
-        particulars=pb.Particulars(held=HELD, territories=["CA", "DE"]),
+        particulars=pb.Particulars(held=evidence_to_wire(HELD), territories=["CA", "DE"]),
     )  # fmt: skip
 
 

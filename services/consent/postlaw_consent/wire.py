@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, cast, get_args
 from zoneinfo import ZoneInfo
 
@@ -23,7 +23,7 @@ from postlaw_consent.use_cases.withdraw_consent import Outcome, Receipt
 from postlaw_law.clocks import instant
 from postlaw_law.clocks import microseconds as law_microseconds
 from postlaw_law.decision import Decision, Obligations, Reason, TrackingAllowed
-from postlaw_law.words import Basis, Duty, SenderKind
+from postlaw_law.words import Basis, Duty, Evidence, SenderKind
 
 _KINDS: dict[Kind, pb.ConsentEvent.Kind.ValueType] = {kind: pb.ConsentEvent.Kind.Value(f"KIND_{kind.upper()}") for kind in get_args(Kind)}
 _GRADES: dict[Grade | Literal[""], pb.EvidenceGrade.ValueType] = {
@@ -50,6 +50,8 @@ OUTCOMES: dict[Outcome | None, pb.Outcome.ValueType] = {
     "stopped": pb.OUTCOME_STOPPED,
     "recorded": pb.OUTCOME_RECORDED,
 }
+_EVIDENCE: dict[str, pb.Evidence.ValueType] = {name: pb.Evidence.Value(f"EVIDENCE_{name.upper()}") for name in get_args(Evidence)}
+_EVIDENCE_BACK = {number: name for name, number in _EVIDENCE.items()}
 _KINDS_BACK: dict[int, Kind] = {number: name for name, number in _KINDS.items()}
 _ROUTES_BACK: dict[int, Route] = {number: name for name, number in _ROUTES.items()}
 _GRADES_BACK: dict[int, Grade | Literal[""]] = {number: name for name, number in _GRADES.items()}
@@ -137,8 +139,8 @@ def particulars_from_wire(message: pb.Particulars) -> Particulars:
         raise invalid("particulars.grade", "not a known grade")
     return Particulars(
         relationship=message.relationship,
-        held=tuple(message.held),
-        denied=tuple(message.denied),
+        held=_evidence("held", message.held),
+        denied=_evidence("denied", message.denied),
         territories=tuple(message.territories),
         grade=grade,
         ended_us=microseconds(message.ended_at) if message.HasField("ended_at") else None,
@@ -157,12 +159,24 @@ def particulars_from_wire(message: pb.Particulars) -> Particulars:
     )
 
 
+def evidence_to_wire(names: Iterable[str]) -> list[pb.Evidence.ValueType]:
+    """Numbers, of a byte each: with an import's events a name each time would be a tenth of all that is written."""
+    return [_EVIDENCE[name] for name in names]
+
+
+def _evidence(field: str, numbers: Iterable[pb.Evidence.ValueType]) -> tuple[str, ...]:
+    try:
+        return tuple([_EVIDENCE_BACK[number] for number in numbers])
+    except KeyError:
+        raise invalid(f"particulars.{field}", "not a known evidence") from None
+
+
 def _put_particulars(particulars: Particulars, message: pb.Particulars) -> None:
     message.SetInParent()
     for name in _ALIKE:
         setattr(message, name, getattr(particulars, name))
-    message.held.extend(particulars.held)
-    message.denied.extend(particulars.denied)
+    message.held.extend(evidence_to_wire(particulars.held))
+    message.denied.extend(evidence_to_wire(particulars.denied))
     message.territories.extend(particulars.territories)
     message.purposes.extend(particulars.purposes)
     message.grade = _GRADES[particulars.grade]

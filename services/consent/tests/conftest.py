@@ -41,7 +41,7 @@ from postlaw_consent.relay import Relay
 from postlaw_consent.senders import Senders
 from postlaw_consent.service import ConsentSettings, build
 from postlaw_consent.servicer import ConsentServicer
-from postlaw_consent.wire import decode, encode
+from postlaw_consent.wire import decode, encode, evidence_to_wire
 
 # The generated servicers are abstract to the type checker; a fake answers one method and refuses the others.
 _AnySending: Any = SendingServiceServicer
@@ -53,7 +53,8 @@ _AnyAudit: Any = AuditServiceServicer
 TENANT = "ten_06d3k5yznp1w9r8g7f6e5d4c3b"
 
 # What a consent needs so that every regime takes it, the strictest included; proof_ref and wording_version follow from what is kept.
-PROVEN = pb.Particulars(held=["affirmative_act", "contact_shown", "purpose", "requester_named", "separate", "withdrawal_info"])
+HELD = ("affirmative_act", "contact_shown", "purpose", "requester_named", "separate", "withdrawal_info")
+PROVEN = pb.Particulars(held=evidence_to_wire(HELD))
 WORDING = "Yes, send me the newsletter."
 
 

@@ -12,10 +12,10 @@ from postlaw_common.testing.promises import promise
 from postlaw_consent.domain.message import Asked, Sender
 from postlaw_consent.domain.scope import Scope
 from postlaw_consent.senders import Senders
-from postlaw_consent.wire import microseconds, timestamp
+from postlaw_consent.wire import evidence_to_wire, microseconds, timestamp
 from postlaw_law.loading import the_law
 
-from .conftest import PROVEN
+from .conftest import HELD
 
 if TYPE_CHECKING:
     from .conftest import World
@@ -32,7 +32,7 @@ async def codes(world: World, person: bytes, **more: Any) -> list[str]:
 
 
 def particulars(*without: str, **more: Any) -> pb.Particulars:
-    return pb.Particulars(held=[name for name in PROVEN.held if name not in without], **more)
+    return pb.Particulars(held=evidence_to_wire(name for name in HELD if name not in without), **more)
 
 
 @both
@@ -167,9 +167,9 @@ async def test_what_stops_mail_is_not_recorded_and_what_does_not_is_not_withdraw
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [
-        (pb.Particulars(held=["proof_ref"]), "held"),
-        (pb.Particulars(held=["goodwill"]), "held"),
-        (pb.Particulars(held=["purpose"], denied=["purpose"]), "denied"),
+        (pb.Particulars(held=[pb.EVIDENCE_PROOF_REF]), "held"),
+        (pb.Particulars(held=[pb.EVIDENCE_UNSPECIFIED]), "held"),
+        (pb.Particulars(held=[pb.EVIDENCE_PURPOSE], denied=[pb.EVIDENCE_PURPOSE]), "denied"),
         (pb.Particulars(territories=["Germany"]), "territories"),
         (pb.Particulars(relationship="friendship"), "relationship"),
         (pb.Particulars(time_zone="Moon/Tranquility"), "time_zone"),

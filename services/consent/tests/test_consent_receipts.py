@@ -39,7 +39,7 @@ async def key_set(world: World) -> str:
 async def test_a_consents_receipt_says_who_when_with_which_words_and_on_what_evidence(world: World) -> None:
     ada = world.person("ada")
     said = pb.Particulars(
-        held=["affirmative_act"], territories=["DE"], language="de", purposes=["News"], method="web form", controller="Shop"
+        held=[pb.EVIDENCE_AFFIRMATIVE_ACT], territories=["DE"], language="de", purposes=["News"], method="web form", controller="Shop"
     )
     [id] = (await world.given(ada, wording="Ja.", source="/join", particulars=said, sealed_proof_evidence=b"sealed")).event_ids
     told = await receipt(world, id, address_key=ada)

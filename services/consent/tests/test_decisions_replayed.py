@@ -83,7 +83,8 @@ async def test_a_ledger_that_was_tampered_with_is_found_by_the_hash_and_by_the_v
 async def test_another_law_shows_whom_it_would_open_and_close(world: World) -> None:
     ada, bob = crowd(world, 2)
     await world.given(ada)
-    await world.given(bob, particulars=pb.Particulars(held=[name for name in PROVEN.held if name != "withdrawal_info"]), wording="Yes.")
+    some = [held for held in PROVEN.held if held != pb.EVIDENCE_WITHDRAWAL_INFO]
+    await world.given(bob, particulars=pb.Particulars(held=some), wording="Yes.")
     await world.decide(ada, bob, bulk=True)
     done = await replayed(world, changed('"withdrawal_info", "separate"', '"negotiation", "separate"'))
     assert (done.decisions, done.opened, done.closed, done.inputs_differ) == (2, 0, 1, [])

@@ -154,7 +154,10 @@ async def test_a_consent_brings_its_kind_and_what_the_law_asks(door: Any) -> Non
     (told,) = door.consent.recorded[0].consents
     assert told.kind == consent_pb2.ConsentEvent.KIND_CONFIRMED
     assert told.particulars == consent_pb2.Particulars(
-        held=particulars["held"], territories=["DE", "AT"], grade=consent_pb2.EVIDENCE_GRADE_ATTESTED, language="de"
+        held=[consent_pb2.EVIDENCE_AFFIRMATIVE_ACT, consent_pb2.EVIDENCE_PURPOSE],
+        territories=["DE", "AT"],
+        grade=consent_pb2.EVIDENCE_GRADE_ATTESTED,
+        language="de",
     )
     wrong = {**record, "particulars": {"refers_to_version": 3, "grade": "good"}}
     answer = await door.http.post("/v1/consents", json={"consents": [wrong]})

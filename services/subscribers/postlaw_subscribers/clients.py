@@ -46,6 +46,7 @@ class AttestedConsent:
         collected_us = attested.collected_us or job.created_us
         self._given_us = min(collected_us, job.created_us)
         self._attested = attested
+        self._held = [consent_pb2.Evidence.Value(f"EVIDENCE_{name.upper()}") for name in attested.held]
         told = [job.settings.list_id, *astuple(attested)]
         self._key = "import/" + hashlib.sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest()[:40]
 
@@ -76,7 +77,7 @@ class AttestedConsent:
         attested = self._attested
         return consent_pb2.Particulars(
             relationship=attested.relationship,
-            held=() if variant.grade == "none" else attested.held,  # where nothing shows it, nothing was kept
+            held=() if variant.grade == "none" else self._held,  # where nothing shows it, nothing was kept
             territories=variant.territories,
             grade=_GRADES[variant.grade],
             language=attested.language,

@@ -17,6 +17,7 @@ from postlaw_common.testing.promises import promise
 from postlaw_subscribers.person_keys import KEY_DATABASE, PROOF_EVIDENCE, PersonKeys, place
 
 HELD = ["affirmative_act", "purpose", "separate"]
+TOLD = [consent_pb2.EVIDENCE_AFFIRMATIVE_ACT, consent_pb2.EVIDENCE_PURPOSE, consent_pb2.EVIDENCE_SEPARATE]
 ATTESTED: dict[str, Any] = {"held": HELD, "territories": ["GB"], "language": "en", "method": "web form"}
 
 
@@ -41,7 +42,7 @@ async def test_what_is_attested_reaches_consent_in_the_laws_words(world: Any) ->
     await world.imported(list_id, b"email\nann@example.com\n", attested=ATTESTED)
     [record] = world.consent.records.values()
     assert record.kind == consent_pb2.ConsentEvent.KIND_GIVEN
-    assert record.particulars == consent_pb2.Particulars(grade=consent_pb2.EVIDENCE_GRADE_ATTESTED, **ATTESTED)
+    assert record.particulars == consent_pb2.Particulars(grade=consent_pb2.EVIDENCE_GRADE_ATTESTED, **(ATTESTED | {"held": TOLD}))
     assert world.consent.variants == [0], "nothing is sent twice where all rows are alike"
 
 
@@ -58,12 +59,12 @@ async def test_each_row_carries_its_territory_and_its_grade(world: Any) -> None:
         consent_pb2.EVIDENCE_GRADE_NONE, consent_pb2.EVIDENCE_GRADE_ATTESTED, consent_pb2.EVIDENCE_GRADE_CAPTURED
     )  # fmt: skip
     assert {name.partition("@")[0]: (list(each.territories), each.grade, list(each.held)) for name, each in told.items()} == {
-        "ann": (["DE"], captured, HELD),
-        "bob": (["AT"], attested, HELD),
+        "ann": (["DE"], captured, TOLD),
+        "bob": (["AT"], attested, TOLD),
         "cid": (["GB"], none, []),
-        "dan": (["ZZ"], attested, HELD),
+        "dan": (["ZZ"], attested, TOLD),
         "eve": (["FR"], none, []),
-        "fay": (["DE"], captured, HELD),
+        "fay": (["DE"], captured, TOLD),
     }
     assert {each.language for each in told.values()} == {"en"}
     assert dict(done.warnings) == {"unknown_territory": 1, "unknown_grade": 1}

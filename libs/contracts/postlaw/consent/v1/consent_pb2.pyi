@@ -95,6 +95,60 @@ EVIDENCE_GRADE_CAPTURED: EvidenceGrade.ValueType  # 3
 """recorded at the act itself"""
 Global___EvidenceGrade: _TypeAlias = EvidenceGrade  # noqa: Y015
 
+class _Evidence:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EvidenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Evidence.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EVIDENCE_UNSPECIFIED: _Evidence.ValueType  # 0
+    EVIDENCE_AFFIRMATIVE_ACT: _Evidence.ValueType  # 1
+    """no box that was ticked beforehand"""
+    EVIDENCE_PROOF_REF: _Evidence.ValueType  # 2
+    """follows from what is recorded: never claimed"""
+    EVIDENCE_PURPOSE: _Evidence.ValueType  # 3
+    EVIDENCE_REQUESTER_NAMED: _Evidence.ValueType  # 4
+    EVIDENCE_WITHDRAWAL_INFO: _Evidence.ValueType  # 5
+    """told that the consent can be withdrawn"""
+    EVIDENCE_SEPARATE: _Evidence.ValueType  # 6
+    """asked apart from other terms"""
+    EVIDENCE_CONTACT_SHOWN: _Evidence.ValueType  # 7
+    """mailing address, and phone, e-mail or web"""
+    EVIDENCE_WORDING_VERSION: _Evidence.ValueType  # 8
+    """follows from the notice: never claimed"""
+    EVIDENCE_OBTAINED_BY_SENDER: _Evidence.ValueType  # 9
+    EVIDENCE_REFUSAL_OFFERED: _Evidence.ValueType  # 10
+    EVIDENCE_NEGOTIATION: _Evidence.ValueType  # 11
+    EVIDENCE_NO_REFUSAL_STATEMENT: _Evidence.ValueType  # 12
+    EVIDENCE_PUBLISHED_BY_AGREEMENT: _Evidence.ValueType  # 13
+    EVIDENCE_REFERRER_NAME: _Evidence.ValueType  # 14
+
+class Evidence(_Evidence, metaclass=_EvidenceEnumTypeWrapper):
+    """Evidence in the law's words (libs/law)."""
+
+EVIDENCE_UNSPECIFIED: Evidence.ValueType  # 0
+EVIDENCE_AFFIRMATIVE_ACT: Evidence.ValueType  # 1
+"""no box that was ticked beforehand"""
+EVIDENCE_PROOF_REF: Evidence.ValueType  # 2
+"""follows from what is recorded: never claimed"""
+EVIDENCE_PURPOSE: Evidence.ValueType  # 3
+EVIDENCE_REQUESTER_NAMED: Evidence.ValueType  # 4
+EVIDENCE_WITHDRAWAL_INFO: Evidence.ValueType  # 5
+"""told that the consent can be withdrawn"""
+EVIDENCE_SEPARATE: Evidence.ValueType  # 6
+"""asked apart from other terms"""
+EVIDENCE_CONTACT_SHOWN: Evidence.ValueType  # 7
+"""mailing address, and phone, e-mail or web"""
+EVIDENCE_WORDING_VERSION: Evidence.ValueType  # 8
+"""follows from the notice: never claimed"""
+EVIDENCE_OBTAINED_BY_SENDER: Evidence.ValueType  # 9
+EVIDENCE_REFUSAL_OFFERED: Evidence.ValueType  # 10
+EVIDENCE_NEGOTIATION: Evidence.ValueType  # 11
+EVIDENCE_NO_REFUSAL_STATEMENT: Evidence.ValueType  # 12
+EVIDENCE_PUBLISHED_BY_AGREEMENT: Evidence.ValueType  # 13
+EVIDENCE_REFERRER_NAME: Evidence.ValueType  # 14
+Global___Evidence: _TypeAlias = Evidence  # noqa: Y015
+
 @_typing.final
 class Scope(_message.Message):
     """What a consent or a withdrawal is about."""
@@ -173,11 +227,11 @@ class Particulars(_message.Message):
     refers_to_version: _builtins.int
     """of the event that refers_to names; set by consent alone"""
     @_builtins.property
-    def held(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """evidence that is there: affirmative_act, purpose, requester_named, withdrawal_info …"""
+    def held(self) -> _containers.RepeatedScalarFieldContainer[Global___Evidence.ValueType]:
+        """evidence that is there"""
 
     @_builtins.property
-    def denied(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+    def denied(self) -> _containers.RepeatedScalarFieldContainer[Global___Evidence.ValueType]:
         """evidence that is known to be false: affirmative_act of a pre-ticked box"""
 
     @_builtins.property
@@ -200,8 +254,8 @@ class Particulars(_message.Message):
         self,
         *,
         relationship: _builtins.str = ...,
-        held: _abc.Iterable[_builtins.str] | None = ...,
-        denied: _abc.Iterable[_builtins.str] | None = ...,
+        held: _abc.Iterable[Global___Evidence.ValueType] | None = ...,
+        denied: _abc.Iterable[Global___Evidence.ValueType] | None = ...,
         territories: _abc.Iterable[_builtins.str] | None = ...,
         grade: Global___EvidenceGrade.ValueType = ...,
         ended_at: _timestamp_pb2.Timestamp | None = ...,
