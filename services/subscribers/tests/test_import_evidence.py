@@ -42,7 +42,8 @@ async def test_what_is_attested_reaches_consent_in_the_laws_words(world: Any) ->
     await world.imported(list_id, b"email\nann@example.com\n", attested=ATTESTED)
     [record] = world.consent.records.values()
     assert record.kind == consent_pb2.ConsentEvent.KIND_GIVEN
-    assert record.particulars == consent_pb2.Particulars(grade=consent_pb2.EVIDENCE_GRADE_ATTESTED, **(ATTESTED | {"held": TOLD}))
+    told: dict[str, Any] = {**ATTESTED, "held": TOLD, "grade": consent_pb2.EVIDENCE_GRADE_ATTESTED}
+    assert record.particulars == consent_pb2.Particulars(**told)
     assert world.consent.variants == [0], "nothing is sent twice where all rows are alike"
 
 
