@@ -19,6 +19,7 @@ from postlaw_sending.campaigns.wire import (
     state_from_wire,
     template_from_wire,
 )
+from postlaw_sending.singles.send_message import SendMessage
 
 
 class SendingServicer:
@@ -30,6 +31,7 @@ class SendingServicer:
         create: CreateCampaign,
         move: MoveCampaign,
         read: ReadCampaigns,
+        send: SendMessage,
         await_stopped: Callable[[sending.AwaitStoppedRequest], Awaitable[sending.AwaitStoppedResponse]],
         attest: Callable[[sending.AttestWorkerEndRequest], Awaitable[sending.AttestWorkerEndResponse]],
         list_holdings: Callable[[sending.ListHoldingsRequest], Awaitable[sending.ListHoldingsResponse]],
@@ -37,6 +39,7 @@ class SendingServicer:
         self._create = create
         self._move = move
         self._read = read
+        self._send = send
         self._await_stopped = await_stopped
         self._attest = attest
         self._list_holdings = list_holdings
@@ -74,6 +77,9 @@ class SendingServicer:
         state = state_from_wire(request.state)
         outcomes, next_page = await self._read.recipients(request.campaign_id, state, request.page_size, request.page_token)
         return sending.ListRecipientsResponse(recipients=map(recipient_to_wire, outcomes), next_page_token=next_page)
+
+    async def SendMessage(self, request: sending.SendMessageRequest, context: Any) -> sending.SendMessageResponse:
+        return sending.SendMessageResponse(message_id=await self._send(request))
 
     async def AwaitStopped(self, request: sending.AwaitStoppedRequest, context: Any) -> sending.AwaitStoppedResponse:
         with answering():  # the planner, where it runs in this process, steps aside

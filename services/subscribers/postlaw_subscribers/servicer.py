@@ -15,7 +15,7 @@ from postlaw_common.errors import Invalid
 from postlaw_subscribers import wire
 from postlaw_subscribers.rooms import Rooms
 from postlaw_subscribers.use_cases import audience, imports, lists, resolve_person
-from postlaw_subscribers.use_cases.put_subscriber import put_subscriber
+from postlaw_subscribers.use_cases.put_subscriber import join_list, put_subscriber
 from postlaw_subscribers.use_cases.remove_person import delete_subscriber
 
 
@@ -112,7 +112,11 @@ class SubscribersServicer:
             subscriber_id=resolved.subscriber_id,
             sealed_profile_evidence=resolved.sealed_profile_evidence,
             sealed_proof_evidence=resolved.sealed_proof_evidence,
+            address=resolved.address,
         )
+
+    async def JoinList(self, request: pb.JoinListRequest, context: Any) -> pb.Subscriber:
+        return wire.subscriber_message(await join_list(self._rooms, current().tenant_id, request.address, request.list_id))
 
     async def GetMaskedAddress(self, request: pb.GetMaskedAddressRequest, context: Any) -> pb.MaskedAddress:
         return pb.MaskedAddress(masked=await resolve_person.masked_address(self._rooms, request.tenant_id, request.address_key))

@@ -24,8 +24,8 @@ CUSTOMER = frozenset(
     }
 )
 
-# What only the mesh's own background work may hold: people's data in bulk.
-INNER = frozenset({"audience:read", "decisions:read"})
+# What only the mesh's own background work may hold: people's data in bulk, and mail to one of them.
+INNER = frozenset({"audience:read", "decisions:read", "messages:send"})
 
 # A service never handles credentials on its own account, whoever started its work.
 SERVICE = (CUSTOMER | INNER) - {"keys:read", "keys:write"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from postlaw_common.bus import Topic
@@ -21,6 +21,7 @@ from postlaw_sending.campaigns.campaigns import CAMPAIGN_DOCUMENTS, Campaigns
 from postlaw_sending.campaigns.clients import Consent, Identity, Subscribers
 from postlaw_sending.campaigns.consumers import outcomes_consumer
 from postlaw_sending.campaigns.domain.campaign import Campaign
+from postlaw_sending.campaigns.domain.recipients import Settled
 from postlaw_sending.campaigns.ending import Ending
 from postlaw_sending.campaigns.keys import CAMPAIGN_KEYS, CampaignKeys, keep_destroying
 from postlaw_sending.campaigns.leases import LEASES, Leases
@@ -57,8 +58,17 @@ class CampaignParts:
     consumers: Sequence[Consumer]
 
 
-def assemble(platform: Platform, database: str, holdings: CollectionSpec, backlog_limit: int) -> CampaignParts:
-    """`database`: sending's own. `holdings`: the stop's, whose job offsets say what stands in the log."""
+def assemble(
+    platform: Platform,
+    database: str,
+    holdings: CollectionSpec,
+    backlog_limit: int,
+    *,
+    is_single: Callable[[str], bool],
+    settle_single: Callable[[Settled], Awaitable[None]],
+) -> CampaignParts:
+    """`database`: sending's own. `holdings`: the stop's, whose job offsets say what stands in the log. `is_single`: of a settled batch,
+    whether it is a single message's, which `settle_single` takes."""
     store = platform.store(database)
 
     def opened(spec: CollectionSpec) -> Collection:
@@ -112,7 +122,7 @@ def assemble(platform: Platform, database: str, holdings: CollectionSpec, backlo
             Background("planner", planner.run),
             Background("campaign keys", lambda: keep_destroying(keys, campaigns, platform.now_us)),
         ),
-        consumers=(outcomes_consumer(outcomes),),
+        consumers=(outcomes_consumer(outcomes, is_single, settle_single),),
     )
 
 

@@ -26,6 +26,8 @@ from postlaw_sending.campaigns.domain.recipients import State
 from postlaw_sending.campaigns.wire import JOBS, OUTCOMES, SealedBatch
 from postlaw_sending.service import build
 from postlaw_sending.settings import SendingSettings
+from postlaw_sending.singles.assembly import assemble_singles
+from postlaw_sending.singles.domain import is_attempt
 from postlaw_sending.stop.holdings import HOLDINGS
 from services.sending.tests.campaigns.played import PARTITIONS, FakeConsent, FakeIdentity, FakeSubscribers
 
@@ -47,6 +49,7 @@ class World:
         self.people = people
         self.law = law
         self.identity = identity
+        self.singles = assemble_singles(platform, "sending").singles
         self.parts = self.reopened()
         self.stub = SendingServiceStub(m.channel("sending", caller=m.caller(TENANT, SCOPES)))
         self.batches: dict[tuple[str, int, int], list[sending.JobRecipient]] = {}
@@ -56,7 +59,7 @@ class World:
 
     def reopened(self) -> CampaignParts:
         """Campaigns as a process has them that has just begun."""
-        return assemble(self.platform, "sending", HOLDINGS, 32)
+        return assemble(self.platform, "sending", HOLDINGS, 32, is_single=is_attempt, settle_single=self.singles.settle)
 
     @property
     def bus(self) -> Bus:

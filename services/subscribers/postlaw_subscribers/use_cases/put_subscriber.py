@@ -50,6 +50,26 @@ async def put_subscriber(
             continue  # somebody else wrote in between: judge anew by what stands there now
 
 
+async def join_list(rooms: Rooms, tenant_id: str, address: str, list_id: str) -> Person:
+    """Puts the person on the list, whether known or new, and leaves everything else about them as it is.
+
+    Raises Invalid (the address), NotFound (the list)."""
+    normalised, address_key = await rooms.address_key(tenant_id, address)
+    await rooms.check_lists(tenant_id, [list_id])
+    while True:
+        known = await rooms.people.by_key(tenant_id, address_key)
+        try:
+            if known is None or is_gone(known):
+                if known is not None:
+                    await clear_away(rooms, known)
+                return await _add(rooms, tenant_id, address_key, Profile(normalised, {}), (list_id,))
+            keys = await rooms.person_keys.ensure(await rooms.person_keys.wrapping(tenant_id), address_key)
+            there = from_document(known, keys)
+            return await change(rooms, known, there.profile, tuple(sorted({*there.list_ids, list_id})))
+        except (AlreadyExists, VersionConflict):
+            continue  # somebody else wrote in between: judge anew by what stands there now
+
+
 async def change(rooms: Rooms, known: Document, wanted: Profile, lists: tuple[str, ...], *, announce: bool = True) -> Person:
     """Writes the person at the version read, if anything differs, and brings the copies in step. Raises VersionConflict."""
     tenant_id, address_key = tenant_of(known), address_key_of(known)

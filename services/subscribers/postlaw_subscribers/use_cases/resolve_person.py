@@ -16,12 +16,14 @@ from postlaw_subscribers.rooms import Rooms
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """`subscriber_id` is empty where nobody is known by that address; consent may be given or withdrawn all the same."""
+    """`subscriber_id` is empty where nobody is known by that address; consent may be given or withdrawn all the same. `address`: as mail is
+    sent to it, where it was asked by address."""
 
     address_key: bytes
     subscriber_id: str
     sealed_profile_evidence: bytes
     sealed_proof_evidence: bytes
+    address: str = ""
 
 
 async def get_subscriber(rooms: Rooms, tenant_id: str, id: str) -> Person:
@@ -52,21 +54,23 @@ async def resolve_person(
     rooms: Rooms, tenant_id: str, *, address: str = "", subscriber_id: str = "", profile_evidence: bytes = b"", proof_evidence: bytes = b""
 ) -> Resolved:
     """Raises Invalid (the address), NotFound (the id)."""
+    normalised = ""
     if subscriber_id:
         document = await rooms.people.by_id(tenant_id, subscriber_id)
         if document is None:
             raise NotFound("There is no such subscriber.")
         address_key = address_key_of(document)
     else:
-        _, address_key = await rooms.address_key(tenant_id, address)
+        normalised, address_key = await rooms.address_key(tenant_id, address)
         document = await rooms.people.by_key(tenant_id, address_key)
     known = "" if document is None or is_gone(document) else document["subscriber_id"]
     if not profile_evidence and not proof_evidence:
-        return Resolved(address_key, known, b"", b"")
+        return Resolved(address_key, known, b"", b"", normalised)
     keys = await rooms.person_keys.ensure(await rooms.person_keys.wrapping(tenant_id), address_key)
     return Resolved(
         address_key,
         known,
         seal(keys.profile, profile_evidence, place(tenant_id, address_key, PROFILE_EVIDENCE)) if profile_evidence else b"",
         seal(keys.proof, proof_evidence, place(tenant_id, address_key, PROOF_EVIDENCE)) if proof_evidence else b"",
+        normalised,
     )

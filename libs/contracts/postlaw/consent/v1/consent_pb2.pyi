@@ -1721,6 +1721,369 @@ class Notice(_message.Message):
 Global___Notice: _TypeAlias = Notice  # noqa: Y015
 
 @_typing.final
+class CreateFormRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIST_ID_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    WORDING_FIELD_NUMBER: _builtins.int
+    PURPOSES_FIELD_NUMBER: _builtins.int
+    SINGLE_OPT_IN_FIELD_NUMBER: _builtins.int
+    SENDER_FIELD_NUMBER: _builtins.int
+    TERRITORIES_FIELD_NUMBER: _builtins.int
+    WITHOUT_IP_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    list_id: _builtins.str
+    language: _builtins.str
+    """of the wording, BCP 47"""
+    wording: _builtins.str
+    """what people agree to"""
+    single_opt_in: _builtins.bool
+    """default: double"""
+    without_ip: _builtins.bool
+    """keep no IP address with what people do here"""
+    idempotency_key: _builtins.str
+    """a repeated request is answered with the same form"""
+    @_builtins.property
+    def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what the mail is for, as the page says it"""
+
+    @_builtins.property
+    def sender(self) -> Global___FormSender: ...
+    @_builtins.property
+    def territories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """ISO 3166-1 alpha-2, where the form is for these alone"""
+
+    def __init__(
+        self,
+        *,
+        list_id: _builtins.str = ...,
+        language: _builtins.str = ...,
+        wording: _builtins.str = ...,
+        purposes: _abc.Iterable[_builtins.str] | None = ...,
+        single_opt_in: _builtins.bool = ...,
+        sender: Global___FormSender | None = ...,
+        territories: _abc.Iterable[_builtins.str] | None = ...,
+        without_ip: _builtins.bool = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sender", b"sender"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "language", b"language", "list_id", b"list_id", "purposes", b"purposes", "sender", b"sender", "single_opt_in", b"single_opt_in", "territories", b"territories", "without_ip", b"without_ip", "wording", b"wording"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateFormRequest: _TypeAlias = CreateFormRequest  # noqa: Y015
+
+@_typing.final
+class FormSender(_message.Message):
+    """Whom the form and its confirmation mail name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    POSTAL_ADDRESS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    address: _builtins.str
+    postal_address: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        address: _builtins.str = ...,
+        postal_address: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "name", b"name", "postal_address", b"postal_address"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FormSender: _TypeAlias = FormSender  # noqa: Y015
+
+@_typing.final
+class Form(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORM_ID_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    LIST_ID_FIELD_NUMBER: _builtins.int
+    LIST_NAME_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    WORDING_FIELD_NUMBER: _builtins.int
+    NOTICE_HASH_FIELD_NUMBER: _builtins.int
+    PURPOSES_FIELD_NUMBER: _builtins.int
+    SINGLE_OPT_IN_FIELD_NUMBER: _builtins.int
+    SENDER_FIELD_NUMBER: _builtins.int
+    TERRITORIES_FIELD_NUMBER: _builtins.int
+    WITHOUT_IP_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    form_id: _builtins.str
+    tenant_id: _builtins.str
+    list_id: _builtins.str
+    list_name: _builtins.str
+    language: _builtins.str
+    wording: _builtins.str
+    notice_hash: _builtins.bytes
+    """of the wording, which is registered as a notice"""
+    single_opt_in: _builtins.bool
+    without_ip: _builtins.bool
+    url: _builtins.str
+    """the page on which people sign up"""
+    @_builtins.property
+    def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def sender(self) -> Global___FormSender: ...
+    @_builtins.property
+    def territories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        form_id: _builtins.str = ...,
+        tenant_id: _builtins.str = ...,
+        list_id: _builtins.str = ...,
+        list_name: _builtins.str = ...,
+        language: _builtins.str = ...,
+        wording: _builtins.str = ...,
+        notice_hash: _builtins.bytes = ...,
+        purposes: _abc.Iterable[_builtins.str] | None = ...,
+        single_opt_in: _builtins.bool = ...,
+        sender: Global___FormSender | None = ...,
+        territories: _abc.Iterable[_builtins.str] | None = ...,
+        without_ip: _builtins.bool = ...,
+        url: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "sender", b"sender"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "form_id", b"form_id", "language", b"language", "list_id", b"list_id", "list_name", b"list_name", "notice_hash", b"notice_hash", "purposes", b"purposes", "sender", b"sender", "single_opt_in", b"single_opt_in", "tenant_id", b"tenant_id", "territories", b"territories", "url", b"url", "without_ip", b"without_ip", "wording", b"wording"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Form: _TypeAlias = Form  # noqa: Y015
+
+@_typing.final
+class GetFormRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORM_ID_FIELD_NUMBER: _builtins.int
+    form_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        form_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["form_id", b"form_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFormRequest: _TypeAlias = GetFormRequest  # noqa: Y015
+
+@_typing.final
+class ListFormsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFormsRequest: _TypeAlias = ListFormsRequest  # noqa: Y015
+
+@_typing.final
+class ListFormsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def forms(self) -> _containers.RepeatedCompositeFieldContainer[Global___Form]: ...
+    def __init__(
+        self,
+        *,
+        forms: _abc.Iterable[Global___Form] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["forms", b"forms", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFormsResponse: _TypeAlias = ListFormsResponse  # noqa: Y015
+
+@_typing.final
+class SignUpRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORM_ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    IP_FIELD_NUMBER: _builtins.int
+    USER_AGENT_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    form_id: _builtins.str
+    address: _builtins.str
+    language: _builtins.str
+    """of the page, and so of the mail"""
+    ip: _builtins.str
+    user_agent: _builtins.str
+    method: _builtins.str
+    """our own page, or the customer's"""
+    @_builtins.property
+    def held(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what was true of the act and of the page: affirmative_act, purpose …"""
+
+    def __init__(
+        self,
+        *,
+        form_id: _builtins.str = ...,
+        address: _builtins.str = ...,
+        held: _abc.Iterable[_builtins.str] | None = ...,
+        language: _builtins.str = ...,
+        ip: _builtins.str = ...,
+        user_agent: _builtins.str = ...,
+        method: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "form_id", b"form_id", "held", b"held", "ip", b"ip", "language", b"language", "method", b"method", "user_agent", b"user_agent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignUpRequest: _TypeAlias = SignUpRequest  # noqa: Y015
+
+@_typing.final
+class SignUpTaken(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignUpTaken: _TypeAlias = SignUpTaken  # noqa: Y015
+
+@_typing.final
+class DescribeConfirmationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeConfirmationRequest: _TypeAlias = DescribeConfirmationRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmSignUpRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    CONTACT_SHOWN_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    contact_shown: _builtins.bool
+    """the page showed the sender's postal address and a way to reach them"""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        contact_shown: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_shown", b"contact_shown", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmSignUpRequest: _TypeAlias = ConfirmSignUpRequest  # noqa: Y015
+
+@_typing.final
+class Confirmation(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Confirmation._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: Confirmation._State.ValueType  # 0
+        STATE_OPEN: Confirmation._State.ValueType  # 1
+        """may be confirmed"""
+        STATE_CONFIRMED: Confirmation._State.ValueType  # 2
+        STATE_EXPIRED: Confirmation._State.ValueType  # 3
+        STATE_VOID: Confirmation._State.ValueType  # 4
+        """the person stopped this mail after signing up"""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper): ...
+    STATE_UNSPECIFIED: Confirmation.State.ValueType  # 0
+    STATE_OPEN: Confirmation.State.ValueType  # 1
+    """may be confirmed"""
+    STATE_CONFIRMED: Confirmation.State.ValueType  # 2
+    STATE_EXPIRED: Confirmation.State.ValueType  # 3
+    STATE_VOID: Confirmation.State.ValueType  # 4
+    """the person stopped this mail after signing up"""
+
+    STATE_FIELD_NUMBER: _builtins.int
+    ALREADY_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    ADDRESS_KEY_FIELD_NUMBER: _builtins.int
+    state: Global___Confirmation.State.ValueType
+    already: _builtins.bool
+    """it was confirmed before"""
+    address_key: _builtins.bytes
+    """whose link it is"""
+    @_builtins.property
+    def form(self) -> Global___Form: ...
+    def __init__(
+        self,
+        *,
+        state: Global___Confirmation.State.ValueType = ...,
+        already: _builtins.bool = ...,
+        form: Global___Form | None = ...,
+        address_key: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["form", b"form"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "already", b"already", "form", b"form", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Confirmation: _TypeAlias = Confirmation  # noqa: Y015
+
+@_typing.final
 class ConsentEvent(_message.Message):
     """One entry of the ledger: these very bytes stand in the ledger, on the bus and in the audit log."""
 

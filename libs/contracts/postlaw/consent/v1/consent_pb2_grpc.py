@@ -125,6 +125,41 @@ class ConsentServiceStub:
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListNoticesRequest.SerializeToString,
                 response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListNoticesResponse.FromString,
                 _registered_method=True)
+        self.CreateForm = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/CreateForm',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.CreateFormRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Form.FromString,
+                _registered_method=True)
+        self.GetForm = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/GetForm',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetFormRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Form.FromString,
+                _registered_method=True)
+        self.ListForms = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/ListForms',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListFormsRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListFormsResponse.FromString,
+                _registered_method=True)
+        self.DescribeForm = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/DescribeForm',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetFormRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Form.FromString,
+                _registered_method=True)
+        self.SignUp = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/SignUp',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SignUpRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SignUpTaken.FromString,
+                _registered_method=True)
+        self.DescribeConfirmation = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/DescribeConfirmation',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.DescribeConfirmationRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Confirmation.FromString,
+                _registered_method=True)
+        self.ConfirmSignUp = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/ConfirmSignUp',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ConfirmSignUpRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Confirmation.FromString,
+                _registered_method=True)
 
 
 class ConsentServiceServicer:
@@ -256,6 +291,54 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateForm(self, request, context):
+        """A form on which people sign up for one list.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetForm(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListForms(self, request, context):
+        """Oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DescribeForm(self, request, context):
+        """What everybody sees who opens the form. Changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SignUp(self, request, context):
+        """Somebody signs up. Answered alike whoever it is, before anything is looked up: once what they asked for is durable.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DescribeConfirmation(self, request, context):
+        """What the link of a confirmation mail stands for. Changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmSignUp(self, request, context):
+        """The person of that link says yes: once, whatever is sent again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConsentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -348,6 +431,41 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.ListNotices,
                     request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListNoticesRequest.FromString,
                     response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListNoticesResponse.SerializeToString,
+            ),
+            'CreateForm': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateForm,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.CreateFormRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Form.SerializeToString,
+            ),
+            'GetForm': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetForm,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetFormRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Form.SerializeToString,
+            ),
+            'ListForms': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListForms,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListFormsRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListFormsResponse.SerializeToString,
+            ),
+            'DescribeForm': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeForm,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetFormRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Form.SerializeToString,
+            ),
+            'SignUp': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignUp,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SignUpRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SignUpTaken.SerializeToString,
+            ),
+            'DescribeConfirmation': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeConfirmation,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.DescribeConfirmationRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Confirmation.SerializeToString,
+            ),
+            'ConfirmSignUp': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmSignUp,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ConfirmSignUpRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Confirmation.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -837,6 +955,195 @@ class ConsentService:
             '/postlaw.consent.v1.ConsentService/ListNotices',
             postlaw_dot_consent_dot_v1_dot_consent__pb2.ListNoticesRequest.SerializeToString,
             postlaw_dot_consent_dot_v1_dot_consent__pb2.ListNoticesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateForm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/CreateForm',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.CreateFormRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.Form.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetForm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/GetForm',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.GetFormRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.Form.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListForms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/ListForms',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.ListFormsRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.ListFormsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeForm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/DescribeForm',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.GetFormRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.Form.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SignUp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/SignUp',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.SignUpRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.SignUpTaken.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeConfirmation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/DescribeConfirmation',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.DescribeConfirmationRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.Confirmation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmSignUp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/ConfirmSignUp',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.ConfirmSignUpRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.Confirmation.FromString,
             options,
             channel_credentials,
             insecure,

@@ -69,6 +69,19 @@ class ConsentServiceStub:
     """The keys that receipts are signed with, all there ever were; open to everyone."""
     ListNotices: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ListNoticesRequest, _consent_pb2.ListNoticesResponse]
     """In the order of their hashes."""
+    CreateForm: _grpc.UnaryUnaryMultiCallable[_consent_pb2.CreateFormRequest, _consent_pb2.Form]
+    """A form on which people sign up for one list."""
+    GetForm: _grpc.UnaryUnaryMultiCallable[_consent_pb2.GetFormRequest, _consent_pb2.Form]
+    ListForms: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ListFormsRequest, _consent_pb2.ListFormsResponse]
+    """Oldest first."""
+    DescribeForm: _grpc.UnaryUnaryMultiCallable[_consent_pb2.GetFormRequest, _consent_pb2.Form]
+    """What everybody sees who opens the form. Changes nothing."""
+    SignUp: _grpc.UnaryUnaryMultiCallable[_consent_pb2.SignUpRequest, _consent_pb2.SignUpTaken]
+    """Somebody signs up. Answered alike whoever it is, before anything is looked up: once what they asked for is durable."""
+    DescribeConfirmation: _grpc.UnaryUnaryMultiCallable[_consent_pb2.DescribeConfirmationRequest, _consent_pb2.Confirmation]
+    """What the link of a confirmation mail stands for. Changes nothing."""
+    ConfirmSignUp: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ConfirmSignUpRequest, _consent_pb2.Confirmation]
+    """The person of that link says yes: once, whatever is sent again."""
 
 @_typing.type_check_only
 class ConsentServiceAsyncStub(ConsentServiceStub):
@@ -111,6 +124,19 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """The keys that receipts are signed with, all there ever were; open to everyone."""
     ListNotices: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListNoticesRequest, _consent_pb2.ListNoticesResponse]  # type: ignore[assignment]
     """In the order of their hashes."""
+    CreateForm: _aio.UnaryUnaryMultiCallable[_consent_pb2.CreateFormRequest, _consent_pb2.Form]  # type: ignore[assignment]
+    """A form on which people sign up for one list."""
+    GetForm: _aio.UnaryUnaryMultiCallable[_consent_pb2.GetFormRequest, _consent_pb2.Form]  # type: ignore[assignment]
+    ListForms: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListFormsRequest, _consent_pb2.ListFormsResponse]  # type: ignore[assignment]
+    """Oldest first."""
+    DescribeForm: _aio.UnaryUnaryMultiCallable[_consent_pb2.GetFormRequest, _consent_pb2.Form]  # type: ignore[assignment]
+    """What everybody sees who opens the form. Changes nothing."""
+    SignUp: _aio.UnaryUnaryMultiCallable[_consent_pb2.SignUpRequest, _consent_pb2.SignUpTaken]  # type: ignore[assignment]
+    """Somebody signs up. Answered alike whoever it is, before anything is looked up: once what they asked for is durable."""
+    DescribeConfirmation: _aio.UnaryUnaryMultiCallable[_consent_pb2.DescribeConfirmationRequest, _consent_pb2.Confirmation]  # type: ignore[assignment]
+    """What the link of a confirmation mail stands for. Changes nothing."""
+    ConfirmSignUp: _aio.UnaryUnaryMultiCallable[_consent_pb2.ConfirmSignUpRequest, _consent_pb2.Confirmation]  # type: ignore[assignment]
+    """The person of that link says yes: once, whatever is sent again."""
 
 class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
     """The ledger of consent, and every answer that rests on it."""
@@ -258,5 +284,60 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_consent_pb2.ListNoticesResponse, _abc.Awaitable[_consent_pb2.ListNoticesResponse]]:
         """In the order of their hashes."""
+
+    @_abc_1.abstractmethod
+    def CreateForm(
+        self,
+        request: _consent_pb2.CreateFormRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.Form, _abc.Awaitable[_consent_pb2.Form]]:
+        """A form on which people sign up for one list."""
+
+    @_abc_1.abstractmethod
+    def GetForm(
+        self,
+        request: _consent_pb2.GetFormRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.Form, _abc.Awaitable[_consent_pb2.Form]]: ...
+
+    @_abc_1.abstractmethod
+    def ListForms(
+        self,
+        request: _consent_pb2.ListFormsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.ListFormsResponse, _abc.Awaitable[_consent_pb2.ListFormsResponse]]:
+        """Oldest first."""
+
+    @_abc_1.abstractmethod
+    def DescribeForm(
+        self,
+        request: _consent_pb2.GetFormRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.Form, _abc.Awaitable[_consent_pb2.Form]]:
+        """What everybody sees who opens the form. Changes nothing."""
+
+    @_abc_1.abstractmethod
+    def SignUp(
+        self,
+        request: _consent_pb2.SignUpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.SignUpTaken, _abc.Awaitable[_consent_pb2.SignUpTaken]]:
+        """Somebody signs up. Answered alike whoever it is, before anything is looked up: once what they asked for is durable."""
+
+    @_abc_1.abstractmethod
+    def DescribeConfirmation(
+        self,
+        request: _consent_pb2.DescribeConfirmationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.Confirmation, _abc.Awaitable[_consent_pb2.Confirmation]]:
+        """What the link of a confirmation mail stands for. Changes nothing."""
+
+    @_abc_1.abstractmethod
+    def ConfirmSignUp(
+        self,
+        request: _consent_pb2.ConfirmSignUpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.Confirmation, _abc.Awaitable[_consent_pb2.Confirmation]]:
+        """The person of that link says yes: once, whatever is sent again."""
 
 def add_ConsentServiceServicer_to_server(servicer: ConsentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

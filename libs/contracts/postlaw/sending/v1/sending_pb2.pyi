@@ -466,6 +466,111 @@ class ListRecipientsResponse(_message.Message):
 Global___ListRecipientsResponse: _TypeAlias = ListRecipientsResponse  # noqa: Y015
 
 @_typing.final
+class SendMessageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Template:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _TemplateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[SendMessageRequest._Template.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        TEMPLATE_UNSPECIFIED: SendMessageRequest._Template.ValueType  # 0
+        TEMPLATE_CONFIRM_SIGN_UP: SendMessageRequest._Template.ValueType  # 1
+        """of a form with double opt-in"""
+
+    class Template(_Template, metaclass=_TemplateEnumTypeWrapper): ...
+    TEMPLATE_UNSPECIFIED: SendMessageRequest.Template.ValueType  # 0
+    TEMPLATE_CONFIRM_SIGN_UP: SendMessageRequest.Template.ValueType  # 1
+    """of a form with double opt-in"""
+
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    SENDER_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    ADDRESS_KEY_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    LIST_NAME_FIELD_NUMBER: _builtins.int
+    ACTION_URL_FIELD_NUMBER: _builtins.int
+    OPT_OUT_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSENT_OFFSET_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    LAW_VERSION_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_US_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_US_FIELD_NUMBER: _builtins.int
+    INPUTS_HASH_FIELD_NUMBER: _builtins.int
+    idempotency_key: _builtins.str
+    """one message a key, however often it is asked for"""
+    template: Global___SendMessageRequest.Template.ValueType
+    language: _builtins.str
+    address_key: _builtins.bytes
+    address: _builtins.str
+    list_name: _builtins.str
+    action_url: _builtins.str
+    """where the person acts"""
+    opt_out_token: _builtins.bytes
+    consent_offset: _builtins.int
+    """The first gate's answer, as in SealedBatch."""
+    generation: _builtins.str
+    law_version: _builtins.str
+    decided_at_us: _builtins.int
+    expires_at_us: _builtins.int
+    inputs_hash: _builtins.bytes
+    @_builtins.property
+    def sender(self) -> Global___Sender: ...
+    @_builtins.property
+    def scope(self) -> _consent_pb2.Scope:
+        """whose opt-out stops it"""
+
+    def __init__(
+        self,
+        *,
+        idempotency_key: _builtins.str = ...,
+        template: Global___SendMessageRequest.Template.ValueType = ...,
+        language: _builtins.str = ...,
+        sender: Global___Sender | None = ...,
+        scope: _consent_pb2.Scope | None = ...,
+        address_key: _builtins.bytes = ...,
+        address: _builtins.str = ...,
+        list_name: _builtins.str = ...,
+        action_url: _builtins.str = ...,
+        opt_out_token: _builtins.bytes = ...,
+        consent_offset: _builtins.int = ...,
+        generation: _builtins.str = ...,
+        law_version: _builtins.str = ...,
+        decided_at_us: _builtins.int = ...,
+        expires_at_us: _builtins.int = ...,
+        inputs_hash: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope", "sender", b"sender"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_url", b"action_url", "address", b"address", "address_key", b"address_key", "consent_offset", b"consent_offset", "decided_at_us", b"decided_at_us", "expires_at_us", b"expires_at_us", "generation", b"generation", "idempotency_key", b"idempotency_key", "inputs_hash", b"inputs_hash", "language", b"language", "law_version", b"law_version", "list_name", b"list_name", "opt_out_token", b"opt_out_token", "scope", b"scope", "sender", b"sender", "template", b"template"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendMessageRequest: _TypeAlias = SendMessageRequest  # noqa: Y015
+
+@_typing.final
+class SendMessageResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    message_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        message_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendMessageResponse: _TypeAlias = SendMessageResponse  # noqa: Y015
+
+@_typing.final
 class AwaitStoppedRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -713,6 +818,70 @@ class JobBatch(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JobBatch: _TypeAlias = JobBatch  # noqa: Y015
+
+@_typing.final
+class SingleJob(_message.Message):
+    """The same for a single message, in place of a JobBatch: its person, and what a campaign has in its document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECIPIENT_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def recipient(self) -> Global___JobRecipient: ...
+    @_builtins.property
+    def message(self) -> Global___SingleMessage: ...
+    def __init__(
+        self,
+        *,
+        recipient: Global___JobRecipient | None = ...,
+        message: Global___SingleMessage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "recipient", b"recipient"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "recipient", b"recipient"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SingleJob: _TypeAlias = SingleJob  # noqa: Y015
+
+@_typing.final
+class SingleMessage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    SENDER_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    LIST_NAME_FIELD_NUMBER: _builtins.int
+    ACTION_URL_FIELD_NUMBER: _builtins.int
+    message_id: _builtins.str
+    template: Global___SendMessageRequest.Template.ValueType
+    language: _builtins.str
+    contact: _builtins.str
+    list_name: _builtins.str
+    action_url: _builtins.str
+    @_builtins.property
+    def sender(self) -> Global___Sender: ...
+    def __init__(
+        self,
+        *,
+        message_id: _builtins.str = ...,
+        template: Global___SendMessageRequest.Template.ValueType = ...,
+        language: _builtins.str = ...,
+        sender: Global___Sender | None = ...,
+        contact: _builtins.str = ...,
+        list_name: _builtins.str = ...,
+        action_url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sender", b"sender"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_url", b"action_url", "contact", b"contact", "language", b"language", "list_name", b"list_name", "message_id", b"message_id", "sender", b"sender", "template", b"template"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SingleMessage: _TypeAlias = SingleMessage  # noqa: Y015
 
 @_typing.final
 class JobRecipient(_message.Message):

@@ -75,6 +75,11 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListRecipientsRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListRecipientsResponse.FromString,
                 _registered_method=True)
+        self.SendMessage = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/SendMessage',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageResponse.FromString,
+                _registered_method=True)
         self.AwaitStopped = channel.unary_unary(
                 '/postlaw.sending.v1.SendingService/AwaitStopped',
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.AwaitStoppedRequest.SerializeToString,
@@ -144,6 +149,13 @@ class SendingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SendMessage(self, request, context):
+        """One message to one person, on a decision that consent has just made: the same batches, claims, gates and settling as a campaign's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AwaitStopped(self, request, context):
         """The stop (design §3, rule 3): answers STOPPED only when no hand-off to that address in that scope is under way or will begin.
         """
@@ -207,6 +219,11 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.ListRecipients,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListRecipientsRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListRecipientsResponse.SerializeToString,
+            ),
+            'SendMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendMessage,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageResponse.SerializeToString,
             ),
             'AwaitStopped': grpc.unary_unary_rpc_method_handler(
                     servicer.AwaitStopped,
@@ -441,6 +458,33 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/ListRecipients',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.ListRecipientsRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.ListRecipientsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/SendMessage',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class SendingServiceStub:
     ResumeCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]
     CancelCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]
     ListRecipients: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ListRecipientsRequest, _sending_pb2.ListRecipientsResponse]
+    SendMessage: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SendMessageRequest, _sending_pb2.SendMessageResponse]
+    """One message to one person, on a decision that consent has just made: the same batches, claims, gates and settling as a campaign's."""
     AwaitStopped: _grpc.UnaryUnaryMultiCallable[_sending_pb2.AwaitStoppedRequest, _sending_pb2.AwaitStoppedResponse]
     """The stop (design §3, rule 3): answers STOPPED only when no hand-off to that address in that scope is under way or will begin."""
     AttestWorkerEnd: _grpc.UnaryUnaryMultiCallable[_sending_pb2.AttestWorkerEndRequest, _sending_pb2.AttestWorkerEndResponse]
@@ -61,6 +63,8 @@ class SendingServiceAsyncStub(SendingServiceStub):
     ResumeCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
     CancelCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
     ListRecipients: _aio.UnaryUnaryMultiCallable[_sending_pb2.ListRecipientsRequest, _sending_pb2.ListRecipientsResponse]  # type: ignore[assignment]
+    SendMessage: _aio.UnaryUnaryMultiCallable[_sending_pb2.SendMessageRequest, _sending_pb2.SendMessageResponse]  # type: ignore[assignment]
+    """One message to one person, on a decision that consent has just made: the same batches, claims, gates and settling as a campaign's."""
     AwaitStopped: _aio.UnaryUnaryMultiCallable[_sending_pb2.AwaitStoppedRequest, _sending_pb2.AwaitStoppedResponse]  # type: ignore[assignment]
     """The stop (design §3, rule 3): answers STOPPED only when no hand-off to that address in that scope is under way or will begin."""
     AttestWorkerEnd: _aio.UnaryUnaryMultiCallable[_sending_pb2.AttestWorkerEndRequest, _sending_pb2.AttestWorkerEndResponse]  # type: ignore[assignment]
@@ -126,6 +130,14 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sending_pb2.ListRecipientsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.ListRecipientsResponse, _abc.Awaitable[_sending_pb2.ListRecipientsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def SendMessage(
+        self,
+        request: _sending_pb2.SendMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.SendMessageResponse, _abc.Awaitable[_sending_pb2.SendMessageResponse]]:
+        """One message to one person, on a decision that consent has just made: the same batches, claims, gates and settling as a campaign's."""
 
     @_abc_1.abstractmethod
     def AwaitStopped(

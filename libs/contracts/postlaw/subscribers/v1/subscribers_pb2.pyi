@@ -869,11 +869,14 @@ class ResolvedPerson(_message.Message):
     SUBSCRIBER_ID_FIELD_NUMBER: _builtins.int
     SEALED_PROFILE_EVIDENCE_FIELD_NUMBER: _builtins.int
     SEALED_PROOF_EVIDENCE_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
     address_key: _builtins.bytes
     subscriber_id: _builtins.str
     """empty: nobody known by that address"""
     sealed_profile_evidence: _builtins.bytes
     sealed_proof_evidence: _builtins.bytes
+    address: _builtins.str
+    """as mail is sent to it; where it was asked by address"""
     def __init__(
         self,
         *,
@@ -881,14 +884,37 @@ class ResolvedPerson(_message.Message):
         subscriber_id: _builtins.str = ...,
         sealed_profile_evidence: _builtins.bytes = ...,
         sealed_proof_evidence: _builtins.bytes = ...,
+        address: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "sealed_profile_evidence", b"sealed_profile_evidence", "sealed_proof_evidence", b"sealed_proof_evidence", "subscriber_id", b"subscriber_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "address_key", b"address_key", "sealed_profile_evidence", b"sealed_profile_evidence", "sealed_proof_evidence", b"sealed_proof_evidence", "subscriber_id", b"subscriber_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResolvedPerson: _TypeAlias = ResolvedPerson  # noqa: Y015
+
+@_typing.final
+class JoinListRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    LIST_ID_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    list_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+        list_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "list_id", b"list_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JoinListRequest: _TypeAlias = JoinListRequest  # noqa: Y015
 
 @_typing.final
 class GetMaskedAddressRequest(_message.Message):

@@ -106,6 +106,11 @@ class SubscribersServiceStub:
                 request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.ResolvePersonRequest.SerializeToString,
                 response_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.ResolvedPerson.FromString,
                 _registered_method=True)
+        self.JoinList = channel.unary_unary(
+                '/postlaw.subscribers.v1.SubscribersService/JoinList',
+                request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.JoinListRequest.SerializeToString,
+                response_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.Subscriber.FromString,
+                _registered_method=True)
         self.GetMaskedAddress = channel.unary_unary(
                 '/postlaw.subscribers.v1.SubscribersService/GetMaskedAddress',
                 request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.GetMaskedAddressRequest.SerializeToString,
@@ -206,6 +211,13 @@ class SubscribersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def JoinList(self, request, context):
+        """Puts a person on a list, whether known or new, and changes nothing else about them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetMaskedAddress(self, request, context):
         """Enough of an address that whoever has it knows which is meant, for the pages behind an unsubscribe link. The link's token, which
         named the person, is the authority: no context.
@@ -286,6 +298,11 @@ def add_SubscribersServiceServicer_to_server(servicer, server):
                     servicer.ResolvePerson,
                     request_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.ResolvePersonRequest.FromString,
                     response_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.ResolvedPerson.SerializeToString,
+            ),
+            'JoinList': grpc.unary_unary_rpc_method_handler(
+                    servicer.JoinList,
+                    request_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.JoinListRequest.FromString,
+                    response_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.Subscriber.SerializeToString,
             ),
             'GetMaskedAddress': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMaskedAddress,
@@ -672,6 +689,33 @@ class SubscribersService:
             '/postlaw.subscribers.v1.SubscribersService/ResolvePerson',
             postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.ResolvePersonRequest.SerializeToString,
             postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.ResolvedPerson.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JoinList(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.subscribers.v1.SubscribersService/JoinList',
+            postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.JoinListRequest.SerializeToString,
+            postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.Subscriber.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,6 +53,8 @@ class SubscribersServiceStub:
     """The same people again, for a retry; who is gone is left out."""
     ResolvePerson: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.ResolvePersonRequest, _subscribers_pb2.ResolvedPerson]
     """Who is meant: by address or by subscriber id. Also seals evidence under the person's keys."""
+    JoinList: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.JoinListRequest, _subscribers_pb2.Subscriber]
+    """Puts a person on a list, whether known or new, and changes nothing else about them."""
     GetMaskedAddress: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.GetMaskedAddressRequest, _subscribers_pb2.MaskedAddress]
     """Enough of an address that whoever has it knows which is meant, for the pages behind an unsubscribe link. The link's token, which
     named the person, is the authority: no context.
@@ -82,6 +84,8 @@ class SubscribersServiceAsyncStub(SubscribersServiceStub):
     """The same people again, for a retry; who is gone is left out."""
     ResolvePerson: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.ResolvePersonRequest, _subscribers_pb2.ResolvedPerson]  # type: ignore[assignment]
     """Who is meant: by address or by subscriber id. Also seals evidence under the person's keys."""
+    JoinList: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.JoinListRequest, _subscribers_pb2.Subscriber]  # type: ignore[assignment]
+    """Puts a person on a list, whether known or new, and changes nothing else about them."""
     GetMaskedAddress: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.GetMaskedAddressRequest, _subscribers_pb2.MaskedAddress]  # type: ignore[assignment]
     """Enough of an address that whoever has it knows which is meant, for the pages behind an unsubscribe link. The link's token, which
     named the person, is the authority: no context.
@@ -192,6 +196,14 @@ class SubscribersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_subscribers_pb2.ResolvedPerson, _abc.Awaitable[_subscribers_pb2.ResolvedPerson]]:
         """Who is meant: by address or by subscriber id. Also seals evidence under the person's keys."""
+
+    @_abc_1.abstractmethod
+    def JoinList(
+        self,
+        request: _subscribers_pb2.JoinListRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscribers_pb2.Subscriber, _abc.Awaitable[_subscribers_pb2.Subscriber]]:
+        """Puts a person on a list, whether known or new, and changes nothing else about them."""
 
     @_abc_1.abstractmethod
     def GetMaskedAddress(

@@ -1,0 +1,49 @@
+"""A single message: the attempts to deliver it, each under an id of its own, of which one at most is open at a time.
+
+An attempt's id stands where a batch has its campaign's, and its one batch has the number 0. So the worker takes it once, by the
+rule that it has for campaigns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from postlaw_common.ids import new_id, time_ms_of
+
+_PREFIX = "msg"
+HOUR_US = 3600 * 1_000_000
+# Within this time of its making an attempt may be published again. A worker forgets the numbers of an ended campaign, and so an
+# attempt's: after ENDED_AFTER_US, when no copy of it can come any more.
+PUBLISHED_WITHIN_US = HOUR_US // 2
+ENDED_AFTER_US = HOUR_US
+# After this time nobody waits for the worker any longer.
+LIFE_US = 25 * HOUR_US
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """On what the first gate decided, as in a campaign's batches. Times in microseconds since the epoch."""
+
+    consent_offset: int
+    generation: str
+    law_version: str
+    decided_at_us: int
+    expires_at_us: int
+    inputs_hash: bytes
+
+
+def attempt_id() -> str:
+    return new_id(_PREFIX)
+
+
+def is_attempt(campaign_id: str) -> bool:
+    return campaign_id.startswith(_PREFIX + "_")
+
+
+def made_at_us(attempt: str) -> int:
+    return time_ms_of(attempt) * 1000
+
+
+def status_of(attempt: str, now_us: int) -> str:
+    """As a campaign's status, for the worker: it may be sent at any time; "finished" says that its number may be forgotten."""
+    return "finished" if now_us - made_at_us(attempt) > ENDED_AFTER_US else "sending"

@@ -1,0 +1,55 @@
+"""Opening an attempt's batch for the worker, and telling attempts from campaigns."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from postlaw.sending.v1 import sending_pb2 as sending
+from postlaw_common.crypto import SealBroken, open_sealed
+from postlaw_common.errors import Invalid, Unavailable
+from postlaw_common.keys import KeysUnavailable
+from postlaw_common.store import StoreUnavailable
+from postlaw_sending.campaigns.sealing import place
+from postlaw_sending.messages.single import CompiledSingle
+from postlaw_sending.singles.domain import is_attempt, status_of
+from postlaw_sending.singles.singles import Singles
+from postlaw_sending.singles.wire import opened
+from postlaw_sending.worker.jobs import OpenBatch, Opener
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSingle:
+    """As campaigns.opening.OpenBatch, of one person."""
+
+    recipients: Sequence[sending.JobRecipient]
+    compiled: CompiledSingle
+
+
+class CampaignOpener(Protocol):
+    def __call__(self, sealed: sending.SealedBatch, partition: int, /) -> Awaitable[OpenBatch]: ...
+
+
+def opener(singles: Singles, of_campaigns: CampaignOpener, public_url: str) -> Opener:
+    """Opens whatever stands on the jobs topic. Raises as campaigns.opening.BatchOpener does."""
+
+    async def open_batch(sealed: sending.SealedBatch, partition: int) -> OpenBatch:
+        if not is_attempt(sealed.campaign_id):
+            return await of_campaigns(sealed, partition)
+        try:
+            key = await singles.opened(sealed.tenant_id, sealed.campaign_id)
+            where = place(sealed.campaign_id, partition, sealed.batch, sealed.attempt)
+            recipient, single = opened(open_sealed(key, sealed.sealed, where))
+        except SealBroken as broken:
+            raise Invalid(f"attempt {sealed.campaign_id} does not open here: it was changed or moved") from broken
+        except (StoreUnavailable, KeysUnavailable) as away:
+            raise Unavailable("The message's key cannot be read now. Try again.") from away
+        return OpenSingle([recipient], CompiledSingle(single, public_url))
+
+    return open_batch
+
+
+def status(of_campaigns: Callable[[str], str], now_us: Callable[[], int]) -> Callable[[str], str]:
+    """A campaign's or an attempt's status, from memory."""
+    return lambda id: status_of(id, now_us()) if is_attempt(id) else of_campaigns(id)

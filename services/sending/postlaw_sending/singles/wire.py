@@ -1,0 +1,79 @@
+"""Single messages as protobuf."""
+
+from __future__ import annotations
+
+from postlaw.sending.v1 import sending_pb2 as sending
+from postlaw_common.errors import FieldError, Invalid
+from postlaw_sending.messages.single import TEMPLATES, Single
+from postlaw_sending.singles.domain import Decided
+
+Request = sending.SendMessageRequest
+SealedBatch = sending.SealedBatch
+
+_TEMPLATES = {sending.SendMessageRequest.TEMPLATE_CONFIRM_SIGN_UP: "confirm_sign_up"}
+
+
+def job(request: Request, message_id: str, contact: str) -> bytes:
+    """A SingleJob. Raises Invalid for a template that is not known."""
+    if _TEMPLATES.get(request.template) not in TEMPLATES:
+        raise Invalid("There is no such template.", fields=[FieldError("template", "is not known")])
+    recipient = sending.JobRecipient(address_key=request.address_key, address=request.address, opt_out_token=request.opt_out_token)
+    message = sending.SingleMessage(
+        message_id=message_id,
+        template=request.template,
+        language=request.language,
+        sender=request.sender,
+        contact=contact,
+        list_name=request.list_name,
+        action_url=request.action_url,
+    )
+    return sending.SingleJob(recipient=recipient, message=message).SerializeToString()
+
+
+def opened(job: bytes) -> tuple[sending.JobRecipient, Single]:
+    read = sending.SingleJob.FromString(job)
+    single = read.message
+    return read.recipient, Single(
+        message_id=single.message_id,
+        template=_TEMPLATES[single.template],
+        language=single.language,
+        sender_name=single.sender.name,
+        sender_address=single.sender.address,
+        postal_address=single.sender.postal_address,
+        contact=single.contact,
+        list_name=single.list_name,
+        action_url=single.action_url,
+    )
+
+
+def decided(request: Request) -> Decided:
+    return Decided(
+        consent_offset=request.consent_offset,
+        generation=request.generation,
+        law_version=request.law_version,
+        decided_at_us=request.decided_at_us,
+        expires_at_us=request.expires_at_us,
+        inputs_hash=request.inputs_hash,
+    )
+
+
+def envelope(request: Request, tenant_id: str) -> bytes:
+    """What every attempt's SealedBatch says alike; the attempt and what is sealed are put in by `sealed_batch`."""
+    said = decided(request)
+    return SealedBatch(
+        tenant_id=tenant_id,
+        scope=request.scope,
+        consent_offset=said.consent_offset,
+        generation=said.generation,
+        law_version=said.law_version,
+        decided_at_us=said.decided_at_us,
+        expires_at_us=said.expires_at_us,
+        inputs_hash=said.inputs_hash,
+        size=1,
+    ).SerializeToString()
+
+
+def sealed_batch(envelope: bytes, attempt_id: str, attempt: int, sealed: bytes) -> bytes:
+    batch = SealedBatch.FromString(envelope)
+    batch.campaign_id, batch.attempt, batch.sealed = attempt_id, attempt, sealed
+    return batch.SerializeToString()
