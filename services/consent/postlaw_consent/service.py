@@ -16,6 +16,8 @@ from postlaw_consent.consumers import LISTS, learning_names
 from postlaw_consent.decisions_made import DECISIONS, DecisionsMade
 from postlaw_consent.ends import Ends
 from postlaw_consent.expiries import EXPIRIES, Expiries
+from postlaw_consent.form_assembly import COLLECTIONS as FORM_COLLECTIONS
+from postlaw_consent.form_assembly import assemble_forms
 from postlaw_consent.intents import INTENTS, Intents
 from postlaw_consent.laws import LAWS, Laws
 from postlaw_consent.ledger import LEDGER, Ledger
@@ -50,7 +52,9 @@ from postlaw_law.loading import law_texts, the_law
 
 class ConsentSettings(BaseSettings):
     """`POSTLAW_CONSENT_…`. `token_key_version` and `receipt_key_version` go up by one for a fresh key; never down. `answer_within_s`: when
-    a withdrawal is answered "recorded" at the latest. `view_people`: bounds the memory of the first gate, some 200 bytes each."""
+    a withdrawal is answered "recorded" at the latest. `view_people`: bounds the memory of the first gate, some 200 bytes each.
+    `confirmations_a_day`: confirmation mails to one address within 24 hours, over all customers; `confirmations_apart_s`: between two of
+    one customer to it."""
 
     model_config = SettingsConfigDict(env_prefix="POSTLAW_CONSENT_")
 
@@ -58,6 +62,8 @@ class ConsentSettings(BaseSettings):
     token_key_version: int = Field(default=1, ge=1, le=255, description="a number from 1 to 255, never lower than before")
     answer_within_s: float = Field(default=WITHIN_S, gt=0, le=60, description="seconds up to 60, less than the ten that callers wait")
     view_people: int = Field(default=MOST_PEOPLE, ge=0, description="how many people the first gate may hold in memory")
+    confirmations_a_day: int = Field(default=5, ge=1, description="a number of mails, from 1")
+    confirmations_apart_s: float = Field(default=300.0, ge=0, description="seconds")
 
 
 def build(platform: Platform, settings: ConsentSettings) -> Service:
@@ -102,22 +108,34 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         within_s=settings.answer_within_s,
     )
     describe_preferences = DescribePreferences(ledger, tokens, names, platform.now_us)
+    decide = GetDecisions(
+        ledger=ledger,
+        standings=standings,
+        ends=ends,
+        views=views,
+        tokens=tokens,
+        law=law,
+        sender_of=senders.get,
+        made=DecisionsMade(platform.bus, encode_made),
+        placement=platform.placement,
+        generation=platform.generation,
+        now_us=platform.now_us,
+    )
+    forms = assemble_forms(
+        platform,
+        ledger,
+        notices,
+        record,
+        decide,
+        tokens,
+        afterwards,
+        mails_a_day=settings.confirmations_a_day,
+        mails_apart_s=settings.confirmations_apart_s,
+    )
     servicer = ConsentServicer(
         record_consents=record,
         withdraw_consent=withdraw,
-        get_decisions=GetDecisions(
-            ledger=ledger,
-            standings=standings,
-            ends=ends,
-            views=views,
-            tokens=tokens,
-            law=law,
-            sender_of=senders.get,
-            made=DecisionsMade(platform.bus, encode_made),
-            placement=platform.placement,
-            generation=platform.generation,
-            now_us=platform.now_us,
-        ),
+        get_decisions=decide,
         explain_decision=ExplainDecision(ledger, law, senders.get, platform.now_us),
         describe_token=DescribeToken(ledger, tokens, names),
         describe_preferences=describe_preferences,
@@ -129,6 +147,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
             GetReceipt(ledger, notices, names, receipt_keys, identity.controller, Audit(platform.channel).proof), receipt_keys, subscribers
         ),
         suppressions=SuppressCalls(SuppressMany(ledger, intents, outgoing, afterwards, platform.now_us)),
+        forms=forms.calls,
         tokens=tokens,
         subscribers=subscribers,
         public_url=platform.public_url,
@@ -138,6 +157,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         await laws.keep(law, law_texts())
         await tokens.start()
         await receipt_keys.start()
+        await forms.start()
         await ends.start()
 
     async def on_stop() -> None:
@@ -146,7 +166,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
 
     return Service(
         name="consent",
-        databases={"consent": (LEDGER, INTENTS, NOTICES, ANSWERS_DUE, LIST_NAMES, LAWS, SNAPSHOTS, EXPIRIES, CLOCK)},
+        databases={"consent": (LEDGER, INTENTS, NOTICES, ANSWERS_DUE, LIST_NAMES, LAWS, SNAPSHOTS, EXPIRIES, CLOCK, *FORM_COLLECTIONS)},
         topics=(EVENTS, ANSWERS, DECISIONS, Topic(LISTS)),
         servicers=(Servicer("postlaw.consent.v1.ConsentService", add_ConsentServiceServicer_to_server, servicer),),
         consumers=(learning_names(names),),
@@ -155,6 +175,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
             Background("answers", answers.run),
             Background("expiries", expire.run),
             Background("receipt keys", receipt_keys.publish),
+            forms.background,
         ),
         on_start=on_start,
         on_stop=on_stop,

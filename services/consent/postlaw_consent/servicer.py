@@ -14,6 +14,7 @@ from postlaw_consent.domain.event import ADDRESS_KEY_BYTES, CLOSING, OF_EVERYTHI
 from postlaw_consent.domain.notice import digest_of
 from postlaw_consent.domain.particulars import Particulars
 from postlaw_consent.domain.scope import EVERYTHING, Scope
+from postlaw_consent.form_calls import FormCalls
 from postlaw_consent.notice_calls import NoticeCalls, check_hash
 from postlaw_consent.preferences_wire import change_from_wire, changed_to_wire, preferences_to_wire
 from postlaw_consent.receipt_calls import ReceiptCalls
@@ -63,6 +64,7 @@ class ConsentServicer:
         notices: NoticeCalls,
         receipts: ReceiptCalls,
         suppressions: SuppressCalls,
+        forms: FormCalls,
         tokens: Tokens,
         subscribers: Subscribers,
         public_url: str,
@@ -79,6 +81,13 @@ class ConsentServicer:
         self.PutNotice, self.GetNotice, self.ListNotices = notices.PutNotice, notices.GetNotice, notices.ListNotices
         self.GetReceipt, self.ListReceiptKeys = receipts.GetReceipt, receipts.ListReceiptKeys
         self.SuppressMany = suppressions.SuppressMany
+        self.CreateForm, self.GetForm, self.ListForms, self.DescribeForm = (
+            forms.CreateForm,
+            forms.GetForm,
+            forms.ListForms,
+            forms.DescribeForm,
+        )
+        self.SignUp, self.DescribeConfirmation, self.ConfirmSignUp = forms.SignUp, forms.DescribeConfirmation, forms.ConfirmSignUp
         self._tokens = tokens
         self._subscribers = subscribers
         self._public_url = public_url.rstrip("/")

@@ -1,4 +1,4 @@
-"""Unsubscribe tokens: AES-256-GCM-SIV (RFC 8452) over domain/token.py's bytes, in base64url without padding.
+"""Tokens of links, to unsubscribe or to confirm: AES-256-GCM-SIV (RFC 8452) over domain/token.py's bytes, in base64url without padding.
 
 Layout: key version (1 byte, in clear, bound as associated data), nonce (12), ciphertext and tag. GCM-SIV because the key lives
 for as long as opt-outs are kept and seals billions: a repeated random nonce would betray nothing but that two tokens are alike.
@@ -34,10 +34,13 @@ class Keys(Protocol):
 
 
 class Tokens:
-    """Mints under one key version, opens under all that there ever were. `start` once before use."""
+    """Mints under one key version, opens under all that there ever were. `start` once before use. `name`: of the platform's key; what
+    was minted under one name never opens under another. `what`: the link's kind, for whoever has a wrong one."""
 
-    def __init__(self, keys: Keys, *, version: int) -> None:
+    def __init__(self, keys: Keys, *, version: int, name: str = OPT_OUT_TOKENS, what: str = "unsubscribe link") -> None:
         self._keys = keys
+        self._name = name
+        self._what = what
         self._version = version
         self._ciphers: dict[int, AESGCMSIV] = {}
         self._unknown: dict[int, float] = {}
@@ -45,7 +48,7 @@ class Tokens:
     async def start(self) -> None:
         """Loads every version up to the current one, so that no opt-out ever waits for the key service."""
         for version in range(1, self._version + 1):
-            self._ciphers[version] = AESGCMSIV(await self._keys.get(OPT_OUT_TOKENS, version))
+            self._ciphers[version] = AESGCMSIV(await self._keys.get(self._name, version))
 
     def mint(self, tenant_id: str, scope: Scope, campaign_id: str, address_keys: Sequence[bytes]) -> list[bytes]:
         """One token a person, as ASCII. Invalid where the ids are too long for a link."""
@@ -68,14 +71,17 @@ class Tokens:
         """What the token says. Raises Invalid of type `bad-token`, and says no more than that."""
         sealed = _decode(token)
         if sealed is None:
-            raise _bad()
+            raise self._bad()
         cipher = self._ciphers.get(sealed[0]) or await self._other(sealed[0])
         if cipher is None:
-            raise _bad()
+            raise self._bad()
         try:
             return unpack(cipher.decrypt(sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :], sealed[:1]))
         except (InvalidTag, ValueError):
-            raise _bad() from None
+            raise self._bad() from None
+
+    def _bad(self) -> Invalid:
+        return Invalid(f"This {self._what} is damaged or not one of ours.", type="bad-token")
 
     async def _other(self, version: int) -> AESGCMSIV | None:
         """A version that another instance has begun to use since this one started."""
@@ -83,7 +89,7 @@ class Tokens:
         if version == 0 or self._unknown.get(version, now) > now:
             return None
         try:
-            key = await self._keys.get(OPT_OUT_TOKENS, version, create=False)
+            key = await self._keys.get(self._name, version, create=False)
         except KeyError:
             self._unknown[version] = now + _RETRY_UNKNOWN_S  # a forger must not make us ask the store for every try
             return None
@@ -100,7 +106,3 @@ def _decode(token: str) -> bytes | None:
         return None
     again = b2a_base64(sealed, newline=False).translate(_CANONICAL).rstrip(b"=")
     return sealed if again == text and len(sealed) > 1 + _NONCE + 16 else None
-
-
-def _bad() -> Invalid:
-    return Invalid("This unsubscribe link is damaged or not one of ours.", type="bad-token")

@@ -102,11 +102,15 @@ class UnreliableBus:
 
 
 class FakeSending(_AnySending):
-    """Answers AwaitStopped as `mode` says: stopped, recorded, hang, fail, or unknown: with an outcome of a later version."""
+    """Answers AwaitStopped as `mode` says: stopped, recorded, hang, fail, or unknown: with an outcome of a later version.
+
+    Takes single messages, unless it is `away`."""
 
     def __init__(self) -> None:
         self.mode = "stopped"
         self.asked: list[sending_pb2.AwaitStoppedRequest] = []
+        self.mails: list[sending_pb2.SendMessageRequest] = []
+        self.away = False
 
     async def AwaitStopped(self, request: sending_pb2.AwaitStoppedRequest, context: Any) -> sending_pb2.AwaitStoppedResponse:
         self.asked.append(request)
@@ -117,14 +121,34 @@ class FakeSending(_AnySending):
         outcomes = {"stopped": pb.OUTCOME_STOPPED, "recorded": pb.OUTCOME_RECORDED, "unknown": pb.OUTCOME_UNSPECIFIED}
         return sending_pb2.AwaitStoppedResponse(outcome=outcomes[self.mode], epoch=7)
 
+    async def SendMessage(self, request: sending_pb2.SendMessageRequest, context: Any) -> sending_pb2.SendMessageResponse:
+        if self.away:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "taken away by the test")
+        if request.idempotency_key not in {mail.idempotency_key for mail in self.mails}:
+            self.mails.append(request)
+        return sending_pb2.SendMessageResponse(message_id="sgl_1")
+
 
 class FakeSubscribers(_AnySubscribers):
-    """Knows people by subscriber id; addresses it cannot resolve, as if it were down."""
+    """Knows people by subscriber id; addresses it cannot resolve, as if it were down, unless `resolves`."""
 
     def __init__(self, people: dict[str, bytes]) -> None:
         self.people = people
+        self.resolves = False
+        self.joined: list[tuple[str, str]] = []
+
+    async def GetList(self, request: subscribers_pb2.GetListRequest, context: Any) -> subscribers_pb2.List:
+        return subscribers_pb2.List(list_id=request.list_id, name="Weekly")
+
+    async def JoinList(self, request: subscribers_pb2.JoinListRequest, context: Any) -> subscribers_pb2.Subscriber:
+        self.joined.append((request.address, request.list_id))
+        return subscribers_pb2.Subscriber(address=request.address, list_ids=[request.list_id])
 
     async def ResolvePerson(self, request: subscribers_pb2.ResolvePersonRequest, context: Any) -> subscribers_pb2.ResolvedPerson:
+        if request.address and self.resolves:
+            sealed = b"sealed:" + request.profile_evidence if request.profile_evidence else b""
+            key = b"\x01" + hashlib.sha256(request.address.encode()).digest()
+            return subscribers_pb2.ResolvedPerson(address_key=key, address=request.address, sealed_profile_evidence=sealed)
         if request.address:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "taken away by the test")
         if request.subscriber_id not in self.people:
@@ -139,6 +163,13 @@ class FakeIdentity(_AnyIdentity):
         self.stands = identity_pb2.SenderIdentity(territory="IE", time_zone="Europe/Dublin")
         self.down = False
         self.asked = 0
+
+    async def IssueServiceContext(self, request: identity_pb2.IssueServiceContextRequest, context: Any) -> identity_pb2.IssuedContext:
+        issued = identity_pb2.IssuedContext()
+        issued.context.actor.id = "consent"
+        issued.context.scopes.extend(request.scopes)
+        issued.context.expires_at.FromSeconds(4_000_000_000)
+        return issued
 
     async def GetTenant(self, request: identity_pb2.GetTenantRequest, context: Any) -> identity_pb2.Tenant:
         self.asked += 1
@@ -169,6 +200,7 @@ class World:
         self.identity = FakeIdentity()
         self.audit = FakeAudit()
         self.people: dict[str, bytes] = {}
+        self.subscribers = FakeSubscribers(self.people)
         self.settings = ConsentSettings(answer_within_s=1.0)
         self.clock_ahead_us = 0
         self._stands_at_us = 0
@@ -194,7 +226,7 @@ class World:
         self.placement = Placement(await keys.get(PLACEMENT), self.bus.partitions)
         self._server = grpc.aio.server()
         add_SendingServiceServicer_to_server(self.sending, self._server)
-        add_SubscribersServiceServicer_to_server(FakeSubscribers(self.people), self._server)
+        add_SubscribersServiceServicer_to_server(self.subscribers, self._server)
         add_IdentityServiceServicer_to_server(self.identity, self._server)
         add_AuditServiceServicer_to_server(self.audit, self._server)
         port = self._server.add_insecure_port("127.0.0.1:0")
@@ -256,6 +288,22 @@ class World:
         before, self.caller = self.caller, replace(self.caller, tenant_id=tenant_id)
         yield
         self.caller = before
+
+    async def carried_out(self) -> None:
+        """Returns once every sign-up is done, or was put off."""
+        async with asyncio.timeout(10):
+            while any(not document["tries"] for document in await self.stores["consent"].collection("sign_ups").find("open", "1")):
+                await asyncio.sleep(0.01)
+
+    async def sign_ups_swept(self) -> None:
+        """Sweeps until none is left."""
+        [sweeping] = [background for background in self.service.backgrounds if background.name == "sign-ups"]
+        task = asyncio.ensure_future(sweeping.run())
+        async with asyncio.timeout(10):
+            while await self.stores["consent"].collection("sign_ups").count():
+                await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     def person(self, name: str) -> bytes:
         return b"\x01" + hashlib.sha256(name.encode()).digest()

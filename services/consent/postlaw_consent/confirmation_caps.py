@@ -1,0 +1,71 @@
+"""How many confirmation mails an address was sent, over all customers: nobody is flooded by means of other people's forms.
+
+Counted under a keyed hash of the address, a document an address, gone two days after its last mail. Variants of one mailbox (`me+1@`,
+capital letters, a provider's dots) count as one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from postlaw_common.keys.platform import ADDRESS_CAPS
+from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+
+CONFIRMATION_CAPS = CollectionSpec("confirmation_caps", (Index("day"),))
+
+DAY_US = 24 * 3600 * 1_000_000
+_WITHOUT_DOTS = frozenset({"gmail.com", "googlemail.com"})
+
+Key = Callable[[str], Awaitable[bytes]]
+
+
+class ConfirmationCaps:
+    """`a_day`: mails to one address within 24 hours; `apart_us`: between two of one customer to it."""
+
+    def __init__(self, collection: Callable[[], Collection], key: Key, *, a_day: int, apart_us: int) -> None:
+        self._collection = collection
+        self._key = key
+        self._a_day = a_day
+        self._apart_us = apart_us
+
+    async def take(self, address: str, tenant_id: str, sign_up_id: str, now_us: int) -> bool:
+        """Whether this sign-up may mail this address; counted when it returns. The same sign-up again gets the same yes."""
+        id = hmac.digest(await self._key(ADDRESS_CAPS), _mailbox(address).encode(), hashlib.sha256).hex()
+        while True:
+            document = await self._collection().get(id, linearizable=True)
+            mails = [mail for mail in document["mails"] if mail["at"] > now_us - DAY_US] if document else []
+            if any(mail["sign_up"] == sign_up_id for mail in mails):
+                return True
+            too_soon = any(mail["tenant"] == tenant_id and mail["at"] > now_us - self._apart_us for mail in mails)
+            if len(mails) >= self._a_day or too_soon:
+                return False
+            mails.append({"sign_up": sign_up_id, "tenant": tenant_id, "at": now_us})
+            changed: Document = {"_id": id, "day": _day(now_us), "mails": mails}
+            try:
+                if document is None:
+                    await self._collection().insert(changed)
+                else:
+                    await self._collection().replace(changed, version=document["v"])
+            except (AlreadyExists, VersionConflict):
+                continue  # another sign-up of the same address: count again
+            return True
+
+    async def forget(self, now_us: int) -> None:
+        """Drops what no longer counts: of the day before yesterday, and of the week before, in case nobody swept then."""
+        for days in range(2, 9):
+            for document in await self._collection().find("day", _day(now_us - days * DAY_US)):
+                with suppress(VersionConflict):  # it was mailed again just now
+                    await self._collection().delete(document["_id"], version=document["v"])
+
+
+def _mailbox(address: str) -> str:
+    local, _, domain = address.lower().rpartition("@")
+    local = local.partition("+")[0]
+    return f"{local.replace('.', '') if domain in _WITHOUT_DOTS else local}@{domain}"
+
+
+def _day(us: int) -> str:
+    return str(us // DAY_US)

@@ -1,0 +1,66 @@
+"""A form on which people sign up for one list: what it says, and who it says is asking. It never changes once made: consents rest on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from postlaw_consent.domain.particulars import LANGUAGE
+from postlaw_consent.domain.scope import Scope
+
+_TERRITORY = re.compile(r"[A-Z]{2}")
+_ADDRESS = re.compile(r"[!-?A-~]+@[!-?A-~]+\.[!-?A-~]+")  # ASCII with one @: sending judges it in full
+
+
+@dataclass(frozen=True, slots=True)
+class FormSender:
+    """Whom the form and its confirmation mail name."""
+
+    name: str
+    address: str
+    postal_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """`digest`: of the wording, which is kept as a notice. `territories`: where the form is for these alone. `without_ip`: no IP address
+    is kept with what people do here. `created_us`: microseconds since the epoch."""
+
+    form_id: str
+    tenant_id: str
+    list_id: str
+    list_name: str
+    language: str
+    wording: str
+    digest: bytes
+    sender: FormSender
+    purposes: tuple[str, ...] = ()
+    double: bool = True
+    territories: tuple[str, ...] = ()
+    without_ip: bool = False
+    created_us: int = 0
+
+    @property
+    def scope(self) -> Scope:
+        return Scope("list", self.list_id)
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """What is wrong with it: (field, in words for whoever sent it)."""
+        if problem := self.scope.problem():
+            yield "list_id", problem
+        if not LANGUAGE.fullmatch(self.language):
+            yield "language", "must be a language tag (BCP 47), such as de or pt-BR"
+        if not all(map(_TERRITORY.fullmatch, self.territories)):
+            yield "territories", "must be ISO 3166-1 codes of two capital letters, such as DE"
+        if not all(0 < len(purpose) <= 200 for purpose in self.purposes):
+            yield "purposes", "must have 1 to 200 characters each"
+        if not _ADDRESS.fullmatch(self.sender.address):
+            yield "sender.address", "must be an address in ASCII, such as news@shop.example"
+        for field, value in (
+            ("wording", self.wording),
+            ("sender.name", self.sender.name),
+            ("sender.postal_address", self.sender.postal_address),
+        ):
+            if not value.strip():
+                yield field, "must not be empty"

@@ -1,0 +1,83 @@
+"""Forms as documents, by their id. None is ever changed or deleted."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from postlaw_common.made_once import MADE_UNDER, RequestKey
+from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index
+from postlaw_consent.domain.form import Form, FormSender
+
+FORMS = CollectionSpec("forms", (Index("tenant"), MADE_UNDER))
+
+_REMEMBERED = 10_000
+
+
+class Forms:
+    def __init__(self, collection: Callable[[], Collection]) -> None:
+        self._collection = collection
+        self._known: OrderedDict[str, Form] = OrderedDict()
+
+    async def insert(self, form: Form, request: RequestKey, asked: bytes) -> Form:
+        """This form, or the one that the request's key made before. Raises KeyReused."""
+        try:
+            await self._collection().insert(_document_of(form) | request.note(asked))
+        except AlreadyExists:
+            made = await request.made(self._collection(), asked)
+            if made is None:
+                raise
+            return _form_of(made)
+        return form
+
+    async def get(self, form_id: str) -> Form | None:
+        """Whoever's it is."""
+        known = self._known.get(form_id)
+        if known is None:
+            document = await self._collection().get(form_id)
+            if document is None:
+                return None
+            known = self._known[form_id] = _form_of(document)
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return known
+
+    async def page(self, tenant_id: str, after: str, limit: int) -> list[Form]:
+        """Oldest first."""
+        return list(map(_form_of, await self._collection().find("tenant", tenant_id, after=after, limit=limit)))
+
+
+def _document_of(form: Form) -> Document:
+    return {
+        "_id": form.form_id,
+        "tenant": form.tenant_id,
+        "list": form.list_id,
+        "list_name": form.list_name,
+        "language": form.language,
+        "wording": form.wording,
+        "notice": form.digest,
+        "sender": [form.sender.name, form.sender.address, form.sender.postal_address],
+        "purposes": list(form.purposes),
+        "double": form.double,
+        "territories": list(form.territories),
+        "without_ip": form.without_ip,
+        "created": form.created_us,
+    }
+
+
+def _form_of(document: Document) -> Form:
+    return Form(
+        form_id=document["_id"],
+        tenant_id=document["tenant"],
+        list_id=document["list"],
+        list_name=document["list_name"],
+        language=document["language"],
+        wording=document["wording"],
+        digest=document["notice"],
+        sender=FormSender(*document["sender"]),
+        purposes=tuple(document["purposes"]),
+        double=document["double"],
+        territories=tuple(document["territories"]),
+        without_ip=document["without_ip"],
+        created_us=document["created"],
+    )
