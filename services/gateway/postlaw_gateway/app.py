@@ -1,4 +1,4 @@
-"""The whole of the gateway's HTTP: `/u/` on its own short path, everything else through FastAPI's router with one handler a row."""
+"""The whole of the gateway's HTTP: public pages on a short path, everything else through FastAPI's router with one handler a row."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from postlaw_gateway.rest import Endpoint, Parts
 from postlaw_gateway.routes import ROUTES, Kind
 from postlaw_gateway.uploads import Upload
 
+PUBLIC = ("/u/", "/f/", "/c/")
 _ENDPOINTS = {Kind.JSON: Endpoint, Kind.UPLOAD: Upload, Kind.DOWNLOAD: Download}
 
 
@@ -50,7 +51,7 @@ class GatewayApp:
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            app = self._public_pages if scope["path"].startswith("/u/") else self._rest
+            app = self._public_pages if scope["path"].startswith(PUBLIC) else self._rest
             await app(scope, receive, send)
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)

@@ -74,6 +74,7 @@ class Route:
 
 
 _CAMPAIGN = "/v1/campaigns/{campaign_id}"
+_FORM = "/v1/forms/{form_id}"
 _IMPORT = "/v1/imports/{import_id}"
 _NOTICE = "/v1/notices/{notice_hash}"
 _SUBSCRIBER = "/v1/subscribers/{subscriber_id}"
@@ -142,6 +143,14 @@ ROUTES: Sequence[Route] = (
     ),
     Route("GET", "/v1/notices", "consent.ListNotices", "All notices, in pages", "notices"),
     Route("GET", _NOTICE, "consent.GetNotice", "One notice, by the SHA-256 of its wording", "notices"),
+    Route(
+        "POST", "/v1/forms", "consent.CreateForm", "Make a form on which people sign up for a list", "forms", 201,
+        location=_FORM, key_field="idempotency_key",
+        description="Its page is at `url`. Double opt-in unless you say otherwise: who signs up gets one message, and no more until "
+        "they say yes with the link in it. A form never changes: consents rest on it.",
+    ),
+    Route("GET", "/v1/forms", "consent.ListForms", "All forms, in pages", "forms"),
+    Route("GET", _FORM, "consent.GetForm", "One form", "forms"),
     Route(
         "POST", "/v1/opt-out-links", "consent.CreateOptOutLink", "Make a person's own unsubscribe link, for your pages", "consents", 201,
         reveals=frozenset({"url"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,11 +20,14 @@ from postlaw_gateway.authentication import Authentication
 from postlaw_gateway.clients import Calls
 from postlaw_gateway.consumers import RevocationTail
 from postlaw_gateway.idempotency import IDEMPOTENCY_KEYS, IdempotencyKeys
-from postlaw_gateway.public_pages.answering import PublicPages
+from postlaw_gateway.public_pages.answering import Place, PublicPages
+from postlaw_gateway.public_pages.confirmation import ConfirmationPage
+from postlaw_gateway.public_pages.form_tokens import FormTokens
 from postlaw_gateway.public_pages.links import Links
 from postlaw_gateway.public_pages.opt_out import OptOut
 from postlaw_gateway.public_pages.preference_centre import PreferenceCentre
 from postlaw_gateway.public_pages.senders import Senders
+from postlaw_gateway.public_pages.sign_up import FormToken, SignUpForm
 from postlaw_gateway.rate_limits import RateLimits
 from postlaw_gateway.rest import Parts
 from postlaw_gateway.security_events import SecurityEvents
@@ -33,12 +37,14 @@ _SWEEP_S = 900.0
 
 
 class GatewaySettings(BaseSettings):
-    """`POSTLAW_GATEWAY_RATE_PER_SECOND` and `…_RATE_BURST`: requests per API key and gateway process."""
+    """`POSTLAW_GATEWAY_RATE_PER_SECOND` and `…_RATE_BURST`: requests per API key and gateway process. `…_SIGN_UPS_A_MINUTE`: forms sent
+    from one block of IP addresses (a /24, a /48), per gateway process."""
 
     model_config = SettingsConfigDict(env_prefix="POSTLAW_GATEWAY_")
 
     rate_per_second: float = Field(default=100.0, gt=0, description="requests a second, more than 0")
     rate_burst: int = Field(default=200, ge=1, description="a number of requests at once, from 1")
+    sign_ups_a_minute: int = Field(default=20, ge=1, description="a number of requests, from 1")
 
 
 def build(platform: Platform, settings: GatewaySettings) -> Service:
@@ -56,8 +62,14 @@ def build(platform: Platform, settings: GatewaySettings) -> Service:
     idempotency = IdempotencyKeys(lambda: platform.store("gateway").collection(IDEMPOTENCY_KEYS.name), customer_keys, platform.now_us)
     parts = Parts(calls, authentication, RateLimits(settings.rate_per_second, settings.rate_burst, time.monotonic), idempotency, security)
     links = Links(calls, Senders(calls, time.monotonic))
-    below = {"preferences": PreferenceCentre(links)}
-    public_pages = PublicPages(OptOut(links), below, security, https=platform.public_url.startswith("https:"))
+    form_tokens = FormTokens(platform.platform_keys.get, platform.now_us)
+    sign_ups = RateLimits(settings.sign_ups_a_minute / 60, settings.sign_ups_a_minute, time.monotonic)
+    places: Mapping[str, Mapping[str, Place]] = {
+        "u": {"": OptOut(links), "preferences": PreferenceCentre(links)},
+        "f": {"": SignUpForm(links, calls, form_tokens, sign_ups), "token": FormToken(links, form_tokens)},
+        "c": {"": ConfirmationPage(links)},
+    }
+    public_pages = PublicPages(places, security, https=platform.public_url.startswith("https:"))
     return Service(
         name="gateway",
         databases={"gateway": (IDEMPOTENCY_KEYS, CUSTOMER_KEYS)},

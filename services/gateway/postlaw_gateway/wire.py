@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -225,6 +226,72 @@ def _scope_of(text: str) -> consent_pb2.Scope:
 
 def _scope_text(scope: consent_pb2.Scope) -> str:
     return f"topic:{scope.topic}" if scope.WhichOneof("of") == "topic" else f"list:{scope.list_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form as everybody may see it."""
+
+    form_id: str
+    tenant_id: str
+    list_name: str
+    language: str
+    wording: str
+    purposes: tuple[str, ...]
+    single_opt_in: bool
+    sender_name: str
+    sender_address: str
+    postal_address: str
+
+
+def form_request(form_id: str) -> Message:
+    return consent_pb2.GetFormRequest(form_id=form_id)
+
+
+def form(answer: Message) -> Form:
+    it = cast(consent_pb2.Form, answer)
+    return Form(
+        form_id=it.form_id,
+        tenant_id=it.tenant_id,
+        list_name=it.list_name,
+        language=it.language,
+        wording=it.wording,
+        purposes=tuple(it.purposes),
+        single_opt_in=it.single_opt_in,
+        sender_name=it.sender.name,
+        sender_address=it.sender.address,
+        postal_address=it.sender.postal_address,
+    )
+
+
+def sign_up_request(form_id: str, address: str, held: Sequence[str], language: str, ip: str, user_agent: str, method: str) -> Message:
+    return consent_pb2.SignUpRequest(
+        form_id=form_id, address=address, held=held, language=language, ip=ip, user_agent=user_agent, method=method
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What the link of a confirmation mail stands for. `state`: open, confirmed, expired or void; `already`: confirmed before this."""
+
+    state: str
+    already: bool
+    form: Form
+    address_key: bytes
+
+
+def describe_confirmation_request(token: str) -> Message:
+    return consent_pb2.DescribeConfirmationRequest(token=token)
+
+
+def confirm_request(token: str, *, contact_shown: bool) -> Message:
+    return consent_pb2.ConfirmSignUpRequest(token=token, contact_shown=contact_shown)
+
+
+def confirmation(answer: Message) -> Confirmation:
+    it = cast(consent_pb2.Confirmation, answer)
+    state = consent_pb2.Confirmation.State.Name(it.state).removeprefix("STATE_").lower()
+    return Confirmation(state, it.already, form(it.form), it.address_key)
 
 
 def import_settings_part() -> tuple[Message, Message]:

@@ -23,6 +23,8 @@ EVERYTHING = (
     "campaigns:write", "campaigns:launch", "audit:read", "keys:read", "keys:write",
 )  # fmt: skip
 
+FORM_ID = "frm_01m8b7khwte0h8fj6kpey0vyxp"
+
 
 @dataclass
 class Key:
@@ -181,6 +183,19 @@ class FakeConsent:
         self.notices: dict[bytes, consent_pb2.Notice] = {}
         self.preferences = consent_pb2.Preferences(tenant_id=TENANT, address_key=b"\1" * 33)
         self.changes: list[consent_pb2.ChangePreferencesRequest] = []
+        sender = consent_pb2.FormSender(name="Acme", address="news@acme.example", postal_address="1 High Street")
+        self.form = consent_pb2.Form(
+            form_id=FORM_ID,
+            tenant_id=TENANT,
+            list_name="Weekly",
+            language="en",
+            wording="Yes, send it.",
+            purposes=["Weekly news"],
+            sender=sender,
+        )
+        self.signed_up: list[consent_pb2.SignUpRequest] = []
+        self.confirmation = consent_pb2.Confirmation(form=self.form, state=consent_pb2.Confirmation.STATE_OPEN, address_key=b"\1" * 33)
+        self.confirmed: list[consent_pb2.ConfirmSignUpRequest] = []
 
     def _check(self, token: str) -> None:
         self.had_context.append(caller.maybe_current() is not None)
@@ -217,6 +232,24 @@ class FakeConsent:
         self._check(request.token)
         self.changes.append(request)
         return consent_pb2.PreferencesChanged(outcome=self.outcome, already=len(self.changes) > 1, preferences=self.preferences)
+
+    async def DescribeForm(self, request: Any, context: Any) -> consent_pb2.Form:
+        if request.form_id != FORM_ID:
+            raise NotFound("There is no such form.")
+        return self.form
+
+    async def SignUp(self, request: Any, context: Any) -> consent_pb2.SignUpTaken:
+        self.signed_up.append(request)
+        return consent_pb2.SignUpTaken()
+
+    async def DescribeConfirmation(self, request: Any, context: Any) -> consent_pb2.Confirmation:
+        self._check(request.token)
+        return self.confirmation
+
+    async def ConfirmSignUp(self, request: Any, context: Any) -> consent_pb2.Confirmation:
+        self._check(request.token)
+        self.confirmed.append(request)
+        return self.confirmation
 
     async def RecordConsents(self, request: Any, context: Any) -> consent_pb2.RecordConsentsResponse:
         self.recorded.append(request)

@@ -1,4 +1,4 @@
-"""Everything below `/u/`: GET and HEAD show and change nothing, only a POST does.
+"""Everything below `/u/`, `/f/` and `/c/`: GET and HEAD show and change nothing, only a POST does.
 
 Plain ASGI, because the stop is the hot path and must stand when nothing else does. A link is its own authority: no cookie, no key, no
 redirect.
@@ -6,6 +6,7 @@ redirect.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from postlaw_gateway.public_pages import pages
 from postlaw_gateway.public_pages.forms import UnreadableForm, read_body, read_fields
 from postlaw_gateway.public_pages.languages import language_of
 from postlaw_gateway.public_pages.links import BadToken
+from postlaw_gateway.public_pages.visitors import Visitor, visitor_of
 from postlaw_gateway.security_events import Refusal, SecurityEvents
 
 _METHODS = b"GET, HEAD, POST"
@@ -25,9 +27,12 @@ _HTML = b"text/html; charset=utf-8"
 
 
 class Place(Protocol):
-    """What is answered at one path. `path` names it in telemetry."""
+    """What is answered at one path. `path` names it in telemetry; `shows_page`: a GET is answered with a page, else with JSON;
+    `open_to_all`: pages of other sites may read the answer, in which nothing is about anybody."""
 
     path: str
+    shows_page: bool
+    open_to_all: bool
 
     def is_page(self, accept: bytes, fields: Mapping[str, str] | None) -> bool:
         """Whether a POST of these fields is answered with a page; None where they could not be read."""
@@ -35,17 +40,16 @@ class Place(Protocol):
 
     async def show(self, token: str, language: str) -> bytes: ...
 
-    async def press(self, token: str, fields: Mapping[str, str], language: str) -> tuple[int, bytes]:
+    async def press(self, token: str, fields: Mapping[str, str], language: str, visitor: Visitor) -> tuple[int, bytes]:
         """(status, body) of a POST. `language` "": the answer is JSON."""
         ...
 
 
 class PublicPages:
-    """The ASGI application. `below`: places by what stands after the token and a slash."""
+    """The ASGI application. `places`: by the path's first part, each by what stands after the token and a slash, with "" for nothing."""
 
-    def __init__(self, opt_out: Place, below: Mapping[str, Place], security: SecurityEvents, *, https: bool) -> None:
-        self._opt_out = opt_out
-        self._below = below
+    def __init__(self, places: Mapping[str, Mapping[str, Place]], security: SecurityEvents, *, https: bool) -> None:
+        self._places = places
         self._security = security
         self._log = get_logger("gateway")
         self._headers: Headers = [
@@ -60,7 +64,7 @@ class PublicPages:
             self._headers.append(HSTS)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        place, token = self._place(scope["path"][3:])
+        place, token = self._place(scope["path"])
         scope[ROUTE] = place.path
         verb = scope["method"]
         sent = dict(scope["headers"])  # none of those that are read here may come twice
@@ -70,7 +74,7 @@ class PublicPages:
             """Of the page; none where the answer is JSON."""
             return language_of(scope["query_string"], sent.get(b"accept-language", b"")) if page else ""
 
-        language = language_if(verb != "POST")
+        language = language_if(verb != "POST" and place.shows_page)
         try:
             if verb == "POST":
                 accept = sent.get(b"accept", b"").lower()
@@ -78,7 +82,7 @@ class PublicPages:
                 fields = read_fields(sent.get(b"content-type", b""), await read_body(receive, sent.get(b"content-length")))
                 language = language_if(place.is_page(accept, fields))
                 with answering():
-                    status, body = await place.press(token, fields, language)
+                    status, body = await place.press(token, fields, language, visitor_of(scope))
             elif verb in ("GET", "HEAD"):
                 status, body = 200, await place.show(token, language)
             else:
@@ -90,6 +94,8 @@ class PublicPages:
             self._log.error("a public page could not be answered", error=type(unexpected).__name__, exc_info=unexpected)
             failure = PostlawError("The failure is on our side. Try again.")
             status, body, kind, more = self._failed(failure, verb, place.path, language)
+        if place.open_to_all:
+            more = [*more, (b"access-control-allow-origin", b"*")]
         if language:
             more += [(b"content-language", language.encode()), (b"vary", b"accept-language")]
         headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *more, *self._headers]
@@ -97,9 +103,9 @@ class PublicPages:
         await send({"type": "http.response.body", "body": b"" if verb == "HEAD" else body})
 
     def _place(self, path: str) -> tuple[Place, str]:
-        token, _, rest = path.partition("/")
-        below = self._below.get(rest)
-        return (below, token) if below is not None else (self._opt_out, path)
+        below = self._places[path[1]]
+        token, _, rest = path[3:].partition("/")
+        return (below[rest], token) if rest and rest in below else (below[""], path[3:])
 
     def _failed(self, error: PostlawError, verb: str, path: str, language: str) -> tuple[int, bytes, bytes, Headers]:
         more: Headers = []
@@ -109,6 +115,8 @@ class PublicPages:
             more.append((b"allow", _METHODS))
         if error.status in (503, 504):
             more.append((b"retry-after", b"5"))
+        elif error.status == 429:
+            more.append((b"retry-after", str(math.ceil(error.retry_after_s or 1)).encode()))
         if language:
             return error.status, pages.failed(language, error.status), _HTML, more
         return error.status, problem_body(error), PROBLEM_JSON, more

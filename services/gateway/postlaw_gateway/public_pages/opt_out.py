@@ -13,6 +13,7 @@ from postlaw_gateway.json_out import encode, to_json
 from postlaw_gateway.public_pages import pages
 from postlaw_gateway.public_pages.forms import UnreadableForm, is_one_click
 from postlaw_gateway.public_pages.links import Links, checked
+from postlaw_gateway.public_pages.visitors import Visitor
 from postlaw_gateway.wire import Link, Receipt, describe_request, link, receipt, withdraw_request
 
 _DESCRIBE = method("consent.DescribeToken")
@@ -23,6 +24,8 @@ _BUTTONS = {"this": False, "everything": True}
 
 class OptOut:
     path = "/u/{token}"
+    shows_page = True
+    open_to_all = False
 
     def __init__(self, links: Links) -> None:
         self._links = links
@@ -37,7 +40,7 @@ class OptOut:
         described = await self._describe(checked(token))
         return pages.ask(language, token, described, await self._links.mail(described.tenant_id, described.address_key))
 
-    async def press(self, token: str, fields: Mapping[str, str], language: str) -> tuple[int, bytes]:
+    async def press(self, token: str, fields: Mapping[str, str], language: str, visitor: Visitor) -> tuple[int, bytes]:
         one_click, everything = is_one_click(fields), _everything(fields)
         if not one_click and everything is None:
             raise UnreadableForm("The body must be List-Unsubscribe=One-Click (RFC 8058 §3.2).")

@@ -17,6 +17,7 @@ from postlaw_gateway.public_pages import preferences_page as page
 from postlaw_gateway.public_pages.forms import UnreadableForm
 from postlaw_gateway.public_pages.links import Links, checked
 from postlaw_gateway.public_pages.pages import Mail
+from postlaw_gateway.public_pages.visitors import Visitor
 from postlaw_gateway.wire import Change, Preferences, change_request, changed, describe_preferences_request, preferences
 
 _DESCRIBE = method("consent.DescribePreferences")
@@ -37,6 +38,8 @@ class _Press:
 
 class PreferenceCentre:
     path = "/u/{token}/preferences"
+    shows_page = True
+    open_to_all = False
 
     def __init__(self, links: Links) -> None:
         self._links = links
@@ -48,7 +51,7 @@ class PreferenceCentre:
         stands, mail = await self._look(checked(token))
         return page.show(language, stands, mail)
 
-    async def press(self, token: str, fields: Mapping[str, str], language: str) -> tuple[int, bytes]:
+    async def press(self, token: str, fields: Mapping[str, str], language: str, visitor: Visitor) -> tuple[int, bytes]:
         pressed = _read(fields)
         change = Change(pressed.act, pressed.scope, pressed.pause_days, language=language)
         if pressed.act in page.OPENERS:
