@@ -99,7 +99,7 @@ async def visit(
     """A fresh browser. When it leaves, it has no cookie, and has asked nobody but us."""
     context = await browser.new_context(locale=language, color_scheme=scheme, viewport=size, java_script_enabled=scripts)
     asked: set[str] = set()
-    context.on("request", lambda request: asked.add(request.url.partition("/u/")[0]))
+    context.on("request", lambda request: asked.add("/".join(request.url.split("/")[:3])))
     try:
         page = await context.new_page()
         yield page
