@@ -85,6 +85,10 @@ class Ledger:
     def partition_of(self, tenant_id: str, address_key: bytes) -> int:
         return self._placement().partition(tenant_id, address_key)
 
+    @property
+    def partitions(self) -> int:
+        return self._placement().partitions
+
     def _begin_of(self, tenant_id: str, address_key: bytes) -> str:
         """What the ids of a person's documents begin with."""
         return begin_of(tenant_id, self.partition_of(tenant_id, address_key), address_key)

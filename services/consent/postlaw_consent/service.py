@@ -16,6 +16,7 @@ from postlaw_consent.consumers import LISTS, learning_names
 from postlaw_consent.decisions_made import DECISIONS, DecisionsMade
 from postlaw_consent.ends import Ends
 from postlaw_consent.expiries import EXPIRIES, Expiries
+from postlaw_consent.export_calls import ExportCalls, encode_export
 from postlaw_consent.form_assembly import COLLECTIONS as FORM_COLLECTIONS
 from postlaw_consent.form_assembly import assemble_forms
 from postlaw_consent.intents import INTENTS, Intents
@@ -32,11 +33,13 @@ from postlaw_consent.senders import Senders
 from postlaw_consent.servicer import ConsentServicer
 from postlaw_consent.standings import SNAPSHOTS, Standings
 from postlaw_consent.suppress_calls import SuppressCalls
+from postlaw_consent.suppression_exports import EXPORTED, EXPORTS, SuppressionExports
 from postlaw_consent.tokens import Tokens
 from postlaw_consent.use_cases.change_preferences import ChangePreferences
 from postlaw_consent.use_cases.describe_preferences import DescribePreferences
 from postlaw_consent.use_cases.expire_consents import CLOCK, ExpireConsents
 from postlaw_consent.use_cases.explain_decision import ExplainDecision
+from postlaw_consent.use_cases.export_suppressions import ExportSuppressions
 from postlaw_consent.use_cases.get_decisions import GetDecisions
 from postlaw_consent.use_cases.get_receipt import GetReceipt
 from postlaw_consent.use_cases.list_expiring import ListExpiring
@@ -107,6 +110,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         now_us=platform.now_us,
         within_s=settings.answer_within_s,
     )
+    exports = SuppressionExports(lambda: store.collection(EXPORTS.name), platform.bus, encode_export, ledger.partition_of, platform.now_us)
     describe_preferences = DescribePreferences(ledger, tokens, names, platform.now_us)
     decide = GetDecisions(
         ledger=ledger,
@@ -148,6 +152,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         ),
         suppressions=SuppressCalls(SuppressMany(ledger, intents, outgoing, afterwards, platform.now_us)),
         forms=forms.calls,
+        exports=ExportCalls(ExportSuppressions(exports, ledger, subscribers.addresses, afterwards, platform.now_us), platform.now_us),
         tokens=tokens,
         subscribers=subscribers,
         public_url=platform.public_url,
@@ -166,14 +171,17 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
 
     return Service(
         name="consent",
-        databases={"consent": (LEDGER, INTENTS, NOTICES, ANSWERS_DUE, LIST_NAMES, LAWS, SNAPSHOTS, EXPIRIES, CLOCK, *FORM_COLLECTIONS)},
-        topics=(EVENTS, ANSWERS, DECISIONS, Topic(LISTS)),
+        databases={
+            "consent": (LEDGER, INTENTS, NOTICES, ANSWERS_DUE, LIST_NAMES, LAWS, SNAPSHOTS, EXPIRIES, CLOCK, EXPORTS, *FORM_COLLECTIONS)
+        },
+        topics=(EVENTS, ANSWERS, DECISIONS, EXPORTED, Topic(LISTS)),
         servicers=(Servicer("postlaw.consent.v1.ConsentService", add_ConsentServiceServicer_to_server, servicer),),
         consumers=(learning_names(names),),
         backgrounds=(
             Background("relay", Relay(ledger, intents, outgoing, platform.generation, platform.now_us).run),
             Background("answers", answers.run),
             Background("expiries", expire.run),
+            exports.outbox.background(),
             Background("receipt keys", receipt_keys.publish),
             forms.background,
         ),

@@ -14,6 +14,7 @@ from postlaw_consent.domain.event import ADDRESS_KEY_BYTES, CLOSING, OF_EVERYTHI
 from postlaw_consent.domain.notice import digest_of
 from postlaw_consent.domain.particulars import Particulars
 from postlaw_consent.domain.scope import EVERYTHING, Scope
+from postlaw_consent.export_calls import ExportCalls
 from postlaw_consent.form_calls import FormCalls
 from postlaw_consent.notice_calls import NoticeCalls, check_hash
 from postlaw_consent.preferences_wire import change_from_wire, changed_to_wire, preferences_to_wire
@@ -65,6 +66,7 @@ class ConsentServicer:
         receipts: ReceiptCalls,
         suppressions: SuppressCalls,
         forms: FormCalls,
+        exports: ExportCalls,
         tokens: Tokens,
         subscribers: Subscribers,
         public_url: str,
@@ -88,6 +90,8 @@ class ConsentServicer:
             forms.DescribeForm,
         )
         self.SignUp, self.DescribeConfirmation, self.ConfirmSignUp = forms.SignUp, forms.DescribeConfirmation, forms.ConfirmSignUp
+        self.RequestSuppressionExport, self.GetSuppressionExport = exports.RequestSuppressionExport, exports.GetSuppressionExport
+        self.ApproveSuppressionExport, self.TakeSuppressionExport = exports.ApproveSuppressionExport, exports.TakeSuppressionExport
         self._tokens = tokens
         self._subscribers = subscribers
         self._public_url = public_url.rstrip("/")

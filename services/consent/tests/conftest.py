@@ -155,6 +155,10 @@ class FakeSubscribers(_AnySubscribers):
             await context.abort(grpc.StatusCode.NOT_FOUND, "unknown")
         return subscribers_pb2.ResolvedPerson(address_key=self.people[request.subscriber_id])
 
+    async def GetAddresses(self, request: subscribers_pb2.GetAddressesRequest, context: Any) -> subscribers_pb2.GetAddressesResponse:
+        known = {address_key: f"{subscriber_id}@example.com" for subscriber_id, address_key in self.people.items()}
+        return subscribers_pb2.GetAddressesResponse(addresses=[known.get(address_key, "") for address_key in request.address_keys])
+
 
 class FakeIdentity(_AnyIdentity):
     """Knows every customer, and that it stands where `stands` says."""

@@ -19,7 +19,7 @@ _DEADLINE_S = 3600.0
 
 
 class Download(Endpoint):
-    """The refused rows of an import."""
+    """A CSV of any length."""
 
     async def answer(self, scope: Any, receive: Any, send: Any, caller: Caller | None) -> Answer | None:
         request = scope["asked"] = build(self.route, scope, await read_json_body(scope, receive))
@@ -29,7 +29,7 @@ class Download(Endpoint):
         first = await anext(chunks, None)
         headers: Headers = [
             (b"content-type", b"text/csv; charset=utf-8"),
-            (b"content-disposition", b'attachment; filename="refused-rows.csv"'),
+            (b"content-disposition", f'attachment; filename="{self.route.filename}"'.encode()),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         if scope["method"] != "HEAD":

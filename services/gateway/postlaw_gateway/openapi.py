@@ -65,7 +65,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         for field in route.method.request.fields:
             if field.name not in route.unsettable and not policy_of(field).restricted:
                 found.append({"name": field.name, "in": "query", "required": False, "schema": value_of(field, {})})
-    if route.verb == "POST":
+    if route.verb == "POST" and route.kind is not Kind.DOWNLOAD:
         found.append(_header("Idempotency-Key", "Within 24 hours the same request is answered again and not done again."))
     if route.has_version:
         found.append(_header("If-Match", "The ETag that was read: 412 if the thing has changed since."))
@@ -106,7 +106,7 @@ def _request_body(route: Route, schemas: dict[str, Schema]) -> dict[str, Any] | 
     if route.kind is Kind.UPLOAD:
         file = {"type": "string", "contentMediaType": "text/csv"}
         settings = _settings(route)
-        form = {"type": "object", "required": ["list_id", "file"], "properties": {**settings, "file": file}}
+        form = {"type": "object", "required": ["file"], "properties": {**settings, "file": file}}
         encoding = {name: _written(schema) for name, schema in settings.items() if _written(schema)}
         description = "The file, with its settings in the query; or a form with the settings before the part `file`."
         content = {"text/csv": {"schema": {"type": "string"}}, "multipart/form-data": {"schema": form, "encoding": encoding}}

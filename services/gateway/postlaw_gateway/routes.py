@@ -46,6 +46,7 @@ class Route:
     operation: str = ""
     description: str = ""
     document: str = ""  # the bytes field of the answer that is JSON already, and signed as it stands: the whole body
+    filename: str = ""  # of a download
     upsert: bool = False  # 200 instead of `status` when the thing was there before
     fresh_s: float = 0
 
@@ -78,6 +79,7 @@ _FORM = "/v1/forms/{form_id}"
 _IMPORT = "/v1/imports/{import_id}"
 _NOTICE = "/v1/notices/{notice_hash}"
 _SUBSCRIBER = "/v1/subscribers/{subscriber_id}"
+_SUPPRESSIONS = "/v1/suppression-exports/{suppression_export_id}"
 # A consent is recorded by people's names for things; what only the mesh can know is not taken from outside.
 _CONSENT_HIDDEN = frozenset(f"consents.{name}" for name in ("route", "idempotency_key", "address_key", "particulars.refers_to_version"))
 
@@ -93,7 +95,8 @@ ROUTES: Sequence[Route] = (
         kind=Kind.UPLOAD, location=_IMPORT, key_field="settings.idempotency_key",
     ),
     Route("GET", _IMPORT, "subscribers.GetImport", "How far an import is", "imports"),
-    Route("GET", _IMPORT + "/errors", "subscribers.GetImportErrors", "The refused rows, as CSV", "imports", kind=Kind.DOWNLOAD),
+    Route("GET", _IMPORT + "/errors", "subscribers.GetImportErrors", "The refused rows, as CSV", "imports", kind=Kind.DOWNLOAD,
+          filename="refused-rows.csv"),
     Route("POST", _IMPORT + "/cancel", "subscribers.CancelImport", "Cancel an import", "imports"),
     Route("POST", _IMPORT + "/resume", "subscribers.ResumeImport", "Resume a cancelled import", "imports"),
     Route(
@@ -154,6 +157,20 @@ ROUTES: Sequence[Route] = (
     Route(
         "POST", "/v1/opt-out-links", "consent.CreateOptOutLink", "Make a person's own unsubscribe link, for your pages", "consents", 201,
         reveals=frozenset({"url"}),
+    ),
+    Route(
+        "POST", "/v1/suppression-exports", "consent.RequestSuppressionExport", "Ask for the list of those who said stop", "consents", 201,
+        location=_SUPPRESSIONS, key_field="idempotency_key",
+        description="For compliance, with its `purpose`. Nothing leaves before a key that may approve (`suppressions:approve`), and is not "
+        "the one that asked, has approved. All of it is in the log.",
+    ),
+    Route("GET", _SUPPRESSIONS, "consent.GetSuppressionExport", "One export of the suppression list", "consents"),
+    Route("POST", _SUPPRESSIONS + "/approve", "consent.ApproveSuppressionExport", "Approve an export that another asked for", "consents"),
+    Route(
+        "POST", _SUPPRESSIONS + "/csv", "consent.TakeSuppressionExport", "Take the approved list out, once", "consents",
+        kind=Kind.DOWNLOAD, filename="suppressions.csv",
+        description="Within 24 hours of the approval, once, however far the download came: so it is no GET, which others may repeat. The "
+        "address where the person is still known, else the keyed hash alone; scope, reason, since.",
     ),
     Route(
         "POST", "/v1/campaigns", "sending.CreateCampaign", "Draft a campaign", "campaigns", 201,

@@ -312,4 +312,4 @@ def import_chunk_part(chunk: bytes) -> Message:
 
 
 def csv_bytes(chunk: Message) -> bytes:
-    return cast(subscribers_pb2.CsvChunk, chunk).data
+    return cast("subscribers_pb2.CsvChunk | consent_pb2.SuppressionCsv", chunk).data

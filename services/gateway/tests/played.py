@@ -21,6 +21,7 @@ TENANT = "ten_" + "0" * 26
 EVERYTHING = (
     "lists:read", "lists:write", "subscribers:read", "subscribers:write", "consents:read", "consents:write", "campaigns:read",
     "campaigns:write", "campaigns:launch", "audit:read", "keys:read", "keys:write",
+    "suppressions:approve", "suppressions:export",
 )  # fmt: skip
 
 FORM_ID = "frm_01m8b7khwte0h8fj6kpey0vyxp"
@@ -170,6 +171,7 @@ class FakeSubscribers:
 
 class FakeConsent:
     def __init__(self) -> None:
+        self.exports_taken = 0
         self.tokens = {"good": TENANT, "stopped-before": TENANT}
         self.outcome = consent_pb2.OUTCOME_STOPPED
         self.withdrawn: list[consent_pb2.WithdrawByTokenRequest] = []
@@ -196,6 +198,17 @@ class FakeConsent:
         self.signed_up: list[consent_pb2.SignUpRequest] = []
         self.confirmation = consent_pb2.Confirmation(form=self.form, state=consent_pb2.Confirmation.STATE_OPEN, address_key=b"\1" * 33)
         self.confirmed: list[consent_pb2.ConfirmSignUpRequest] = []
+
+    async def RequestSuppressionExport(self, request: Any, context: Any) -> consent_pb2.SuppressionExport:
+        return consent_pb2.SuppressionExport(suppression_export_id="sxp_1", purpose=request.purpose, version=1)
+
+    async def ApproveSuppressionExport(self, request: Any, context: Any) -> consent_pb2.SuppressionExport:
+        return consent_pb2.SuppressionExport(suppression_export_id=request.suppression_export_id, version=2)
+
+    async def TakeSuppressionExport(self, request: Any, context: Any) -> AsyncIterator[consent_pb2.SuppressionCsv]:
+        self.exports_taken += 1
+        yield consent_pb2.SuppressionCsv(data=b"address,address_key\r\n")
+        yield consent_pb2.SuppressionCsv(data=b"ann@example.com,00\r\n")
 
     def _check(self, token: str) -> None:
         self.had_context.append(caller.maybe_current() is not None)

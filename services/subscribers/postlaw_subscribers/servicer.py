@@ -118,6 +118,11 @@ class SubscribersServicer:
     async def JoinList(self, request: pb.JoinListRequest, context: Any) -> pb.Subscriber:
         return wire.subscriber_message(await join_list(self._rooms, current().tenant_id, request.address, request.list_id))
 
+    async def GetAddresses(self, request: pb.GetAddressesRequest, context: Any) -> pb.GetAddressesResponse:
+        people = pb.AudiencePeople.FromString(await audience.open_people(self._rooms, current().tenant_id, request.address_keys))
+        addresses = {member.address_key: member.address for member in people.members}
+        return pb.GetAddressesResponse(addresses=[addresses.get(address_key, "") for address_key in request.address_keys])
+
     async def GetMaskedAddress(self, request: pb.GetMaskedAddressRequest, context: Any) -> pb.MaskedAddress:
         return pb.MaskedAddress(masked=await resolve_person.masked_address(self._rooms, request.tenant_id, request.address_key))
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from postlaw.subscribers.v1 import subscribers_pb2 as pb
-from postlaw_common.errors import Invalid, NotFound
+from postlaw_common.errors import Denied, Invalid, NotFound
 from postlaw_common.testing.promises import promise
 
 LISTED = b"email,reason\nann@example.com,complaint\nno-at-sign,x\nBob@Example.com,bounce\nann@EXAMPLE.com,again\n"
@@ -61,3 +61,16 @@ async def test_a_list_of_people_needs_a_mailing_list_and_a_suppression_list_has_
         assert [one.field for one in refused.value.fields] in (["list_id"], ["consent"])
     with pytest.raises(NotFound):
         await world.upload("lst_gone", b"email\n")
+
+
+@promise("M6")
+async def test_addresses_are_opened_for_their_own_customer_alone_and_only_of_people_who_are_known(world: Any) -> None:
+    list_id = await world.make_list()
+    await world.imported(list_id, b"email\nann@example.com\n")
+    [ann] = [member.address_key for member in await world.audience(list_id)]
+    request = pb.GetAddressesRequest(address_keys=[b"\1" * 33, ann])
+    for tenant_id, address in (("ten_a", "ann@example.com"), ("ten_b", "")):
+        stub = world.stub(tenant_id, scopes=["suppressions:export"], as_service="consent")
+        assert list((await stub.GetAddresses(request)).addresses) == ["", address]
+    with pytest.raises(Denied):
+        await world.stub(as_service="consent").GetAddresses(request)

@@ -21,14 +21,16 @@ CUSTOMER = frozenset(
         "lists:write",
         "subscribers:read",
         "subscribers:write",
+        "suppressions:approve",
+        "suppressions:export",
     }
 )
 
 # What only the mesh's own background work may hold: people's data in bulk, and mail to one of them.
 INNER = frozenset({"audience:read", "decisions:read", "messages:send"})
 
-# A service never handles credentials on its own account, whoever started its work.
-SERVICE = (CUSTOMER | INNER) - {"keys:read", "keys:write"}
+# A service never handles credentials on its own account, nor takes out who said stop, whoever started its work.
+SERVICE = (CUSTOMER | INNER) - {"keys:read", "keys:write", "suppressions:approve", "suppressions:export"}
 
 
 def beyond(asked: Iterable[str], allowed: Iterable[str]) -> list[str]:

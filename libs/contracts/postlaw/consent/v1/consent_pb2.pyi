@@ -549,6 +549,181 @@ class SuppressManyResponse(_message.Message):
 Global___SuppressManyResponse: _TypeAlias = SuppressManyResponse  # noqa: Y015
 
 @_typing.final
+class RequestSuppressionExportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    purpose: _builtins.str
+    """why; it stands in the log for good"""
+    idempotency_key: _builtins.str
+    def __init__(
+        self,
+        *,
+        purpose: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "purpose", b"purpose"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestSuppressionExportRequest: _TypeAlias = RequestSuppressionExportRequest  # noqa: Y015
+
+@_typing.final
+class SuppressionExportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUPPRESSION_EXPORT_ID_FIELD_NUMBER: _builtins.int
+    suppression_export_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        suppression_export_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["suppression_export_id", b"suppression_export_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuppressionExportRequest: _TypeAlias = SuppressionExportRequest  # noqa: Y015
+
+@_typing.final
+class SuppressionExport(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[SuppressionExport._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: SuppressionExport._State.ValueType  # 0
+        STATE_PENDING: SuppressionExport._State.ValueType  # 1
+        """nobody has approved it yet"""
+        STATE_APPROVED: SuppressionExport._State.ValueType  # 2
+        """may be taken, once"""
+        STATE_TAKEN: SuppressionExport._State.ValueType  # 3
+        STATE_LAPSED: SuppressionExport._State.ValueType  # 4
+        """approved, and not taken within 24 hours"""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper): ...
+    STATE_UNSPECIFIED: SuppressionExport.State.ValueType  # 0
+    STATE_PENDING: SuppressionExport.State.ValueType  # 1
+    """nobody has approved it yet"""
+    STATE_APPROVED: SuppressionExport.State.ValueType  # 2
+    """may be taken, once"""
+    STATE_TAKEN: SuppressionExport.State.ValueType  # 3
+    STATE_LAPSED: SuppressionExport.State.ValueType  # 4
+    """approved, and not taken within 24 hours"""
+
+    SUPPRESSION_EXPORT_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    REQUESTED_BY_FIELD_NUMBER: _builtins.int
+    REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    APPROVED_BY_FIELD_NUMBER: _builtins.int
+    APPROVED_AT_FIELD_NUMBER: _builtins.int
+    TAKEN_BY_FIELD_NUMBER: _builtins.int
+    TAKEN_AT_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    ENDED_AT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    suppression_export_id: _builtins.str
+    state: Global___SuppressionExport.State.ValueType
+    purpose: _builtins.str
+    requested_by: _builtins.str
+    """api_key:key_…"""
+    approved_by: _builtins.str
+    taken_by: _builtins.str
+    rows: _builtins.int
+    """that left, known once it has ended"""
+    complete: _builtins.bool
+    """it ended with the last row"""
+    version: _builtins.int
+    @_builtins.property
+    def requested_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def approved_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def taken_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def ended_at(self) -> _timestamp_pb2.Timestamp:
+        """of the download, however far it came"""
+
+    def __init__(
+        self,
+        *,
+        suppression_export_id: _builtins.str = ...,
+        state: Global___SuppressionExport.State.ValueType = ...,
+        purpose: _builtins.str = ...,
+        requested_by: _builtins.str = ...,
+        requested_at: _timestamp_pb2.Timestamp | None = ...,
+        approved_by: _builtins.str = ...,
+        approved_at: _timestamp_pb2.Timestamp | None = ...,
+        taken_by: _builtins.str = ...,
+        taken_at: _timestamp_pb2.Timestamp | None = ...,
+        rows: _builtins.int = ...,
+        complete: _builtins.bool = ...,
+        ended_at: _timestamp_pb2.Timestamp | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "ended_at", b"ended_at", "requested_at", b"requested_at", "taken_at", b"taken_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "approved_by", b"approved_by", "complete", b"complete", "ended_at", b"ended_at", "purpose", b"purpose", "requested_at", b"requested_at", "requested_by", b"requested_by", "rows", b"rows", "state", b"state", "suppression_export_id", b"suppression_export_id", "taken_at", b"taken_at", "taken_by", b"taken_by", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuppressionExport: _TypeAlias = SuppressionExport  # noqa: Y015
+
+@_typing.final
+class SuppressionCsv(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuppressionCsv: _TypeAlias = SuppressionCsv  # noqa: Y015
+
+@_typing.final
+class SuppressionExportChanged(_message.Message):
+    """An export of the suppression list was asked for, approved, taken, or has ended: as it is then."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    EXPORT_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    @_builtins.property
+    def export(self) -> Global___SuppressionExport: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        export: Global___SuppressionExport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["export", b"export"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["export", b"export", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuppressionExportChanged: _TypeAlias = SuppressionExportChanged  # noqa: Y015
+
+@_typing.final
 class WithdrawConsentRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

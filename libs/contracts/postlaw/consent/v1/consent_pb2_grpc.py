@@ -50,6 +50,26 @@ class ConsentServiceStub:
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressManyRequest.SerializeToString,
                 response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressManyResponse.FromString,
                 _registered_method=True)
+        self.RequestSuppressionExport = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/RequestSuppressionExport',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RequestSuppressionExportRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionExport.FromString,
+                _registered_method=True)
+        self.GetSuppressionExport = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/GetSuppressionExport',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionExportRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionExport.FromString,
+                _registered_method=True)
+        self.ApproveSuppressionExport = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/ApproveSuppressionExport',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionExportRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionExport.FromString,
+                _registered_method=True)
+        self.TakeSuppressionExport = channel.unary_stream(
+                '/postlaw.consent.v1.ConsentService/TakeSuppressionExport',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionExportRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionCsv.FromString,
+                _registered_method=True)
         self.WithdrawConsent = channel.unary_unary(
                 '/postlaw.consent.v1.ConsentService/WithdrawConsent',
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.WithdrawConsentRequest.SerializeToString,
@@ -183,6 +203,33 @@ class ConsentServiceServicer:
     def SuppressMany(self, request, context):
         """Up to 4,000 people, each named once, are stopped in everything, as a list of another provider says. Who is stopped already gets no
         second event. Recorded, and obeyed from then on; it does not wait for what is under way. Idempotent by idempotency_key within a person.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestSuppressionExport(self, request, context):
+        """A customer asks to take out the list of those who said stop, for compliance. Nothing leaves before somebody else has approved.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSuppressionExport(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveSuppressionExport(self, request, context):
+        """By another credential than the one that asked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TakeSuppressionExport(self, request, context):
+        """The list as CSV, once, within 24 hours of the approval: address, address_key, scope, reason, since.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -356,6 +403,26 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.SuppressMany,
                     request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressManyRequest.FromString,
                     response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressManyResponse.SerializeToString,
+            ),
+            'RequestSuppressionExport': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestSuppressionExport,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RequestSuppressionExportRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionExport.SerializeToString,
+            ),
+            'GetSuppressionExport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSuppressionExport,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionExportRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionExport.SerializeToString,
+            ),
+            'ApproveSuppressionExport': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveSuppressionExport,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionExportRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionExport.SerializeToString,
+            ),
+            'TakeSuppressionExport': grpc.unary_stream_rpc_method_handler(
+                    servicer.TakeSuppressionExport,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionExportRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionCsv.SerializeToString,
             ),
             'WithdrawConsent': grpc.unary_unary_rpc_method_handler(
                     servicer.WithdrawConsent,
@@ -550,6 +617,114 @@ class ConsentService:
             '/postlaw.consent.v1.ConsentService/SuppressMany',
             postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressManyRequest.SerializeToString,
             postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressManyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestSuppressionExport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/RequestSuppressionExport',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.RequestSuppressionExportRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionExport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSuppressionExport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/GetSuppressionExport',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionExportRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionExport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveSuppressionExport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/ApproveSuppressionExport',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionExportRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionExport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeSuppressionExport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/TakeSuppressionExport',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionExportRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressionCsv.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,13 @@ class ConsentServiceStub:
     """Up to 4,000 people, each named once, are stopped in everything, as a list of another provider says. Who is stopped already gets no
     second event. Recorded, and obeyed from then on; it does not wait for what is under way. Idempotent by idempotency_key within a person.
     """
+    RequestSuppressionExport: _grpc.UnaryUnaryMultiCallable[_consent_pb2.RequestSuppressionExportRequest, _consent_pb2.SuppressionExport]
+    """A customer asks to take out the list of those who said stop, for compliance. Nothing leaves before somebody else has approved."""
+    GetSuppressionExport: _grpc.UnaryUnaryMultiCallable[_consent_pb2.SuppressionExportRequest, _consent_pb2.SuppressionExport]
+    ApproveSuppressionExport: _grpc.UnaryUnaryMultiCallable[_consent_pb2.SuppressionExportRequest, _consent_pb2.SuppressionExport]
+    """By another credential than the one that asked."""
+    TakeSuppressionExport: _grpc.UnaryStreamMultiCallable[_consent_pb2.SuppressionExportRequest, _consent_pb2.SuppressionCsv]
+    """The list as CSV, once, within 24 hours of the approval: address, address_key, scope, reason, since."""
     WithdrawConsent: _grpc.UnaryUnaryMultiCallable[_consent_pb2.WithdrawConsentRequest, _consent_pb2.Withdrawal]
     """A person says stop. Returns once the mail has stopped, or once that could not be known in time."""
     WithdrawByToken: _grpc.UnaryUnaryMultiCallable[_consent_pb2.WithdrawByTokenRequest, _consent_pb2.Withdrawal]
@@ -96,6 +103,13 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """Up to 4,000 people, each named once, are stopped in everything, as a list of another provider says. Who is stopped already gets no
     second event. Recorded, and obeyed from then on; it does not wait for what is under way. Idempotent by idempotency_key within a person.
     """
+    RequestSuppressionExport: _aio.UnaryUnaryMultiCallable[_consent_pb2.RequestSuppressionExportRequest, _consent_pb2.SuppressionExport]  # type: ignore[assignment]
+    """A customer asks to take out the list of those who said stop, for compliance. Nothing leaves before somebody else has approved."""
+    GetSuppressionExport: _aio.UnaryUnaryMultiCallable[_consent_pb2.SuppressionExportRequest, _consent_pb2.SuppressionExport]  # type: ignore[assignment]
+    ApproveSuppressionExport: _aio.UnaryUnaryMultiCallable[_consent_pb2.SuppressionExportRequest, _consent_pb2.SuppressionExport]  # type: ignore[assignment]
+    """By another credential than the one that asked."""
+    TakeSuppressionExport: _aio.UnaryStreamMultiCallable[_consent_pb2.SuppressionExportRequest, _consent_pb2.SuppressionCsv]  # type: ignore[assignment]
+    """The list as CSV, once, within 24 hours of the approval: address, address_key, scope, reason, since."""
     WithdrawConsent: _aio.UnaryUnaryMultiCallable[_consent_pb2.WithdrawConsentRequest, _consent_pb2.Withdrawal]  # type: ignore[assignment]
     """A person says stop. Returns once the mail has stopped, or once that could not be known in time."""
     WithdrawByToken: _aio.UnaryUnaryMultiCallable[_consent_pb2.WithdrawByTokenRequest, _consent_pb2.Withdrawal]  # type: ignore[assignment]
@@ -166,6 +180,37 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Up to 4,000 people, each named once, are stopped in everything, as a list of another provider says. Who is stopped already gets no
         second event. Recorded, and obeyed from then on; it does not wait for what is under way. Idempotent by idempotency_key within a person.
         """
+
+    @_abc_1.abstractmethod
+    def RequestSuppressionExport(
+        self,
+        request: _consent_pb2.RequestSuppressionExportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.SuppressionExport, _abc.Awaitable[_consent_pb2.SuppressionExport]]:
+        """A customer asks to take out the list of those who said stop, for compliance. Nothing leaves before somebody else has approved."""
+
+    @_abc_1.abstractmethod
+    def GetSuppressionExport(
+        self,
+        request: _consent_pb2.SuppressionExportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.SuppressionExport, _abc.Awaitable[_consent_pb2.SuppressionExport]]: ...
+
+    @_abc_1.abstractmethod
+    def ApproveSuppressionExport(
+        self,
+        request: _consent_pb2.SuppressionExportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.SuppressionExport, _abc.Awaitable[_consent_pb2.SuppressionExport]]:
+        """By another credential than the one that asked."""
+
+    @_abc_1.abstractmethod
+    def TakeSuppressionExport(
+        self,
+        request: _consent_pb2.SuppressionExportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_consent_pb2.SuppressionCsv], _abc.AsyncIterator[_consent_pb2.SuppressionCsv]]:
+        """The list as CSV, once, within 24 hours of the approval: address, address_key, scope, reason, since."""
 
     @_abc_1.abstractmethod
     def WithdrawConsent(

@@ -111,6 +111,11 @@ class SubscribersServiceStub:
                 request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.JoinListRequest.SerializeToString,
                 response_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.Subscriber.FromString,
                 _registered_method=True)
+        self.GetAddresses = channel.unary_unary(
+                '/postlaw.subscribers.v1.SubscribersService/GetAddresses',
+                request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.GetAddressesRequest.SerializeToString,
+                response_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.GetAddressesResponse.FromString,
+                _registered_method=True)
         self.GetMaskedAddress = channel.unary_unary(
                 '/postlaw.subscribers.v1.SubscribersService/GetMaskedAddress',
                 request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.GetMaskedAddressRequest.SerializeToString,
@@ -218,6 +223,13 @@ class SubscribersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetAddresses(self, request, context):
+        """The addresses of people who said stop, for their own customer's export, which somebody has approved.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetMaskedAddress(self, request, context):
         """Enough of an address that whoever has it knows which is meant, for the pages behind an unsubscribe link. The link's token, which
         named the person, is the authority: no context.
@@ -303,6 +315,11 @@ def add_SubscribersServiceServicer_to_server(servicer, server):
                     servicer.JoinList,
                     request_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.JoinListRequest.FromString,
                     response_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.Subscriber.SerializeToString,
+            ),
+            'GetAddresses': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAddresses,
+                    request_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.GetAddressesRequest.FromString,
+                    response_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.GetAddressesResponse.SerializeToString,
             ),
             'GetMaskedAddress': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMaskedAddress,
@@ -716,6 +733,33 @@ class SubscribersService:
             '/postlaw.subscribers.v1.SubscribersService/JoinList',
             postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.JoinListRequest.SerializeToString,
             postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.Subscriber.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAddresses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.subscribers.v1.SubscribersService/GetAddresses',
+            postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.GetAddressesRequest.SerializeToString,
+            postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.GetAddressesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -55,6 +55,8 @@ class SubscribersServiceStub:
     """Who is meant: by address or by subscriber id. Also seals evidence under the person's keys."""
     JoinList: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.JoinListRequest, _subscribers_pb2.Subscriber]
     """Puts a person on a list, whether known or new, and changes nothing else about them."""
+    GetAddresses: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.GetAddressesRequest, _subscribers_pb2.GetAddressesResponse]
+    """The addresses of people who said stop, for their own customer's export, which somebody has approved."""
     GetMaskedAddress: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.GetMaskedAddressRequest, _subscribers_pb2.MaskedAddress]
     """Enough of an address that whoever has it knows which is meant, for the pages behind an unsubscribe link. The link's token, which
     named the person, is the authority: no context.
@@ -86,6 +88,8 @@ class SubscribersServiceAsyncStub(SubscribersServiceStub):
     """Who is meant: by address or by subscriber id. Also seals evidence under the person's keys."""
     JoinList: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.JoinListRequest, _subscribers_pb2.Subscriber]  # type: ignore[assignment]
     """Puts a person on a list, whether known or new, and changes nothing else about them."""
+    GetAddresses: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.GetAddressesRequest, _subscribers_pb2.GetAddressesResponse]  # type: ignore[assignment]
+    """The addresses of people who said stop, for their own customer's export, which somebody has approved."""
     GetMaskedAddress: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.GetMaskedAddressRequest, _subscribers_pb2.MaskedAddress]  # type: ignore[assignment]
     """Enough of an address that whoever has it knows which is meant, for the pages behind an unsubscribe link. The link's token, which
     named the person, is the authority: no context.
@@ -204,6 +208,14 @@ class SubscribersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_subscribers_pb2.Subscriber, _abc.Awaitable[_subscribers_pb2.Subscriber]]:
         """Puts a person on a list, whether known or new, and changes nothing else about them."""
+
+    @_abc_1.abstractmethod
+    def GetAddresses(
+        self,
+        request: _subscribers_pb2.GetAddressesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscribers_pb2.GetAddressesResponse, _abc.Awaitable[_subscribers_pb2.GetAddressesResponse]]:
+        """The addresses of people who said stop, for their own customer's export, which somebody has approved."""
 
     @_abc_1.abstractmethod
     def GetMaskedAddress(
