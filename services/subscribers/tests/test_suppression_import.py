@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from typing import Any
 
@@ -46,6 +47,14 @@ async def test_rows_of_a_suppression_list_become_opt_outs_and_nobody_becomes_a_m
 async def test_the_same_list_again_suppresses_nobody_twice(world: Any) -> None:
     await listed(world)
     assert counts(await listed(world)) == (4, 0, 2, 2)
+
+
+async def test_a_digest_is_refused_by_its_name_and_stops_nobody_unseen(world: Any) -> None:
+    address = b"ann@example.com"
+    rows = [hashlib.md5(address).hexdigest(), hashlib.sha256(address).hexdigest().upper(), "0" * 40]
+    done = await listed(world, "\n".join(["email", *rows]).encode())
+    assert counts(done) == (3, 0, 0, 3)
+    assert dict(done.refused_by_reason) == {"digest_of_address": 2, "invalid_address": 1}
 
 
 async def test_a_row_far_down_the_file_is_known_as_a_duplicate(world: Any) -> None:

@@ -36,6 +36,7 @@ class Outcome(Enum):
 
 NO_ADDRESS = "no_address"
 INVALID_ADDRESS = "invalid_address"
+DIGEST_OF_ADDRESS = "digest_of_address"
 TOO_MANY_CELLS = "too_many_cells"
 CONTROL_CHARACTER = "control_character"
 DUPLICATE_IN_FILE = "duplicate_in_file"

@@ -9,6 +9,7 @@ remembering any.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from postlaw_subscribers.domain.csv_header import Header
 from postlaw_subscribers.domain.csv_rows import Row
 from postlaw_subscribers.domain.import_job import (
     CONTROL_CHARACTER,
+    DIGEST_OF_ADDRESS,
     DUPLICATE_IN_FILE,
     INVALID_ADDRESS,
     NO_ADDRESS,
@@ -39,6 +41,7 @@ from postlaw_subscribers.rooms import Rooms
 AT_ONCE = 100  # rows judged or sealed before others get their turn on the event loop: some 5 ms
 # Rows judged, stored and recorded as one: keys are random, and the more come together, the fewer pages of an index each one costs.
 TOGETHER = 4000
+_DIGEST = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{64}")  # MD5, SHA-256
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,7 @@ def _judge_row(source: ImportSource, columns: Sequence[tuple[int, str]], row: Ro
     try:
         normalised = normalise(address)
     except InvalidAddress:
-        result.refuse(row, INVALID_ADDRESS, names[at])
+        result.refuse(row, DIGEST_OF_ADDRESS if _DIGEST.fullmatch(address) else INVALID_ADDRESS, names[at])
         return None
     fields = {name: cell for place, name in columns if place < len(cells) and (cell := cells[place])}
     for name, cell in fields.items():

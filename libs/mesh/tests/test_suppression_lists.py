@@ -1,0 +1,64 @@
+"""The whole mesh: the old provider's suppression list comes in, a campaign obeys it, and the list goes out once another has approved."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from postlaw.consent.v1 import consent_pb2 as consent
+from postlaw.consent.v1.consent_pb2_grpc import ConsentServiceStub
+from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
+from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceStub
+from postlaw_common.testing.promises import promise
+
+from .signing_up import WORDING, Acme, acme
+
+HELD = ["affirmative_act", "contact_shown", "purpose", "requester_named", "separate", "withdrawal_info"]
+
+
+async def imported(customer: Acme, rows: bytes, **settings: Any) -> subscribers.Import:
+    async def requests() -> AsyncIterator[subscribers.CreateImportRequest]:
+        yield subscribers.CreateImportRequest(settings=subscribers.ImportSettings(**settings))
+        yield subscribers.CreateImportRequest(chunk=rows)
+
+    stub = customer.stub(SubscribersServiceStub, "subscribers")
+    asked = subscribers.GetImportRequest(import_id=(await stub.CreateImport(requests())).import_id)
+    async with asyncio.timeout(30):
+        while (found := await stub.GetImport(asked)).state != subscribers.Import.STATE_DONE:
+            assert found.state != subscribers.Import.STATE_FAILED, found.failure
+            await asyncio.sleep(0.05)
+    return found
+
+
+def exports(customer: Acme, scope: str, key: str) -> Any:
+    caller = customer.mesh.caller(customer.tenant_id, [scope], credential_id=key)
+    return ConsentServiceStub(customer.mesh.channel("consent", caller=caller))
+
+
+@promise("M6")
+async def test_whom_the_old_providers_list_names_gets_no_mail_and_stands_in_the_list_that_goes_out(tmp_path: Path) -> None:
+    async with acme(tmp_path) as customer:
+        listed = await imported(
+            customer, b"email\nann@example.com\nnobody@example.com\n", suppress=subscribers.ImportSuppression(source="the old provider")
+        )
+        assert (listed.suppressed, listed.refused) == (2, 0)
+        attested = subscribers.ImportConsent(source="shop", wording=WORDING, attested_by="Ada Example", held=HELD, territories=["IE"])
+        await imported(customer, b"email\nann@example.com\nbob@example.com\n", list_id=customer.list_id, consent=attested)
+        totals = (await customer.campaign()).totals
+        assert totals.refused == 1
+        assert (len(customer.mails_to("ann@example.com")), len(customer.mails_to("bob@example.com"))) == (0, 1)
+
+        asks = exports(customer, "suppressions:export", "key_1")
+        asked = await asks.RequestSuppressionExport(consent.RequestSuppressionExportRequest(purpose="the authority asks"))
+        export = consent.SuppressionExportRequest(suppression_export_id=asked.suppression_export_id)
+        await exports(customer, "suppressions:approve", "key_2").ApproveSuppressionExport(export)
+        data = b"".join([chunk.data async for chunk in asks.TakeSuppressionExport(export)])
+        lines = list(csv.DictReader(io.StringIO(data.decode())))
+        assert sorted((line["address"], line["scope"], line["reason"]) for line in lines) == [
+            ("", "everything", "withdrawn"),
+            ("ann@example.com", "everything", "withdrawn"),
+        ]
