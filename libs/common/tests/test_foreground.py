@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import asyncio
 
-from postlaw_common.foreground import answering, step_aside
+import pytest
+
+from postlaw_common.foreground import PAUSE_S, answering, step_aside
 
 
-async def test_while_somebody_waits_background_work_goes_on_one_at_a_time() -> None:
-    passes = 0
-    went_on: list[int] = []
+async def test_while_somebody_waits_background_work_goes_on_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
 
-    async def count() -> None:
-        nonlocal passes
-        while True:
-            passes += 1
-            await asyncio.sleep(0)
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
 
-    async def work() -> None:
-        await step_aside()
-        went_on.append(passes)
-
-    counting = asyncio.create_task(count())
-    with answering():
-        await asyncio.gather(*(work() for _ in range(12)))
-    counting.cancel()
-    assert len(set(went_on)) == 12
+    with monkeypatch.context() as stopped:
+        stopped.setattr(asyncio.get_running_loop(), "time", lambda: 100.0)  # a machine that is busy would make two turns one
+        stopped.setattr(asyncio, "sleep", sleep)
+        with answering():
+            for _ in range(12):
+                await step_aside()
+    assert waits == pytest.approx([PAUSE_S * turn for turn in range(1, 13)])
 
 
 async def test_while_nobody_waits_background_work_gives_way_for_one_pass() -> None:

@@ -18,12 +18,13 @@ from postlaw_common.bus_commands import UNUSABLE, with_bus
 from postlaw_common.settings import PlatformSettings, load
 from postlaw_common.store import StoreUnavailable, open_store
 from postlaw_consent.decisions_made import DECISIONS, Made
+from postlaw_consent.decisions_wire import decode_made
 from postlaw_consent.laws import LAWS, Laws
 from postlaw_consent.ledger import LEDGER
 from postlaw_consent.outgoing import EVENTS
 from postlaw_consent.use_cases.recover_ledger import Recovered, RecoverLedger
 from postlaw_consent.use_cases.replay_decisions import ReplayDecisions, Replayed, UnknownLaw
-from postlaw_consent.wire import decode, decode_made
+from postlaw_consent.wire import decode
 from postlaw_law.clocks import microseconds
 from postlaw_law.law import Law
 from postlaw_law.loading import load_law, the_law

@@ -14,6 +14,7 @@ from postlaw_consent.answers import ANSWERS_DUE, Answers
 from postlaw_consent.clients import Audit, Identity, Sending, Subscribers
 from postlaw_consent.consumers import LISTS, learning_names
 from postlaw_consent.decisions_made import DECISIONS, DecisionsMade
+from postlaw_consent.decisions_wire import encode_made
 from postlaw_consent.ends import Ends
 from postlaw_consent.expiries import EXPIRIES, Expiries
 from postlaw_consent.export_calls import ExportCalls, encode_export
@@ -49,7 +50,7 @@ from postlaw_consent.use_cases.record_consents import RecordConsents
 from postlaw_consent.use_cases.suppress_many import SuppressMany
 from postlaw_consent.use_cases.withdraw_consent import WITHIN_S, WithdrawConsent
 from postlaw_consent.views import MOST_PEOPLE, Views
-from postlaw_consent.wire import decode, encode, encode_alike, encode_answer, encode_made
+from postlaw_consent.wire import decode, encode, encode_alike, encode_answer
 from postlaw_law.loading import law_texts, the_law
 
 

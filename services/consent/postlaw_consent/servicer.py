@@ -1,4 +1,7 @@
-"""gRPC to use case: who calls, who is meant, and nothing else."""
+"""gRPC to use case: who calls, who is meant, and nothing else.
+
+Longer than most: one class answers for the whole of ConsentService, a few lines a method, as gRPC has it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw_common.caller import current
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_consent.clients import Subscribers
+from postlaw_consent.decisions_wire import asked_from_wire, decisions_to_wire, expiring_to_wire, explained_to_wire
 from postlaw_consent.domain.event import ADDRESS_KEY_BYTES, CLOSING, OF_EVERYTHING, Actor, Kind, Route
 from postlaw_consent.domain.notice import digest_of
 from postlaw_consent.domain.particulars import Particulars
@@ -30,11 +34,7 @@ from postlaw_consent.use_cases.read_ledger import DescribeToken, ListConsentEven
 from postlaw_consent.use_cases.record_consents import Consent, RecordConsents, Recorded
 from postlaw_consent.use_cases.withdraw_consent import Request, WithdrawConsent
 from postlaw_consent.wire import (
-    asked_from_wire,
-    decisions_to_wire,
     event_to_wire,
-    expiring_to_wire,
-    explained_to_wire,
     kind_from_wire,
     microseconds,
     particulars_from_wire,

@@ -15,10 +15,11 @@ from postlaw_common.bus import BusUnavailable, Received
 from postlaw_common.testing.promises import promise
 from postlaw_consent.commands import decisions
 from postlaw_consent.decisions_made import DECISIONS, Made
+from postlaw_consent.decisions_wire import decode_made
 from postlaw_consent.laws import LAWS, Laws
 from postlaw_consent.ledger import LEDGER, begin_of, id_of
 from postlaw_consent.use_cases.replay_decisions import ReplayDecisions, Replayed, UnknownLaw
-from postlaw_consent.wire import decode_made, timestamp
+from postlaw_consent.wire import timestamp
 from postlaw_law.law import Law
 from postlaw_law.loading import law_of, law_texts, the_law
 

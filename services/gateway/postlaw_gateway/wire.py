@@ -1,4 +1,7 @@
-"""The gateway's own few messages: what identity issues, what the security topic carries, what a token stands for."""
+"""The gateway's own few messages: what identity issues, what the security topic carries, what a token stands for.
+
+Longer than most: the one module of the gateway that knows the contracts' messages, a few lines for each page.
+"""
 
 from __future__ import annotations
 

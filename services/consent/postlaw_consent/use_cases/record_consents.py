@@ -2,6 +2,8 @@
 
 Most people of an import are new, so the first round inserts everyone's version 1 without looking; who exists already is read
 and appended to, one event a person and round, until all are in.
+
+Longer than most: one by one and in bulk are two ways into the same rounds, and taken apart each would repeat the other's order.
 """
 
 from __future__ import annotations

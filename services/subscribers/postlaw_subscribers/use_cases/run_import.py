@@ -3,6 +3,8 @@
 A runner holds a job by (owner, epoch): every write of the job's document is at the version that it read, so a runner that was thought
 dead and taken over cannot write again. Time only decides when a runner counts as dead: its document unchanged for one lease, on the
 observer's own clock.
+
+Longer than most by a line or two: it is one job, told from its beginning to its end.
 """
 
 from __future__ import annotations
