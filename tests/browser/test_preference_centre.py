@@ -79,9 +79,10 @@ async def test_one_thing_is_stopped_and_started_again_and_the_words_of_the_yes_a
     assert (stopped.kind, stopped.scope.list_id, stopped.route) == (Kind.KIND_WITHDRAWN, mailing.list_id, consent_pb2.ROUTE_PAGE)
     assert (started.kind, started.scope.list_id, started.route) == (Kind.KIND_GIVEN, mailing.list_id, consent_pb2.ROUTE_PAGE)
     assert started.notice_hash
-    assert sorted(started.particulars.held) == [
-        "affirmative_act", "contact_shown", "purpose", "requester_named", "separate", "withdrawal_info",
-    ]  # fmt: skip
+    assert set(started.particulars.held) == {
+        consent_pb2.EVIDENCE_AFFIRMATIVE_ACT, consent_pb2.EVIDENCE_CONTACT_SHOWN, consent_pb2.EVIDENCE_PURPOSE,
+        consent_pb2.EVIDENCE_REQUESTER_NAMED, consent_pb2.EVIDENCE_SEPARATE, consent_pb2.EVIDENCE_WITHDRAWAL_INFO,
+    }  # fmt: skip
     assert started.particulars.language == "en"
 
 

@@ -128,7 +128,7 @@ async def test_a_listed_caller_with_a_signed_context_gets_in_and_the_servicer_kn
 
 async def test_a_service_that_the_method_does_not_list_is_refused(house: House) -> None:
     with pytest.raises(Denied) as refused:
-        await house.stub("consent").GetEventProof(PROOF)
+        await house.stub("subscribers").GetEventProof(PROOF)
     assert refused.value.type == "caller-not-allowed"
     assert house.audit.seen == []
 
@@ -245,7 +245,7 @@ async def test_a_request_against_its_contract_names_the_field(house: House) -> N
 async def test_bytes_that_are_no_request_are_refused_after_the_caller_was_judged(house: House) -> None:
     path = "/postlaw.audit.v1.AuditService/GetEventProof"
     with pytest.raises(Denied):
-        await house.channel("consent", house.token()).unary_unary(path)(b"\xff\xff\xff")
+        await house.channel("subscribers", house.token()).unary_unary(path)(b"\xff\xff\xff")
     with pytest.raises(Invalid):
         await house.channel("gateway", house.token()).unary_unary(path)(b"\xff\xff\xff")
 
