@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,10 +46,13 @@ async def test_a_state_directory_that_cannot_be_is_one_clear_line(tmp_path: Path
 async def test_what_a_crash_left_half_written_is_swept_and_never_seen(tmp_path: Path) -> None:
     blobs = EmbeddedBlobs(str(tmp_path))
     await blobs.start()
-    (tmp_path / "blobs" / "parts" / "half").write_bytes(b"half")
+    half, young = (tmp_path / "blobs" / "parts" / name for name in ("half", "young"))
+    half.write_bytes(b"half")
+    os.utime(half, (time.time() - 7200,) * 2)
+    young.write_bytes(b"another process is writing it")
     await blobs.start()
     assert [key async for key in blobs.keys("")] == []
-    assert os.listdir(tmp_path / "blobs" / "parts") == []
+    assert os.listdir(tmp_path / "blobs" / "parts") == ["young"]
 
 
 async def test_a_stream_that_fails_leaves_no_part_behind(tmp_path: Path) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from postlaw_common.blobs import BlobExists, BlobRetained, BlobsUnavailable, check_key
 from postlaw_common.sqlite import in_one_line, make_directory
+
+_ABANDONED_S = 3600.0  # nothing was written to it for so long: no write waits like that
 
 
 class EmbeddedBlobs:
@@ -24,14 +28,18 @@ class EmbeddedBlobs:
         self._parts = self._root / "parts"
 
     async def start(self) -> None:
-        """Raises BlobsUnavailable with one clear line. What a crash left half-written is removed."""
+        """Raises BlobsUnavailable with one clear line. What a crash left half-written an hour ago is removed."""
         await _off_loop(self._root, self._make)
 
     def _make(self) -> None:
         for directory in (self._root, self._objects, self._retention, self._parts):
             make_directory(directory)
+        # Not the young ones: processes of one machine may share the folder, and one that starts must not take another's away.
+        old = time.time() - _ABANDONED_S
         for part in self._parts.iterdir():
-            part.unlink()
+            with suppress(FileNotFoundError):
+                if part.stat().st_mtime < old:
+                    part.unlink()
 
     def _path(self, key: str) -> Path:
         check_key(key)
