@@ -12,6 +12,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +74,7 @@ class Worker:
         self._turn: deque[int] = deque()
         self._work = asyncio.Event()
         self._stopping = False
+        self._balancing = asyncio.Lock()
         self._group = asyncio.TaskGroup()
 
     async def run(self) -> None:
@@ -118,6 +120,9 @@ class Worker:
     async def stop(self, within_s: float = DRAIN_S) -> None:
         """Finish what is under way, hand every partition back, leave the roll. Call it while `run` still runs."""
         self._stopping = True
+        with suppress(TimeoutError):  # what is just being taken would else come to us when nobody hands it back any more
+            async with asyncio.timeout(within_s), self._balancing:
+                pass
         await asyncio.gather(*(partition.release(within_s) for partition in self.held.values()))
         await self._roll.leave()
 
@@ -152,8 +157,9 @@ class Worker:
     async def _own(self) -> None:
         while True:
             try:
-                if not self._stopping:
-                    await self._balance()
+                async with self._balancing:
+                    if not self._stopping:
+                        await self._balance()
             except (StoreUnavailable, BusUnavailable) as unavailable:
                 log.warning("ownership_waits", error=str(unavailable))
             await asyncio.sleep(RENEW_EVERY_S / 2)

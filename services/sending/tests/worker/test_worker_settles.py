@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from postlaw_common.testing.promises import promise
 from postlaw_sending.delivery.replies import Kind
 from postlaw_sending.stop.holding import BOUNCED, DEFERRED, REFUSED, SENT, UNKNOWN
+from postlaw_sending.stop.holdings import Holdings
 from postlaw_sending.worker import lane, partition
 from services.sending.tests.worker.mill import PARTITIONS, Mill, Wire, person, running, until
 
@@ -86,6 +90,27 @@ async def test_a_worker_that_stops_in_order_leaves_nothing_open(mill: Mill) -> N
         [settled] = await mill.outcomes(1)
     assert set(settled.states) == {SENT}
     assert len(mill.wire.begun) + len(second.begun) == 200
+
+
+async def test_what_a_worker_is_just_taking_when_it_stops_is_handed_back_too(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, goes_on = asyncio.Event(), asyncio.Event()
+    take = Holdings.take
+
+    async def slowly(*arguments: Any) -> Any:
+        holding = await take(*arguments)
+        taken.set()
+        await goes_on.wait()
+        return holding
+
+    monkeypatch.setattr(Holdings, "take", slowly)
+    worker = mill.worker()
+    async with running(worker):
+        await taken.wait()
+        stopping = asyncio.create_task(worker.stop())
+        await asyncio.sleep(0.05)
+        goes_on.set()
+        await stopping
+        assert [(await mill.holdings.read(partition)).owner for partition in range(PARTITIONS)] == [None] * PARTITIONS
 
 
 async def test_pause_and_cancel_act_at_the_gate(mill: Mill) -> None:
