@@ -48,7 +48,8 @@ async def test_what_a_crash_left_half_written_is_swept_and_never_seen(tmp_path: 
     await blobs.start()
     half, young = (tmp_path / "blobs" / "parts" / name for name in ("half", "young"))
     half.write_bytes(b"half")
-    os.utime(half, (time.time() - 7200,) * 2)
+    two_hours_ago = time.time() - 7200
+    os.utime(half, (two_hours_ago, two_hours_ago))
     young.write_bytes(b"another process is writing it")
     await blobs.start()
     assert [key async for key in blobs.keys("")] == []
