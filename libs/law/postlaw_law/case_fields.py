@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from datetime import date, datetime
 from typing import Any, NoReturn, TypeVar, cast, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
+
+from postlaw_law.spelling import is_territory_code, zone_named
 
 T = TypeVar("T")
 
 # Room for adding months and zones, so that no valid case leaves the calendar.
 _FIRST_YEAR, _LAST_YEAR = 1900, 9000
-_TERRITORY = re.compile(r"[A-Z]{2}")
 
 
 class CaseInvalid(ValueError):
@@ -83,16 +83,16 @@ class Fields:
         return tuple(self._territory(name, value) for value in self.texts(name))
 
     def _territory(self, name: str, value: str) -> str:
-        if not _TERRITORY.fullmatch(value):
+        if not is_territory_code(value):
             self._wrong(name, f"{value!r} is no territory; give ISO 3166-1 alpha-2, or ZZ for unknown")
         return value
 
     def zone(self, name: str, default: str | None = None) -> ZoneInfo:
         value = self.text(name, default)
-        try:
-            return ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone = zone_named(value)
+        if zone is None:
             self._wrong(name, f"{value!r} is no time zone; give one such as Europe/Berlin")
+        return zone
 
     def instant(self, name: str, default: str | None = None) -> datetime:
         return self._instant(name, self.text(name, default))

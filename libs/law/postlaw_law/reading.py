@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from postlaw_law.rules import KINDS, Rule
+from postlaw_law.spelling import is_territory_code
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -20,7 +21,6 @@ D = TypeVar("D", bound="DataclassInstance")
 
 _UNIONS = (types.UnionType, Union)  # a Literal | None is the second
 _KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
-_TERRITORY = re.compile(r"[A-Z]{2}")
 
 
 class LawRefused(Exception):
@@ -75,7 +75,7 @@ def read_law_file(name: str, text: str) -> LawFile:
     tables = document.pop("rule", [])
     head = _read(name, _Head, document, head_lines, "a law file")
     for territory in head.territories:
-        if not _TERRITORY.fullmatch(territory):
+        if not is_territory_code(territory):
             line = head_lines["territories"]
             raise LawRefused(name, line, f"{territory!r} is no territory", "name each by its ISO 3166-1 alpha-2 code, such as FR")
     if head.effective_from is None and head.extends is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import grpc.aio
@@ -30,21 +31,20 @@ class FormClients:
     def __init__(self, channel: Channel, now_us: Callable[[], int]) -> None:
         self._channel = channel
         self._now_us = now_us
-        self._made: list[ServiceContexts] = []
 
     async def list_name(self, tenant_id: str, list_id: str) -> str:
-        async with self._contexts().acting(tenant_id, None, ("lists:read",), _PURPOSE):
-            return (await self._subscribers().GetList(subscribers_pb2.GetListRequest(list_id=list_id))).name
+        async with self._contexts.acting(tenant_id, None, ("lists:read",), _PURPOSE):
+            return (await self._subscribers.GetList(subscribers_pb2.GetListRequest(list_id=list_id))).name
 
     async def resolve(self, tenant_id: str, address: str, profile_evidence: bytes = b"") -> Person:
         request = subscribers_pb2.ResolvePersonRequest(address=address, profile_evidence=profile_evidence)
-        async with self._contexts().acting(tenant_id, None, (), _PURPOSE):
-            resolved = await self._subscribers().ResolvePerson(request)
+        async with self._contexts.acting(tenant_id, None, (), _PURPOSE):
+            resolved = await self._subscribers.ResolvePerson(request)
         return Person(resolved.address_key, resolved.address, resolved.sealed_profile_evidence)
 
     async def join(self, tenant_id: str, address: str, list_id: str) -> None:
-        async with self._contexts().acting(tenant_id, None, ("subscribers:write",), _PURPOSE):
-            await self._subscribers().JoinList(subscribers_pb2.JoinListRequest(address=address, list_id=list_id))
+        async with self._contexts.acting(tenant_id, None, ("subscribers:write",), _PURPOSE):
+            await self._subscribers.JoinList(subscribers_pb2.JoinListRequest(address=address, list_id=list_id))
 
     async def send(self, mail: Mail) -> None:
         form, decisions = mail.form, mail.decisions
@@ -66,14 +66,17 @@ class FormClients:
             expires_at_us=decisions.expires_at_us,
             inputs_hash=decisions.inputs,
         )
-        stub: SendingServiceAsyncStub = SendingServiceStub(self._channel("sending"))
-        async with self._contexts().acting(form.tenant_id, None, ("messages:send",), _PURPOSE):
-            await stub.SendMessage(request)
+        async with self._contexts.acting(form.tenant_id, None, ("messages:send",), _PURPOSE):
+            await self._sending.SendMessage(request)
 
+    @cached_property
     def _subscribers(self) -> SubscribersServiceAsyncStub:
         return SubscribersServiceStub(self._channel("subscribers"))
 
+    @cached_property
+    def _sending(self) -> SendingServiceAsyncStub:
+        return SendingServiceStub(self._channel("sending"))
+
+    @cached_property
     def _contexts(self) -> ServiceContexts:
-        if not self._made:
-            self._made.append(ServiceContexts(self._channel("identity"), "consent", now_us=self._now_us))
-        return self._made[0]
+        return ServiceContexts(self._channel("identity"), "consent", now_us=self._now_us)

@@ -56,7 +56,7 @@ from postlaw_law.loading import law_texts, the_law
 
 class ConsentSettings(BaseSettings):
     """`POSTLAW_CONSENT_…`. `token_key_version` and `receipt_key_version` go up by one for a fresh key; never down. `answer_within_s`: when
-    a withdrawal is answered "recorded" at the latest. `view_people`: bounds the memory of the first gate, some 200 bytes each.
+    a withdrawal is answered "recorded" at the latest. `view_people`: bounds the memory of the first gate, some 300 bytes each.
     `confirmations_a_day`: confirmation mails to one address within 24 hours, over all customers; `confirmations_apart_s`: between two of
     one customer to it."""
 

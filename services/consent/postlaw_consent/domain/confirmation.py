@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from postlaw_consent.domain.fact import Fact
-from postlaw_consent.domain.fold import Fold, fold
+from postlaw_consent.domain.fold import fold
 from postlaw_consent.domain.scope import EVERYTHING, Scope
 from postlaw_consent.domain.token import OptOut
 
@@ -57,21 +57,11 @@ def state_of(confirmation: Confirmation, history: Sequence[Fact], now_us: int) -
     return "expired" if now_us >= confirmation.expires_us else "open"
 
 
-def is_suppressed(state: Fold, scope: Scope) -> bool:
+def suppressed(history: Sequence[Fact], scope: Scope) -> bool:
     """Whether nobody else's act may reach this person for this scope: an opt-out or a restriction stands. The way back is
     their own page."""
-    if "restricted" in state.holds:
-        return True
-    covering = (scope.key, EVERYTHING.key)
-    closed_us = [closed.at_us for key in covering if (closed := state.closed.get(key)) is not None]
-    if not closed_us:
-        return False
-    opened = [grant.at_us for key, alike in state.grants.items() if key[0] == "express_consent" and key[1] in covering for grant in alike]
-    return not any(at_us > max(closed_us) for at_us in opened)
-
-
-def suppressed(history: Sequence[Fact], scope: Scope) -> bool:
-    return is_suppressed(fold(history), scope)
+    state = fold(history)
+    return "restricted" in state.holds or state.is_closed(scope)
 
 
 def _closes(fact: Fact, scope: str) -> bool:

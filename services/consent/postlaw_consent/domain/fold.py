@@ -184,6 +184,15 @@ class Fold:
             zone=ZoneInfo(self.time_zone) if self.time_zone else None,
         )
 
+    def is_closed(self, scope: Scope) -> bool:
+        """By an opt-out of it or of everything, after which no express consent to either has counted."""
+        covering = {scope.key, _ALL}
+        closed_us = [closed.at_us for key in covering if (closed := self.closed.get(key)) is not None]
+        if not closed_us:
+            return False
+        express = (grant for key, alike in self.grants.items() if key[0] == "express_consent" and key[1] in covering for grant in alike)
+        return not any(grant.at_us > max(closed_us) for grant in express)
+
     def standing_withdrawal(self, scope: Scope) -> int | None:
         """The version of the opt-out by which this very scope has been closed without a break; None where a new one is needed.
 

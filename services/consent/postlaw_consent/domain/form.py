@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from postlaw_consent.domain.particulars import LANGUAGE
 from postlaw_consent.domain.scope import Scope
+from postlaw_law.spelling import is_language_tag, is_territory_code
 
-_TERRITORY = re.compile(r"[A-Z]{2}")
 _ADDRESS = re.compile(r"[!-?A-~]+@[!-?A-~]+\.[!-?A-~]+")  # ASCII with one @: sending judges it in full
 
 
@@ -49,9 +48,9 @@ class Form:
         """What is wrong with it: (field, in words for whoever sent it)."""
         if problem := self.scope.problem():
             yield "list_id", problem
-        if not LANGUAGE.fullmatch(self.language):
+        if not is_language_tag(self.language):
             yield "language", "must be a language tag (BCP 47), such as de or pt-BR"
-        if not all(map(_TERRITORY.fullmatch, self.territories)):
+        if not all(map(is_territory_code, self.territories)):
             yield "territories", "must be ISO 3166-1 codes of two capital letters, such as DE"
         if not all(0 < len(purpose) <= 200 for purpose in self.purposes):
             yield "purposes", "must have 1 to 200 characters each"

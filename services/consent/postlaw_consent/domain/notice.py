@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from postlaw_consent.domain.particulars import LANGUAGE
+from postlaw_law.spelling import is_language_tag
 
 HASH_BYTES = 32
 
@@ -27,7 +27,7 @@ class Notice:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """What is wrong with it: (field, in words for whoever sent it)."""
-        if self.language and not LANGUAGE.fullmatch(self.language):
+        if self.language and not is_language_tag(self.language):
             yield "language", "must be a language tag (BCP 47), such as de or pt-BR"
         if self.from_us is not None and self.until_us is not None and self.until_us < self.from_us:
             yield "effective_to", "lies before effective_from"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from postlaw_law.spelling import is_language_tag, is_territory_code, zone_named
 from postlaw_law.words import CLAIMABLE, DERIVED, RELATIONSHIPS, AddressKind, RecipientKind
 
 Grade = Literal["none", "attested", "captured"]
@@ -16,9 +15,6 @@ LawfulBasis = Literal["consent", "contract", "legal_obligation", "vital_interest
 
 # These run until they end; the others are of one moment.
 RUNNING: frozenset[str] = frozenset({"contract", "subscription", "account", "membership"})
-
-_TERRITORY = re.compile(r"[A-Z]{2}")
-LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +69,7 @@ class Particulars:
         yield from self._misspelt()
 
     def _misspelt(self) -> Iterator[tuple[str, str]]:
-        if not all(map(_TERRITORY.fullmatch, self.territories)):
+        if not all(map(is_territory_code, self.territories)):
             yield "territories", "must be ISO 3166-1 codes of two capital letters, such as DE"
         if self.recipient_kind and self.recipient_kind not in get_args(RecipientKind):
             yield "recipient_kind", "must be one of " + ", ".join(get_args(RecipientKind))
@@ -81,18 +77,10 @@ class Particulars:
             yield "address_kind", "must be one of " + ", ".join(get_args(AddressKind))
         if self.lawful_basis and self.lawful_basis not in get_args(LawfulBasis):
             yield "lawful_basis", "must be one of " + ", ".join(get_args(LawfulBasis))
-        if self.language and not LANGUAGE.fullmatch(self.language):
+        if self.language and not is_language_tag(self.language):
             yield "language", "must be a language tag (BCP 47), such as de or pt-BR"
-        if self.time_zone and not _is_zone(self.time_zone):
+        if self.time_zone and zone_named(self.time_zone) is None:
             yield "time_zone", "must be an IANA name, such as Europe/Berlin"
 
 
 NONE_STATED = Particulars()
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder's name, a path, nothing at all
-        return False
-    return True

@@ -62,9 +62,4 @@ def _scopes(state: Fold, about: Scope) -> set[Scope]:
 
 def _is_open(state: Fold, scope: Scope) -> bool:
     """Opened and not closed since; what everything closed, only an express consent has opened again."""
-    covering = (scope.key, EVERYTHING.key)
-    grants = [grant for key, alike in state.grants.items() if key[1] in covering for grant in alike]
-    closed_us = [closed.at_us for key in covering if (closed := state.closed.get(key)) is not None]
-    if not closed_us:
-        return bool(grants)
-    return any(grant.type == "express_consent" and grant.at_us > max(closed_us) for grant in grants)
+    return not state.is_closed(scope) and any(key[1] in (scope.key, EVERYTHING.key) for key in state.grants)

@@ -47,10 +47,10 @@ class ConfirmSignUp:
     async def __call__(self, token: str, *, contact_shown: bool) -> Confirmed:
         """Records `confirmed` where it is open; whatever is sent again finds it so. Raises Invalid of type `bad-token`."""
         await self._ledger.fence()
-        described = await self.describe(token)
-        if described.state != "open":
-            return described
         confirmation, form, history = await self._look(token)
+        state = self._state(confirmation, history)
+        if state != "open":
+            return Confirmed(state, form, confirmation.address_key, already=state == "confirmed")
         request = next(line for line in history if line.fact.version == confirmation.version)
         held = [*_HELD, *(["purpose"] if form.purposes else []), *(["contact_shown"] if contact_shown else [])]
         consent = Consent(

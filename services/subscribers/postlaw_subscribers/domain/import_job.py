@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from postlaw_law.spelling import is_language_tag
 from postlaw_law.words import CLAIMABLE, RELATIONSHIPS
 from postlaw_subscribers.domain.sameness import Flag, Tallies, Tally, flags_of
 from postlaw_subscribers.domain.territories import is_territory
@@ -42,9 +42,6 @@ CONTROL_CHARACTER = "control_character"
 DUPLICATE_IN_FILE = "duplicate_in_file"
 
 
-_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
-
-
 @dataclass(frozen=True, slots=True)
 class Attestation:
     """What the customer attests about the consent of the rows. `collected_us` 0: not stated.
@@ -72,7 +69,7 @@ class Attestation:
             yield "relationship", "must be one of " + ", ".join(sorted(RELATIONSHIPS))
         if self.relationship and not self.collected_us:
             yield "collected_at", "is required with a relationship: the time that the law gives it runs from there"
-        if self.language and not _LANGUAGE.fullmatch(self.language):
+        if self.language and not is_language_tag(self.language):
             yield "language", "must be a language tag (BCP 47), such as de or pt-BR"
 
 
