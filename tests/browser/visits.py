@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from email.message import EmailMessage
 from itertools import count
 from typing import Any, Literal
 
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, ViewportSize
 
+from libs.mesh.tests.signing_up import link_in, mail_to
 from postlaw.consent.v1 import consent_pb2
 from postlaw.consent.v1.consent_pb2_grpc import ConsentServiceStub
 from postlaw.identity.v1 import identity_pb2
@@ -18,13 +20,14 @@ from postlaw.identity.v1.identity_pb2_grpc import IdentityServiceStub
 from postlaw.subscribers.v1 import subscribers_pb2
 from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceStub
 from postlaw_common.testing.mesh import Mesh
+from postlaw_mesh.catcher import Catcher
 
 LIST_NAME = "Neuigkeiten für Donaudampfschifffahrtsgesellschaftskapitäne"
 TOPIC = "Kapitänsmützen"
 SENDER = "Möbel <Maier> & Söhne"
 POSTAL_ADDRESS = "Hauptstraße 1, 8010 Graz, Austria"
 CONTACT = "servus@maier.example"
-SCOPES = ("lists:write", "subscribers:write", "consents:read", "consents:write")
+SCOPES = ("lists:read", "lists:write", "subscribers:write", "consents:read", "consents:write")
 
 PHONE, SMALLEST = ViewportSize(width=390, height=844), ViewportSize(width=320, height=640)
 SMALLEST_TARGET = 44  # CSS pixels
@@ -48,11 +51,37 @@ class Mailing:
     """A customer with one list, and whom it mails."""
 
     mesh: Mesh
+    catcher: Catcher
     tenant_id: str
     list_id: str
 
     def _stub(self, make: Any, service: str) -> Any:
         return make(self.mesh.channel(service, caller=self.mesh.caller(self.tenant_id, SCOPES)))
+
+    async def form(self) -> consent_pb2.Form:
+        """A new one for the list, with double opt-in."""
+        asked = consent_pb2.CreateFormRequest(
+            list_id=self.list_id,
+            language="de",
+            wording="Ja, schicken Sie mir die Neuigkeiten.",
+            purposes=["Neuigkeiten"],
+            sender=consent_pb2.FormSender(name=SENDER, address="servus@maier.example", postal_address="Hauptstraße 1, 8010 Graz"),
+        )
+        return await self._stub(ConsentServiceStub, "consent").CreateForm(asked)
+
+    async def retire(self, form: consent_pb2.Form) -> None:
+        await self._stub(ConsentServiceStub, "consent").RetireForm(consent_pb2.GetFormRequest(form_id=form.form_id))
+
+    async def signed_up(self, form: consent_pb2.Form) -> tuple[str, str]:
+        """Somebody new signs up on it: (the link to confirm, the link to stop), as their mail has them."""
+        address = f"jane{next(_addresses)}@example.com"
+        await self._stub(ConsentServiceStub, "consent").SignUp(consent_pb2.SignUpRequest(form_id=form.form_id, address=address))
+        mail = await self.mail_to(address)
+        return f"{self.mesh.http_url()}{link_in(mail, '/c/')}", f"{self.mesh.http_url()}{link_in(mail, '/u/')}"
+
+    async def mail_to(self, address: str, number: int = 1) -> EmailMessage:
+        """The person's mail of this number, once it has come."""
+        return await mail_to(self.catcher, address, number)
 
     async def person(self) -> Person:
         put = subscribers_pb2.PutSubscriberRequest(address=f"jane{next(_addresses)}@example.com", list_ids=[self.list_id])
@@ -76,7 +105,7 @@ class Mailing:
         return list((await self._stub(ConsentServiceStub, "consent").ListConsentEvents(asked)).events)
 
 
-async def customer(m: Mesh) -> Mailing:
+async def customer(m: Mesh, catcher: Catcher) -> Mailing:
     operator: Any = IdentityServiceStub(m.channel("identity", as_service="operator", caller=m.caller("", ["platform:admin"])))
     stands = identity_pb2.SenderIdentity(territory="AT", time_zone="Europe/Vienna", contact=CONTACT)
     tenant = await operator.CreateTenant(
@@ -84,7 +113,7 @@ async def customer(m: Mesh) -> Mailing:
     )
     subscribers: Any = SubscribersServiceStub(m.channel("subscribers", caller=m.caller(tenant.tenant_id, SCOPES)))
     made = await subscribers.CreateList(subscribers_pb2.CreateListRequest(name=LIST_NAME))
-    return Mailing(m, tenant.tenant_id, made.list_id)
+    return Mailing(m, catcher, tenant.tenant_id, made.list_id)
 
 
 @asynccontextmanager

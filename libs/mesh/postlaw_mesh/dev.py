@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -23,8 +23,9 @@ from postlaw_common.settings import PlatformSettings, load
 from postlaw_gateway.service import GatewaySettings
 from postlaw_mesh.builders import builders
 from postlaw_mesh.catcher import Catcher
-from postlaw_mesh.first_use import Credentials, credentials
+from postlaw_mesh.first_use import Credentials, credentials, form_url
 from postlaw_mesh.inbox import inbox
+from postlaw_mesh.rest_client import ApiProblem, client
 from postlaw_sending.settings import SendingSettings
 
 GATEWAY_PORT, INBOX_PORT = 8080, 8025
@@ -32,13 +33,15 @@ GATEWAY_PORT, INBOX_PORT = 8080, 8025
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What a newcomer needs to know of a mesh that runs. `gateway` and `inbox` are addresses without a path."""
+    """What a newcomer needs to know of a mesh that runs. `gateway` and `inbox` are addresses without a path; `form` is a page on which
+    people sign up."""
 
     gateway: str
     inbox: str
     tenant_id: str
     api_key: str
     state: str
+    form: str = ""
 
 
 class PortInUse(Exception):
@@ -105,6 +108,7 @@ def welcome(ready: Ready) -> str:
 
     REST API      {ready.gateway}/v1      reference: {ready.gateway}/docs
     inbox         {ready.inbox}
+    sign up       {ready.form}      the confirmation mail is in the inbox
     API key       {ready.api_key}
                   for seven days, shown this once; a restart makes another
 
@@ -120,6 +124,8 @@ async def _until_stopped(settings: PlatformSettings, sending: SendingSettings | 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     async with development_mesh(settings, sending) as (running, ready):
+        async with client(ready.gateway, ready.api_key) as api:
+            ready = replace(ready, form=await form_url(api))
         settled()
         click.echo(json.dumps({name: getattr(ready, name) for name in Ready.__slots__}) if as_json else welcome(ready))
         waiting = asyncio.ensure_future(told.wait())
@@ -134,7 +140,7 @@ async def _until_stopped(settings: PlatformSettings, sending: SendingSettings | 
 @click.option("--port", type=click.IntRange(0, 65535), help=f"The gateway's port; 0 takes a free one. Default: {GATEWAY_PORT}")
 @click.option("--inbox-port", type=click.IntRange(0, 65535), help=f"The inbox's port; 0 takes a free one. Default: {INBOX_PORT}")
 @click.option("--relay", metavar="HOST:PORT", help="Hand mail to this SMTP server on loopback instead of the inbox (for benchmarks).")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object when ready: gateway, inbox, tenant_id, api_key, state.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object when ready: gateway, inbox, tenant_id, api_key, state, form.")
 def dev(state: Path | None, port: int | None, inbox_port: int | None, relay: str | None, as_json: bool) -> None:
     """The whole mesh in one process, until Ctrl-C.
 
@@ -156,7 +162,7 @@ def dev(state: Path | None, port: int | None, inbox_port: int | None, relay: str
         import uvloop
 
         uvloop.run(_until_stopped(settings, sending, as_json))
-    except (*ONE_LINERS, BackgroundFailed, PortInUse) as wrong:
+    except (*ONE_LINERS, BackgroundFailed, PortInUse, ApiProblem) as wrong:
         raise click.ClickException(" ".join(str(wrong).split())) from wrong
     finally:
         with contextlib.suppress(Exception):

@@ -103,17 +103,10 @@ class Acme:
 
     async def mail_to(self, address: str, number: int = 1) -> EmailMessage:
         """The person's mail of this number, once it has come."""
-        async with asyncio.timeout(_PATIENCE_S):
-            while len(self.mails_to(address)) < number:
-                await asyncio.sleep(0.05)
-        return self.mails_to(address)[number - 1]
+        return await mail_to(self.catcher, address, number)
 
     def mails_to(self, address: str) -> list[EmailMessage]:
-        return [
-            email.message_from_bytes(mail.message, policy=email.policy.default)
-            for mail in self.catcher.last
-            if mail.recipients == [address]
-        ]
+        return mails_to(self.catcher, address)
 
     async def kinds(self, address: str) -> list[str]:
         """Of the person's events, in order."""
@@ -141,6 +134,18 @@ class Acme:
             while (found := await stub.GetCampaign(asked)).status != sending.Campaign.STATUS_FINISHED:
                 await asyncio.sleep(0.05)
         return found
+
+
+def mails_to(catcher: Catcher, address: str) -> list[EmailMessage]:
+    return [email.message_from_bytes(mail.message, policy=email.policy.default) for mail in catcher.last if mail.recipients == [address]]
+
+
+async def mail_to(catcher: Catcher, address: str, number: int = 1) -> EmailMessage:
+    """The person's mail of this number, once it has come."""
+    async with asyncio.timeout(_PATIENCE_S):
+        while len(mails_to(catcher, address)) < number:
+            await asyncio.sleep(0.05)
+    return mails_to(catcher, address)[number - 1]
 
 
 def link_in(mail: EmailMessage, part: str) -> str:

@@ -18,7 +18,7 @@ from postlaw_consent.notices import Notices
 from postlaw_consent.sign_ups import SIGN_UPS, SignUp, SignUps
 from postlaw_consent.tokens import Tokens
 from postlaw_consent.use_cases.confirm_sign_up import ConfirmSignUp
-from postlaw_consent.use_cases.forms import CreateForm, GetForm, ListForms
+from postlaw_consent.use_cases.forms import CreateForm, GetForm, ListForms, RetireForm
 from postlaw_consent.use_cases.get_decisions import GetDecisions
 from postlaw_consent.use_cases.record_consents import RecordConsents
 from postlaw_consent.use_cases.sign_up import CarryOutSignUp, SignUpsDone, TakeSignUp
@@ -78,6 +78,7 @@ def assemble_forms(
         create=CreateForm(forms, notices, clients.list_name, platform.now_us),
         get=GetForm(forms),
         list=ListForms(forms),
+        retire=RetireForm(forms, platform.now_us),
         sign_up=TakeSignUp(forms, sign_ups, begin, platform.now_us),
         confirm=ConfirmSignUp(tokens, forms, ledger, record, platform.now_us),
         public_url=platform.public_url,

@@ -11,7 +11,7 @@ from postlaw_consent.domain.form import Form, FormSender
 from postlaw_consent.domain.notice import digest_of
 from postlaw_consent.sign_ups import Sent
 from postlaw_consent.use_cases.confirm_sign_up import Confirmed, ConfirmSignUp
-from postlaw_consent.use_cases.forms import CreateForm, GetForm, ListForms
+from postlaw_consent.use_cases.forms import CreateForm, GetForm, ListForms, RetireForm
 from postlaw_consent.use_cases.sign_up import TakeSignUp
 from postlaw_consent.wire import timestamp
 
@@ -25,11 +25,19 @@ _STATES: dict[State, pb.Confirmation.State.ValueType] = {
 
 class FormCalls:
     def __init__(
-        self, create: CreateForm, get: GetForm, list: ListForms, sign_up: TakeSignUp, confirm: ConfirmSignUp, public_url: str
+        self,
+        create: CreateForm,
+        get: GetForm,
+        list: ListForms,
+        retire: RetireForm,
+        sign_up: TakeSignUp,
+        confirm: ConfirmSignUp,
+        public_url: str,
     ) -> None:
         self._create = create
         self._get = get
         self._list = list
+        self._retire = retire
         self._sign_up = sign_up
         self._confirm = confirm
         self._public_url = public_url.rstrip("/")
@@ -43,6 +51,9 @@ class FormCalls:
     async def ListForms(self, request: pb.ListFormsRequest, context: Any) -> pb.ListFormsResponse:
         forms, following = await self._list(current().tenant_id, size=request.page_size, after=request.page_token)
         return pb.ListFormsResponse(forms=map(self._form, forms), next_page_token=following)
+
+    async def RetireForm(self, request: pb.GetFormRequest, context: Any) -> pb.Form:
+        return self._form(await self._retire(request.form_id, current().tenant_id))
 
     async def DescribeForm(self, request: pb.GetFormRequest, context: Any) -> pb.Form:
         return self._form(await self._get(request.form_id))
@@ -86,6 +97,7 @@ class FormCalls:
             without_ip=form.without_ip,
             url=f"{self._public_url}/f/{form.form_id}",
             created_at=timestamp(form.created_us),
+            retired_at=timestamp(form.retired_us) if form.retired_us else None,
         )
 
 

@@ -1,23 +1,19 @@
-"""Forms as documents, by their id. None is ever changed or deleted."""
+"""Forms as documents, by their id. None is ever deleted, and nothing changes of one but that it is retired."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 
 from postlaw_common.made_once import MADE_UNDER, RequestKey
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index
+from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
 from postlaw_consent.domain.form import Form, FormSender
 
 FORMS = CollectionSpec("forms", (Index("tenant"), MADE_UNDER))
-
-_REMEMBERED = 10_000
 
 
 class Forms:
     def __init__(self, collection: Callable[[], Collection]) -> None:
         self._collection = collection
-        self._known: OrderedDict[str, Form] = OrderedDict()
 
     async def insert(self, form: Form, request: RequestKey, asked: bytes) -> Form:
         """This form, or the one that the request's key made before. Raises KeyReused."""
@@ -32,15 +28,19 @@ class Forms:
 
     async def get(self, form_id: str) -> Form | None:
         """Whoever's it is."""
-        known = self._known.get(form_id)
-        if known is None:
-            document = await self._collection().get(form_id)
-            if document is None:
-                return None
-            known = self._known[form_id] = _form_of(document)
-            if len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
-        return known
+        document = await self._collection().get(form_id)
+        return _form_of(document) if document else None
+
+    async def retire(self, form_id: str, now_us: int) -> Form | None:
+        """As it is from then on; when it was retired before, nothing changes."""
+        while (document := await self._collection().get(form_id, linearizable=True)) is not None:
+            if document.get("retired"):
+                return _form_of(document)
+            try:
+                return _form_of(await self._collection().replace(document | {"retired": now_us}, version=document["v"]))
+            except VersionConflict:
+                continue
+        return None
 
     async def page(self, tenant_id: str, after: str, limit: int) -> list[Form]:
         """Oldest first."""
@@ -80,4 +80,5 @@ def _form_of(document: Document) -> Form:
         territories=tuple(document["territories"]),
         without_ip=document["without_ip"],
         created_us=document["created"],
+        retired_us=document.get("retired", 0),
     )

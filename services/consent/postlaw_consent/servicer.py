@@ -83,10 +83,11 @@ class ConsentServicer:
         self.PutNotice, self.GetNotice, self.ListNotices = notices.PutNotice, notices.GetNotice, notices.ListNotices
         self.GetReceipt, self.ListReceiptKeys = receipts.GetReceipt, receipts.ListReceiptKeys
         self.SuppressMany = suppressions.SuppressMany
-        self.CreateForm, self.GetForm, self.ListForms, self.DescribeForm = (
+        self.CreateForm, self.GetForm, self.ListForms, self.RetireForm, self.DescribeForm = (
             forms.CreateForm,
             forms.GetForm,
             forms.ListForms,
+            forms.RetireForm,
             forms.DescribeForm,
         )
         self.SignUp, self.DescribeConfirmation, self.ConfirmSignUp = forms.SignUp, forms.DescribeConfirmation, forms.ConfirmSignUp

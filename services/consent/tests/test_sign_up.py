@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw_common.caller import acting_as
-from postlaw_common.errors import Invalid, NotFound, PostlawError
+from postlaw_common.errors import Conflict, Invalid, NotFound, PostlawError
 from postlaw_common.testing.promises import promise
 from postlaw_consent.domain.confirmation import Confirmation, state_of, suppressed
 from postlaw_consent.domain.event import Kind
@@ -229,6 +229,37 @@ async def test_a_form_is_made_once_by_its_key_and_another_customer_does_not_see_
     with acting_as(world.caller):
         notice = await world.consent.GetNotice(pb.GetNoticeRequest(notice_hash=first.notice_hash), None)
     assert (notice.wording, notice.language) == ("Yes.", "en")
+
+
+@promise("G12")
+async def test_on_a_retired_form_nobody_signs_up_and_who_has_may_still_confirm(world: World) -> None:
+    on = await form(world)
+    await sign_up(world, on)
+    with world.tenant("ten_other"), acting_as(world.caller), pytest.raises(NotFound):
+        await world.consent.RetireForm(pb.GetFormRequest(form_id=on.form_id), None)
+    with acting_as(world.caller):
+        retired = await world.consent.RetireForm(pb.GetFormRequest(form_id=on.form_id), None)
+        world.clock_ahead_us += 1_000_000
+        again = await world.consent.RetireForm(pb.GetFormRequest(form_id=on.form_id), None)
+    assert retired.HasField("retired_at")
+    assert again == retired
+    with pytest.raises(Conflict) as refused:
+        await sign_up(world, on, "other@example.com")
+    assert refused.value.type == "form-retired"
+    assert (await confirm(world, token_of(world))).state == pb.Confirmation.STATE_CONFIRMED
+
+
+@promise("G12")
+async def test_who_was_answered_before_the_form_was_retired_gets_their_mail(world: World) -> None:
+    world.sending.away = True
+    on = await form(world)
+    await sign_up(world, on)
+    with acting_as(world.caller):
+        await world.consent.RetireForm(pb.GetFormRequest(form_id=on.form_id), None)
+    world.sending.away = False
+    world.clock_ahead_us += 60 * 1_000_000
+    await world.sign_ups_swept()
+    assert len(world.sending.mails) == 1
 
 
 @pytest.mark.parametrize(

@@ -150,10 +150,12 @@ ROUTES: Sequence[Route] = (
         "POST", "/v1/forms", "consent.CreateForm", "Make a form on which people sign up for a list", "forms", 201,
         location=_FORM, key_field="idempotency_key",
         description="Its page is at `url`. Double opt-in unless you say otherwise: who signs up gets one message, and no more until "
-        "they say yes with the link in it. A form never changes: consents rest on it.",
+        "they say yes with the link in it. Its words never change, for consents rest on them; retire it and make another.",
     ),
     Route("GET", "/v1/forms", "consent.ListForms", "All forms, in pages", "forms"),
     Route("GET", _FORM, "consent.GetForm", "One form", "forms"),
+    Route("POST", _FORM + "/retire", "consent.RetireForm", "Retire a form: nobody signs up on it any more, who has may still confirm",
+          "forms"),
     Route(
         "POST", "/v1/opt-out-links", "consent.CreateOptOutLink", "Make a person's own unsubscribe link, for your pages", "consents", 201,
         reveals=frozenset({"url"}),

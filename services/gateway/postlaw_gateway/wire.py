@@ -245,6 +245,7 @@ class Form:
     sender_name: str
     sender_address: str
     postal_address: str
+    retired: bool = False
 
 
 def form_request(form_id: str) -> Message:
@@ -264,6 +265,7 @@ def form(answer: Message) -> Form:
         sender_name=it.sender.name,
         sender_address=it.sender.address,
         postal_address=it.sender.postal_address,
+        retired=it.HasField("retired_at"),
     )
 
 

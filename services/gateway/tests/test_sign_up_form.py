@@ -121,6 +121,20 @@ async def test_a_forms_token_is_good_for_its_form_and_its_page_from_two_seconds_
     assert await tokens.judge(token, "frm_1", "ours") == "bad"
 
 
+@promise("G12")
+async def test_a_retired_form_is_gone_and_says_so_and_its_links_still_confirm(door: Any) -> None:
+    sent = await filled(door)
+    door.consent.form.retired_at.FromSeconds(1)
+    door.consent.confirmation.form.retired_at.FromSeconds(1)
+    for answer in (await door.http.get(FORM), await door.http.post(FORM, data=sent, headers=PAGE)):
+        assert answer.status_code == 410
+        assert TEXTS["en"]["retired"] in answer.text
+    for answer in (await door.http.get(FORM + "/token"), await door.http.post(FORM, data=sent, headers={"accept": "application/json"})):
+        assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (410, "form-retired")
+    assert door.consent.signed_up == []
+    assert (await door.http.post("/c/good", data={"confirm": "yes"})).status_code == 200
+
+
 @promise("G12", "G9")
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_a_confirmation_link_says_in_every_language_where_it_stands(door: Any, language: str) -> None:

@@ -1,4 +1,6 @@
-"""A form on which people sign up for one list: what it says, and who it says is asking. It never changes once made: consents rest on it."""
+"""A form on which people sign up for one list: what it says, and who it says is asking. Its words never change: consents rest on them.
+
+It can be retired: then nobody signs up on it any more, and who has, may still confirm."""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ class FormSender:
 @dataclass(frozen=True, slots=True)
 class Form:
     """`digest`: of the wording, which is kept as a notice. `territories`: where the form is for these alone. `without_ip`: no IP address
-    is kept with what people do here. `created_us`: microseconds since the epoch."""
+    is kept with what people do here. `created_us`, and `retired_us` (0: it is not): microseconds since the epoch."""
 
     form_id: str
     tenant_id: str
@@ -39,6 +41,7 @@ class Form:
     territories: tuple[str, ...] = ()
     without_ip: bool = False
     created_us: int = 0
+    retired_us: int = 0
 
     @property
     def scope(self) -> Scope:

@@ -1,4 +1,4 @@
-"""Forms: create, get, list."""
+"""Forms: create, get, list, retire."""
 
 from __future__ import annotations
 
@@ -56,6 +56,17 @@ class GetForm:
         if form is None or tenant_id not in ("", form.tenant_id):
             raise NotFound(f"There is no form {form_id}.")
         return form
+
+
+class RetireForm:
+    def __init__(self, forms: Forms, now_us: Callable[[], int]) -> None:
+        self._forms = forms
+        self._now_us = now_us
+
+    async def __call__(self, form_id: str, tenant_id: str) -> Form:
+        """From now on nobody signs up on it. Raises NotFound."""
+        form = await GetForm(self._forms)(form_id, tenant_id)
+        return await self._forms.retire(form_id, self._now_us()) or form
 
 
 class ListForms:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from postlaw_common.bus import BusUnavailable
-from postlaw_common.errors import FieldError, Invalid, NotFound, PostlawError
+from postlaw_common.errors import Conflict, FieldError, Invalid, NotFound, PostlawError
 from postlaw_common.ids import new_id
 from postlaw_common.store import StoreUnavailable
 from postlaw_common.telemetry import get_logger
@@ -79,9 +79,13 @@ class TakeSignUp:
         self._now_us = now_us
 
     async def __call__(self, form_id: str, sent: Sent) -> None:
-        """Returns once it is durable. The same work whoever is meant. Raises NotFound for the form, Invalid, StoreUnavailable."""
-        if await self._forms.get(form_id) is None:
+        """Returns once it is durable. The same work whoever is meant. Raises NotFound for the form, Conflict of type
+        `form-retired`, Invalid, StoreUnavailable."""
+        form = await self._forms.get(form_id)
+        if form is None:
             raise NotFound(f"There is no form {form_id}.")
+        if form.retired_us:
+            raise Conflict("Nobody can sign up on this form any more.", type="form-retired")
         if unknown := set(sent.held) - SHOWN:
             raise Invalid("That is not what a page can show.", fields=[FieldError("held", f"{min(unknown)} is not for a page to say")])
         now = self._now_us()

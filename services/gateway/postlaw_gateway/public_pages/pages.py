@@ -28,6 +28,7 @@ CONTENT_SECURITY_POLICY = (
 
 _FAILURES = {
     404: ("title_bad_link", "bad_link"),
+    410: ("title_retired", "retired"),
     429: ("title_try_again", "try_again"),
     503: ("title_try_again", "try_again"),
     504: ("title_try_again", "try_again"),

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from postlaw_common.caller import acting_as
-from postlaw_common.errors import FieldError, Invalid, RateLimited
+from postlaw_common.errors import FieldError, Invalid, PostlawError, RateLimited
 from postlaw_gateway.clients import Calls, method
 from postlaw_gateway.json_out import encode
 from postlaw_gateway.public_pages import sign_up_pages as pages
@@ -29,6 +29,13 @@ TRAP = "website"  # nobody sees the field: what is in it was put there by a prog
 _OURS = ("affirmative_act", "separate", "requester_named", "withdrawal_info", "contact_shown")
 _THEIRS = ("affirmative_act",)
 _TAKEN = encode({"taken": True})
+
+
+class Retired(PostlawError):
+    type, title, status = "form-retired", "This form is closed", 410
+
+    def __init__(self) -> None:
+        super().__init__("Nobody can sign up on this form any more. Whoever has signed up may still confirm it.")
 
 
 class SignUpForm:
@@ -73,7 +80,7 @@ class SignUpForm:
             raise RateLimited("Too many sign-ups from where you are. Try again in a minute.", retry_after_s=taken.retry_after_s)
 
     async def _describe(self, form_id: str) -> Form:
-        return form(await self._links.ask(_DESCRIBE, form_request(checked(form_id))))
+        return await _open(self._links, form_id)
 
 
 class FormToken:
@@ -91,11 +98,19 @@ class FormToken:
         return False
 
     async def show(self, token: str, language: str) -> bytes:
-        found = form(await self._links.ask(_DESCRIBE, form_request(checked(token))))
+        found = await _open(self._links, token)
         return encode({"token": await self._tokens.mint(found.form_id, "theirs")})
 
     async def press(self, token: str, fields: Mapping[str, str], language: str, visitor: Visitor) -> tuple[int, bytes]:
         return 200, await self.show(token, language)
+
+
+async def _open(links: Links, form_id: str) -> Form:
+    """Raises BadToken where there is none, Retired."""
+    found = form(await links.ask(_DESCRIBE, form_request(checked(form_id))))
+    if found.retired:
+        raise Retired
+    return found
 
 
 def _wrong(fields: Mapping[str, str], address: str, judged: str) -> tuple[str, str] | None:

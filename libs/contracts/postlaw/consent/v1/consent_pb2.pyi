@@ -1995,6 +1995,7 @@ class Form(_message.Message):
     WITHOUT_IP_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    RETIRED_AT_FIELD_NUMBER: _builtins.int
     form_id: _builtins.str
     tenant_id: _builtins.str
     list_id: _builtins.str
@@ -2015,6 +2016,10 @@ class Form(_message.Message):
     def territories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def retired_at(self) -> _timestamp_pb2.Timestamp:
+        """absent while people may sign up on it"""
+
     def __init__(
         self,
         *,
@@ -2032,10 +2037,11 @@ class Form(_message.Message):
         without_ip: _builtins.bool = ...,
         url: _builtins.str = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        retired_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "sender", b"sender"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "retired_at", b"retired_at", "sender", b"sender"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "form_id", b"form_id", "language", b"language", "list_id", b"list_id", "list_name", b"list_name", "notice_hash", b"notice_hash", "purposes", b"purposes", "sender", b"sender", "single_opt_in", b"single_opt_in", "tenant_id", b"tenant_id", "territories", b"territories", "url", b"url", "without_ip", b"without_ip", "wording", b"wording"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "form_id", b"form_id", "language", b"language", "list_id", b"list_id", "list_name", b"list_name", "notice_hash", b"notice_hash", "purposes", b"purposes", "retired_at", b"retired_at", "sender", b"sender", "single_opt_in", b"single_opt_in", "tenant_id", b"tenant_id", "territories", b"territories", "url", b"url", "without_ip", b"without_ip", "wording", b"wording"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

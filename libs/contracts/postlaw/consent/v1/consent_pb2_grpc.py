@@ -160,6 +160,11 @@ class ConsentServiceStub:
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListFormsRequest.SerializeToString,
                 response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListFormsResponse.FromString,
                 _registered_method=True)
+        self.RetireForm = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/RetireForm',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetFormRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Form.FromString,
+                _registered_method=True)
         self.DescribeForm = channel.unary_unary(
                 '/postlaw.consent.v1.ConsentService/DescribeForm',
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetFormRequest.SerializeToString,
@@ -358,6 +363,13 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetireForm(self, request, context):
+        """From now on nobody signs up on it. Who has, may still confirm.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DescribeForm(self, request, context):
         """What everybody sees who opens the form. Changes nothing.
         """
@@ -513,6 +525,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.ListForms,
                     request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListFormsRequest.FromString,
                     response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ListFormsResponse.SerializeToString,
+            ),
+            'RetireForm': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetireForm,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.GetFormRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Form.SerializeToString,
             ),
             'DescribeForm': grpc.unary_unary_rpc_method_handler(
                     servicer.DescribeForm,
@@ -1211,6 +1228,33 @@ class ConsentService:
             '/postlaw.consent.v1.ConsentService/ListForms',
             postlaw_dot_consent_dot_v1_dot_consent__pb2.ListFormsRequest.SerializeToString,
             postlaw_dot_consent_dot_v1_dot_consent__pb2.ListFormsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetireForm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/RetireForm',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.GetFormRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.Form.FromString,
             options,
             channel_credentials,
             insecure,

@@ -81,6 +81,8 @@ class ConsentServiceStub:
     GetForm: _grpc.UnaryUnaryMultiCallable[_consent_pb2.GetFormRequest, _consent_pb2.Form]
     ListForms: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ListFormsRequest, _consent_pb2.ListFormsResponse]
     """Oldest first."""
+    RetireForm: _grpc.UnaryUnaryMultiCallable[_consent_pb2.GetFormRequest, _consent_pb2.Form]
+    """From now on nobody signs up on it. Who has, may still confirm."""
     DescribeForm: _grpc.UnaryUnaryMultiCallable[_consent_pb2.GetFormRequest, _consent_pb2.Form]
     """What everybody sees who opens the form. Changes nothing."""
     SignUp: _grpc.UnaryUnaryMultiCallable[_consent_pb2.SignUpRequest, _consent_pb2.SignUpTaken]
@@ -143,6 +145,8 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     GetForm: _aio.UnaryUnaryMultiCallable[_consent_pb2.GetFormRequest, _consent_pb2.Form]  # type: ignore[assignment]
     ListForms: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListFormsRequest, _consent_pb2.ListFormsResponse]  # type: ignore[assignment]
     """Oldest first."""
+    RetireForm: _aio.UnaryUnaryMultiCallable[_consent_pb2.GetFormRequest, _consent_pb2.Form]  # type: ignore[assignment]
+    """From now on nobody signs up on it. Who has, may still confirm."""
     DescribeForm: _aio.UnaryUnaryMultiCallable[_consent_pb2.GetFormRequest, _consent_pb2.Form]  # type: ignore[assignment]
     """What everybody sees who opens the form. Changes nothing."""
     SignUp: _aio.UnaryUnaryMultiCallable[_consent_pb2.SignUpRequest, _consent_pb2.SignUpTaken]  # type: ignore[assignment]
@@ -352,6 +356,14 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_consent_pb2.ListFormsResponse, _abc.Awaitable[_consent_pb2.ListFormsResponse]]:
         """Oldest first."""
+
+    @_abc_1.abstractmethod
+    def RetireForm(
+        self,
+        request: _consent_pb2.GetFormRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.Form, _abc.Awaitable[_consent_pb2.Form]]:
+        """From now on nobody signs up on it. Who has, may still confirm."""
 
     @_abc_1.abstractmethod
     def DescribeForm(
