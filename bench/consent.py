@@ -24,7 +24,7 @@ from postlaw_consent.domain.fact import Fact, Terms
 from postlaw_consent.domain.fold import fold
 from postlaw_consent.domain.gate import Gate
 from postlaw_consent.domain.message import Asked, Sender
-from postlaw_consent.domain.scope import EVERYTHING, Scope
+from postlaw_consent.domain.scope import EVERYTHING, Belongs, Scope
 from postlaw_consent.ledger import LEDGER, Ledger
 from postlaw_consent.service import ConsentSettings, build
 from postlaw_consent.standings import SNAPSHOTS, Standings
@@ -67,7 +67,7 @@ def by_law(count: int) -> Figures:
     """Processor time of one thread, the message made ready included; the digest covers every verdict in order."""
     those = people(count)
     began = time.process_time()
-    gate = Gate(Asked().by(Sender("IE"), NEWS), the_law(), NOW)
+    gate = Gate(Asked().by(Sender("IE"), Belongs(NEWS)), the_law(), NOW)
     answers = [gate.decide(person, 0) for person in those]
     seconds = time.process_time() - began
     digest = hashlib.sha256()

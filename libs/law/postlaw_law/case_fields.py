@@ -46,8 +46,8 @@ class Fields:
     def text(self, name: str, default: str | None = None) -> str:
         return self._get(name, str, "a text", default)
 
-    def flag(self, name: str) -> bool:
-        return self._get(name, bool, "true or false", False)
+    def flag(self, name: str, default: bool = False) -> bool:
+        return self._get(name, bool, "true or false", default)
 
     def number(self, name: str, most: int = 1_000_000_000) -> int:
         value = self._get(name, int, "a whole number", None)

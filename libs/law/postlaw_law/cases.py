@@ -1,6 +1,7 @@
 """A case as JSON, in the format of the decision vectors: read into facts, and written from them, so that a decision can be replayed.
 
-Beyond the vectors' fields: events `restricted` and `paused` (until `ended_at`), an event's `id`, `recipient_tz`, and more to expect.
+Beyond the vectors' fields: events `restricted` and `paused` (until `ended_at`), an event's `id` and `lifts`, a message's `brand`,
+`recipient_tz`, and more to expect.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ CASE_FIELDS = frozenset({
     "id", "note", "source", "strict_default", "recipient_territories", "sender_territory", "sender_kind", "message_class", "recipient_kind",
     "address_kind", "message", "consent_events", "now", "tz", "recipient_tz", "expect",
 })  # fmt: skip
-_MESSAGE_FIELDS = MESSAGE_FACTS | {"topic", "defects", "tracking"}
-_EVENT_FIELDS = frozenset({"id", "type", "at", "route", "topics", "ended_at", "evidence"})
+_MESSAGE_FIELDS = MESSAGE_FACTS | {"topic", "brand", "defects", "tracking"}
+_EVENT_FIELDS = frozenset({"id", "type", "at", "route", "topics", "ended_at", "evidence", "lifts"})
 
 
 def read_case(case: Fields) -> tuple[Facts, datetime, Tracking | None]:
@@ -54,6 +55,7 @@ def read_case(case: Fields) -> tuple[Facts, datetime, Tracking | None]:
         states=cast("frozenset[MessageFact]", frozenset(name for name in MESSAGE_FACTS if fields.flag(name))),
         defects=cast("frozenset[Defect]", frozenset(fields.all_of("defects", Defect))),
         zone=case.zone("tz", "UTC"),
+        brand=fields.text("brand", ""),
     )
     asked = fields.one_of("tracking", Tracking) if fields.has("tracking") else None
     return Facts(message, _person(case)), case.instant("now"), asked
@@ -73,7 +75,8 @@ def _person(case: Fields) -> Person:
         event.text("route", "")  # audit only, but a text
         ended = microseconds(event.instant("ended_at")) if event.has("ended_at") else None
         if type in ROUTE_EVENTS:
-            grants.append(Grant(cast("RouteEvent", type), at, held, denied, topics, ended if type in _ENDING else None, id))
+            lifts = event.flag("lifts", True)
+            grants.append(Grant(cast("RouteEvent", type), at, held, denied, topics, ended if type in _ENDING else None, id, lifts))
         elif type in _OF_TOPICS:
             opt_outs.append(OptOut(at, topics, id))
         elif type in _OF_EVERYTHING:
@@ -114,7 +117,12 @@ def write_case(facts: Facts, now: datetime) -> dict[str, Any]:
         "message_class": message.message_class,
         "recipient_kind": person.recipient_kind,
         "address_kind": person.address_kind,
-        "message": {"topic": message.topic, "defects": sorted(message.defects), **dict.fromkeys(sorted(message.states), True)},
+        "message": {
+            "topic": message.topic,
+            "brand": message.brand,
+            "defects": sorted(message.defects),
+            **dict.fromkeys(sorted(message.states), True),
+        },
         "consent_events": list(_events(person)),
         "now": now.isoformat(),
         "tz": message.zone.key,
@@ -127,6 +135,7 @@ def _events(person: Person) -> Iterator[dict[str, Any]]:
         yield _event(grant.type, grant.at_us, grant.id, grant.ended_us) | {
             "topics": sorted(grant.topics),
             "evidence": {**dict.fromkeys(sorted(grant.held), True), **dict.fromkeys(sorted(grant.denied), False)},
+            "lifts": grant.lifts,
         }
     for opt_out in person.opt_outs:
         yield _event("unsubscribe", opt_out.at_us, opt_out.id) | {"topics": sorted(opt_out.topics)}

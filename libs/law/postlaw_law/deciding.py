@@ -37,12 +37,12 @@ def decide(facts: Facts, law: Law, now: datetime) -> Decision:
 class Campaign:
     """One message at one instant. Regime sets are made once for each combination of territories that its people bring."""
 
-    __slots__ = ("_day", "_law", "_message", "_now_us", "_sets", "_topic", "_zone")
+    __slots__ = ("_covering", "_day", "_law", "_message", "_now_us", "_sets", "_zone")
 
     def __init__(self, message: Message, law: Law, now: datetime) -> None:
         self._message = message
         self._law = law
-        self._topic = message.topic
+        self._covering = frozenset({message.topic, message.brand or EVERYTHING, EVERYTHING})
         self._zone = message.zone
         self._now_us = microseconds(now)
         self._day = local_day(self._now_us, message.zone)
@@ -121,26 +121,28 @@ class Campaign:
 
     def _suppression(self, regimes: RegimeSet, person: Person) -> tuple[list[Reason], list[str]]:
         """Opt-outs and holds that stand. The latest consent that meets every regime lifts the opt-outs strictly before it."""
-        now, topic = self._now_us, self._topic
+        now, topic, brand = self._now_us, self._message.topic, self._message.brand
         lifted_before = max(
             (
                 grant.at_us
                 for grant in person.grants
                 if grant.type == EXPRESS
+                and grant.lifts
                 and grant.at_us <= now
-                and (topic in grant.topics or EVERYTHING in grant.topics)
+                and not self._covering.isdisjoint(grant.topics)
                 and regimes.lifting_evidence <= grant.held
             ),
             default=-_NEVER_ENDS,
         )
         standing = [opt_out for opt_out in person.opt_outs if lifted_before <= opt_out.at_us <= now]
         of_all = [opt_out for opt_out in standing if EVERYTHING in opt_out.topics or not opt_out.topics]
+        of_brand = [opt_out for opt_out in standing if brand and brand in opt_out.topics]
         of_topic = [opt_out for opt_out in standing if topic in opt_out.topics]
         holds = [hold for hold in person.holds if hold.at_us <= now and (hold.until_us is None or now < hold.until_us)]
         reasons = [regimes.restricted if hold.kind == "restricted" else regimes.paused for hold in holds]
-        if of_all or of_topic:
-            reasons.append(regimes.suppressed_all if of_all else regimes.suppressed_topic)
-        return reasons, [one.id for one in (*(of_all or of_topic), *holds) if one.id]
+        if of_all or of_brand or of_topic:
+            reasons.append(regimes.suppressed_all if of_all else regimes.suppressed_brand if of_brand else regimes.suppressed_topic)
+        return reasons, [one.id for one in (*(of_all or of_brand or of_topic), *holds) if one.id]
 
     def _carrier(self, table: RegimeTable, person: Person, reasons: list[Reason]) -> _Carrier | None:
         """What the regime's basis is, of all that is valid. None, and the reasons, where nothing is."""
@@ -172,7 +174,7 @@ class Campaign:
             return route.not_in_force
         if route.ineligible is not None:
             return route.ineligible
-        if self._topic not in grant.topics and EVERYTHING not in grant.topics:
+        if self._covering.isdisjoint(grant.topics):
             return route.not_covered
         if grant.denied:
             if not route.invalidating.isdisjoint(grant.denied):

@@ -21,7 +21,8 @@ Tracking = Literal["none", "open_individual", "open_hygiene"]
 @dataclass(frozen=True, slots=True)
 class Message:
     """`sender`: territory (ISO 3166-1 alpha-2) where the sender is established. `states`: what is true of it, of MESSAGE_FACTS.
-    `defects`: what is wrong with its form; none where the form is complete. `zone`: the sender's civil time."""
+    `defects`: what is wrong with its form; none where the form is complete. `zone`: the sender's civil time. `brand`: the wider topic,
+    of consents and opt-outs too, under which `topic` falls; "" for none."""
 
     sender: str
     message_class: MessageClass
@@ -30,6 +31,7 @@ class Message:
     states: frozenset[MessageFact] = frozenset()
     defects: frozenset[Defect] = frozenset()
     zone: ZoneInfo = UTC
+    brand: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Grant:
     """An event that may carry a route: a consent, a purchase, a membership …
 
     `held`: evidence that is there. `denied`: evidence that is explicitly false (a pre-ticked box). `ended_us`: when a contract,
-    subscription, account or membership ended; None while it runs. `id`: the ledger's event."""
+    subscription, account or membership ended; None while it runs. `id`: the ledger's event. `lifts`: whether an express consent may lift
+    an opt-out: not where somebody else says that it was given."""
 
     type: RouteEvent
     at_us: int
@@ -46,6 +49,7 @@ class Grant:
     topics: frozenset[str] = ANY_TOPIC
     ended_us: int | None = None
     id: str = ""
+    lifts: bool = True
 
 
 @dataclass(frozen=True, slots=True)

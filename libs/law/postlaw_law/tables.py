@@ -183,7 +183,8 @@ class RegimeSet:
 
     __slots__ = (
         "_obligations", "_one_click", "any_commercial", "asking", "bases_of_message", "defective", "hygiene", "lifting_evidence", "paused",
-        "restricted", "suppressed_all", "suppressed_topic", "tables", "tracking_evidence", "tracking_needs_consent", "waiving",
+        "restricted", "suppressed_all", "suppressed_brand", "suppressed_topic", "tables", "tracking_evidence", "tracking_needs_consent",
+        "waiving",
     )  # fmt: skip
 
     def __init__(self, law: Law, regimes: Iterable[Regime], message: Message, day: date) -> None:
@@ -200,6 +201,7 @@ class RegimeSet:
         self.lifting_evidence = frozenset(one for table in self.tables for one in table.consent_evidence)
         sections = "; ".join(dict.fromkeys(table.opt_outs.section for table in self.tables))
         self.suppressed_all = Reason("SUPPRESSED_ALL", sections)
+        self.suppressed_brand = Reason("SUPPRESSED_BRAND", sections)
         self.suppressed_topic = Reason("SUPPRESSED_TOPIC", sections)
         self.restricted = Reason("RESTRICTED", "GDPR art. 18; UK GDPR art. 18")
         self.paused = Reason("PAUSED", "the person's own pause")

@@ -35,7 +35,9 @@ INSTANTS = st.sampled_from(
 )
 ZONES = st.sampled_from([ZoneInfo(key) for key in ("UTC", "America/Toronto", "Australia/Sydney", "Africa/Cairo")])
 TERRITORIES = st.sampled_from(["US", "CA", "GB", "AU", "DE", "FR", "IE", "BE", "JP", "ZZ", "MX"])
-TOPICS = st.sampled_from([ANY_TOPIC, frozenset({"general"}), frozenset({"news"}), frozenset({"general", "news"}), frozenset[str]()])
+TOPICS = st.sampled_from(
+    [ANY_TOPIC, frozenset({"general"}), frozenset({"news"}), frozenset({"general", "news"}), frozenset({"house"}), frozenset[str]()]
+)
 ALL_STATES: frozenset[MessageFact] = frozenset(get_args(MessageFact))
 ALL_EVIDENCE: frozenset[Evidence] = frozenset(get_args(Evidence))
 
@@ -53,7 +55,14 @@ def grants(draw: st.DrawFn) -> Grant:
     type: RouteEvent = draw(st.sampled_from(get_args(RouteEvent)))
     ends = type in ("contract", "subscription", "account", "membership")
     return Grant(
-        type, draw(INSTANTS), held, denied, draw(TOPICS), draw(st.none() | INSTANTS) if ends else None, draw(st.sampled_from("abc"))
+        type,
+        draw(INSTANTS),
+        held,
+        denied,
+        draw(TOPICS),
+        draw(st.none() | INSTANTS) if ends else None,
+        draw(st.sampled_from("abc")),
+        draw(st.booleans()),
     )
 
 
@@ -87,6 +96,7 @@ messages = st.builds(
     states=st.frozensets(st.sampled_from(get_args(MessageFact))),
     defects=st.frozensets(st.sampled_from(get_args(Defect)), max_size=1),
     zone=ZONES,
+    brand=st.sampled_from(["", "house"]),
 )
 facts = st.builds(Facts, messages, people)
 
@@ -221,7 +231,7 @@ def forgetting(person: Person) -> Person:
     opt_outs = {one.topics: one for one in sorted(person.opt_outs, key=lambda one: one.at_us) if one.at_us <= NOW_US}
     grants: dict[Any, Grant] = {}
     for one in sorted((one for one in person.grants if is_over(one)), key=lambda one: one.ended_us or one.at_us):
-        grants[one.type, one.topics, one.held, one.denied] = one
+        grants[one.type, one.topics, one.held, one.denied, one.lifts] = one
     last_signal = max((one.at_us for one in person.tracking if one.at_us <= NOW_US), default=0)
     last_message = max((at_us for at_us in person.messages_us if at_us <= NOW_US), default=0)
     return replace(

@@ -8,23 +8,25 @@ import pytest
 
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw_common.testing.promises import promise
-from postlaw_consent.domain.event import CLOSING, OF_EVERYTHING, Kind
-from postlaw_sending.stop.scope import EVERYTHING
-from postlaw_sending.stop.wire import closing
+from postlaw_consent.domain.event import CLOSING, Kind, scope_of_act
+from postlaw_consent.domain.scope import Scope
+from postlaw_consent.wire import scope_to_wire
+from postlaw_sending.stop.wire import closing, scope_text
 
 
+@pytest.mark.parametrize("said", [Scope("list", "lst_1"), Scope("topic", "news"), Scope("brand", "Acme"), Scope("everything")])
 @pytest.mark.parametrize("kind", get_args(Kind))
 @promise("M6")
-def test_an_act_that_consent_takes_through_the_stop_closes_the_second_gate_and_no_other_does(kind: Kind) -> None:
+def test_an_act_that_consent_takes_through_the_stop_closes_the_second_gate_and_no_other_does(kind: Kind, said: Scope) -> None:
     """But for a no to tracking, which stops no message."""
     event = consent.ConsentEvent(
         tenant_id="ten_1",
         address_key=b"key",
         kind=consent.ConsentEvent.Kind.Value(f"KIND_{kind.upper()}"),
-        scope=consent.Scope(list_id="lst_1"),
+        scope=scope_to_wire(said),
     )
     heard = closing(event.SerializeToString())
     if kind not in CLOSING or kind == "tracking_withdrawn":
         assert heard is None
     else:
-        assert heard is not None and heard[1] == (EVERYTHING if kind in OF_EVERYTHING else "list:lst_1")
+        assert heard is not None and heard[1] == scope_text(scope_to_wire(scope_of_act(kind, said)))

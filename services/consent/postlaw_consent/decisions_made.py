@@ -9,7 +9,7 @@ from postlaw_common.bus import Bus, Topic
 from postlaw_common.events import Event, to_record
 from postlaw_common.ids import new_id
 from postlaw_consent.domain.message import Asked, Sender
-from postlaw_consent.domain.scope import Scope
+from postlaw_consent.domain.scope import Belongs
 from postlaw_law.decision import Decision
 
 DECISIONS = Topic("postlaw.consent.decisions.v1")
@@ -25,7 +25,7 @@ class Made:
 
     tenant_id: str
     campaign_id: str
-    scope: Scope
+    belongs: Belongs
     asked: Asked
     sender: Sender
     decided_at_us: int

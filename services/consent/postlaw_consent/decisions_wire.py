@@ -12,7 +12,7 @@ from postlaw_consent.domain.message import Asked, Sender
 from postlaw_consent.use_cases.explain_decision import Explained
 from postlaw_consent.use_cases.get_decisions import Decisions
 from postlaw_consent.use_cases.list_expiring import Expiring
-from postlaw_consent.wire import microseconds, scope_from_wire, scope_to_wire, timestamp
+from postlaw_consent.wire import belongs_from_wire, microseconds, scope_to_wire, timestamp
 from postlaw_law.clocks import instant
 from postlaw_law.clocks import microseconds as law_microseconds
 from postlaw_law.decision import Decision, Obligations, Reason, TrackingAllowed
@@ -71,7 +71,8 @@ def encode_made(made: Made) -> bytes:
     return pb.DecisionsMade(
         tenant_id=made.tenant_id,
         campaign_id=made.campaign_id,
-        scope=scope_to_wire(made.scope),
+        scope=scope_to_wire(made.belongs.scope),
+        brand=made.belongs.brand,
         message=pb.Message(message_class=made.asked.message_class, states=sorted(made.asked.states), defects=sorted(made.asked.defects)),
         sender_territory=made.sender.territory,
         sender_kind=made.sender.kind,
@@ -93,7 +94,7 @@ def decode_made(data: bytes) -> Made:
     return Made(
         tenant_id=message.tenant_id,
         campaign_id=message.campaign_id,
-        scope=scope_from_wire(message.scope),
+        belongs=belongs_from_wire(message.scope, message.brand),
         asked=asked_from_wire(message.message),
         sender=Sender(message.sender_territory, cast("SenderKind", message.sender_kind), ZoneInfo(message.sender_time_zone)),
         decided_at_us=message.decided_at_us,

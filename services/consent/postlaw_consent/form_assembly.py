@@ -75,7 +75,7 @@ def assemble_forms(
         afterwards.begin(done.one(sign_up), what="a sign-up")
 
     calls = FormCalls(
-        create=CreateForm(forms, notices, clients.list_name, platform.now_us),
+        create=CreateForm(forms, notices, clients.list_named, platform.now_us),
         get=GetForm(forms),
         list=ListForms(forms),
         retire=RetireForm(forms, platform.now_us),

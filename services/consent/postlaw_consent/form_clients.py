@@ -32,9 +32,11 @@ class FormClients:
         self._channel = channel
         self._now_us = now_us
 
-    async def list_name(self, tenant_id: str, list_id: str) -> str:
+    async def list_named(self, tenant_id: str, list_id: str) -> tuple[str, str]:
+        """Its name and its brand."""
         async with self._contexts.acting(tenant_id, None, ("lists:read",), _PURPOSE):
-            return (await self._subscribers.GetList(subscribers_pb2.GetListRequest(list_id=list_id))).name
+            found = await self._subscribers.GetList(subscribers_pb2.GetListRequest(list_id=list_id))
+        return found.name, found.brand
 
     async def resolve(self, tenant_id: str, address: str, profile_evidence: bytes = b"") -> Person:
         request = subscribers_pb2.ResolvePersonRequest(address=address, profile_evidence=profile_evidence)
@@ -54,6 +56,7 @@ class FormClients:
             language=mail.language,
             sender=sending_pb2.Sender(name=form.sender.name, address=form.sender.address, postal_address=form.sender.postal_address),
             scope=scope_to_wire(form.scope),
+            brand=form.brand,
             address_key=mail.person.address_key,
             address=mail.person.address,
             list_name=form.list_name,

@@ -62,6 +62,7 @@ def _document_of(form: Form) -> Document:
         "territories": list(form.territories),
         "without_ip": form.without_ip,
         "created": form.created_us,
+        "brand": form.brand,
     }
 
 
@@ -81,4 +82,5 @@ def _form_of(document: Document) -> Form:
         without_ip=document["without_ip"],
         created_us=document["created"],
         retired_us=document.get("retired", 0),
+        brand=document.get("brand", ""),  # as before there were any
     )

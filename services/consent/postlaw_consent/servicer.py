@@ -14,7 +14,7 @@ from postlaw_common.caller import current
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_consent.clients import Subscribers
 from postlaw_consent.decisions_wire import asked_from_wire, decisions_to_wire, expiring_to_wire, explained_to_wire
-from postlaw_consent.domain.event import ADDRESS_KEY_BYTES, CLOSING, OF_EVERYTHING, Actor, Kind, Route
+from postlaw_consent.domain.event import ADDRESS_KEY_BYTES, CLOSING, Actor, Kind, Route, scope_of_act
 from postlaw_consent.domain.notice import digest_of
 from postlaw_consent.domain.particulars import Particulars
 from postlaw_consent.domain.scope import EVERYTHING, Scope
@@ -34,6 +34,7 @@ from postlaw_consent.use_cases.read_ledger import DescribeToken, ListConsentEven
 from postlaw_consent.use_cases.record_consents import Consent, RecordConsents, Recorded
 from postlaw_consent.use_cases.withdraw_consent import Request, WithdrawConsent
 from postlaw_consent.wire import (
+    belongs_from_wire,
     event_to_wire,
     kind_from_wire,
     microseconds,
@@ -130,7 +131,7 @@ class ConsentServicer:
 
     async def WithdrawConsent(self, request: pb.WithdrawConsentRequest, context: Any) -> pb.Withdrawal:
         kind, particulars = _closing(request)
-        scope = EVERYTHING if kind in OF_EVERYTHING else scope_from_wire(request.scope)
+        scope = scope_of_act(kind, scope_from_wire(request.scope))
         route = _allowed(route_from_wire(request.route, "api"), _GIVEN_BY)
         address_key = await self._person(request)
         actor, on_behalf_of = _actors()
@@ -188,7 +189,7 @@ class ConsentServicer:
     async def GetDecisions(self, request: pb.GetDecisionsRequest, context: Any) -> pb.GetDecisionsResponse:
         decisions = await self._get_decisions(
             current().tenant_id,
-            scope_from_wire(request.scope),
+            belongs_from_wire(request.scope, request.brand),
             asked_from_wire(request.message),
             request.partition,
             request.address_keys,
@@ -199,8 +200,8 @@ class ConsentServicer:
         return decisions_to_wire(decisions)
 
     async def ExplainDecision(self, request: pb.ExplainDecisionRequest, context: Any) -> pb.ExplainedDecision:
-        scope, asked = scope_from_wire(request.scope), asked_from_wire(request.message)
-        explained = await self._explain_decision(current().tenant_id, scope, asked, await self._person(request))
+        belongs, asked = belongs_from_wire(request.scope, request.brand), asked_from_wire(request.message)
+        explained = await self._explain_decision(current().tenant_id, belongs, asked, await self._person(request))
         return explained_to_wire(explained)
 
     async def ListExpiring(self, request: pb.ListExpiringRequest, context: Any) -> pb.ListExpiringResponse:
@@ -271,8 +272,7 @@ def _consent(record: pb.ConsentRecord, address_key: bytes, scopes: dict[bytes, S
     scope = scopes.get(raw)
     if scope is None:  # a bulk is about one list, seldom about more
         scope = scopes[raw] = scope_from_wire(record.scope)
-    if kind in OF_EVERYTHING:
-        scope = EVERYTHING
+    scope = scope_of_act(kind, scope)
     wording, notice_hash = record.wording, record.notice_hash
     if wording:
         digest = digest_of(wording)

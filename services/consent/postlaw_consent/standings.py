@@ -9,7 +9,7 @@ from postlaw_common.telemetry import get_logger
 from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.domain.fold import Fold
 from postlaw_consent.domain.gate import LONG, Standing, folded, go_on, standing_of
-from postlaw_consent.domain.snapshot import History, from_json, to_json
+from postlaw_consent.domain.snapshot import FORM, History, from_json, to_json
 from postlaw_consent.ledger import Ledger
 
 SNAPSHOTS = CollectionSpec("snapshots")
@@ -44,7 +44,8 @@ class Standings:
         found: dict[bytes, Standing] = {}
         for address_key, name in names.items():
             document = kept.get(name)
-            history = History(from_json(document["fold"]), document["digest"]) if document else History(Fold())
+            known = document is not None and document.get("form") == FORM
+            history = History(from_json(document["fold"]), document["digest"]) if document and known else History(Fold())
             before = history.fold.version
             async for lines in self._ledger.pages(tenant_id, address_key, after_version=before):
                 go_on(history, (line.text for line in lines))
@@ -55,7 +56,7 @@ class Standings:
         return found
 
     async def _keep(self, name: str, fold: str, digest: bytes, version: int | None) -> None:
-        document = {"_id": name, "fold": fold, "digest": digest}
+        document = {"_id": name, "form": FORM, "fold": fold, "digest": digest}
         try:
             if version is None:
                 await self._snapshots().insert(document)

@@ -12,7 +12,7 @@ from postlaw.identity.v1 import context_pb2
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_consent.domain.event import Actor, ConsentEvent, Kind, Route
 from postlaw_consent.domain.particulars import NONE_STATED, Grade, Particulars
-from postlaw_consent.domain.scope import EVERYTHING, Scope
+from postlaw_consent.domain.scope import EVERYTHING, Belongs, Scope, belonging
 from postlaw_consent.use_cases.withdraw_consent import Outcome, Receipt
 from postlaw_law.words import Evidence
 
@@ -81,6 +81,8 @@ def _put_scope(scope: Scope, message: pb.Scope) -> None:
         message.list_id = scope.id
     elif scope.kind == "topic":
         message.topic = scope.id
+    elif scope.kind == "brand":
+        message.brand = scope.id
     else:
         message.everything = True
 
@@ -92,13 +94,22 @@ def scope_from_wire(message: pb.Scope) -> Scope:
             scope = Scope("list", message.list_id)
         case "topic":
             scope = Scope("topic", message.topic)
+        case "brand":
+            scope = Scope("brand", message.brand)
         case "everything" if message.everything:
             return EVERYTHING
         case _:
-            raise invalid("scope", "name a list_id, a topic, or everything")
+            raise invalid("scope", "name a list_id, a topic, a brand, or everything")
     if problem := scope.problem():
         raise invalid("scope", problem)
     return scope
+
+
+def belongs_from_wire(scope: pb.Scope, brand: str) -> Belongs:
+    """What a message belongs to. Raises Invalid as scope_from_wire does, or for a name that no brand can have."""
+    if brand and (problem := Scope("brand", brand).problem()):
+        raise invalid("brand", problem)
+    return belonging(scope_from_wire(scope), brand)
 
 
 def route_from_wire(number: pb.Route.ValueType, default: Route) -> Route:

@@ -10,7 +10,7 @@ from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw_common.errors import Invalid, Unavailable
 from postlaw_common.testing.promises import promise
 from postlaw_consent.domain.message import Asked, Sender
-from postlaw_consent.domain.scope import Scope
+from postlaw_consent.domain.scope import EVERYTHING, Belongs
 from postlaw_consent.senders import Senders
 from postlaw_consent.wire import evidence_to_wire, microseconds, timestamp
 from postlaw_law.loading import the_law
@@ -236,4 +236,4 @@ async def test_what_identity_said_last_is_kept_and_without_it_nobody_is_decided_
 
 
 def test_a_message_of_no_scope_is_of_every_topic() -> None:
-    assert Asked().by(Sender(), Scope("everything")).topic == "*"
+    assert Asked().by(Sender(), Belongs(EVERYTHING)).topic == "*"

@@ -18,7 +18,7 @@ from postlaw_consent.domain.fold import fold, person_of
 from postlaw_consent.domain.gate import Gate
 from postlaw_consent.domain.message import Asked, Sender
 from postlaw_consent.domain.particulars import CLAIMABLE
-from postlaw_consent.domain.scope import EVERYTHING, Scope
+from postlaw_consent.domain.scope import EVERYTHING, Belongs, Scope
 from postlaw_consent.domain.snapshot import from_json, to_json
 from postlaw_law.clocks import microseconds
 from postlaw_law.decision import Decision
@@ -31,7 +31,10 @@ DAY = 86_400 * SECOND
 START = microseconds(datetime(2026, 10, 1, 12, tzinfo=UTC))
 NOW = START + 30 * DAY
 
-SCOPES = [Scope("list", "a"), Scope("list", "b"), Scope("topic", "a"), EVERYTHING]
+X, Y = Scope("brand", "X"), Scope("brand", "Y")
+SCOPES = [Scope("list", "a"), Scope("list", "b"), Scope("topic", "a"), X, Y, EVERYTHING]
+# What messages belong to: the lists to a brand, the topic to none that is known.
+MESSAGES = [Belongs(Scope("list", "a"), "X"), Belongs(Scope("list", "b"), "Y"), *map(Belongs, SCOPES[2:])]
 KINDS: list[Kind] = list(get_args(Kind))
 ROUTES: list[Route] = ["api", "import", "one_click", "page"]
 ALL: frozenset[Evidence] = frozenset(get_args(Evidence))
@@ -70,17 +73,23 @@ def fact(version: int, kind: Kind, scope: Scope = EVERYTHING, day: float = 0, ro
     return Fact(version, kind, scope.key, route, START + int(day * DAY), terms)
 
 
-def decision(history: list[Fact], scope: Scope, now_us: int = NOW, sender: str = "IE") -> Decision:
+def decision(history: list[Fact], about: Scope | Belongs, now_us: int = NOW, sender: str = "IE") -> Decision:
     state = fold(history)
-    return Gate(Asked().by(Sender(sender), scope), LAW, now_us).decide(state.person(), state.latest_us)
+    belongs = about if isinstance(about, Belongs) else Belongs(about)
+    return Gate(Asked().by(Sender(sender), belongs), LAW, now_us).decide(state.person(), state.latest_us)
 
 
-def codes(history: list[Fact], scope: Scope, now_us: int = NOW, sender: str = "IE") -> list[str]:
-    return [reason.code for reason in decision(history, scope, now_us, sender).reasons]
+def codes(history: list[Fact], about: Scope | Belongs, now_us: int = NOW, sender: str = "IE") -> list[str]:
+    return [reason.code for reason in decision(history, about, now_us, sender).reasons]
 
 
-def open_scopes(history: list[Fact]) -> set[str]:
-    return {scope.key for scope in SCOPES if decision(history, scope, sender="US").allow}
+def open_scopes(history: list[Fact], now_us: int = NOW) -> set[str]:
+    return {belongs.scope.key for belongs in MESSAGES if decision(history, belongs, now_us, "US").allow}
+
+
+def within(scope: Scope) -> set[str]:
+    """The messages that an opt-out of this scope closes."""
+    return {belongs.scope.key for belongs in MESSAGES if scope.key in belongs.covering}
 
 
 @promise("M6")
@@ -88,7 +97,7 @@ def open_scopes(history: list[Fact]) -> set[str]:
 def test_a_withdrawal_never_opens_a_gate_and_always_closes_its_own(history: list[Fact], scope: Scope, second: int) -> None:
     after = [*history, fact(len(history) + 1, "withdrawn", scope, second * SECOND / DAY)]
     assert open_scopes(after) <= open_scopes(history)
-    assert scope.key not in open_scopes(after)
+    assert not open_scopes(after) & within(scope)
 
 
 @promise("M6")
@@ -111,10 +120,10 @@ def test_neither_an_import_nor_a_relationship_lifts_an_opt_out(history: list[Fac
     terms = Terms(relationship="purchase", held=ALL)
     route: Route = "api" if kind == "implied" else "import"
     after = [*history, fact(len(history) + 1, kind, scope, day, route, terms)]
-    closed = fold(history).closed
-    for one in SCOPES:
-        if one.key in closed or EVERYTHING.key in closed:
-            assert (one.key in open_scopes(after)) <= (one.key in open_scopes(history))
+    closed, then = fold(history).closed, START + 41 * DAY  # when whatever ends by itself has ended in both
+    for one in MESSAGES:
+        if one.covering & set(closed):
+            assert (one.scope.key in open_scopes(after, then)) <= (one.scope.key in open_scopes(history, then))
 
 
 @given(histories(), st.randoms(use_true_random=False))
@@ -147,15 +156,53 @@ def test_a_withdrawal_stands_only_while_nothing_in_its_scope_was_reopened(histor
     assert said.scope == scope.key or scope == EVERYTHING
     assert said.kind in CLOSING
     for length in range(version, len(history) + 1):
-        reached = open_scopes(history[:length])
-        assert scope.key not in reached
-        assert scope != EVERYTHING or not reached
+        assert not open_scopes(history[:length]) & within(scope)
 
 
 def test_a_fresh_express_act_reopens_its_list_and_no_other() -> None:
     history = [fact(1, "given", A, 1), fact(2, "given", B, 1), fact(3, "withdrawn", EVERYTHING, 2), fact(4, "given", A, 3, "page")]
     assert decision(history, A).allow
     assert codes(history, B) == ["SUPPRESSED_ALL"]
+
+
+@promise("M6")
+def test_an_opt_out_of_a_brand_closes_its_lists_and_a_fresh_act_reopens_one_list_or_the_brand() -> None:
+    a, b, other = Belongs(A, "X"), Belongs(B, "X"), Belongs(B, "Y")
+    history = [fact(1, "given", A), fact(2, "given", B), fact(3, "withdrawn", X, 2)]
+    assert codes(history, a) == codes(history, b) == codes(history, X) == ["SUPPRESSED_BRAND"]
+    assert decision(history, other).allow and decision(history, A).allow  # of another brand, or of none
+    one = [*history, fact(4, "given", A, 3)]
+    assert decision(one, a).allow
+    assert codes(one, b) == ["SUPPRESSED_BRAND"]
+    assert decision([*history, fact(4, "given", X, 3)], b).allow
+    assert codes([*history, fact(4, "withdrawn", A, 3), fact(5, "given", X, 4)], a) == ["SUPPRESSED_TOPIC"]
+
+
+@promise("M6")
+def test_an_import_for_a_list_does_not_lift_its_brands_opt_out() -> None:
+    """The ledger does not say of which brand a list is: the message does."""
+    history = [fact(1, "withdrawn", X), fact(2, "given", A, 1, "import")]
+    assert codes(history, Belongs(A, "X")) == ["SUPPRESSED_BRAND"]
+    assert decision(history, Belongs(A, "Y")).allow
+
+
+@promise("M6")
+def test_a_brand_withdrawn_again_after_a_list_was_opened_in_between_is_a_new_withdrawal() -> None:
+    history = [fact(1, "withdrawn", X), fact(2, "given", A, 1)]
+    assert fold(history[:1]).standing_withdrawal(X) == 1
+    assert fold(history).standing_withdrawal(X) is None
+    assert fold([*history, fact(3, "given", Y, 2)]).standing_withdrawal(X) is None
+    assert fold([*history, fact(3, "withdrawn", X, 2)]).standing_withdrawal(X) == 3
+    assert fold([history[0], fact(2, "given", Y, 1)]).standing_withdrawal(X) == 1
+
+
+@promise("M6")
+def test_a_complaint_that_names_a_brand_closes_that_brand_alone_and_any_other_everything() -> None:
+    given = [fact(1, "given", A), fact(2, "given", B)]
+    about = [*given, fact(3, "complained", X, 1)]
+    assert codes(about, Belongs(A, "X")) == ["SUPPRESSED_BRAND"]
+    assert decision(about, Belongs(B, "Y")).allow
+    assert codes([*given, fact(3, "complained", A, 1)], Belongs(B, "Y")) == ["SUPPRESSED_ALL"]
 
 
 def test_a_consent_dated_before_the_withdrawal_does_not_reopen_nor_one_of_the_same_moment() -> None:

@@ -18,7 +18,7 @@ from postlaw_consent.tokens import Tokens
 PERSON = b"\x01" + bytes(range(32))
 LIST = Scope("list", "lst_06d3k5yznp1w9r8g7f6e5d4c3b")
 ids = st.text(min_size=1, max_size=30).filter(lambda text: len(text.encode()) <= 64)
-scopes = st.one_of(st.just(EVERYTHING), ids.map(lambda id: Scope("list", id)), ids.map(lambda id: Scope("topic", id)))
+scopes = st.one_of(st.just(EVERYTHING), st.builds(Scope, st.sampled_from(("list", "topic", "brand")), ids))
 
 
 class Ring:
@@ -69,6 +69,16 @@ async def test_a_token_is_short_fit_for_a_link_and_betrays_nothing() -> None:
     clear = urlsafe_b64decode(one + b"=" * (-len(one) % 4))
     assert PERSON not in clear
     assert long.encode()[:8] not in clear
+
+
+async def test_the_longest_name_of_a_brand_fits_a_link() -> None:
+    made = await tokens(Ring(1))
+    brand = Scope("brand", "\U0001d538" * 63)
+    assert brand.problem() is None
+    assert Scope("brand", "\U0001d538" * 64).problem()
+    assert Scope("brand", "a" * 101).problem()
+    [token] = made.mint("ten_" + "x" * 26, brand, "cmp_" + "x" * 26, [PERSON])
+    assert (await made.open(token.decode())).scope == brand
 
 
 async def test_ids_too_long_for_a_link_are_refused_when_minting() -> None:

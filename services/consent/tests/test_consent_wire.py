@@ -20,7 +20,8 @@ from postlaw_consent.ledger import Entry, document_of
 
 texts = st.text(max_size=20)
 ids = st.text(min_size=1, max_size=16).filter(str.isprintable)
-scopes = st.one_of(st.just(EVERYTHING), ids.map(lambda id: Scope("list", id)), ids.map(lambda id: Scope("topic", id)))
+kinds = st.sampled_from(("list", "topic", "brand"))
+scopes = st.one_of(st.just(EVERYTHING), st.builds(Scope, kinds, ids))
 actors = st.builds(Actor, st.sampled_from(["api_key", "user", "service", "person", "operator"]), texts)
 times = st.integers(0, 4_000_000_000_000_000)
 evidence = st.lists(st.sampled_from(sorted(CLAIMABLE)), unique=True, max_size=4).map(tuple)

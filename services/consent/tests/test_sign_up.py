@@ -18,7 +18,7 @@ from postlaw_common.testing.promises import promise
 from postlaw_consent.domain.confirmation import Confirmation, state_of, suppressed
 from postlaw_consent.domain.event import Kind
 from postlaw_consent.domain.fact import Fact, Terms
-from postlaw_consent.domain.scope import EVERYTHING, Scope
+from postlaw_consent.domain.scope import EVERYTHING, Belongs, Scope
 
 from .conftest import HELD, PROVEN
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .conftest import World
 
 JANE = "jane@example.com"
-LIST = Scope("list", "lst_1")
+LIST, ACME = Scope("list", "lst_1"), Scope("brand", "Acme")
 Event = pb.ConsentEvent
 
 
@@ -287,7 +287,7 @@ async def test_a_sign_up_on_no_form_or_with_what_no_page_shows_is_refused(world:
 
 _KINDS: tuple[Kind, ...] = ("requested", "given", "withdrawn", "confirmed", "complained", "paused", "restricted", "unrestricted")
 _FACTS = st.lists(
-    st.tuples(st.sampled_from(_KINDS), st.sampled_from((LIST, Scope("list", "lst_2"), EVERYTHING)), st.integers(0, 6)), max_size=8
+    st.tuples(st.sampled_from(_KINDS), st.sampled_from((LIST, Scope("list", "lst_2"), ACME, EVERYTHING)), st.integers(0, 6)), max_size=8
 )
 
 
@@ -304,7 +304,7 @@ def test_nobody_is_confirmed_without_a_request_and_nothing_expired_is_open(
     acts: list[tuple[Kind, Scope, int]], version: int, now: int
 ) -> None:
     history = facts(acts)
-    state = state_of(Confirmation("ten_1", b"", LIST, "frm_1", version, 10), history, now)
+    state = state_of(Confirmation("ten_1", b"", LIST, "frm_1", version, 10), Belongs(LIST, "Acme"), history, now)
     requests = [fact.version for fact in history if fact.kind == "requested" and fact.scope == LIST.key]
     assert (state is not None) == (version in requests)
     if state == "open":
@@ -318,6 +318,6 @@ def test_nobody_is_confirmed_without_a_request_and_nothing_expired_is_open(
 @promise("M6")
 @given(_FACTS)
 def test_a_no_after_everything_else_suppresses(acts: list[tuple[Kind, Scope, int]]) -> None:
-    for scope in (LIST, EVERYTHING):
+    for scope in (LIST, ACME, EVERYTHING):
         history = facts([*acts, ("withdrawn", scope, 0)])
-        assert suppressed(history, LIST)
+        assert suppressed(history, Belongs(LIST, "Acme"))

@@ -19,6 +19,7 @@ def to_document(list_: MailingList) -> Document:
         "description": list_.description,
         "created_us": list_.created_us,
         "revision": list_.version,
+        "brand": list_.brand,
     }
 
 
@@ -30,6 +31,7 @@ def from_document(document: Document) -> MailingList:
         description=document["description"],
         created_us=document["created_us"],
         version=document["revision"],
+        brand=document.get("brand", ""),  # as before there were any
     )
 
 

@@ -26,7 +26,9 @@ class SubscribersServicer:
         self._upload_max_bytes = upload_max_bytes
 
     async def CreateList(self, request: pb.CreateListRequest, context: Any) -> pb.List:
-        created = await lists.create_list(self._rooms, current().tenant_id, request.name, request.description, request.idempotency_key)
+        created = await lists.create_list(
+            self._rooms, current().tenant_id, request.name, request.description, request.brand, request.idempotency_key
+        )
         return wire.list_message(created)
 
     async def GetList(self, request: pb.GetListRequest, context: Any) -> pb.List:

@@ -40,11 +40,20 @@ def list_message(list_: MailingList) -> pb.List:
         description=list_.description,
         created_at=timestamp(list_.created_us),
         version=list_.version,
+        brand=list_.brand,
     )
 
 
 def list_of(message: pb.List, tenant_id: str) -> MailingList:
-    return MailingList(tenant_id, message.list_id, message.name, message.description, message.created_at.ToMicroseconds(), message.version)
+    return MailingList(
+        tenant_id,
+        message.list_id,
+        message.name,
+        message.description,
+        message.created_at.ToMicroseconds(),
+        message.version,
+        message.brand,
+    )
 
 
 def subscriber_message(person: Person) -> pb.Subscriber:

@@ -9,15 +9,15 @@ from typing import Literal
 
 from postlaw_consent.domain.fact import Fact
 from postlaw_consent.domain.fold import fold
-from postlaw_consent.domain.scope import EVERYTHING, Scope
+from postlaw_consent.domain.scope import Belongs, Scope
 from postlaw_consent.domain.token import OptOut
 
 LIFE_US = 7 * 24 * 3600 * 1_000_000  # the mail says so
 
 State = Literal["open", "confirmed", "expired", "void"]
 
-_CLOSES = frozenset({"withdrawn", "refused"})
-_CLOSES_ALL = frozenset({"complained", "objected", "restricted"})
+_CLOSES = frozenset({"withdrawn", "refused", "complained"})
+_CLOSES_ALL = frozenset({"objected", "restricted"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +43,22 @@ def confirmation_of(opened: OptOut) -> Confirmation:
     return Confirmation(opened.tenant_id, opened.address_key, opened.scope, form_id, int(version), int(expires_us))
 
 
-def state_of(confirmation: Confirmation, history: Sequence[Fact], now_us: int) -> State | None:
-    """None where there is no such sign-up. A sign-up that the person has confirmed stays so, whatever they did later; one that they stopped
-    before confirming it is void: their no is later than their request."""
-    version, scope = confirmation.version, confirmation.scope.key
-    if not any(fact.version == version and fact.kind == "requested" and fact.scope == scope for fact in history):
+def state_of(confirmation: Confirmation, belongs: Belongs, history: Sequence[Fact], now_us: int) -> State | None:
+    """`belongs`: the form's list. None where there is no such sign-up. A sign-up that the person has confirmed stays so, whatever they did
+    later; one that they stopped before confirming it is void: their no is later than their request."""
+    version, covering = confirmation.version, belongs.covering
+    if not any(fact.version == version and fact.kind == "requested" and fact.scope == confirmation.scope.key for fact in history):
         return None
     later = [fact for fact in history if fact.version > version]
     if any(fact.kind == "confirmed" and fact.terms.refers_to == version for fact in later):
         return "confirmed"
-    if any(_closes(fact, scope) for fact in later):
+    if any(fact.kind in _CLOSES_ALL or (fact.kind in _CLOSES and fact.scope in covering) for fact in later):
         return "void"
     return "expired" if now_us >= confirmation.expires_us else "open"
 
 
-def suppressed(history: Sequence[Fact], scope: Scope) -> bool:
-    """Whether nobody else's act may reach this person for this scope: an opt-out or a restriction stands. The way back is
+def suppressed(history: Sequence[Fact], belongs: Belongs) -> bool:
+    """Whether nobody else's act may reach this person for this: an opt-out or a restriction stands. The way back is
     their own page."""
     state = fold(history)
-    return "restricted" in state.holds or state.is_closed(scope)
-
-
-def _closes(fact: Fact, scope: str) -> bool:
-    return fact.kind in _CLOSES_ALL or (fact.kind in _CLOSES and fact.scope in (scope, EVERYTHING.key))
+    return "restricted" in state.holds or state.is_closed(belongs)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from postlaw_consent.domain.particulars import NONE_STATED, Particulars
-from postlaw_consent.domain.scope import Scope
+from postlaw_consent.domain.scope import EVERYTHING, Scope
 
 Kind = Literal[
     "given", "withdrawn", "requested", "implied", "refused", "confirmed", "renewed", "complained", "expired", "invalidated", "objected",
@@ -20,8 +20,8 @@ EXPRESS: frozenset[Kind] = frozenset({"given", "confirmed", "renewed"})
 CLOSING: frozenset[Kind] = frozenset({
     "withdrawn", "refused", "complained", "objected", "restricted", "paused", "invalidated", "tracking_withdrawn",
 })  # fmt: skip
-# These are of all mail of a customer, whatever message they were said about.
-OF_EVERYTHING: frozenset[Kind] = frozenset({"complained", "objected", "restricted", "unrestricted", "paused", "resumed"})
+# These are of all mail of a customer, whatever message they were said about; a complaint where it does not name a brand.
+_OF_EVERYTHING: frozenset[Kind] = frozenset({"complained", "objected", "restricted", "unrestricted", "paused", "resumed"})
 
 ADDRESS_KEY_BYTES = 33  # one byte of key version, 32 of HMAC-SHA-256
 
@@ -66,6 +66,13 @@ class ConsentEvent:
     @property
     def person(self) -> str:
         return person_of(self.tenant_id, self.address_key)
+
+
+def scope_of_act(kind: Kind, said: Scope) -> Scope:
+    """What an act is of, that was said to be of `said`."""
+    if kind not in _OF_EVERYTHING or (kind == "complained" and said.kind == "brand"):
+        return said
+    return EVERYTHING
 
 
 def person_of(tenant_id: str, address_key: bytes) -> str:

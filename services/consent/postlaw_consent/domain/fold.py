@@ -2,10 +2,13 @@
 
 The law itself says which consents carry a message and which lift an opt-out (libs/law). Beside it stand rules of ours, each the
 stricter of two readings:
-- An opt-out closes its scope, whatever time it bears; one of everything closes every scope. A complaint and an objection are of everything.
+- An opt-out closes its scope, whatever time it bears; one of a brand closes every list of it, one of everything every scope. An objection
+  is of everything, and so is a complaint that names no brand.
 - After an opt-out that covers it, an express consent counts only if it is a fresh act of the person: recorded later, given later, and
   not by an import. A relationship counts on its own, but lifts nothing.
-- A scope that was itself closed is not reopened by a consent to everything.
+- A scope that was itself closed is not reopened by a consent to a wider one.
+- Of which brand a list is, only the message says. So an import's consent to a list may stand here beside its brand's opt-out: it lifts
+  nothing.
 - An objection to processing on legitimate interest closes as one to marketing does; one to profiling ends tracking.
 - A pause or a restriction is lengthened by another one, and shortened only by its end being said.
 - A relationship stated anew, such as a contract that has ended, replaces what was stated of it before.
@@ -23,7 +26,7 @@ from zoneinfo import ZoneInfo
 from postlaw_consent.domain.event import EXPRESS, Route
 from postlaw_consent.domain.fact import Fact
 from postlaw_consent.domain.particulars import RUNNING
-from postlaw_consent.domain.scope import EVERYTHING, Scope
+from postlaw_consent.domain.scope import EVERYTHING, Belongs, Scope
 from postlaw_law.facts import ANY_TOPIC, Grant, Hold, OptOut, Person, TrackingSignal
 from postlaw_law.words import AddressKind, Evidence, RecipientKind, RouteEvent
 
@@ -33,7 +36,7 @@ _ALL = EVERYTHING.key
 _OPT_OUTS = frozenset({"withdrawn", "refused", "complained", "objected"})
 _ALIKE_KEPT = 4  # grants that differ in time alone: the latest decide, the others are there in case one is declared invalid
 
-_GrantKey = tuple[RouteEvent, str, frozenset[Evidence], frozenset[Evidence]]
+_GrantKey = tuple[RouteEvent, str, frozenset[Evidence], frozenset[Evidence], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Fold:
     recipient_kind: RecipientKind = "natural"
     address_kind: AddressKind = "personal"
     time_zone: str = ""
-    reopened: bool = False  # something was opened, perhaps closed again, since everything was closed
+    reopened: set[str] = field(default_factory=set[str])  # wide scopes in which something was opened, perhaps closed again, since
     latest_us: int = 0
 
     def apply(self, fact: Fact) -> None:
@@ -104,11 +107,13 @@ class Fold:
         if scope in self.closed:
             closed = self.closed[scope]
             self.closed[scope] = Closed(closed.at_us, 0, closed.said_by)
-        if scope == _ALL:
-            for key, closed in self.closed.items():
-                if closed.version:  # closed by itself: what opens everything else does not open it
-                    self.closed[key] = Closed(max(closed.at_us, fact.at_us), closed.version, closed.said_by)
-        self.reopened = _ALL in self.closed and self.closed[_ALL].version != 0
+        for key, closed in self.closed.items():
+            if not closed.version:
+                continue
+            if _wider(scope, key):  # closed by itself: what opens all around it does not open it
+                self.closed[key] = Closed(max(closed.at_us, fact.at_us), closed.version, closed.said_by)
+            elif _wider(key, scope):
+                self.reopened.add(key)
 
     def _implied(self, fact: Fact) -> None:
         relationship = fact.terms.relationship
@@ -123,8 +128,8 @@ class Fold:
 
     def _grant(self, type: RouteEvent, fact: Fact) -> None:
         terms = fact.terms
-        key = (type, fact.scope, terms.held, terms.denied)
-        grant = Grant(type, fact.at_us, terms.held, terms.denied, topics(fact.scope), terms.ended_us, str(fact.version))
+        grant = _grant_of(type, fact)
+        key = (type, fact.scope, terms.held, terms.denied, grant.lifts)
         alike = self.grants.setdefault(key, [])
         alike.append(grant)
         if len(alike) > _ALIKE_KEPT:
@@ -134,13 +139,12 @@ class Fold:
         if fact.kind == "objected" and fact.terms.objection == "profiling":
             self._track(given=False, fact=fact)
             return
-        scope = _ALL if fact.kind in ("complained", "objected") else fact.scope
+        scope = _ALL if fact.kind == "objected" or (fact.kind == "complained" and not _is_brand(fact.scope)) else fact.scope
         before = self.closed.get(scope)
         at_us = max(fact.at_us, self.latest_us, before.at_us if before else 0)
-        standing = before.version if before and not (scope == _ALL and self.reopened) else 0
+        standing = before.version if before and scope not in self.reopened else 0
         self.closed[scope] = Closed(at_us, standing or fact.version, before.said_by if before and standing else fact.version)
-        if scope == _ALL:
-            self.reopened = False
+        self.reopened.discard(scope)
 
     def _hold(self, kind: Literal["paused", "restricted"], fact: Fact) -> None:
         """One that stands is only lengthened: a resumption is what shortens it."""
@@ -184,21 +188,21 @@ class Fold:
             zone=ZoneInfo(self.time_zone) if self.time_zone else None,
         )
 
-    def is_closed(self, scope: Scope) -> bool:
-        """By an opt-out of it or of everything, after which no express consent to either has counted."""
-        covering = {scope.key, _ALL}
+    def is_closed(self, belongs: Belongs) -> bool:
+        """By an opt-out that covers it, after which no express consent to any of the same scopes has counted."""
+        covering = belongs.covering
         closed_us = [closed.at_us for key in covering if (closed := self.closed.get(key)) is not None]
         if not closed_us:
             return False
         express = (grant for key, alike in self.grants.items() if key[0] == "express_consent" and key[1] in covering for grant in alike)
-        return not any(grant.at_us > max(closed_us) for grant in express)
+        return not any(grant.lifts and grant.at_us > max(closed_us) for grant in express)
 
     def standing_withdrawal(self, scope: Scope) -> int | None:
         """The version of the opt-out by which this very scope has been closed without a break; None where a new one is needed.
 
         Without a break, because the receipt rests on that event's place in the log: mail of a scope that was reopened since could
         still be under way, and only a later event's place would say so."""
-        if scope == EVERYTHING and self.reopened:
+        if scope.key in self.reopened:
             return None
         closed = self.closed.get(scope.key)
         return closed.version or None if closed else None
@@ -226,14 +230,27 @@ def person_of(fact: Fact) -> Person:
     if fact.kind not in EXPRESS:
         return fold([fact]).person()
     terms = fact.terms
-    grant = Grant("express_consent", fact.at_us, terms.held, terms.denied, topics(fact.scope), terms.ended_us, str(fact.version))
     return Person(
         territories=tuple(sorted(terms.territories)),
         recipient_kind=terms.recipient_kind or "natural",
         address_kind=terms.address_kind or "personal",
-        grants=(grant,),
+        grants=(_grant_of("express_consent", fact),),
         zone=ZoneInfo(terms.time_zone) if terms.time_zone else None,
     )
+
+
+def _grant_of(type: RouteEvent, fact: Fact) -> Grant:
+    terms, fresh = fact.terms, fact.route in FRESH_ROUTES
+    return Grant(type, fact.at_us, terms.held, terms.denied, topics(fact.scope), terms.ended_us, str(fact.version), fresh)
+
+
+def _is_brand(scope: str) -> bool:
+    return scope.startswith("brand:")
+
+
+def _wider(scope: str, other: str) -> bool:
+    """Whether it covers the other one, or may: of which brand a list or a topic is, is not said here."""
+    return scope != other and (scope == _ALL or (_is_brand(scope) and other != _ALL and not _is_brand(other)))
 
 
 @lru_cache(4096)

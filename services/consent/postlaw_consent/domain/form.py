@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from postlaw_consent.domain.scope import Scope
+from postlaw_consent.domain.scope import Belongs, Scope
 from postlaw_law.spelling import is_language_tag, is_territory_code
 
 _ADDRESS = re.compile(r"[!-?A-~]+@[!-?A-~]+\.[!-?A-~]+")  # ASCII with one @: sending judges it in full
@@ -25,8 +25,9 @@ class FormSender:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`digest`: of the wording, which is kept as a notice. `territories`: where the form is for these alone. `without_ip`: no IP address
-    is kept with what people do here. `created_us`, and `retired_us` (0: it is not): microseconds since the epoch."""
+    """`brand`: of the list, "" for none. `digest`: of the wording, which is kept as a notice. `territories`: where the form is for these
+    alone. `without_ip`: no IP address is kept with what people do here. `created_us`, and `retired_us` (0: it is not): microseconds since
+    the epoch."""
 
     form_id: str
     tenant_id: str
@@ -42,10 +43,15 @@ class Form:
     without_ip: bool = False
     created_us: int = 0
     retired_us: int = 0
+    brand: str = ""
 
     @property
     def scope(self) -> Scope:
         return Scope("list", self.list_id)
+
+    @property
+    def belongs(self) -> Belongs:
+        return Belongs(self.scope, self.brand)
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """What is wrong with it: (field, in words for whoever sent it)."""

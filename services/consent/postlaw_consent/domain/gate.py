@@ -130,6 +130,7 @@ class Gate:
 
 
 def repr_of(message: Message) -> str:
-    """The message as one text, the same in every process."""
+    """The message as one text, the same in every process, and of one without a brand the same as before there were any."""
     states, defects = (",".join(sorted(words)) for words in (message.states, message.defects))
-    return f"{message.sender} {message.sender_kind} {message.message_class} {message.zone.key} [{states}] [{defects}] {message.topic}"
+    said = f"{message.sender} {message.sender_kind} {message.message_class} {message.zone.key} [{states}] [{defects}] {message.topic}"
+    return f"{said}\n{message.brand}" if message.brand else said

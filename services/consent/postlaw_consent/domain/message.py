@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import cast, get_args
 from zoneinfo import ZoneInfo
 
-from postlaw_consent.domain.scope import EVERYTHING, Scope
+from postlaw_consent.domain.scope import Belongs
 from postlaw_law.facts import UTC, Message
 from postlaw_law.words import EVERYTHING as ANY
 from postlaw_law.words import MESSAGE_FACTS, STRICTEST, Defect, MessageClass, MessageFact, SenderKind
@@ -42,16 +42,18 @@ class Asked:
         yield from _unknown("states", self.states, MESSAGE_FACTS)
         yield from _unknown("defects", self.defects, DEFECTS)
 
-    def by(self, sender: Sender, scope: Scope) -> Message:
-        """The law's message, of this sender and this scope."""
+    def by(self, sender: Sender, belongs: Belongs) -> Message:
+        """The law's message, of this sender, and of what it belongs to."""
+        scope = belongs.scope
         return Message(
             sender=sender.territory,
             message_class=cast("MessageClass", self.message_class),
             sender_kind=sender.kind,
-            topic=ANY if scope == EVERYTHING else scope.key,
+            topic=scope.key if scope.kind in ("list", "topic") else ANY,
             states=cast("frozenset[MessageFact]", self.states),
             defects=cast("frozenset[Defect]", self.defects),
             zone=sender.zone,
+            brand=scope.key if scope.kind == "brand" else belongs.brand_key,
         )
 
 

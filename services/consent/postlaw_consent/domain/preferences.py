@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from postlaw_consent.domain.fold import Fold
-from postlaw_consent.domain.scope import EVERYTHING, Scope, scope_of
+from postlaw_consent.domain.scope import EVERYTHING, Belongs, Scope, scope_of
 
 DAY_US = 24 * 3600 * 1_000_000
 
@@ -15,11 +16,12 @@ Tracking = Literal["unsaid", "given", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One list or topic; `name` is a list's, empty where it is not known."""
+    """One list, topic or brand; `name` is a list's, empty where it is not known, and `brand` the list's, empty for none."""
 
     scope: Scope
     open: bool
     name: str = ""
+    brand: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,27 @@ class Preferences:
         return any(choice.open for choice in self.choices if choice.scope == scope)
 
 
-def preferences(state: Fold, about: Scope, now_us: int) -> Preferences:
-    """`about`: the scope that the person came for, which is among the choices whatever they did before."""
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list's name, and its brand ("" for none)."""
+
+    name: str = ""
+    brand: str = ""
+
+
+NOT_LISTED = Listed()
+
+
+def preferences(state: Fold, about: Scope, lists: Mapping[str, Listed], now_us: int) -> Preferences:
+    """`about`: the scope that the person came for, which is among the choices whatever they did before. `lists`: by id, those known."""
     pause = state.holds.get("paused")
     paused = pause is not None and (pause.until_us is None or now_us < pause.until_us)
     return Preferences(
-        choices=tuple(Choice(scope, _is_open(state, scope)) for scope in sorted(_scopes(state, about), key=lambda scope: scope.key)),
+        choices=tuple(
+            Choice(scope, _is_open(state, Belongs(scope, listed.brand)), listed.name, listed.brand)
+            for scope in sorted(scopes_of(state, about), key=lambda scope: scope.key)
+            for listed in [lists.get(scope.id, NOT_LISTED) if scope.kind == "list" else NOT_LISTED]
+        ),
         everything_stopped=state.standing_withdrawal(EVERYTHING) is not None,
         paused=paused,
         paused_until_us=pause.until_us if pause and paused else None,
@@ -56,10 +73,11 @@ def pause_ends_us(now_us: int, days: int) -> int:
     return (now_us // DAY_US + days + 1) * DAY_US
 
 
-def _scopes(state: Fold, about: Scope) -> set[Scope]:
+def scopes_of(state: Fold, about: Scope) -> set[Scope]:
+    """What the person ever opened or closed, and what they came for."""
     return {about, *map(scope_of, state.closed), *(scope_of(key[1]) for key in state.grants)} - {EVERYTHING}
 
 
-def _is_open(state: Fold, scope: Scope) -> bool:
-    """Opened and not closed since; what everything closed, only an express consent has opened again."""
-    return not state.is_closed(scope) and any(key[1] in (scope.key, EVERYTHING.key) for key in state.grants)
+def _is_open(state: Fold, belongs: Belongs) -> bool:
+    """Opened and not closed since; what something wider closed, only an express consent has opened again."""
+    return not state.is_closed(belongs) and any(key[1] in belongs.covering for key in state.grants)

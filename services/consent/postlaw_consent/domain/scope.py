@@ -1,26 +1,29 @@
-"""What a consent or a withdrawal is about: one list, one topic, or all mail of a customer."""
+"""What a consent, a withdrawal or a message is about, from narrow to wide: one list or topic, a brand, all mail of a customer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-ScopeKind = Literal["list", "topic", "everything"]
+ScopeKind = Literal["list", "topic", "brand", "everything"]
 
 # A token must carry its scope, and an unsubscribe link stays below 300 characters (domain/token.py).
 LONGEST_SCOPE_ID = 64
+LONGEST_BRAND = 100  # characters, as its customer writes it
+_LONGEST_BRAND_BYTES = 255  # a token has a byte for the length
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """`id` is the list's id or the topic's name (1 to 64 bytes of UTF-8); empty for everything."""
+    """`id` is the list's id or the topic's name (1 to 64 bytes of UTF-8), or the brand's name; empty for everything."""
 
     kind: ScopeKind
     id: str = ""
 
     @property
     def key(self) -> str:
-        """The scope as one string, as documents and the fold use it: `list:lst_…`, `topic:news`, `everything`."""
+        """The scope as one string, as documents and the fold use it: `list:lst_…`, `topic:news`, `brand:Acme`,
+        `everything`."""
         return f"{self.kind}:{self.id}" if self.id else self.kind
 
     def problem(self) -> str | None:
@@ -29,7 +32,9 @@ class Scope:
             return None
         if not self.id:
             return f"a scope of one {self.kind} needs its id"
-        if len(self.id.encode()) > LONGEST_SCOPE_ID:
+        if self.kind == "brand" and (len(self.id) > LONGEST_BRAND or len(self.id.encode()) > _LONGEST_BRAND_BYTES):
+            return f"longer than {LONGEST_BRAND} characters, or than {_LONGEST_BRAND_BYTES} bytes"
+        if self.kind != "brand" and len(self.id.encode()) > LONGEST_SCOPE_ID:
             return f"longer than {LONGEST_SCOPE_ID} bytes"
         if not self.id.isprintable():
             return "has a character that cannot be shown, such as the end of a line"
@@ -37,6 +42,33 @@ class Scope:
 
 
 EVERYTHING = Scope("everything")
+
+
+@dataclass(frozen=True, slots=True)
+class Belongs:
+    """What a message belongs to: its `scope`, and the brand under which a list or topic falls, "" where none is known or the scope is one
+    itself. A message that has a brand alone is of that brand."""
+
+    scope: Scope
+    brand: str = ""
+
+    @property
+    def covering(self) -> frozenset[str]:
+        """The keys of the scopes whose opt-outs close it."""
+        return frozenset({self.scope.key, EVERYTHING.key, self.brand_key or EVERYTHING.key})
+
+    @property
+    def brand_key(self) -> str:
+        return Scope("brand", self.brand).key if self.brand else ""
+
+
+def belonging(scope: Scope, brand: str) -> Belongs:
+    """Of a message of this scope and, beside it, this brand ("" for none)."""
+    if scope.kind == "brand":
+        return Belongs(scope)
+    if scope == EVERYTHING and brand:
+        return Belongs(Scope("brand", brand))
+    return Belongs(scope, brand)
 
 
 def scope_of(key: str) -> Scope:
@@ -48,4 +80,6 @@ def scope_of(key: str) -> Scope:
         return Scope("list", id)
     if kind == "topic":
         return Scope("topic", id)
+    if kind == "brand":
+        return Scope("brand", id)
     raise ValueError(f"{key!r} is not a scope")

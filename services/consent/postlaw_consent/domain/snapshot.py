@@ -10,6 +10,9 @@ from postlaw_consent.domain.fact import in_letters, of_letters
 from postlaw_consent.domain.fold import Closed, Fold, topics
 from postlaw_law.facts import Grant, Hold, TrackingSignal
 
+# Of what a fold keeps. Whoever changes that raises it: snapshots of another form are made anew.
+FORM = 2
+
 
 @dataclass(slots=True)
 class History:
@@ -26,7 +29,7 @@ def to_json(fold: Fold) -> str:
             "version": fold.version,
             "closed": {scope: [one.at_us, one.version, one.said_by] for scope, one in fold.closed.items()},
             "grants": [
-                [key[0], key[1], in_letters(key[2]), in_letters(key[3]), [[one.at_us, one.ended_us, one.id] for one in alike]]
+                [key[0], key[1], in_letters(key[2]), in_letters(key[3]), key[4], [[one.at_us, one.ended_us, one.id] for one in alike]]
                 for key, alike in fold.grants.items()
             ],
             "holds": [[hold.kind, hold.at_us, hold.until_us, hold.id] for hold in fold.holds.values()],
@@ -35,7 +38,7 @@ def to_json(fold: Fold) -> str:
             "recipient_kind": fold.recipient_kind,
             "address_kind": fold.address_kind,
             "time_zone": fold.time_zone,
-            "reopened": fold.reopened,
+            "reopened": sorted(fold.reopened),
             "latest_us": fold.latest_us,
         },
         separators=(",", ":"),
@@ -53,13 +56,13 @@ def from_json(text: str) -> Fold:
         recipient_kind=said["recipient_kind"],
         address_kind=said["address_kind"],
         time_zone=said["time_zone"],
-        reopened=said["reopened"],
+        reopened=set(said["reopened"]),
         latest_us=said["latest_us"],
     )
-    for type, scope, held, denied, alike in said["grants"]:
+    for type, scope, held, denied, lifts, alike in said["grants"]:
         has, lacks = of_letters(held), of_letters(denied)
-        fold.grants[type, scope, has, lacks] = [
-            Grant(type, at_us, has, lacks, topics(scope), ended_us, id) for at_us, ended_us, id in alike
+        fold.grants[type, scope, has, lacks, lifts] = [
+            Grant(type, at_us, has, lacks, topics(scope), ended_us, id, lifts) for at_us, ended_us, id in alike
         ]
     if said["tracking"]:
         given, at_us, held, id = said["tracking"]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from postlaw_consent.domain.event import ADDRESS_KEY_BYTES
 from postlaw_consent.domain.scope import Scope, ScopeKind
 
-LONGEST_TOKEN = 300  # characters; with the host before it the URL stays far below what mail readers break
+LONGEST_TOKEN = 520  # characters: some 230 for a list's, and room for the longest brand; a header's line ends at 998
 
-_KINDS: tuple[ScopeKind, ...] = ("everything", "list", "topic")
+_KINDS: tuple[ScopeKind, ...] = ("everything", "list", "topic", "brand")
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,14 +41,14 @@ class ConfirmSignUp:
     async def describe(self, token: str) -> Confirmed:
         """Raises Invalid of type `bad-token`."""
         confirmation, form, history = await self._look(token)
-        state = self._state(confirmation, history)
+        state = self._state(confirmation, form, history)
         return Confirmed(state, form, confirmation.address_key, already=state == "confirmed")
 
     async def __call__(self, token: str, *, contact_shown: bool) -> Confirmed:
         """Records `confirmed` where it is open; whatever is sent again finds it so. Raises Invalid of type `bad-token`."""
         await self._ledger.fence()
         confirmation, form, history = await self._look(token)
-        state = self._state(confirmation, history)
+        state = self._state(confirmation, form, history)
         if state != "open":
             return Confirmed(state, form, confirmation.address_key, already=state == "confirmed")
         request = next(line for line in history if line.fact.version == confirmation.version)
@@ -85,8 +85,8 @@ class ConfirmSignUp:
             raise _bad()
         return confirmation, form, await self._ledger.history(confirmation.tenant_id, confirmation.address_key)
 
-    def _state(self, confirmation: Confirmation, history: list[Line]) -> State:
-        state = state_of(confirmation, [line.fact for line in history], self._now_us())
+    def _state(self, confirmation: Confirmation, form: Form, history: list[Line]) -> State:
+        state = state_of(confirmation, form.belongs, [line.fact for line in history], self._now_us())
         if state is None:
             raise _bad()
         return state

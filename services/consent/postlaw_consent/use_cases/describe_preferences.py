@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from postlaw_consent.domain.fold import fold
-from postlaw_consent.domain.preferences import Preferences, preferences
+from postlaw_consent.domain.preferences import Preferences, preferences, scopes_of
 from postlaw_consent.domain.token import OptOut
 from postlaw_consent.ledger import Ledger
 from postlaw_consent.list_names import ListNames
@@ -14,10 +13,10 @@ from postlaw_consent.tokens import Tokens
 
 
 class DescribePreferences:
-    def __init__(self, ledger: Ledger, tokens: Tokens, names: ListNames, now_us: Callable[[], int]) -> None:
+    def __init__(self, ledger: Ledger, tokens: Tokens, lists: ListNames, now_us: Callable[[], int]) -> None:
         self._ledger = ledger
         self._tokens = tokens
-        self._names = names
+        self._lists = lists
         self._now_us = now_us
 
     async def __call__(self, token: str) -> tuple[OptOut, Preferences]:
@@ -30,6 +29,6 @@ class DescribePreferences:
         if newest:
             await self._ledger.fence()
         history = await self._ledger.history(optout.tenant_id, optout.address_key)
-        found = preferences(fold(line.fact for line in history), optout.scope, self._now_us())
-        names = await self._names.names(optout.tenant_id, [choice.scope.id for choice in found.choices if choice.scope.kind == "list"])
-        return replace(found, choices=tuple(replace(choice, name=names.get(choice.scope.id, "")) for choice in found.choices))
+        state = fold(line.fact for line in history)
+        ids = [scope.id for scope in scopes_of(state, optout.scope) if scope.kind == "list"]
+        return preferences(state, optout.scope, await self._lists.named(optout.tenant_id, ids), self._now_us())

@@ -20,7 +20,7 @@ from postlaw_consent.domain.event import Actor, ConsentEvent
 from postlaw_consent.domain.fold import Fold, fold
 from postlaw_consent.domain.message import Asked
 from postlaw_consent.domain.particulars import Particulars
-from postlaw_consent.domain.scope import scope_of
+from postlaw_consent.domain.scope import Belongs, scope_of
 from postlaw_consent.expiries import Due, Expiries
 from postlaw_consent.ledger import Ledger, Line
 from postlaw_consent.outgoing import Outgoing
@@ -124,7 +124,7 @@ class ExpireConsents:
         return False
 
     async def _ends(self, tenant_id: str, state: Fold, grant: Grant, scope: str) -> int | None:
-        message = Asked().by(await self._sender_of(tenant_id), scope_of(scope))
+        message = Asked().by(await self._sender_of(tenant_id), Belongs(scope_of(scope)))
         return Campaign(message, self._law, instant(self._now_us())).ends_at_us(state.person(), grant)
 
     async def _tell(self, due: Due, history: list[Line], address_key: bytes) -> bool:

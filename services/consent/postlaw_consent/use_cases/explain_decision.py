@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from postlaw_consent.domain.fold import fold
 from postlaw_consent.domain.gate import Gate
 from postlaw_consent.domain.message import Asked
-from postlaw_consent.domain.scope import Scope
+from postlaw_consent.domain.scope import Belongs
 from postlaw_consent.ledger import Ledger
 from postlaw_consent.use_cases.get_decisions import SenderOf
 from postlaw_law.decision import Decision
@@ -31,8 +31,8 @@ class ExplainDecision:
         self._sender_of = sender_of
         self._now_us = now_us
 
-    async def __call__(self, tenant_id: str, scope: Scope, asked: Asked, address_key: bytes) -> Explained:
-        message = asked.by(await self._sender_of(tenant_id), scope)
+    async def __call__(self, tenant_id: str, belongs: Belongs, asked: Asked, address_key: bytes) -> Explained:
+        message = asked.by(await self._sender_of(tenant_id), belongs)
         await self._ledger.fence()
         history = await self._ledger.history(tenant_id, address_key)
         now = self._now_us()

@@ -15,24 +15,24 @@ from postlaw_consent.notices import Notices
 from postlaw_consent.use_cases.notices import Naming, name_notices
 from postlaw_consent.use_cases.read_ledger import LARGEST_PAGE, PAGE
 
-ListName = Callable[[str, str], Awaitable[str]]
-"""(tenant, list) → its name. Raises NotFound."""
+ListNamed = Callable[[str, str], Awaitable[tuple[str, str]]]
+"""(tenant, list) → its name and its brand. Raises NotFound."""
 
 
 class CreateForm:
-    def __init__(self, forms: Forms, notices: Notices, list_name: ListName, now_us: Callable[[], int]) -> None:
+    def __init__(self, forms: Forms, notices: Notices, list_named: ListNamed, now_us: Callable[[], int]) -> None:
         self._forms = forms
         self._notices = notices
-        self._list_name = list_name
+        self._list_named = list_named
         self._now_us = now_us
 
     async def __call__(self, form: Form, idempotency_key: str) -> Form:
-        """`form` without id, list's name and time. Its wording is registered as a notice, in its language. Raises Invalid (also for a
-        list that is not there), KeyReused, Unavailable."""
+        """`form` without id, time, and its list's name and brand. Its wording is registered as a notice, in its language. Raises Invalid
+        (also for a list that is not there), KeyReused, Unavailable."""
         if wrong := [FieldError(field, message) for field, message in form.problems()]:
             raise Invalid("That is no form.", fields=wrong)
         try:
-            list_name = await self._list_name(form.tenant_id, form.list_id)
+            list_name, brand = await self._list_named(form.tenant_id, form.list_id)
         except NotFound:
             raise Invalid("The form has no list.", fields=[FieldError("list_id", "there is no such list; create it first")]) from None
         now = self._now_us()
@@ -42,7 +42,7 @@ class CreateForm:
             form.list_id, form.language, form.wording, sender.name, sender.address, sender.postal_address, str(form.double),
             str(form.without_ip), "purposes", *form.purposes, "territories", *form.territories,
         )  # fmt: skip
-        made = replace(form, form_id=new_id("frm"), list_name=list_name, created_us=now)
+        made = replace(form, form_id=new_id("frm"), list_name=list_name, brand=brand, created_us=now)
         return await self._forms.insert(made, RequestKey(form.tenant_id, idempotency_key), asked)
 
 

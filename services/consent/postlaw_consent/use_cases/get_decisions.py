@@ -10,7 +10,7 @@ from postlaw_common.placement import Placement
 from postlaw_consent.decisions_made import DecisionsMade, Made
 from postlaw_consent.domain.gate import NOBODY, Gate, Standing, events_of
 from postlaw_consent.domain.message import Asked, Sender
-from postlaw_consent.domain.scope import Scope
+from postlaw_consent.domain.scope import Belongs
 from postlaw_consent.ends import Ends
 from postlaw_consent.ledger import Ledger
 from postlaw_consent.standings import Standings
@@ -76,7 +76,7 @@ class GetDecisions:
     async def __call__(
         self,
         tenant_id: str,
-        scope: Scope,
+        belongs: Belongs,
         asked: Asked,
         partition: int,
         address_keys: Sequence[bytes],
@@ -89,7 +89,7 @@ class GetDecisions:
         where it cannot be kept what was decided."""
         self._check(partition)
         sender = await self._sender_of(tenant_id)
-        message = asked.by(sender, scope)
+        message = asked.by(sender, belongs)
         people, offset = await self._people(tenant_id, partition, address_keys, bulk)
         now = self._now_us()
         gate = Gate(message, self._law, now, self._ready.get(message))
@@ -101,13 +101,13 @@ class GetDecisions:
         tokens: list[bytes | None] = [None] * len(places)
         if mint:
             allowed = [number for number, place in enumerate(places) if gate.verdicts[place].allow]
-            minted = self._tokens.mint(tenant_id, scope, campaign_id, [address_keys[number] for number in allowed])
+            minted = self._tokens.mint(tenant_id, belongs.scope, campaign_id, [address_keys[number] for number in allowed])
             for number, token in zip(allowed, minted, strict=True):
                 tokens[number] = token
         made = Made(
             tenant_id=tenant_id,
             campaign_id=campaign_id,
-            scope=scope,
+            belongs=belongs,
             asked=asked,
             sender=sender,
             decided_at_us=now,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from postlaw_common.errors import DeadlineExceeded, NotFound, Unavailable
 from postlaw_common.telemetry import get_logger
+from postlaw_consent.domain.preferences import NOT_LISTED
 from postlaw_consent.domain.receipt import Beside, Controller, Json, receipt_of
 from postlaw_consent.ledger import Ledger, Line
 from postlaw_consent.list_names import ListNames
@@ -56,8 +57,8 @@ class GetReceipt:
         event = line.event()
         notice = await self._notices.get(tenant_id, event.notice_hash) if event.notice_hash else None
         controller = await self._controller_of(tenant_id)
-        named = await self._names.names(tenant_id, [event.scope.id]) if event.scope.kind == "list" else {}
-        receipt = receipt_of(event, Beside(controller, notice.language if notice else "", named.get(event.scope.id, "")))
+        named = await self._names.named(tenant_id, [event.scope.id]) if event.scope.kind == "list" else {}
+        receipt = receipt_of(event, Beside(controller, notice.language if notice else "", named.get(event.scope.id, NOT_LISTED).name))
         if (proof := await self._proof(line, event_id)) is not None:
             receipt["log"] = proof
         receipt[SIGNATURE] = sign(receipt, self._keys.signer)

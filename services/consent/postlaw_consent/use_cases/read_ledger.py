@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_consent.domain.event import ConsentEvent
 from postlaw_consent.domain.fold import fold
+from postlaw_consent.domain.preferences import NOT_LISTED
 from postlaw_consent.domain.token import OptOut
 from postlaw_consent.ledger import Ledger
 from postlaw_consent.list_names import ListNames
@@ -21,6 +22,7 @@ class Described:
     optout: OptOut
     already_withdrawn: bool
     list_name: str = ""
+    brand: str = ""
 
 
 class DescribeToken:
@@ -33,9 +35,10 @@ class DescribeToken:
         """Raises Invalid of type `bad-token`."""
         optout = await self._tokens.open(token)
         history = await self._ledger.history(optout.tenant_id, optout.address_key)
-        names = await self._names.names(optout.tenant_id, [optout.scope.id]) if optout.scope.kind == "list" else {}
+        named = await self._names.named(optout.tenant_id, [optout.scope.id]) if optout.scope.kind == "list" else {}
         closed = fold(line.fact for line in history).standing_withdrawal(optout.scope) is not None
-        return Described(optout, closed, names.get(optout.scope.id, ""))
+        listed = named.get(optout.scope.id, NOT_LISTED)
+        return Described(optout, closed, listed.name, listed.brand)
 
 
 class ListConsentEvents:

@@ -89,7 +89,7 @@ class ReplayDecisions:
         law = self._under or await self._law_of(made.law_version)
         if law is None:
             raise UnknownLaw(f"batch {batch} was decided under law {made.law_version}, of which there is no copy here")
-        gate = Gate(made.asked.by(made.sender, made.scope), law, made.decided_at_us)
+        gate = Gate(made.asked.by(made.sender, made.belongs), law, made.decided_at_us)
         for address_key, place, end, texts in zip(made.address_keys, made.places, made.ends, await self._texts(made), strict=True):
             was, now = made.verdicts[place], gate.verdicts[gate.verdict(address_key, standing_of(texts))]
             if not alike(was, now) or gate.ends[-1] != end:

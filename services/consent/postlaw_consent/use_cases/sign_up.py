@@ -145,13 +145,13 @@ class CarryOutSignUp:
         """The first gate, before anything is read of the person: a no that comes later closes the second gate."""
         partition = self._ledger.partition_of(form.tenant_id, person.address_key)
         return await self._decide(
-            form.tenant_id, form.scope, _TRANSACTIONAL, partition, [person.address_key], bulk=False, mint=False, campaign_id=sign_up.id
+            form.tenant_id, form.belongs, _TRANSACTIONAL, partition, [person.address_key], bulk=False, mint=False, campaign_id=sign_up.id
         )
 
     async def _is_suppressed(self, form: Form, person: Person) -> bool:
         await self._ledger.fence()
         history = await self._ledger.history(form.tenant_id, person.address_key)
-        return suppressed([line.fact for line in history], form.scope)
+        return suppressed([line.fact for line in history], form.belongs)
 
     async def _join(self, form: Form, person: Person, sign_up: SignUp, kind: Kind) -> int:
         """On the list, and in the ledger: the version of the event."""

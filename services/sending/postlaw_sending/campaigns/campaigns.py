@@ -122,6 +122,7 @@ def _to_document(campaign: Campaign) -> Document:
         "launched_by": list(campaign.launched_by),
         "contact": campaign.contact,
         "revision": campaign.version,
+        "brand": campaign.brand,
     }
 
 
@@ -145,4 +146,5 @@ def _from_document(document: Document) -> Campaign:
         launched_by=(kind, id),
         contact=document.get("contact", ""),
         version=document["revision"],
+        brand=document.get("brand", ""),  # as before there were any
     )

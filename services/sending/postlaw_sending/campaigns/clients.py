@@ -51,9 +51,10 @@ class Subscribers:
     def _stub(self) -> subscribers_grpc.SubscribersServiceAsyncStub:
         return subscribers_grpc.SubscribersServiceStub(self._channel("subscribers"))
 
-    async def list_name(self, list_id: str) -> str:
-        """Raises NotFound."""
-        return (await self._stub().GetList(subscribers.GetListRequest(list_id=list_id))).name
+    async def list_named(self, list_id: str) -> tuple[str, str]:
+        """Its name and its brand. Raises NotFound."""
+        found = await self._stub().GetList(subscribers.GetListRequest(list_id=list_id))
+        return found.name, found.brand
 
     async def audience(self, list_id: str, partition: int, after: bytes) -> AsyncIterator[Page]:
         """The people after `after`, in pages of 200."""
@@ -81,6 +82,7 @@ class Consent:
         answer = await consent_grpc.ConsentServiceStub(self._channel("consent")).GetDecisions(
             consent.GetDecisionsRequest(
                 scope=list_scope(campaign.list_id),
+                brand=campaign.brand,
                 partition=partition,
                 address_keys=address_keys,
                 opt_out_tokens=True,

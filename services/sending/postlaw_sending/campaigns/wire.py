@@ -78,6 +78,7 @@ def campaign_to_wire(campaign: Campaign, totals: Totals | None = None) -> sendin
         finished_at=timestamp(campaign.ended_at_us),
         version=campaign.version,
         message=law_message(campaign),
+        brand=campaign.brand,
     )
 
 
@@ -97,6 +98,7 @@ def campaign_from_wire(message: sending.Campaign) -> Campaign:
         launched_at_us=micros(message.launched_at),
         ended_at_us=micros(message.finished_at),
         version=message.version,
+        brand=message.brand,
     )
 
 
@@ -258,6 +260,7 @@ def sealed_batch(campaign: Campaign, batch: int, attempt: int, gate: Gate, size:
         batch=batch,
         attempt=attempt,
         scope=list_scope(campaign.list_id),
+        brand=campaign.brand,
         consent_offset=gate.consent_offset,
         law_version=gate.law_version,
         decided_at_us=gate.decided_at_us,

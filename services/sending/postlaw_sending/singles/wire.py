@@ -63,6 +63,7 @@ def envelope(request: Request, tenant_id: str) -> bytes:
     return SealedBatch(
         tenant_id=tenant_id,
         scope=request.scope,
+        brand=request.brand,
         consent_offset=said.consent_offset,
         generation=said.generation,
         law_version=said.law_version,

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
-from postlaw_sending.stop.scope import EVERYTHING, recipient_tag
+from postlaw_sending.stop.scope import BRAND, EVERYTHING, recipient_tag
 
 CONSENT_EVENTS = "postlaw.consent.events.v1"
 JOBS = "postlaw.sending.jobs.v1"
@@ -22,7 +22,7 @@ _LEAVING_ALONE = frozenset({
     _Event.KIND_GIVEN, _Event.KIND_REQUESTED, _Event.KIND_IMPLIED, _Event.KIND_CONFIRMED, _Event.KIND_RENEWED, _Event.KIND_EXPIRED,
     _Event.KIND_UNRESTRICTED, _Event.KIND_RESUMED, _Event.KIND_TRACKING_GIVEN, _Event.KIND_TRACKING_WITHDRAWN,
 })  # fmt: skip
-# The others that close, close everything: GDPR art. 18 and 21, a complaint and a pause know no topics.
+# The others that close, close everything: GDPR art. 18 and 21 and a pause know no topics. A complaint knows brands.
 _OF_THEIR_SCOPE = frozenset({_Event.KIND_WITHDRAWN, _Event.KIND_REFUSED, _Event.KIND_INVALIDATED})
 
 
@@ -32,6 +32,8 @@ def scope_text(scope: consent.Scope) -> str:
             return f"list:{scope.list_id}"
         case "topic":
             return f"topic:{scope.topic}"
+        case "brand":
+            return BRAND + scope.brand
         case _:
             return EVERYTHING
 
@@ -45,7 +47,8 @@ def closing(value: bytes) -> tuple[bytes, str] | None:
         raise ValueError(str(wrong)) from wrong
     if event.kind in _LEAVING_ALONE:
         return None
-    scope = scope_text(event.scope) if event.kind in _OF_THEIR_SCOPE else EVERYTHING
+    of_its_scope = event.kind in _OF_THEIR_SCOPE or (event.kind == _Event.KIND_COMPLAINED and event.scope.HasField("brand"))
+    scope = scope_text(event.scope) if of_its_scope else EVERYTHING
     return recipient_tag(event.tenant_id, event.address_key), scope
 
 

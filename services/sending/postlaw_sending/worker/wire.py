@@ -12,7 +12,7 @@ from postlaw_common.ids import new_id
 from postlaw_common.telemetry.spans import written
 from postlaw_sending.stop.holding import EXPIRED, PENDING, REFUSED, BatchRecord
 from postlaw_sending.stop.holdings import wall_clock_us
-from postlaw_sending.stop.scope import recipient_tag
+from postlaw_sending.stop.scope import belonging, recipient_tag
 from postlaw_sending.stop.wire import OUTCOMES, scope_text
 from postlaw_sending.worker.live_batch import Compiled, LiveBatch, Recipient, expand
 
@@ -42,7 +42,7 @@ def live_batch(
         campaign_id=sealed.campaign_id,
         number=sealed.batch,
         attempt=sealed.attempt,
-        scope=scope_text(sealed.scope),
+        scope=belonging(scope_text(sealed.scope), sealed.brand),
         consent_offset=sealed.consent_offset,
         law_version=sealed.law_version,
         inputs_hash=sealed.inputs_hash,

@@ -26,13 +26,14 @@ def address_key(number: int) -> bytes:
 
 @dataclass
 class FakeSubscribers:
-    """People by list and partition. `away`: cannot be reached. `gone`: deleted meanwhile."""
+    """People by list and partition. `brand`: of every list. `away`: cannot be reached. `gone`: deleted meanwhile."""
 
     lists: dict[str, dict[int, list[bytes]]] = field(default_factory=dict[str, dict[int, list[bytes]]])
     names: dict[bytes, int] = field(default_factory=dict[bytes, int])
     gone: set[bytes] = field(default_factory=set[bytes])
     away: bool = False
     opened: int = 0
+    brand: str = ""
 
     def add_list(self, list_id: str, numbers: Iterable[int]) -> None:
         people = self.lists[list_id] = {partition: [] for partition in range(PARTITIONS)}
@@ -53,7 +54,7 @@ class FakeSubscribers:
         self.check()
         if request.list_id not in self.lists:
             raise NotFound("There is no such list.")
-        return subscribers.List(list_id=request.list_id, name="Weekly")
+        return subscribers.List(list_id=request.list_id, name="Weekly", brand=self.brand)
 
     async def StreamAudience(self, request: subscribers.StreamAudienceRequest, context: Any) -> AsyncIterator[subscribers.AudiencePage]:
         self.check()

@@ -13,7 +13,7 @@ from postlaw_common.testing.promises import promise
 from postlaw_law.words import Basis
 from postlaw_sending.campaigns.domain.ruling import Ruling, defects, ruling
 from postlaw_sending.messages.footer import FORMS, NUMBER_OF
-from services.sending.tests.campaigns.played import CONSENTED, DECIDED_AT_S, refusal
+from services.sending.tests.campaigns.played import CONSENTED, DECIDED_AT_S, PARTITIONS, refusal
 
 if TYPE_CHECKING:
     from .conftest import Opened, World
@@ -63,6 +63,18 @@ async def test_the_first_gate_hears_what_the_campaign_says_of_its_messages(open_
         campaign = await sent_to(world, consent.Message(message_class="mixed", states=["similar", "own_goods", "similar"]))
         assert campaign.message == consent.Message(message_class="mixed", states=["own_goods", "similar"])
         assert world.law.asked and all(request.message == campaign.message for request in world.law.asked)
+
+
+@promise("M6")
+async def test_a_campaign_is_of_its_lists_brand_at_the_first_gate_and_in_every_batch(open_world: Opened) -> None:
+    async with open_world() as world:
+        world.people.brand = "Acme"
+        world.people.add_list("lst_1", range(8))
+        campaign = await sent_to(world, consent.Message())
+        assert campaign.brand == "Acme"
+        assert {request.brand for request in world.law.asked} == {"Acme"}
+        records = [record for partition in range(PARTITIONS) for record in await world.records(partition)]
+        assert records and {(record.scope.list_id, record.brand) for record in records} == {("lst_1", "Acme")}
 
 
 async def test_a_draft_with_other_words_for_the_law_is_another_draft(open_world: Opened) -> None:

@@ -31,12 +31,17 @@ from services.sending.tests.simulation.world import PARTITIONS, FakeBus, FakeSto
 
 TENANT, CAMPAIGNS, PEOPLE, BATCH, LANES = "ten_1", ("cmp_1", "cmp_2"), 150, 5, 2
 STOPS = 30
-LIST = consent.Scope(list_id="lst_1")
+LIST, BRAND = consent.Scope(list_id="lst_1"), consent.Scope(brand="Acme")
 ELSEWHERE = consent.Scope(topic="prices")
-# What stops the mail of LIST; the last kind is of a version that is still to come.
+# What stops the mail of LIST, which is of that brand; the last kind is of a version that is still to come.
 _Event = consent.ConsentEvent
 STOPPING = [
-    *((kind, scope) for kind in (_Event.KIND_WITHDRAWN, _Event.KIND_REFUSED, _Event.KIND_INVALIDATED) for scope in (LIST, consent.Scope())),
+    *(
+        (kind, scope)
+        for kind in (_Event.KIND_WITHDRAWN, _Event.KIND_REFUSED, _Event.KIND_INVALIDATED)
+        for scope in (LIST, BRAND, consent.Scope())
+    ),
+    (_Event.KIND_COMPLAINED, BRAND),
     *((kind, ELSEWHERE) for kind in (_Event.KIND_COMPLAINED, _Event.KIND_OBJECTED, _Event.KIND_RESTRICTED, _Event.KIND_PAUSED)),
     (_Event.Kind.ValueType(99), ELSEWHERE),
 ]
@@ -385,6 +390,7 @@ class Schedule:
             batch=number,
             attempt=attempt,
             scope=LIST,
+            brand=BRAND.brand,
             consent_offset=end,
             expires_at_us=1 << 62,
             size=len(people),

@@ -140,6 +140,7 @@ class Mill:
         campaign: str = "cmp_1",
         consent_offset: int | None = None,
         expires_at_us: int = NEVER_US,
+        brand: str = "",
     ) -> None:
         batch = self.batches.get(partition, 0)
         self.batches[partition] = batch + 1
@@ -149,6 +150,7 @@ class Mill:
             campaign_id=campaign,
             batch=batch,
             scope=LIST,
+            brand=brand,
             consent_offset=end,
             law_version="law-1",
             inputs_hash=b"inputs",

@@ -36,12 +36,24 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class MailingList:
+    """`brand`: under which its mail goes, "" for none; it never changes, for else a list could be moved around an opt-out of its brand."""
+
     tenant_id: str
     list_id: str
     name: str
     description: str
     created_us: int
     version: int
+    brand: str = ""
+
+
+def brand_problem(brand: str) -> str | None:
+    """What is wrong with a brand's name, in words for whoever sent it; None where nothing is. It must fit an unsubscribe link."""
+    if len(brand) > 100 or len(brand.encode()) > 255:
+        return "must have 100 characters, and 255 bytes, at most"
+    if not brand.isprintable():
+        return "has a character that cannot be shown, such as the end of a line"
+    return None
 
 
 class AddressIndex:

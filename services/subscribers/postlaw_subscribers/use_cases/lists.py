@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from postlaw_common.errors import Invalid, NotFound
+from postlaw_common.errors import FieldError, Invalid, NotFound
 from postlaw_common.ids import new_id
 from postlaw_common.made_once import RequestKey, fingerprint
 from postlaw_common.outbox import add_to_outbox
 from postlaw_common.store import AlreadyExists
-from postlaw_subscribers.domain.person import MailingList
+from postlaw_subscribers.domain.person import MailingList, brand_problem
 from postlaw_subscribers.lists import from_document, to_document
 from postlaw_subscribers.rooms import Rooms
 
@@ -15,10 +15,12 @@ _DEFAULT_PAGE = 50
 _LARGEST_PAGE = 200
 
 
-async def create_list(rooms: Rooms, tenant_id: str, name: str, description: str, idempotency_key: str) -> MailingList:
-    """The new list, or the one that this key made before. Raises KeyReused."""
-    request, asked = RequestKey(tenant_id, idempotency_key), fingerprint(name, description)
-    created = MailingList(tenant_id, new_id("lst"), name, description, rooms.now_us(), 1)
+async def create_list(rooms: Rooms, tenant_id: str, name: str, description: str, brand: str, idempotency_key: str) -> MailingList:
+    """The new list, or the one that this key made before. Raises Invalid, KeyReused."""
+    if problem := brand_problem(brand):
+        raise Invalid("That is no name of a brand.", fields=[FieldError("brand", problem)])
+    request, asked = RequestKey(tenant_id, idempotency_key), fingerprint(name, description, *([brand] if brand else []))
+    created = MailingList(tenant_id, new_id("lst"), name, description, rooms.now_us(), 1, brand)
     document = add_to_outbox(to_document(created) | request.note(asked), [rooms.events.list_created(created)])
     try:
         await rooms.lists.documents.insert(document)

@@ -158,22 +158,26 @@ class Scope(_message.Message):
     LIST_ID_FIELD_NUMBER: _builtins.int
     TOPIC_FIELD_NUMBER: _builtins.int
     EVERYTHING_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
     list_id: _builtins.str
     topic: _builtins.str
     everything: _builtins.bool
     """all mail of this customer"""
+    brand: _builtins.str
+    """all lists and topics of this brand, as the customer writes its name: 1 to 100 characters"""
     def __init__(
         self,
         *,
         list_id: _builtins.str = ...,
         topic: _builtins.str = ...,
         everything: _builtins.bool = ...,
+        brand: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["everything", b"everything", "list_id", b"list_id", "of", b"of", "topic", b"topic"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "everything", b"everything", "list_id", b"list_id", "of", b"of", "topic", b"topic"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["everything", b"everything", "list_id", b"list_id", "of", b"of", "topic", b"topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "everything", b"everything", "list_id", b"list_id", "of", b"of", "topic", b"topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_of: _TypeAlias = _typing.Literal["list_id", "topic", "everything"]  # noqa: Y015
+    _WhichOneofReturnType_of: _TypeAlias = _typing.Literal["list_id", "topic", "everything", "brand"]  # noqa: Y015
     _WhichOneofArgType_of: _TypeAlias = _typing.Literal["of", b"of"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_of) -> _WhichOneofReturnType_of | None: ...
 
@@ -1156,12 +1160,15 @@ class GetDecisionsRequest(_message.Message):
     CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
     BULK_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
     partition: _builtins.int
     opt_out_tokens: _builtins.bool
     """mint an unsubscribe token for each allowed recipient"""
     campaign_id: _builtins.str
     bulk: _builtins.bool
     """many calls for this partition follow: read the partition at once"""
+    brand: _builtins.str
+    """of the scope, where that is a list or topic of one; a message of everything that names one is that brand's"""
     @_builtins.property
     def scope(self) -> Global___Scope:
         """what the message belongs to"""
@@ -1180,10 +1187,11 @@ class GetDecisionsRequest(_message.Message):
         campaign_id: _builtins.str = ...,
         bulk: _builtins.bool = ...,
         message: Global___Message | None = ...,
+        brand: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "bulk", b"bulk", "campaign_id", b"campaign_id", "message", b"message", "opt_out_tokens", b"opt_out_tokens", "partition", b"partition", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "brand", b"brand", "bulk", b"bulk", "campaign_id", b"campaign_id", "message", b"message", "opt_out_tokens", b"opt_out_tokens", "partition", b"partition", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1417,8 +1425,11 @@ class ExplainDecisionRequest(_message.Message):
     SUBSCRIBER_ID_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
     address: _builtins.str
     subscriber_id: _builtins.str
+    brand: _builtins.str
+    """of the scope, where that is a list or topic of one"""
     @_builtins.property
     def scope(self) -> Global___Scope:
         """what the message belongs to"""
@@ -1432,10 +1443,11 @@ class ExplainDecisionRequest(_message.Message):
         subscriber_id: _builtins.str = ...,
         scope: Global___Scope | None = ...,
         message: Global___Message | None = ...,
+        brand: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "message", b"message", "scope", b"scope", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "message", b"message", "scope", b"scope", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "brand", b"brand", "message", b"message", "scope", b"scope", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_who: _TypeAlias = _typing.Literal["address", "subscriber_id"]  # noqa: Y015
     _WhichOneofArgType_who: _TypeAlias = _typing.Literal["who", b"who"]  # noqa: Y015
@@ -2439,6 +2451,7 @@ class DecisionsMade(_message.Message):
     VERDICT_OF_FIELD_NUMBER: _builtins.int
     ENDS_AT_US_FIELD_NUMBER: _builtins.int
     EVENTS_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     campaign_id: _builtins.str
     sender_territory: _builtins.str
@@ -2451,6 +2464,8 @@ class DecisionsMade(_message.Message):
     inputs_hash: _builtins.bytes
     """as in GetDecisionsResponse"""
     partition: _builtins.int
+    brand: _builtins.str
+    """as in GetDecisionsRequest"""
     @_builtins.property
     def scope(self) -> Global___Scope: ...
     @_builtins.property
@@ -2492,10 +2507,11 @@ class DecisionsMade(_message.Message):
         verdict_of: _abc.Iterable[_builtins.int] | None = ...,
         ends_at_us: _abc.Iterable[_builtins.int] | None = ...,
         events: _abc.Iterable[_builtins.int] | None = ...,
+        brand: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "campaign_id", b"campaign_id", "decided_at_us", b"decided_at_us", "ends_at_us", b"ends_at_us", "events", b"events", "inputs_hash", b"inputs_hash", "law_version", b"law_version", "message", b"message", "partition", b"partition", "scope", b"scope", "sender_kind", b"sender_kind", "sender_territory", b"sender_territory", "sender_time_zone", b"sender_time_zone", "tenant_id", b"tenant_id", "verdict_of", b"verdict_of", "verdicts", b"verdicts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "brand", b"brand", "campaign_id", b"campaign_id", "decided_at_us", b"decided_at_us", "ends_at_us", b"ends_at_us", "events", b"events", "inputs_hash", b"inputs_hash", "law_version", b"law_version", "message", b"message", "partition", b"partition", "scope", b"scope", "sender_kind", b"sender_kind", "sender_territory", b"sender_territory", "sender_time_zone", b"sender_time_zone", "tenant_id", b"tenant_id", "verdict_of", b"verdict_of", "verdicts", b"verdicts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

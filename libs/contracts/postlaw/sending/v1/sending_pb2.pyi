@@ -105,12 +105,15 @@ class Campaign(_message.Message):
     FINISHED_AT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
     tenant_id: _builtins.str
     name: _builtins.str
     list_id: _builtins.str
     status: Global___Campaign.Status.ValueType
     version: _builtins.int
+    brand: _builtins.str
+    """the list's"""
     @_builtins.property
     def sender(self) -> Global___Sender: ...
     @_builtins.property
@@ -143,10 +146,11 @@ class Campaign(_message.Message):
         finished_at: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.int = ...,
         message: _consent_pb2.Message | None = ...,
+        brand: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "message", b"message", "sender", b"sender", "template", b"template", "totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "list_id", b"list_id", "message", b"message", "name", b"name", "sender", b"sender", "status", b"status", "template", b"template", "tenant_id", b"tenant_id", "totals", b"totals", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "list_id", b"list_id", "message", b"message", "name", b"name", "sender", b"sender", "status", b"status", "template", b"template", "tenant_id", b"tenant_id", "totals", b"totals", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -500,6 +504,7 @@ class SendMessageRequest(_message.Message):
     DECIDED_AT_US_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_US_FIELD_NUMBER: _builtins.int
     INPUTS_HASH_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
     """one message a key, however often it is asked for"""
     template: Global___SendMessageRequest.Template.ValueType
@@ -517,6 +522,8 @@ class SendMessageRequest(_message.Message):
     decided_at_us: _builtins.int
     expires_at_us: _builtins.int
     inputs_hash: _builtins.bytes
+    brand: _builtins.str
+    """of the scope, whose opt-out stops it as well"""
     @_builtins.property
     def sender(self) -> Global___Sender: ...
     @_builtins.property
@@ -542,10 +549,11 @@ class SendMessageRequest(_message.Message):
         decided_at_us: _builtins.int = ...,
         expires_at_us: _builtins.int = ...,
         inputs_hash: _builtins.bytes = ...,
+        brand: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope", "sender", b"sender"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_url", b"action_url", "address", b"address", "address_key", b"address_key", "consent_offset", b"consent_offset", "decided_at_us", b"decided_at_us", "expires_at_us", b"expires_at_us", "generation", b"generation", "idempotency_key", b"idempotency_key", "inputs_hash", b"inputs_hash", "language", b"language", "law_version", b"law_version", "list_name", b"list_name", "opt_out_token", b"opt_out_token", "scope", b"scope", "sender", b"sender", "template", b"template"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_url", b"action_url", "address", b"address", "address_key", b"address_key", "brand", b"brand", "consent_offset", b"consent_offset", "decided_at_us", b"decided_at_us", "expires_at_us", b"expires_at_us", "generation", b"generation", "idempotency_key", b"idempotency_key", "inputs_hash", b"inputs_hash", "language", b"language", "law_version", b"law_version", "list_name", b"list_name", "opt_out_token", b"opt_out_token", "scope", b"scope", "sender", b"sender", "template", b"template"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -962,6 +970,7 @@ class SealedBatch(_message.Message):
     SEALED_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
     INPUTS_HASH_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     campaign_id: _builtins.str
     batch: _builtins.int
@@ -978,6 +987,8 @@ class SealedBatch(_message.Message):
     """of the topics, to which consent_offset belongs"""
     inputs_hash: _builtins.bytes
     """of the decision"""
+    brand: _builtins.str
+    """of the scope; an opt-out of it stops the batch's messages, too"""
     @_builtins.property
     def scope(self) -> _consent_pb2.Scope: ...
     def __init__(
@@ -996,10 +1007,11 @@ class SealedBatch(_message.Message):
         sealed: _builtins.bytes = ...,
         generation: _builtins.str = ...,
         inputs_hash: _builtins.bytes = ...,
+        brand: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "batch", b"batch", "campaign_id", b"campaign_id", "consent_offset", b"consent_offset", "decided_at_us", b"decided_at_us", "expires_at_us", b"expires_at_us", "generation", b"generation", "inputs_hash", b"inputs_hash", "law_version", b"law_version", "scope", b"scope", "sealed", b"sealed", "size", b"size", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "batch", b"batch", "brand", b"brand", "campaign_id", b"campaign_id", "consent_offset", b"consent_offset", "decided_at_us", b"decided_at_us", "expires_at_us", b"expires_at_us", "generation", b"generation", "inputs_hash", b"inputs_hash", "law_version", b"law_version", "scope", b"scope", "sealed", b"sealed", "size", b"size", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

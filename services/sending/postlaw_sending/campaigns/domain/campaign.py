@@ -70,8 +70,8 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """Times in microseconds since the epoch, 0: not yet. `launched_by`: kind and id of who launched it; `contact`: the customer's, as it
-    was then. `version` 0: not stored yet."""
+    """`brand`: of the list, "" for none. Times in microseconds since the epoch, 0: not yet. `launched_by`: kind and id of who launched it;
+    `contact`: the customer's, as it was then. `version` 0: not stored yet."""
 
     campaign_id: str
     tenant_id: str
@@ -88,6 +88,7 @@ class Campaign:
     launched_by: tuple[str, str] = ("", "")
     contact: str = ""
     version: int = 0
+    brand: str = ""
 
     @property
     def ended(self) -> bool:

@@ -38,7 +38,7 @@ class CreateCampaign:
         """Raises Invalid (also for a list that does not exist), KeyReused, Unavailable."""
         caller = current()
         campaign_id = new_id("cmp")
-        list_name = await self._list_name(list_id, campaign_id)
+        list_name, brand = await self._list_named(list_id, campaign_id)
         campaign = Campaign(
             campaign_id=campaign_id,
             tenant_id=caller.tenant_id,
@@ -49,6 +49,7 @@ class CreateCampaign:
             template=template,
             message=message,
             created_at_us=self._now_us(),
+            brand=brand,
         )
         self._check(campaign)
         asked = fingerprint(
@@ -57,13 +58,13 @@ class CreateCampaign:
         )  # fmt: skip
         return await self._campaigns.insert(campaign, caller.actor, RequestKey(caller.tenant_id, idempotency_key), asked)
 
-    async def _list_name(self, list_id: str, campaign_id: str) -> str:
+    async def _list_named(self, list_id: str, campaign_id: str) -> tuple[str, str]:
         # In our own name: whoever may write campaigns need not have the right to read lists.
         caller = current()
         purpose = f"campaign {campaign_id}"
         async with self._contexts().acting(caller.tenant_id, caller.on_behalf_of or caller.actor, ("lists:read",), purpose):
             try:
-                return await self._subscribers.list_name(list_id)
+                return await self._subscribers.list_named(list_id)
             except NotFound as missing:
                 wrong = FieldError("list_id", "there is no such list; create it first")
                 raise Invalid("The campaign has no list to go to.", fields=[wrong]) from missing
