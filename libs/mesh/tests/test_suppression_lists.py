@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import hashlib
 import io
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -62,3 +63,33 @@ async def test_whom_the_old_providers_list_names_gets_no_mail_and_stands_in_the_
             ("", "everything", "withdrawn"),
             ("ann@example.com", "everything", "withdrawn"),
         ]
+
+
+@promise("M6")
+async def test_whom_a_list_of_digests_names_gets_no_mail_whether_here_already_or_later_until_they_say_yes_themselves(
+    tmp_path: Path,
+) -> None:
+    async with acme(tmp_path) as customer:
+        attested = subscribers.ImportConsent(source="shop", wording=WORDING, attested_by="Ada Example", held=HELD, territories=["IE"])
+        await imported(customer, b"email\nann@example.com\nbob@example.com\n", list_id=customer.list_id, consent=attested)
+        names = ("ann", "carl", "dora", "eve")
+        digests = "\n".join(["sha256", *(hashlib.sha256(f"{name}@example.com".encode()).hexdigest() for name in names)]).encode()
+        listed = await imported(customer, digests, suppress=subscribers.ImportSuppression(source="the old provider", format="sha256"))
+        assert (listed.digests_kept, listed.people_checked, listed.people_matched) == (4, 2, 1)
+
+        await imported(customer, b"email\ncarl@example.com\ndora@example.com\n", list_id=customer.list_id, consent=attested)
+        await customer.sign_up("eve@example.com")
+        await customer.settled()
+        assert customer.mails_to("eve@example.com") == []
+        said = consent.ConsentRecord(
+            address="dora@example.com",
+            scope=consent.Scope(list_id=customer.list_id),
+            route=consent.ROUTE_API,
+            wording=WORDING,
+            particulars=consent.Particulars(held=[consent.Evidence.Value(f"EVIDENCE_{name.upper()}") for name in HELD], territories=["IE"]),
+        )
+        await customer.consent.RecordConsents(consent.RecordConsentsRequest(consents=[said]))
+        totals = (await customer.campaign()).totals
+        assert totals.refused == 2
+        mailed = [name for name in ("ann", "bob", "carl", "dora") if customer.mails_to(f"{name}@example.com")]
+        assert mailed == ["bob", "dora"]

@@ -73,9 +73,11 @@ class Subscribers:
     def _stub(self) -> SubscribersServiceAsyncStub:
         return SubscribersServiceStub(self._channel("subscribers"))
 
-    async def by_address(self, address: str) -> bytes:
-        """The address_key, also of an address that nobody here has. Raises PostlawError."""
-        return (await self._stub.ResolvePerson(subscribers_pb2.ResolvePersonRequest(address=address))).address_key
+    async def by_address(self, address: str, *, opening: bool = False) -> bytes:
+        """The address_key, also of an address that nobody here has. `opening`: something is to be recorded that opens, so whoever a
+        suppression list names by a digest is stopped first. Raises PostlawError."""
+        request = subscribers_pb2.ResolvePersonRequest(address=address, opening=opening)
+        return (await self._stub.ResolvePerson(request)).address_key
 
     async def by_subscriber(self, subscriber_id: str) -> bytes:
         """The address_key. Raises NotFound and every other PostlawError."""

@@ -39,7 +39,7 @@ class FormClients:
         return found.name, found.brand
 
     async def resolve(self, tenant_id: str, address: str, profile_evidence: bytes = b"") -> Person:
-        request = subscribers_pb2.ResolvePersonRequest(address=address, profile_evidence=profile_evidence)
+        request = subscribers_pb2.ResolvePersonRequest(address=address, profile_evidence=profile_evidence, opening=True)
         async with self._contexts.acting(tenant_id, None, (), _PURPOSE):
             resolved = await self._subscribers.ResolvePerson(request)
         return Person(resolved.address_key, resolved.address, resolved.sealed_profile_evidence)

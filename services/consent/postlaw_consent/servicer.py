@@ -239,7 +239,7 @@ class ConsentServicer:
         if record.subscriber_id:
             return await self._subscribers.by_subscriber(record.subscriber_id)
         if record.address:
-            return await self._subscribers.by_address(record.address)
+            return await self._subscribers.by_address(record.address, opening=True)
         raise Invalid("Say who is meant.", fields=[FieldError(f"consents[{place}]", "name an address_key, an address or a subscriber_id")])
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+import idna
 from email_validator import EmailNotValidError, validate_email
 
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
@@ -34,6 +35,12 @@ def normalise(address: str) -> str:
         if known is not None and len(local) + 1 + known[1] <= _MAX_ADDRESS:
             return f"{local}@{known[0]}"
     return by_library(address)
+
+
+def spellings(address: str) -> tuple[str, ...]:
+    """As other systems may have kept a normalised address: an international domain in A-labels or in U-labels."""
+    local, _, domain = address.rpartition("@")
+    return (address, f"{local}@{idna.decode(domain)}") if "xn--" in domain else (address,)
 
 
 def by_library(address: str) -> str:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import astuple
 from typing import Any
 
 import grpc.aio
 
 from postlaw.consent.v1 import consent_pb2, consent_pb2_grpc
+from postlaw_common.caller import Caller
+from postlaw_common.errors import NotFound
 from postlaw_subscribers.domain.import_job import ImportJob
 from postlaw_subscribers.domain.row_evidence import Grade, Variant
+from postlaw_subscribers.jobs import Jobs
+from postlaw_subscribers.person_keys import PersonKeys
 from postlaw_subscribers.rooms import ConsentLedger, Consents, SuppressionLedger
 
 SCOPES = ("consents:write",)
@@ -129,6 +134,30 @@ def _told(told: dict[str, Any]) -> bytes:
 def suppressions_for(channel: grpc.aio.Channel, job: ImportJob) -> SuppressionLedger:
     """Where the rows of a suppression list go."""
     return ListedElsewhere(consent_pb2_grpc.ConsentServiceStub(channel), job)
+
+
+class StoppedAsListed:
+    """Stops people as the import of a suppression list does, in its name, however long after it."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        person_keys: PersonKeys,
+        acting: Callable[[ImportJob], AbstractAsyncContextManager[Caller]],
+        suppressions: Callable[[ImportJob], SuppressionLedger],
+    ) -> None:
+        self._jobs = jobs
+        self._person_keys = person_keys
+        self._acting = acting
+        self._suppressions = suppressions
+
+    async def __call__(self, tenant_id: str, import_id: str, address_keys: Sequence[bytes]) -> None:
+        opened = await self._jobs.get(tenant_id, import_id)
+        if opened is None:
+            raise NotFound(f"There is no import {import_id}.")
+        sealed = (await self._person_keys.wrapping(tenant_id)).seal_attestation(attestation_of(opened.job))
+        async with self._acting(opened.job):
+            await self._suppressions(opened.job).suppress(address_keys, sealed)
 
 
 def ledger_for(channel: grpc.aio.Channel, job: ImportJob) -> tuple[ConsentLedger, bytes]:

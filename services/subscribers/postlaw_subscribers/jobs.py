@@ -17,7 +17,7 @@ from postlaw_common.made_once import MADE_UNDER, RequestKey, refuse_another
 from postlaw_common.ordered_text import to_text
 from postlaw_common.outbox import OUTBOX_INDEX, add_to_outbox
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, Store
-from postlaw_subscribers.domain.import_job import Checkpoint, Counts, ImportJob, Settings, State
+from postlaw_subscribers.domain.import_job import Checkpoint, Counts, GoneThrough, ImportJob, Settings, State
 from postlaw_subscribers.domain.sameness import Flag, Tallies, Tally
 
 IMPORTS = CollectionSpec("imports", (OUTBOX_INDEX, Index("waiting"), MADE_UNDER))
@@ -137,6 +137,7 @@ class Jobs:
         if document.get("tallies"):
             tallies = _tallies(sealer.open(document["tallies"], _place(tenant_id, import_id, b"tallies")))
         flags = tuple(Flag(**flag) for flag in document.get("flags", ()))
+        people = GoneThrough(**document.get("people", {}))
         job = ImportJob(
             tenant_id=tenant_id,
             import_id=import_id,
@@ -144,7 +145,7 @@ class Jobs:
             state=State(document["state"]),
             received=document["received"],
             stored=document["stored"],
-            checkpoint=Checkpoint(document["offset"], document["next_row"], counts, tallies, flags),
+            checkpoint=Checkpoint(document["offset"], document["next_row"], counts, tallies, flags, people),
             failure=document["failure"],
             created_us=document["created_us"],
             finished_us=document["finished_us"],
@@ -175,7 +176,9 @@ def _moving(job: ImportJob) -> Document:
             "warnings": dict(counts.warnings),
             "suppressed": counts.suppressed,
             "already_suppressed": counts.already_suppressed,
+            "digests_kept": counts.digests_kept,
         },
+        "people": asdict(job.checkpoint.people),
         "flags": [asdict(flag) for flag in job.checkpoint.flags],
         "failure": job.failure,
         "finished_us": job.finished_us,

@@ -9,6 +9,7 @@ subscriber id is, once their address has changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import aclosing
 
 import msgspec
 
@@ -21,7 +22,7 @@ from postlaw_subscribers.domain.person import Person, Profile, made_under
 from postlaw_subscribers.person_keys import PROFILE, Keys, document_id, place
 
 DATABASE = "subscribers"
-PEOPLE = CollectionSpec("people", (OUTBOX_INDEX,))
+PEOPLE = CollectionSpec("people", (OUTBOX_INDEX,), range_parts=1, rarely=True)
 MOVED = CollectionSpec("moved")
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -93,6 +94,11 @@ class People:
     async def insert(self, documents: Iterable[Document]) -> set[str]:
         """Those who are new; returns the ids of those who were there already."""
         return await bulk_insert(self.documents, documents)
+
+    async def page(self, tenant_id: str, after: str, size: int) -> list[Document]:
+        """Of this customer's people, gone or not, beginning after the document of that name."""
+        async with aclosing(self.documents.under(f"{tenant_id}/", after=after, size=size)) as pages:
+            return await anext(pages, [])
 
     async def by_key(self, tenant_id: str, address_key: bytes) -> Document | None:
         """The document of whoever has this address key, gone or not."""

@@ -12,6 +12,7 @@ from postlaw_common.keys.customer import CustomerKeys
 from postlaw_common.outbox import Outbox
 from postlaw_common.placement import Placement
 from postlaw_subscribers.addresses import InvalidAddress, normalise
+from postlaw_subscribers.digests import Digests
 from postlaw_subscribers.domain.import_job import ImportJob
 from postlaw_subscribers.domain.person import AddressIndex, MailingList, Person
 from postlaw_subscribers.domain.row_evidence import Variant
@@ -38,6 +39,14 @@ class Events(Protocol):
     def subscriber_deleted(self, tenant_id: str, subscriber_id: str, address_key: bytes, version: int) -> Record: ...
 
 
+class StopListed(Protocol):
+    """Stops people whom a suppression list names, in consent's ledger, as the import says that brought the list."""
+
+    async def __call__(self, tenant_id: str, import_id: str, address_keys: Sequence[bytes]) -> None:
+        """4,000 at most, each once; what it did before it does not do again. Raises PostlawError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Rooms:
     people: People
@@ -47,6 +56,8 @@ class Rooms:
     uploads: Uploads
     person_keys: PersonKeys
     customer_keys: CustomerKeys
+    digests: Digests
+    stop_listed: StopListed
     outbox: Outbox
     events: Events
     placement: Callable[[], Placement]

@@ -108,6 +108,7 @@ class SubscribersServicer:
             subscriber_id=request.subscriber_id,
             profile_evidence=request.profile_evidence,
             proof_evidence=request.proof_evidence,
+            opening=request.opening,
         )
         return pb.ResolvedPerson(
             address_key=resolved.address_key,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -10,6 +11,7 @@ from postlaw.subscribers.v1 import subscribers_pb2 as pb
 from postlaw_common.bus import Record
 from postlaw_common.events import new_event, to_record
 from postlaw_common.placement import Placement
+from postlaw_subscribers.domain.digest import Format
 from postlaw_subscribers.domain.import_job import Attestation, Columns, ImportJob, Settings, State
 from postlaw_subscribers.domain.person import MailingList, Person
 from postlaw_subscribers.rooms import TOPIC
@@ -92,7 +94,8 @@ def settings_of(message: pb.ImportSettings) -> Settings:
         ip=message.ip_column,
         form=message.form_column,
     )
-    return Settings(message.list_id, message.filename, message.encoding, columns, consent, message.suppress.source)
+    format = cast("Format", message.suppress.format or "address")  # another word is refused by Settings.problems
+    return Settings(message.list_id, message.filename, message.encoding, columns, consent, message.suppress.source, format)
 
 
 def settings_message(settings: Settings) -> pb.ImportSettings:
@@ -125,6 +128,7 @@ def settings_message(settings: Settings) -> pb.ImportSettings:
         )
     if settings.suppress_source:
         message.suppress.source = settings.suppress_source
+        message.suppress.format = settings.suppress_format
     return message
 
 
@@ -151,6 +155,9 @@ def import_message(job: ImportJob) -> pb.Import:
         flags=[pb.Import.Flag(what=flag.what, rows=flag.rows) for flag in job.checkpoint.flags],
         suppressed=counts.suppressed,
         already_suppressed=counts.already_suppressed,
+        digests_kept=counts.digests_kept,
+        people_checked=job.checkpoint.people.checked,
+        people_matched=job.checkpoint.people.matched,
     )
 
 

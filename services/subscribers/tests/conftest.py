@@ -47,6 +47,7 @@ class FakeConsent:
         self.suppressed: dict[tuple[str, bytes], tuple[str, str]] = {}  # by customer and person: whose list, and the key
         self.away = False
         self.calls = 0
+        self.stops = 0  # calls of SuppressMany
         self.hold: asyncio.Event | None = None
 
     async def RecordConsentOfMany(
@@ -70,6 +71,9 @@ class FakeConsent:
         return consent_pb2.RecordConsentOfManyResponse()
 
     async def SuppressMany(self, request: consent_pb2.SuppressManyRequest, context: Any) -> consent_pb2.SuppressManyResponse:
+        self.stops += 1
+        if self.away:
+            raise Unavailable("away")
         already: list[int] = []
         for place, address_key in enumerate(request.address_keys):
             act = (request.source, request.idempotency_key)

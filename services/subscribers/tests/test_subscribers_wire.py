@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postlaw_subscribers import wire
+from postlaw_subscribers.domain.digest import FORMATS
 from postlaw_subscribers.domain.import_job import Attestation, Checkpoint, Columns, Counts, ImportJob, Outcome, Settings, State
 from postlaw_subscribers.domain.person import MailingList
 
@@ -13,7 +14,11 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 MOMENT = st.integers(0, 4_000_000_000_000_000)
 WORDS = st.lists(TEXT, max_size=3).map(tuple)
 ATTESTATION = st.builds(Attestation, TEXT, TEXT, TEXT, st.just(0) | MOMENT, WORDS, WORDS, TEXT, TEXT, TEXT)
-SETTINGS = st.builds(Settings, TEXT, TEXT, TEXT, st.builds(Columns, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT), st.one_of(st.none(), ATTESTATION))
+COLUMNS = st.builds(Columns, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT)
+SUPPRESSING = st.builds(
+    Settings, st.just(""), TEXT, TEXT, COLUMNS, suppress_source=TEXT.filter(bool), suppress_format=st.sampled_from(FORMATS)
+)
+SETTINGS = st.builds(Settings, TEXT, TEXT, TEXT, COLUMNS, st.one_of(st.none(), ATTESTATION)) | SUPPRESSING
 
 
 @given(SETTINGS)
@@ -38,7 +43,7 @@ def test_an_imports_totals_add_up_on_the_wire(state: State, taken: dict[Outcome,
     job = ImportJob("ten_a", "imp_1", Settings("lst_1"), state, 10, 10, Checkpoint(5, 2, counts), "", 1, 0, "user:1")
     message = wire.import_message(job)
     taken_rows = message.added + message.updated + message.unchanged + message.suppressed + message.already_suppressed
-    assert message.rows == taken_rows + message.refused
+    assert message.rows == taken_rows + message.digests_kept + message.refused
     assert message.refused == sum(message.refused_by_reason.values())
     assert message.warnings == {"unknown_territory": 1}
     assert 0 <= message.bytes_done <= message.bytes_total

@@ -30,11 +30,13 @@ class Index:
 class CollectionSpec:
     """A collection as its service needs it. Declared where it is used, ensured when the service starts.
 
-    `range_parts`: with how many parts, each with its "/", the `_id`s begin that `under` reads together; 0: it is not read so."""
+    `range_parts`: with how many parts, each with its "/", the `_id`s begin that `under` reads together; 0: it is not read so.
+    `rarely`: so seldom that a server which does not read ranges of `_id`s by itself keeps no index for them."""
 
     name: str
     indexes: tuple[Index, ...] = ()
     range_parts: int = 0
+    rarely: bool = False
 
     def check_range(self, prefix: str) -> None:
         """Raises KeyError where `under` may not be asked with this."""

@@ -93,9 +93,10 @@ class MongoStore:
                 )
                 for index in spec.indexes:
                     await self._index(collection, index.field, index.unique)
-                if spec.range_parts and not self._ranges:
+                by_id = self._ranges or spec.rarely
+                if spec.range_parts and not by_id:
                     await self._index(collection, RANGE, unique=False)
-                self._collections[spec.name] = MongoCollection(collection, spec, self._concern, ranges=self._ranges)
+                self._collections[spec.name] = MongoCollection(collection, spec, self._concern, ranges=by_id)
 
     async def _create(self, name: str) -> None:
         assert self._client is not None

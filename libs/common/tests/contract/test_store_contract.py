@@ -14,6 +14,7 @@ from postlaw_common.store import AlreadyExists, CollectionSpec, Index, Store, St
 NewStore = Callable[..., Awaitable[Store]]
 PEOPLE = CollectionSpec("people", (Index("list_id"), Index("address_key", unique=True)))
 IN_RANGES = CollectionSpec("people", range_parts=1)
+RARELY_IN_RANGES = CollectionSpec("people", range_parts=1, rarely=True)
 
 
 async def test_a_document_comes_back_as_it_was_with_its_version(new_store: NewStore) -> None:
@@ -138,8 +139,9 @@ async def test_pages_of_an_index_run_by_id_without_gap_or_repeat(new_store: NewS
     assert await people.count("list_id", "odd") == 50
 
 
-async def test_pages_of_a_prefix_run_by_id_without_gap_or_repeat(new_store: NewStore) -> None:
-    people = (await new_store(IN_RANGES)).collection("people")
+@pytest.mark.parametrize("spec", [IN_RANGES, RARELY_IN_RANGES], ids=["often", "rarely"])
+async def test_pages_of_a_prefix_run_by_id_without_gap_or_repeat(new_store: NewStore, spec: CollectionSpec) -> None:
+    people = (await new_store(spec)).collection("people")
     ids = [f"l{n % 3}/{n * 7919 % 100:03d}" for n in range(100)]
     await people.insert_many([{"_id": id} for id in [*ids, "l1", "l1/", "l1.", "l10", "l1\U0001f600"]])
     pages = [page async for page in people.under("l1/", size=7)]

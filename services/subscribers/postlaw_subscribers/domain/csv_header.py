@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from postlaw_subscribers.domain.csv_rows import RowReader
+from postlaw_subscribers.domain.digest import is_digest
 from postlaw_subscribers.domain.import_job import Columns
 
 MAX_COLUMNS = 100
 MAX_NAME = 100
 _DELIMITERS = ",;\t"
 _ADDRESS_COLUMNS = ("email", "e-mail", "email address", "e-mail address", "email_address", "emailaddress", "address", "mail")
+_DIGEST_COLUMNS = ("sha256", "md5", "hash", "digest", "email_hash", "email hash", "email_sha256", "email_md5")
 # What a row says of its own consent; some names are those of other providers' exports.
 _TERRITORY_COLUMNS = ("country", "territory", "country_code", "country code", "land", "pays", "país")
 _GRADE_COLUMNS = ("evidence", "evidence_grade")
@@ -44,8 +46,8 @@ class Header:
         return any(place is not None for place in places)
 
 
-def read_header(text: bytes, columns: Columns | None = None) -> Header:
-    """The header from the file's first bytes (64 kB suffice). Raises BadHeader."""
+def read_header(text: bytes, columns: Columns | None = None, *, of_digests: bool = False) -> Header:
+    """The header from the file's first bytes (64 kB suffice). `of_digests`: in place of addresses. Raises BadHeader."""
     columns = columns or Columns()
     line = text.split(b"\n", 1)[0].decode(errors="replace")
     delimiter = sniff(line)
@@ -61,7 +63,7 @@ def read_header(text: bytes, columns: Columns | None = None) -> Header:
     return Header(
         delimiter,
         names,
-        _address_at(names, columns.address),
+        _address_at(names, columns.address, (*_DIGEST_COLUMNS, *_ADDRESS_COLUMNS) if of_digests else _ADDRESS_COLUMNS),
         _end_of_row(text, first.number, delimiter),
         territory_at=_place(names, columns.territory, "territory_column", _TERRITORY_COLUMNS),
         grade_at=_place(names, columns.grade, "grade_column", _GRADE_COLUMNS),
@@ -95,12 +97,13 @@ def _check(names: tuple[str, ...]) -> None:
         seen.add(name.casefold())
 
 
-def _address_at(names: tuple[str, ...], wanted: str) -> int:
-    place = _place(names, wanted, "address_column", _ADDRESS_COLUMNS)
+def _address_at(names: tuple[str, ...], wanted: str, usual: tuple[str, ...]) -> int:
+    place = _place(names, wanted, "address_column", usual)
     if place is not None:
         return place
-    hint = " The first line looks like a person, not like a header." if any("@" in name for name in names) else ""
-    raise BadHeader(f"No column is called 'email'.{hint} Add a header line, or name the column in 'address_column'.")
+    is_person = any("@" in name or is_digest(name) for name in names)
+    hint = " The first line looks like a person, not like a header." if is_person else ""
+    raise BadHeader(f"No column is called '{usual[0]}'.{hint} Add a header line, or name the column in 'address_column'.")
 
 
 def _place(names: tuple[str, ...], wanted: str, setting: str, usual: tuple[str, ...]) -> int | None:

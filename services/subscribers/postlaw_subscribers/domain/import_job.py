@@ -8,6 +8,7 @@ from enum import Enum
 
 from postlaw_law.spelling import is_language_tag
 from postlaw_law.words import CLAIMABLE, RELATIONSHIPS
+from postlaw_subscribers.domain.digest import FORMATS, Format
 from postlaw_subscribers.domain.sameness import Flag, Tallies, Tally, flags_of
 from postlaw_subscribers.domain.territories import is_territory
 
@@ -32,11 +33,13 @@ class Outcome(Enum):
     UNCHANGED = "unchanged"
     SUPPRESSED = "suppressed"
     ALREADY_SUPPRESSED = "already_suppressed"
+    DIGEST_KEPT = "digest_kept"
 
 
 NO_ADDRESS = "no_address"
 INVALID_ADDRESS = "invalid_address"
 DIGEST_OF_ADDRESS = "digest_of_address"
+NOT_A_DIGEST = "not_a_digest"
 TOO_MANY_CELLS = "too_many_cells"
 CONTROL_CHARACTER = "control_character"
 DUPLICATE_IN_FILE = "duplicate_in_file"
@@ -87,7 +90,8 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`suppress_source`: whose suppression list the rows are; then there is neither list nor consent. "" of any other import."""
+    """`suppress_source`: whose suppression list the rows are; then there is neither list nor consent. "" of any other import.
+    `suppress_format`: how those rows name people."""
 
     list_id: str
     filename: str = ""
@@ -95,6 +99,7 @@ class Settings:
     columns: Columns = field(default_factory=Columns)
     consent: Attestation | None = None
     suppress_source: str = ""
+    suppress_format: Format = "address"
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """(field, what is wrong with it, for whoever sent it)."""
@@ -103,6 +108,8 @@ class Settings:
                 yield "list_id", "must be left out with `suppress`: a suppression list makes nobody a member"
             if self.consent:
                 yield "consent", "must be left out with `suppress`"
+            if self.suppress_format not in FORMATS:
+                yield "suppress.format", "must be one of " + ", ".join(FORMATS)
         elif not self.list_id:
             yield "list_id", "is required"
         if self.consent:
@@ -112,8 +119,8 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """rows = added + updated + unchanged + suppressed + already_suppressed + refused, at every checkpoint. `warnings`: rows taken with a
-    cell that was not believed."""
+    """rows = added + updated + unchanged + suppressed + already_suppressed + digests_kept + refused, at every checkpoint. `warnings`: rows
+    taken with a cell that was not believed."""
 
     rows: int = 0
     added: int = 0
@@ -124,6 +131,7 @@ class Counts:
     warnings: Mapping[str, int] = field(default_factory=dict[str, int])
     suppressed: int = 0
     already_suppressed: int = 0
+    digests_kept: int = 0
 
     def plus(self, taken: Mapping[Outcome, int], refused: Mapping[str, int], warned: Mapping[str, int]) -> Counts:
         lost = sum(refused.values())
@@ -137,6 +145,7 @@ class Counts:
             warnings=_sum(self.warnings, warned),
             suppressed=self.suppressed + taken.get(Outcome.SUPPRESSED, 0),
             already_suppressed=self.already_suppressed + taken.get(Outcome.ALREADY_SUPPRESSED, 0),
+            digests_kept=self.digests_kept + taken.get(Outcome.DIGEST_KEPT, 0),
         )
 
 
@@ -145,15 +154,25 @@ def _sum(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
+class GoneThrough:
+    """A customer's people, in the order of their documents, up to the one named `after`; `matched`: whom the list names."""
+
+    after: str = ""
+    checked: int = 0
+    matched: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """Everything before byte `offset` of the stored text is done with; the next row there has number `next_row`. `tallies`: what many rows
-    share, while the job lives; `flags`: what of it stands out."""
+    share, while the job lives; `flags`: what of it stands out. Of digests, `people`: how far the customer's people were gone through."""
 
     offset: int = 0
     next_row: int = 1
     counts: Counts = field(default_factory=Counts)
     tallies: Tallies = field(default_factory=dict[str, Tally])
     flags: tuple[Flag, ...] = ()
+    people: GoneThrough = field(default_factory=GoneThrough)
 
     def seen(self, values: Mapping[str, list[str]]) -> tuple[Tallies, tuple[Flag, ...]]:
         """Tallies and flags with these values of further rows."""

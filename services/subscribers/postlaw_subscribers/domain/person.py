@@ -73,6 +73,11 @@ class AddressIndex:
         folded = local.lower() if local.isascii() else unicodedata.normalize("NFC", local.casefold())
         return self._version + hmac.digest(self._key, f"{folded}@{domain}".encode(), "sha256")
 
+    def key_of_digest(self, algorithm: str, digest: bytes) -> bytes:
+        """33 bytes. What is kept of a digest in a suppression list: a plain digest of an address is found by trying addresses, this only by
+        whoever has the customer's key, too. No address holds a NUL, so it is never an address key."""
+        return self._version + hmac.digest(self._key, algorithm.encode() + b"\0" + digest, "sha256")
+
 
 def subscriber_id(address_key: bytes, generation: int) -> str:
     """The id of the `generation`-th person (from 0) who was made under this address key. It says where their document is, and no more."""

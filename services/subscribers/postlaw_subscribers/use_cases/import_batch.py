@@ -9,7 +9,6 @@ remembering any.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from postlaw_common.store import Document
 from postlaw_subscribers.addresses import InvalidAddress, normalise
 from postlaw_subscribers.domain.csv_header import Header
 from postlaw_subscribers.domain.csv_rows import Row
+from postlaw_subscribers.domain.digest import is_digest
 from postlaw_subscribers.domain.import_job import (
     CONTROL_CHARACTER,
     DIGEST_OF_ADDRESS,
@@ -41,7 +41,6 @@ from postlaw_subscribers.rooms import Rooms
 AT_ONCE = 100  # rows judged or sealed before others get their turn on the event loop: some 5 ms
 # Rows judged, stored and recorded as one: keys are random, and the more come together, the fewer pages of an index each one costs.
 TOGETHER = 4000
-_DIGEST = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{64}")  # MD5, SHA-256
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +86,9 @@ class Result:
     def saw(self, what: str, value: str) -> None:
         self.values.setdefault(what, []).append(value)
 
-    def refuse(self, row: Row, reason: str, column: str = "") -> None:
-        self.refusals.append(Refusal(row.number, reason, column, row.cells))
+    def refuse(self, row: Row, reason: str, column: str = "", *, withheld: bool = False) -> None:
+        """`withheld`: the report does not show the row's cells."""
+        self.refusals.append(Refusal(row.number, reason, column, () if withheld else row.cells))
 
 
 async def judge(source: ImportSource, rows: Sequence[Row], result: Result) -> list[Candidate]:
@@ -114,22 +114,14 @@ async def judge(source: ImportSource, rows: Sequence[Row], result: Result) -> li
 
 def _judge_row(source: ImportSource, columns: Sequence[tuple[int, str]], row: Row, result: Result) -> Candidate | None:
     """`columns`: those that become fields, by their place."""
-    names, at = source.header.names, source.header.address_at
-    if row.reason:
-        result.refuse(row, row.reason)
+    cells = cells_of(source.header, row, result)
+    if cells is None:
         return None
-    if len(row.cells) > len(names) and any(row.cells[len(names) :]):
-        result.refuse(row, TOO_MANY_CELLS)
-        return None
-    cells = [cell.strip() for cell in row.cells]
-    address = cells[at] if at < len(cells) else ""
-    if not address:
-        result.refuse(row, NO_ADDRESS, names[at])
-        return None
+    address = cells[source.header.address_at]
     try:
         normalised = normalise(address)
     except InvalidAddress:
-        result.refuse(row, DIGEST_OF_ADDRESS if _DIGEST.fullmatch(address) else INVALID_ADDRESS, names[at])
+        result.refuse(row, DIGEST_OF_ADDRESS if is_digest(address) else INVALID_ADDRESS, source.header.names[source.header.address_at])
         return None
     fields = {name: cell for place, name in columns if place < len(cells) and (cell := cells[place])}
     for name, cell in fields.items():
@@ -138,6 +130,22 @@ def _judge_row(source: ImportSource, columns: Sequence[tuple[int, str]], row: Ro
             return None
     address_key = source.index.key_of(normalised)
     return Candidate(row, address_key, document_id(source.tenant_id, address_key), normalised, fields)
+
+
+def cells_of(header: Header, row: Row, result: Result) -> list[str] | None:
+    """The row's cells, trimmed, where it has one in the place of the address."""
+    names, at = header.names, header.address_at
+    if row.reason:
+        result.refuse(row, row.reason)
+        return None
+    if len(row.cells) > len(names) and any(row.cells[len(names) :]):
+        result.refuse(row, TOO_MANY_CELLS)
+        return None
+    cells = [cell.strip() for cell in row.cells]
+    if at >= len(cells) or not cells[at]:
+        result.refuse(row, NO_ADDRESS, names[at])
+        return None
+    return cells
 
 
 def person_document(source: ImportSource, candidate: Candidate, keys: Keys) -> Document:

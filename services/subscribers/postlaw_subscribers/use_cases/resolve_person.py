@@ -12,6 +12,7 @@ from postlaw_subscribers.domain.person import Person
 from postlaw_subscribers.people import address_key_of, from_document, is_gone
 from postlaw_subscribers.person_keys import PROFILE_EVIDENCE, PROOF_EVIDENCE, place
 from postlaw_subscribers.rooms import Rooms
+from postlaw_subscribers.use_cases.meet_digests import meet_digests
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,17 @@ async def _opened(rooms: Rooms, tenant_id: str, document: Document | None) -> Pe
 
 
 async def resolve_person(
-    rooms: Rooms, tenant_id: str, *, address: str = "", subscriber_id: str = "", profile_evidence: bytes = b"", proof_evidence: bytes = b""
+    rooms: Rooms,
+    tenant_id: str,
+    *,
+    address: str = "",
+    subscriber_id: str = "",
+    profile_evidence: bytes = b"",
+    proof_evidence: bytes = b"",
+    opening: bool = False,
 ) -> Resolved:
-    """Raises Invalid (the address), NotFound (the id)."""
+    """`opening`: something is to be recorded that opens, so whoever a suppression list names is stopped before that. Who has an id has met
+    the lists when they came. Raises Invalid (the address), NotFound (the id)."""
     normalised = ""
     if subscriber_id:
         document = await rooms.people.by_id(tenant_id, subscriber_id)
@@ -62,6 +71,8 @@ async def resolve_person(
         address_key = address_key_of(document)
     else:
         normalised, address_key = await rooms.address_key(tenant_id, address)
+        if opening:
+            await meet_digests(rooms, tenant_id, address_key, normalised)
         document = await rooms.people.by_key(tenant_id, address_key)
     known = "" if document is None or is_gone(document) else document["subscriber_id"]
     if not profile_evidence and not proof_evidence:

@@ -4,7 +4,7 @@ A runner holds a job by (owner, epoch): every write of the job's document is at 
 dead and taken over cannot write again. Time only decides when a runner counts as dead: its document unchanged for one lease, on the
 observer's own clock.
 
-Longer than most by a line or two: it is one job, told from its beginning to its end.
+Longer than most by a page: it is one job, told from its beginning to its end.
 """
 
 from __future__ import annotations
@@ -28,13 +28,17 @@ from postlaw_common.telemetry import get_logger, meter
 from postlaw_common.telemetry.gauges import Gauge
 from postlaw_subscribers.domain.csv_header import BadHeader, Header, read_header
 from postlaw_subscribers.domain.csv_rows import Row, RowReader
+from postlaw_subscribers.domain.digest import Algorithm
 from postlaw_subscribers.domain.import_job import Checkpoint, ImportJob, Outcome, State
 from postlaw_subscribers.domain.report import lines
 from postlaw_subscribers.jobs import OpenJob
 from postlaw_subscribers.rooms import ConsentLedger, Consents, Rooms, SuppressionLedger
 from postlaw_subscribers.uploads import Truncated
+from postlaw_subscribers.use_cases.go_through_people import go_through
 from postlaw_subscribers.use_cases.import_batch import TOGETHER, ImportSource, Result, judge, store_new
+from postlaw_subscribers.use_cases.keep_digests import keep_digests
 from postlaw_subscribers.use_cases.known_rows import take_known
+from postlaw_subscribers.use_cases.meet_digests import Entrance
 from postlaw_subscribers.use_cases.row_consents import consents_of, record_consents
 from postlaw_subscribers.use_cases.suppress_rows import suppress_rows
 
@@ -50,7 +54,7 @@ _log = get_logger(__name__)
 _rows = meter("postlaw.subscribers").create_counter(
     "postlaw.subscribers.import.rows",
     unit="{row}",
-    description="Rows of imports, by outcome (added, updated, unchanged, suppressed, already_suppressed, refused)",
+    description="Rows of imports, by outcome (added, updated, unchanged, suppressed, already_suppressed, digest_kept, refused)",
 )
 _finished = meter("postlaw.subscribers").create_counter(
     "postlaw.subscribers.imports.finished", unit="{import}", description="Imports that came to an end: done, failed, unreadable"
@@ -171,15 +175,20 @@ class _Run:
         self._ledger, self._attestation = ledger
         self._suppressions = suppressions
         self._lease_s = lease_s
+        self._people_left = False
 
     async def to_the_end(self) -> None:
         job = self.opened.job
-        header = read_header(await self._start_of_text(), job.settings.columns)
+        header = read_header(await self._start_of_text(), job.settings.columns, of_digests=job.settings.suppress_format != "address")
         if not job.names:
             checkpoint = Checkpoint(header.end, 2) if job.checkpoint.offset < header.end else job.checkpoint
             self.opened = await self._rooms.jobs.save(self.opened, replace(job, names=header.names, checkpoint=checkpoint))
         async for rows, checkpoint in self._batches(header):
             await self._persist(lambda rows=rows, checkpoint=checkpoint: self._take(header, rows, checkpoint))
+        if (algorithm := job.settings.suppress_format) != "address":
+            self._people_left = True
+            while self._people_left:
+                await self._persist(lambda: self._go_through_people(algorithm))
         await self._persist(lambda: self.finish(State.DONE))
 
     async def finish(self, state: State, failure: str = "", *, counted: str = "") -> None:
@@ -236,11 +245,13 @@ class _Run:
             encode=self._rooms.members.encode,
         )
         result = Result()
+        entrance = Entrance(self._rooms, job.tenant_id)
         async with self._acting(job):
+            await entrance.look()
             recording: asyncio.Task[None] | None = None
             try:
                 for start in range(0, len(rows), TOGETHER):
-                    consents = await self._store(source, rows[start : start + TOGETHER], result)
+                    consents = await self._store(source, rows[start : start + TOGETHER], entrance, result)
                     if recording is not None:
                         await recording
                     # Consent's store is another one: it takes these while ours takes the next.
@@ -260,23 +271,40 @@ class _Run:
             reasons[refusal.reason] = reasons.get(refusal.reason, 0) + 1
         counts = job.checkpoint.counts.plus(result.taken, reasons, result.warnings)
         tallies, flags = job.checkpoint.seen(result.values)
-        await self._checkpoint(replace(job, checkpoint=replace(reached, counts=counts, tallies=tallies, flags=flags), beat=job.beat + 1))
+        reached = replace(reached, counts=counts, tallies=tallies, flags=flags, people=job.checkpoint.people)
+        await self._checkpoint(replace(job, checkpoint=reached, beat=job.beat + 1))
         for outcome, number in result.taken.items():
             _rows.add(number, {"outcome": outcome.value})
         if result.refusals:
             _rows.add(len(result.refusals), {"outcome": "refused"})
 
-    async def _store(self, source: ImportSource, rows: Sequence[Row], result: Result) -> Consents:
+    async def _store(self, source: ImportSource, rows: Sequence[Row], entrance: Entrance, result: Result) -> Consents:
         """The consents of everyone who is taken: nobody's of a suppression list."""
-        if self.opened.job.settings.suppress_source:
-            await suppress_rows(self._rooms, self._suppressions, source, rows, result)
+        settings = self.opened.job.settings
+        if settings.suppress_source:
+            if settings.suppress_format == "address":
+                await suppress_rows(self._rooms, self._suppressions, source, rows, result)
+            else:
+                await keep_digests(self._rooms, source, settings.suppress_format, rows, result)
             return Consents([])
         candidates = await judge(source, rows, result)
+        await entrance.meet(candidates)  # before there are copies, by which they could be mailed
         taken, known = await store_new(self._rooms, source, candidates)
         result.took(Outcome.ADDED, len(taken))
         if known:
             taken |= await take_known(self._rooms, source, known, result)
+        await entrance.look()
+        await entrance.meet(candidates)  # by digests that came while they were written
         return await consents_of(source, candidates, taken, result)
+
+    async def _go_through_people(self, algorithm: Algorithm) -> None:
+        """One page of the customer's people, then the checkpoint. Safe to repeat."""
+        job = self.opened.job
+        people = await go_through(self._rooms, job.tenant_id, job.import_id, algorithm, job.checkpoint.people)
+        if people is None:
+            self._people_left = False
+        else:
+            await self._checkpoint(replace(job, checkpoint=replace(job.checkpoint, people=people), beat=job.beat + 1))
 
     async def _checkpoint(self, job: ImportJob) -> None:
         """Writes what is done. A job that was cancelled meanwhile keeps its state, and counts its last batch all the same."""

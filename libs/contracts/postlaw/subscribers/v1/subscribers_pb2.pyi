@@ -213,21 +213,27 @@ Global___ImportConsent: _TypeAlias = ImportConsent  # noqa: Y015
 
 @_typing.final
 class ImportSuppression(_message.Message):
-    """The rows are addresses that nobody here may mail any more: another provider's suppression list."""
+    """The rows are people whom nobody here may mail any more: another provider's suppression list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SOURCE_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """whose list it is"""
+    format: _builtins.str
+    """How the rows name them: address (default), or sha256 or md5: the digest in hex of the address, trimmed and in lower case. Digests are kept,
+    as keyed hashes, and whoever of these people is here, or comes later, is stopped.
+    """
     def __init__(
         self,
         *,
         source: _builtins.str = ...,
+        format: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -255,7 +261,7 @@ class ImportSettings(_message.Message):
     encoding: _builtins.str
     """default UTF-8, with or without byte-order mark"""
     address_column: _builtins.str
-    """default: email, e-mail, address …"""
+    """default: email, e-mail, address …; of digests also sha256, md5, hash …"""
     idempotency_key: _builtins.str
     """the same file again is answered with the same import"""
     territory_column: _builtins.str
@@ -434,6 +440,9 @@ class Import(_message.Message):
     FLAGS_FIELD_NUMBER: _builtins.int
     SUPPRESSED_FIELD_NUMBER: _builtins.int
     ALREADY_SUPPRESSED_FIELD_NUMBER: _builtins.int
+    DIGESTS_KEPT_FIELD_NUMBER: _builtins.int
+    PEOPLE_CHECKED_FIELD_NUMBER: _builtins.int
+    PEOPLE_MATCHED_FIELD_NUMBER: _builtins.int
     import_id: _builtins.str
     list_id: _builtins.str
     filename: _builtins.str
@@ -455,6 +464,12 @@ class Import(_message.Message):
     """of a suppression list: rows whose people it stopped in everything"""
     already_suppressed: _builtins.int
     """rows whose people were stopped in everything before"""
+    digests_kept: _builtins.int
+    """of a suppression list of digests: its rows"""
+    people_checked: _builtins.int
+    """once all digests are kept: the customer's people that were gone through so far"""
+    people_matched: _builtins.int
+    """of these, whom the list names: they are stopped in everything"""
     @_builtins.property
     def refused_by_reason(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
     @_builtins.property
@@ -490,10 +505,13 @@ class Import(_message.Message):
         flags: _abc.Iterable[Global___Import.Flag] | None = ...,
         suppressed: _builtins.int = ...,
         already_suppressed: _builtins.int = ...,
+        digests_kept: _builtins.int = ...,
+        people_checked: _builtins.int = ...,
+        people_matched: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "finished_at", b"finished_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "already_suppressed", b"already_suppressed", "bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "created_at", b"created_at", "failure", b"failure", "filename", b"filename", "finished_at", b"finished_at", "flags", b"flags", "import_id", b"import_id", "list_id", b"list_id", "refused", b"refused", "refused_by_reason", b"refused_by_reason", "rows", b"rows", "state", b"state", "suppressed", b"suppressed", "unchanged", b"unchanged", "updated", b"updated", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "already_suppressed", b"already_suppressed", "bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "created_at", b"created_at", "digests_kept", b"digests_kept", "failure", b"failure", "filename", b"filename", "finished_at", b"finished_at", "flags", b"flags", "import_id", b"import_id", "list_id", b"list_id", "people_checked", b"people_checked", "people_matched", b"people_matched", "refused", b"refused", "refused_by_reason", b"refused_by_reason", "rows", b"rows", "state", b"state", "suppressed", b"suppressed", "unchanged", b"unchanged", "updated", b"updated", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -845,12 +863,15 @@ class ResolvePersonRequest(_message.Message):
     SUBSCRIBER_ID_FIELD_NUMBER: _builtins.int
     PROFILE_EVIDENCE_FIELD_NUMBER: _builtins.int
     PROOF_EVIDENCE_FIELD_NUMBER: _builtins.int
+    OPENING_FIELD_NUMBER: _builtins.int
     address: _builtins.str
     subscriber_id: _builtins.str
     profile_evidence: _builtins.bytes
     """sealed under the profile key"""
     proof_evidence: _builtins.bytes
     """sealed under the proof key"""
+    opening: _builtins.bool
+    """by address: something is about to be recorded that opens, so whoever a suppression list's digest names is stopped first"""
     def __init__(
         self,
         *,
@@ -858,10 +879,11 @@ class ResolvePersonRequest(_message.Message):
         subscriber_id: _builtins.str = ...,
         profile_evidence: _builtins.bytes = ...,
         proof_evidence: _builtins.bytes = ...,
+        opening: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "profile_evidence", b"profile_evidence", "proof_evidence", b"proof_evidence", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "opening", b"opening", "profile_evidence", b"profile_evidence", "proof_evidence", b"proof_evidence", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_who: _TypeAlias = _typing.Literal["address", "subscriber_id"]  # noqa: Y015
     _WhichOneofArgType_who: _TypeAlias = _typing.Literal["who", b"who"]  # noqa: Y015
