@@ -1,7 +1,7 @@
 """A case as JSON, in the format of the decision vectors: read into facts, and written from them, so that a decision can be replayed.
 
-Beyond the vectors' fields: events `restricted` and `paused` (until `ended_at`), an event's `id` and `lifts`, a message's `brand`,
-`recipient_tz`, and more to expect.
+Beyond the vectors' fields: events `restricted`, `paused` (until `ended_at`), `bounced` and `erasure`, an event's `id` and `lifts`, a
+message's `brand`, `recipient_tz`, and more to expect.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ from postlaw_law.words import (
 )
 
 _OF_TOPICS = frozenset({"unsubscribe", "withdraw_consent"})
-_OF_EVERYTHING = frozenset({"objection", "complaint"})
-_HOLDS = frozenset({"restricted", "paused"})
+_OF_EVERYTHING = frozenset({"objection", "complaint", "erasure"})
 _TRACKING = frozenset({"tracking_consent", "tracking_withdrawal"})
 _ENDING = frozenset({"contract", "subscription", "account", "membership"})
 
@@ -80,9 +79,9 @@ def _person(case: Fields) -> Person:
         elif type in _OF_TOPICS:
             opt_outs.append(OptOut(at, topics, id))
         elif type in _OF_EVERYTHING:
-            opt_outs.append(OptOut(at, id=id))
-        elif type in _HOLDS:
-            holds.append(Hold("restricted" if type == "restricted" else "paused", at, ended, id))
+            opt_outs.append(OptOut(at, id=id, erased=type == "erasure"))
+        elif type == "restricted" or type == "paused" or type == "bounced":
+            holds.append(Hold(type, at, ended, id))
         elif type in _TRACKING:
             signals.append(TrackingSignal(type == "tracking_consent", at, held, id))
         else:
@@ -138,7 +137,7 @@ def _events(person: Person) -> Iterator[dict[str, Any]]:
             "lifts": grant.lifts,
         }
     for opt_out in person.opt_outs:
-        yield _event("unsubscribe", opt_out.at_us, opt_out.id) | {"topics": sorted(opt_out.topics)}
+        yield _event("erasure" if opt_out.erased else "unsubscribe", opt_out.at_us, opt_out.id) | {"topics": sorted(opt_out.topics)}
     for hold in person.holds:
         yield _event(hold.kind, hold.at_us, hold.id, hold.until_us)
     for signal in person.tracking:

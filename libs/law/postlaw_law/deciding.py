@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 from postlaw_law.clocks import add_months, day_ends_us, local_day, microseconds
 from postlaw_law.decision import Decision, Reason, TrackingAllowed
-from postlaw_law.facts import Facts, Grant, Message, Person
+from postlaw_law.facts import Facts, Grant, Hold, HoldKind, Message, OptOut, Person
 from postlaw_law.law import Law
-from postlaw_law.tables import RegimeSet, RegimeTable, RouteTable
+from postlaw_law.tables import HELD, RegimeSet, RegimeTable, RouteTable
 from postlaw_law.words import EVERYTHING, EXPRESS, Basis
 
 _NEVER_ENDS = 1 << 62  # microseconds; beyond every date that there is
@@ -57,7 +57,7 @@ class Campaign:
 
     def decide(self, person: Person) -> Decision:
         regimes = self._sets.get(person.territories) or self._set_of(person.territories)
-        if regimes.any_commercial and (person.opt_outs or person.holds):
+        if person.opt_outs or person.holds:
             standing, evidence = self._suppression(regimes, person)
             if standing:
                 return self._decision(regimes, person, {}, standing, evidence)
@@ -120,7 +120,25 @@ class Campaign:
         )
 
     def _suppression(self, regimes: RegimeSet, person: Person) -> tuple[list[Reason], list[str]]:
-        """Opt-outs and holds that stand. The latest consent that meets every regime lifts the opt-outs strictly before it."""
+        """Opt-outs and holds that stand against this message. The latest consent that meets every regime lifts the opt-outs strictly before
+        it. An address that takes no mail takes no service mail either, but is asked whether it does."""
+        stopped: set[HoldKind] = {"restricted", "paused"} if regimes.any_commercial else set()
+        if "confirms_address" not in self._message.states:
+            stopped.add("bounced")
+        holds = [hold for hold in person.holds if hold.kind in stopped and self._holds(hold)]
+        reasons = [HELD[hold.kind] for hold in holds]
+        opt_outs: list[OptOut] = []
+        if regimes.any_commercial:
+            reason, opt_outs = self._opted_out(regimes, person)
+            if reason is not None:
+                reasons.append(reason)
+        return reasons, [one.id for one in (*opt_outs, *holds) if one.id]
+
+    def _holds(self, hold: Hold) -> bool:
+        return hold.at_us <= self._now_us and (hold.until_us is None or self._now_us < hold.until_us)
+
+    def _opted_out(self, regimes: RegimeSet, person: Person) -> tuple[Reason | None, list[OptOut]]:
+        """The widest of those that stand, and what they come to."""
         now, topic, brand = self._now_us, self._message.topic, self._message.brand
         lifted_before = max(
             (
@@ -136,13 +154,12 @@ class Campaign:
         )
         standing = [opt_out for opt_out in person.opt_outs if lifted_before <= opt_out.at_us <= now]
         of_all = [opt_out for opt_out in standing if EVERYTHING in opt_out.topics or not opt_out.topics]
-        of_brand = [opt_out for opt_out in standing if brand and brand in opt_out.topics]
+        if of_all:
+            return regimes.erased if all(opt_out.erased for opt_out in of_all) else regimes.suppressed_all, of_all
+        if of_brand := [opt_out for opt_out in standing if brand and brand in opt_out.topics]:
+            return regimes.suppressed_brand, of_brand
         of_topic = [opt_out for opt_out in standing if topic in opt_out.topics]
-        holds = [hold for hold in person.holds if hold.at_us <= now and (hold.until_us is None or now < hold.until_us)]
-        reasons = [regimes.restricted if hold.kind == "restricted" else regimes.paused for hold in holds]
-        if of_all or of_brand or of_topic:
-            reasons.append(regimes.suppressed_all if of_all else regimes.suppressed_brand if of_brand else regimes.suppressed_topic)
-        return reasons, [one.id for one in (*(of_all or of_brand or of_topic), *holds) if one.id]
+        return regimes.suppressed_topic if of_topic else None, of_topic
 
     def _carrier(self, table: RegimeTable, person: Person, reasons: list[Reason]) -> _Carrier | None:
         """What the regime's basis is, of all that is valid. None, and the reasons, where nothing is."""

@@ -15,6 +15,7 @@ from postlaw_law.words import EVERYTHING, AddressKind, Defect, Evidence, Message
 UTC = ZoneInfo("UTC")
 ANY_TOPIC: frozenset[str] = frozenset({EVERYTHING})
 
+HoldKind = Literal["restricted", "paused", "bounced"]
 Tracking = Literal["none", "open_individual", "open_hygiene"]
 
 
@@ -54,18 +55,21 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class OptOut:
-    """An unsubscribe or withdrawal of some topics, or of everything; an objection and a complaint are always of everything."""
+    """An unsubscribe or withdrawal of some topics, or of everything; an objection is always of everything. `erased`: what closed it was
+    an erasure of the person; it is lifted as the others are."""
 
     at_us: int
     topics: frozenset[str] = ANY_TOPIC
     id: str = ""
+    erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A restriction (GDPR art. 18) or the person's own pause, from `at_us` until `until_us`; None: until the person lifts it."""
+    """A restriction (GDPR art. 18), the person's own pause, or an address that has refused mail for good; from `at_us` until `until_us`,
+    None: until it is lifted."""
 
-    kind: Literal["restricted", "paused"]
+    kind: HoldKind
     at_us: int
     until_us: int | None = None
     id: str = ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from postlaw_law.decision import Obligations, Reason
-from postlaw_law.facts import Message
+from postlaw_law.facts import HoldKind, Message
 from postlaw_law.law import MAILBOXES, Law, Regime
 from postlaw_law.rules import Classes, Duties, Exemption, Form, OneClick, OpenRoute, OptOuts, Route, Tracking
 from postlaw_law.words import (
@@ -178,13 +178,19 @@ def _route_table(name: str, rule: Route, rank: int, message: Message, day: date)
     )
 
 
+HELD: dict[HoldKind, Reason] = {
+    "restricted": Reason("RESTRICTED", "GDPR art. 18; UK GDPR art. 18"),
+    "paused": Reason("PAUSED", "the person's own pause"),
+    "bounced": Reason("BOUNCED", "RFC 5321 section 4.2.1: the address was refused for good"),
+}
+
+
 class RegimeSet:
     """The regimes that some people's territories bring, for one message: every one must be satisfied, every duty applies."""
 
     __slots__ = (
-        "_obligations", "_one_click", "any_commercial", "asking", "bases_of_message", "defective", "hygiene", "lifting_evidence", "paused",
-        "restricted", "suppressed_all", "suppressed_brand", "suppressed_topic", "tables", "tracking_evidence", "tracking_needs_consent",
-        "waiving",
+        "_obligations", "_one_click", "any_commercial", "asking", "bases_of_message", "defective", "erased", "hygiene", "lifting_evidence",
+        "suppressed_all", "suppressed_brand", "suppressed_topic", "tables", "tracking_evidence", "tracking_needs_consent", "waiving",
     )  # fmt: skip
 
     def __init__(self, law: Law, regimes: Iterable[Regime], message: Message, day: date) -> None:
@@ -203,8 +209,7 @@ class RegimeSet:
         self.suppressed_all = Reason("SUPPRESSED_ALL", sections)
         self.suppressed_brand = Reason("SUPPRESSED_BRAND", sections)
         self.suppressed_topic = Reason("SUPPRESSED_TOPIC", sections)
-        self.restricted = Reason("RESTRICTED", "GDPR art. 18; UK GDPR art. 18")
-        self.paused = Reason("PAUSED", "the person's own pause")
+        self.erased = Reason("ERASED", "GDPR art. 17; UK GDPR art. 17")
         self.tracking_needs_consent = any(table.tracking.needs_consent for table in self.tables)
         # Whether list hygiene may go without consent in each of them, if the mail itself rests on what each of them asks.
         self.hygiene = all(not table.tracking.needs_consent or table.tracking.hygiene_exempt for table in self.tables)

@@ -15,8 +15,8 @@ RouteEvent = Literal[
     "support_interest", "address_published", "address_disclosed", "referral",
 ]  # fmt: skip
 EventType = Literal[
-    RouteEvent, "unsubscribe", "withdraw_consent", "objection", "complaint", "restricted", "paused", "tracking_consent",
-    "tracking_withdrawal", "message_sent",
+    RouteEvent, "unsubscribe", "withdraw_consent", "objection", "complaint", "erasure", "restricted", "paused", "bounced",
+    "tracking_consent", "tracking_withdrawal", "message_sent",
 ]  # fmt: skip
 Evidence = Literal[
     "affirmative_act", "proof_ref", "purpose", "requester_named", "withdrawal_info", "separate", "contact_shown", "wording_version",
@@ -24,7 +24,7 @@ Evidence = Literal[
 ]  # fmt: skip
 MessageFact = Literal[
     "similar", "relevant_to_role", "relates_to_relationship", "subject_commercial", "transactional_first", "sole_charitable_purpose",
-    "primary_purpose_fundraising", "own_goods", "discloses_referrer",
+    "primary_purpose_fundraising", "own_goods", "discloses_referrer", "confirms_address",
 ]  # fmt: skip
 Defect = Literal[
     "no_sender_identity", "no_postal_address", "no_contact_method", "no_unsubscribe", "no_all_option", "no_ad_label",
@@ -102,3 +102,5 @@ RELATIONSHIPS: dict[str, RouteEvent] = {
 DERIVED: frozenset[str] = frozenset({"proof_ref", "wording_version"})
 CLAIMABLE = EVIDENCE - DERIVED
 MESSAGE_FACTS: frozenset[str] = frozenset(get_args(MessageFact))
+# What a customer may say of a message: that somebody has just asked for it, to show that the address is theirs, we alone know.
+STATED_FACTS: frozenset[str] = MESSAGE_FACTS - {"confirms_address"}

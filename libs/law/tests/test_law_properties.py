@@ -16,7 +16,7 @@ from postlaw_law.cases import CASE_FIELDS, read_case, write_case
 from postlaw_law.clocks import instant, microseconds
 from postlaw_law.deciding import Campaign, decide
 from postlaw_law.decision import Decision
-from postlaw_law.facts import ANY_TOPIC, Facts, Grant, Hold, Message, OptOut, Person, TrackingSignal
+from postlaw_law.facts import ANY_TOPIC, Facts, Grant, Hold, HoldKind, Message, OptOut, Person, TrackingSignal
 from postlaw_law.loading import the_law
 from postlaw_law.words import AddressKind, Defect, Evidence, MessageClass, MessageFact, RecipientKind, RouteEvent, SenderKind
 
@@ -66,8 +66,10 @@ def grants(draw: st.DrawFn) -> Grant:
     )
 
 
-opt_outs = st.builds(OptOut, INSTANTS, TOPICS, st.sampled_from("def"))
-holds = st.builds(Hold, st.sampled_from(["restricted", "paused"]), INSTANTS, st.none() | INSTANTS, st.sampled_from("gh"))
+opt_outs = st.builds(OptOut, INSTANTS, TOPICS, st.sampled_from("def")) | st.builds(
+    OptOut, INSTANTS, id=st.sampled_from("def"), erased=st.just(True)
+)
+holds = st.builds(Hold, st.sampled_from(get_args(HoldKind)), INSTANTS, st.none() | INSTANTS, st.sampled_from("gh"))
 signals = st.builds(TrackingSignal, st.booleans(), INSTANTS, evidence().map(lambda both: both[0]))
 
 

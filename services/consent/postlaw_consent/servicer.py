@@ -261,6 +261,9 @@ def _closing(request: pb.WithdrawConsentRequest) -> tuple[Kind, Particulars]:
     wrong = [FieldError(f"particulars.{field}", message) for field, message in particulars.problems(kind)]
     if kind not in CLOSING:
         wrong.append(FieldError("kind", "does not stop mail: record it"))
+    if kind == "invalidated" and request.scope.HasField("brand") and not particulars.refers_to:
+        problem = "the ledger does not say which lists are the brand's: name one, or the consent in particulars.refers_to"
+        wrong.append(FieldError("scope", problem))
     if wrong:
         raise Invalid("That cannot be taken as it is.", fields=wrong)
     return kind, particulars

@@ -138,7 +138,7 @@ class FakeSubscribers(_AnySubscribers):
         self.joined: list[tuple[str, str]] = []
 
     async def GetList(self, request: subscribers_pb2.GetListRequest, context: Any) -> subscribers_pb2.List:
-        return subscribers_pb2.List(list_id=request.list_id, name="Weekly")
+        return subscribers_pb2.List(list_id=request.list_id, name="Weekly", brand="Acme")
 
     async def JoinList(self, request: subscribers_pb2.JoinListRequest, context: Any) -> subscribers_pb2.Subscriber:
         self.joined.append((request.address, request.list_id))

@@ -237,3 +237,42 @@ async def test_what_identity_said_last_is_kept_and_without_it_nobody_is_decided_
 
 def test_a_message_of_no_scope_is_of_every_topic() -> None:
     assert Asked().by(Sender(), Belongs(EVERYTHING)).topic == "*"
+
+
+@promise("M6")
+async def test_a_customer_reports_a_bounce_and_takes_it_back_and_the_persons_consent_stands(world: World) -> None:
+    person = world.person("ada")
+    await world.given(person)
+    answer = await world.withdraw(person, kind=pb.ConsentEvent.KIND_BOUNCED)
+    assert answer.outcome == pb.OUTCOME_STOPPED
+    assert answer.scope == pb.Scope(everything=True)
+    decided = await world.decide(person)
+    assert [reason.code for reason in decided.verdicts[0].reasons] == ["BOUNCED"]
+    with pytest.raises(Invalid):
+        await world.given(person, kind=pb.ConsentEvent.KIND_BOUNCED)  # what stops mail goes through the stop
+    await world.given(person, kind=pb.ConsentEvent.KIND_REACHABLE)
+    assert await world.allowed(person)
+
+
+@promise("M6")
+async def test_the_gate_asks_for_the_brand_beside_the_list(world: World) -> None:
+    person = world.person("ada")
+    await world.given(person)
+    await world.withdraw(person, scope=pb.Scope(brand="Acme"))
+    assert not await world.allowed(person, brand="Acme")
+    assert await world.allowed(person, brand="Other")
+    assert await world.allowed(person)
+    assert not await world.allowed(person, scope=pb.Scope(everything=True), brand="Acme")
+    with pytest.raises(Invalid):
+        await world.decide(person, brand="A\ncme")
+
+
+async def test_consents_to_a_brand_are_not_declared_invalid_without_naming_them(world: World) -> None:
+    """Which lists are the brand's, the ledger does not say."""
+    person = world.person("ada")
+    given = await world.given(person, scope=pb.Scope(brand="Acme"))
+    with pytest.raises(Invalid):
+        await world.withdraw(person, scope=pb.Scope(brand="Acme"), kind=pb.ConsentEvent.KIND_INVALIDATED)
+    named = pb.Particulars(refers_to=given.event_ids[0])
+    await world.withdraw(person, scope=pb.Scope(brand="Acme"), kind=pb.ConsentEvent.KIND_INVALIDATED, particulars=named)
+    assert not await world.allowed(person, brand="Acme")

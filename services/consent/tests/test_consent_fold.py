@@ -40,6 +40,7 @@ ROUTES: list[Route] = ["api", "import", "one_click", "page"]
 ALL: frozenset[Evidence] = frozenset(get_args(Evidence))
 PROVEN = Terms(held=ALL)
 A, B = Scope("list", "a"), Scope("list", "b")
+OF_ALL = st.sampled_from(["withdrawn", "complained", "objected", "restricted", "paused", "bounced", "erased"])
 
 some_terms = st.builds(
     Terms,
@@ -101,7 +102,9 @@ def test_a_withdrawal_never_opens_a_gate_and_always_closes_its_own(history: list
 
 
 @promise("M6")
-@given(histories(), st.sampled_from(["withdrawn", "complained", "objected", "restricted", "paused"]), st.integers(0, 6))
+@given(
+    histories(), st.sampled_from(["withdrawn", "complained", "objected", "restricted", "paused", "bounced", "erased"]), st.integers(0, 6)
+)
 def test_what_is_said_of_everything_closes_every_scope(history: list[Fact], kind: Kind, second: int) -> None:
     assert open_scopes([*history, fact(len(history) + 1, kind, EVERYTHING, second * SECOND / DAY, terms=Terms())]) == set()
 
@@ -203,6 +206,60 @@ def test_a_complaint_that_names_a_brand_closes_that_brand_alone_and_any_other_ev
     assert codes(about, Belongs(A, "X")) == ["SUPPRESSED_BRAND"]
     assert decision(about, Belongs(B, "Y")).allow
     assert codes([*given, fact(3, "complained", A, 1)], Belongs(B, "Y")) == ["SUPPRESSED_ALL"]
+
+
+@promise("M6")
+@given(histories(), st.lists(st.sampled_from(["implied", "requested", "resumed", "reachable", "unrestricted"]), max_size=4), some_terms)
+def test_after_an_erasure_nothing_but_a_fresh_express_act_opens(history: list[Fact], acts: list[Kind], terms: Terms) -> None:
+    erased = [*history, fact(len(history) + 1, "erased")]
+    others = [fact(len(erased) + 1 + place, kind, EVERYTHING, place, terms=terms) for place, kind in enumerate(acts)]
+    imported = fact(len(erased) + len(acts) + 1, "given", EVERYTHING, 20, "import")
+    assert not open_scopes([*erased, *others, imported])
+    assert fold(erased).person().grants == ()
+
+
+def test_who_was_erased_comes_back_by_a_fresh_act_without_what_was_consented_to_before() -> None:
+    history = [fact(1, "given", B), fact(2, "tracking_given", EVERYTHING), fact(3, "erased", EVERYTHING, 1)]
+    assert codes(history, B) == ["ERASED"]
+    back = decision([*history, fact(4, "given", A, 2, "page")], A)
+    assert back.allow and back.evidence == ("4",) and not back.tracking.open
+    assert codes([*history, fact(4, "given", A, 2, "page")], B) == ["ERASED"]
+    assert decision(history, A).evidence == ("3",)
+
+
+@promise("M6")
+def test_an_erasure_takes_no_opt_out_back_and_is_none_itself() -> None:
+    stopped = [fact(1, "withdrawn", EVERYTHING), fact(2, "erased", EVERYTHING, 1)]
+    assert codes(stopped, A) == ["SUPPRESSED_ALL"]
+    assert fold(stopped).standing_withdrawal(EVERYTHING) == 1
+    erased = [fact(1, "erased"), fact(2, "withdrawn", EVERYTHING, 1)]
+    assert fold(erased[:1]).standing_withdrawal(EVERYTHING) is None
+    assert fold(erased).standing_withdrawal(EVERYTHING) == 2
+    assert codes(erased, A) == ["SUPPRESSED_ALL"]
+
+
+@given(histories())
+def test_a_bounce_that_is_taken_back_leaves_the_person_as_they_were(history: list[Fact]) -> None:
+    """But for bounces before it."""
+    bounced = [*history, fact(len(history) + 1, "bounced", terms=Terms())]
+    assert not open_scopes(bounced)
+    after = fold([*bounced, fact(len(history) + 2, "reachable", terms=Terms())])
+    before = fold([*history, fact(len(history) + 1, "reachable", terms=Terms())])
+    assert replace(after, version=0, latest_us=0) == replace(before, version=0, latest_us=0)
+
+
+def test_no_consent_makes_an_address_take_mail_and_a_bounce_is_no_opt_out() -> None:
+    history = [fact(1, "given", A), fact(2, "bounced", EVERYTHING, 1), fact(3, "given", A, 2, "page")]
+    assert codes(history, A) == ["BOUNCED"]
+    assert fold(history).standing_withdrawal(EVERYTHING) is None
+    assert decision([*history, fact(4, "reachable", EVERYTHING, 3)], A).allow
+
+
+def test_service_mail_does_not_go_to_an_address_that_bounced_but_a_confirmation_that_was_asked_for_does() -> None:
+    state = fold([fact(1, "bounced", terms=Terms())])
+    for states, allowed in ((frozenset[str](), False), (frozenset({"confirms_address"}), True)):
+        message = Asked("transactional", states).by(Sender("IE"), Belongs(A))
+        assert Gate(message, LAW, NOW).decide(state.person(), state.latest_us).allow is allowed
 
 
 def test_a_consent_dated_before_the_withdrawal_does_not_reopen_nor_one_of_the_same_moment() -> None:

@@ -135,6 +135,7 @@ async def test_a_forged_a_foreign_and_an_expired_token_confirm_nothing(world: Wo
     "no",
     [
         {},
+        {"scope": pb.Scope(brand="Acme")},
         {"scope": pb.Scope(everything=True)},
         {"kind": Event.KIND_COMPLAINED},
         {"kind": Event.KIND_OBJECTED},
@@ -150,7 +151,42 @@ async def test_nobodys_form_reaches_whom_an_opt_out_or_a_restriction_stands_for(
     assert world.sending.mails == []
     assert world.subscribers.joined == []
     assert await kinds(world) == before
+    assert not await world.allowed(world.person(JANE), brand="Acme")
+
+
+@promise("G12")
+async def test_who_signs_up_with_an_address_that_bounced_shows_by_the_click_that_it_takes_mail_again(world: World) -> None:
+    on = await form(world)
+    await world.withdraw(world.person(JANE), kind=Event.KIND_BOUNCED)
+    await sign_up(world, on)
+    [mail] = world.sending.mails
+    assert mail.brand == "Acme"
+    await confirm(world, token_of(world))
+    await confirm(world, token_of(world))
+    assert (await kinds(world))[-2:] == [Event.KIND_REACHABLE, Event.KIND_CONFIRMED]
+    assert await world.allowed(world.person(JANE))
+
+
+@promise("M6")
+@pytest.mark.parametrize("kind", [Event.KIND_BOUNCED, Event.KIND_ERASED])
+async def test_single_opt_in_opens_nothing_where_an_address_bounced_or_a_person_was_erased(
+    world: World, kind: pb.ConsentEvent.Kind.ValueType
+) -> None:
+    await world.withdraw(world.person(JANE), kind=kind)
+    await sign_up(world, await form(world, single_opt_in=True))
     assert not await world.allowed(world.person(JANE))
+
+
+@promise("G12")
+async def test_who_was_erased_comes_back_by_confirming_and_nothing_of_before_counts(world: World) -> None:
+    on = await form(world)
+    await world.given(world.person(JANE), "lst_2")
+    await world.withdraw(world.person(JANE), kind=Event.KIND_ERASED)
+    await sign_up(world, on)
+    assert not await world.allowed(world.person(JANE))
+    await confirm(world, token_of(world))
+    assert await world.allowed(world.person(JANE))
+    assert not await world.allowed(world.person(JANE), "lst_2")
 
 
 @promise("G12")
@@ -320,4 +356,13 @@ def test_nobody_is_confirmed_without_a_request_and_nothing_expired_is_open(
 def test_a_no_after_everything_else_suppresses(acts: list[tuple[Kind, Scope, int]]) -> None:
     for scope in (LIST, ACME, EVERYTHING):
         history = facts([*acts, ("withdrawn", scope, 0)])
-        assert suppressed(history, Belongs(LIST, "Acme"))
+        for confirming in (False, True):
+            assert suppressed(history, Belongs(LIST, "Acme"), confirming=confirming)
+
+
+@given(_FACTS)
+def test_who_was_erased_may_come_back_only_by_confirming_it(acts: list[tuple[Kind, Scope, int]]) -> None:
+    history = facts([*acts, ("erased", EVERYTHING, 0)])
+    assert suppressed(history, Belongs(LIST, "Acme"), confirming=False)
+    said_no = any(kind in ("withdrawn", "complained", "restricted") for kind, _, _ in acts)
+    assert said_no or not suppressed(history, Belongs(LIST, "Acme"), confirming=True)

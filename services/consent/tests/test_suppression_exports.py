@@ -67,12 +67,14 @@ async def until_ended(world: World) -> list[pb.SuppressionExport]:
 @promise("M6")
 async def test_the_list_has_everyone_who_said_stop_and_nobody_else(world: World) -> None:
     world.stand_still()
-    people = {name: world.person(name) for name in ("all", "one", "spam", "open", "back", "held", "pausing")}
+    people = {name: world.person(name) for name in ("all", "one", "brand", "spam", "open", "back", "held", "pausing", "bounced")}
     world.people["ann"] = people["all"]
     for person in people.values():
         await world.given(person)
     await world.withdraw(people["all"], scope=pb.Scope(everything=True))
     await world.withdraw(people["one"])
+    await world.withdraw(people["brand"], scope=pb.Scope(brand="Acme"))
+    await world.withdraw(people["bounced"], kind=pb.ConsentEvent.KIND_BOUNCED)
     await world.withdraw(people["spam"], kind=pb.ConsentEvent.KIND_COMPLAINED)
     await world.withdraw(people["held"], kind=pb.ConsentEvent.KIND_RESTRICTED)
     await world.withdraw(people["pausing"], kind=pb.ConsentEvent.KIND_PAUSED)
@@ -84,10 +86,11 @@ async def test_the_list_has_everyone_who_said_stop_and_nobody_else(world: World)
     assert {(keys[line["address_key"]], line["address"], line["scope"], line["reason"]) for line in lines} == {
         ("all", "ann@example.com", "everything", "withdrawn"),
         ("one", "", "list:lst_1", "withdrawn"),
+        ("brand", "", "brand:Acme", "withdrawn"),
         ("spam", "", "everything", "complained"),
         ("held", "", "everything", "restricted"),
     }
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert all(line["since"].endswith("+00:00") for line in lines)
 
 

@@ -133,7 +133,8 @@ ROUTES: Sequence[Route] = (
         "POST", "/v1/consents/withdraw", "consent.WithdrawConsent", "Withdraw a consent, and stop the mail", "consents",
         hidden=frozenset({"address_key", "particulars.refers_to_version"}), fixed={"route": "ROUTE_API"}, key_field="idempotency_key",
         description="Everything by which a person says no: `kind` is withdrawn, refused, complained, objected, restricted, paused, "
-        "invalidated or tracking_withdrawn. Answered once the mail has stopped (`stopped`), or once it is durable (`recorded`).",
+        "invalidated or tracking_withdrawn; and what else ends their mail: bounced (taken back by recording `reachable`) or erased. "
+        "Answered once the mail has stopped (`stopped`), or once it is durable (`recorded`).",
     ),
     Route(
         "POST", "/v1/decisions/explain", "consent.ExplainDecision", "May this message go to this person, and why?", "decisions",

@@ -17,7 +17,7 @@ LIFE_US = 7 * 24 * 3600 * 1_000_000  # the mail says so
 State = Literal["open", "confirmed", "expired", "void"]
 
 _CLOSES = frozenset({"withdrawn", "refused", "complained"})
-_CLOSES_ALL = frozenset({"objected", "restricted"})
+_CLOSES_ALL = frozenset({"objected", "restricted", "erased"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ def state_of(confirmation: Confirmation, belongs: Belongs, history: Sequence[Fac
     return "expired" if now_us >= confirmation.expires_us else "open"
 
 
-def suppressed(history: Sequence[Fact], belongs: Belongs) -> bool:
+def suppressed(history: Sequence[Fact], belongs: Belongs, *, confirming: bool) -> bool:
     """Whether nobody else's act may reach this person for this: an opt-out or a restriction stands. The way back is
-    their own page."""
+    their own page. Of one who was erased nothing is left but that: they may come back, where they are to confirm it (`confirming`)."""
     state = fold(history)
-    return "restricted" in state.holds or state.is_closed(belongs)
+    return "restricted" in state.holds or state.is_closed(belongs, but_by_erasure=confirming)

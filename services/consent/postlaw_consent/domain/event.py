@@ -11,6 +11,7 @@ from postlaw_consent.domain.scope import EVERYTHING, Scope
 Kind = Literal[
     "given", "withdrawn", "requested", "implied", "refused", "confirmed", "renewed", "complained", "expired", "invalidated", "objected",
     "restricted", "unrestricted", "paused", "resumed", "tracking_given", "tracking_withdrawn",
+    "bounced", "reachable", "erased",
 ]  # fmt: skip
 Route = Literal["api", "import", "one_click", "page"]
 
@@ -19,9 +20,12 @@ EXPRESS: frozenset[Kind] = frozenset({"given", "confirmed", "renewed"})
 # What stops mail goes through the stop (withdraw_consent.py), everything else is recorded (record_consents.py).
 CLOSING: frozenset[Kind] = frozenset({
     "withdrawn", "refused", "complained", "objected", "restricted", "paused", "invalidated", "tracking_withdrawn",
+    "bounced", "erased",
 })  # fmt: skip
 # These are of all mail of a customer, whatever message they were said about; a complaint where it does not name a brand.
-_OF_EVERYTHING: frozenset[Kind] = frozenset({"complained", "objected", "restricted", "unrestricted", "paused", "resumed"})
+_OF_EVERYTHING: frozenset[Kind] = frozenset({
+    "complained", "objected", "restricted", "unrestricted", "paused", "resumed", "bounced", "reachable", "erased",
+})  # fmt: skip
 
 ADDRESS_KEY_BYTES = 33  # one byte of key version, 32 of HMAC-SHA-256
 

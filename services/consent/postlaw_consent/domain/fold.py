@@ -11,6 +11,8 @@ stricter of two readings:
   nothing.
 - An objection to processing on legitimate interest closes as one to marketing does; one to profiling ends tracking.
 - A pause or a restriction is lengthened by another one, and shortened only by its end being said.
+- A hard bounce holds everything until the address is said to be reachable: it is no act of the person, and no opt-out.
+- An erasure is an opt-out of everything after which the consents before it, and relationships, and a yes to tracking, are no more.
 - A relationship stated anew, such as a contract that has ended, replaces what was stated of it before.
 Replaying an event changes nothing.
 """
@@ -20,20 +22,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal
 from zoneinfo import ZoneInfo
 
-from postlaw_consent.domain.event import EXPRESS, Route
+from postlaw_consent.domain.event import EXPRESS, Kind, Route
 from postlaw_consent.domain.fact import Fact
 from postlaw_consent.domain.particulars import RUNNING
 from postlaw_consent.domain.scope import EVERYTHING, Belongs, Scope
-from postlaw_law.facts import ANY_TOPIC, Grant, Hold, OptOut, Person, TrackingSignal
+from postlaw_law.facts import ANY_TOPIC, Grant, Hold, HoldKind, OptOut, Person, TrackingSignal
 from postlaw_law.words import AddressKind, Evidence, RecipientKind, RouteEvent
 
 FRESH_ROUTES: frozenset[Route] = frozenset({"api", "page"})
 
 _ALL = EVERYTHING.key
 _OPT_OUTS = frozenset({"withdrawn", "refused", "complained", "objected"})
+_ENDS_HOLD: dict[Kind, HoldKind] = {"resumed": "paused", "unrestricted": "restricted", "reachable": "bounced"}
 _ALIKE_KEPT = 4  # grants that differ in time alone: the latest decide, the others are there in case one is declared invalid
 
 _GrantKey = tuple[RouteEvent, str, frozenset[Evidence], frozenset[Evidence], bool]
@@ -63,6 +65,7 @@ class Fold:
     address_kind: AddressKind = "personal"
     time_zone: str = ""
     reopened: set[str] = field(default_factory=set[str])  # wide scopes in which something was opened, perhaps closed again, since
+    erased: int = 0  # the version of the erasure that closed everything, where none of the person's opt-outs did
     latest_us: int = 0
 
     def apply(self, fact: Fact) -> None:
@@ -77,10 +80,12 @@ class Fold:
             self._implied(fact)
         elif kind in _OPT_OUTS:
             self._opt_out(fact)
-        elif kind == "paused" or kind == "restricted":
+        elif kind == "erased":
+            self._erase(fact)
+        elif kind == "paused" or kind == "restricted" or kind == "bounced":
             self._hold(kind, fact)
-        elif kind == "resumed" or kind == "unrestricted":
-            self.holds.pop("paused" if kind == "resumed" else "restricted", None)
+        elif kind in _ENDS_HOLD:
+            self.holds.pop(_ENDS_HOLD[kind], None)
         elif kind == "tracking_given" or kind == "tracking_withdrawn":
             self._track(kind == "tracking_given", fact)
         elif kind == "invalidated" or kind == "expired":
@@ -139,14 +144,21 @@ class Fold:
         if fact.kind == "objected" and fact.terms.objection == "profiling":
             self._track(given=False, fact=fact)
             return
-        scope = _ALL if fact.kind == "objected" or (fact.kind == "complained" and not _is_brand(fact.scope)) else fact.scope
+        scope = _ALL if fact.kind in ("objected", "erased") or (fact.kind == "complained" and not _is_brand(fact.scope)) else fact.scope
         before = self.closed.get(scope)
         at_us = max(fact.at_us, self.latest_us, before.at_us if before else 0)
-        standing = before.version if before and scope not in self.reopened else 0
+        standing = before.version if before and scope not in self.reopened and before.said_by != self.erased else 0
         self.closed[scope] = Closed(at_us, standing or fact.version, before.said_by if before and standing else fact.version)
         self.reopened.discard(scope)
 
-    def _hold(self, kind: Literal["paused", "restricted"], fact: Fact) -> None:
+    def _erase(self, fact: Fact) -> None:
+        self.grants.clear()
+        if self.tracking is not None and self.tracking.given:
+            self.tracking = None
+        self._opt_out(fact)
+        self.erased = fact.version if self.closed[_ALL].said_by == fact.version else self.erased
+
+    def _hold(self, kind: HoldKind, fact: Fact) -> None:
         """One that stands is only lengthened: a resumption is what shortens it."""
         before, until_us = self.holds.get(kind), fact.terms.until_us
         at_us = fact.at_us
@@ -182,16 +194,23 @@ class Fold:
             recipient_kind=self.recipient_kind,
             address_kind=self.address_kind,
             grants=tuple(grant for alike in self.grants.values() for grant in alike),
-            opt_outs=tuple(OptOut(one.at_us, topics(scope), str(one.said_by)) for scope, one in self.closed.items()),
+            opt_outs=tuple(
+                OptOut(one.at_us, topics(scope), str(one.said_by), one.said_by == self.erased) for scope, one in self.closed.items()
+            ),
             holds=tuple(self.holds.values()),
             tracking=(self.tracking,) if self.tracking else (),
             zone=ZoneInfo(self.time_zone) if self.time_zone else None,
         )
 
-    def is_closed(self, belongs: Belongs) -> bool:
-        """By an opt-out that covers it, after which no express consent to any of the same scopes has counted."""
+    def is_closed(self, belongs: Belongs, *, but_by_erasure: bool = False) -> bool:
+        """By an opt-out that covers it, after which no express consent to any of the same scopes has counted. `but_by_erasure`: and that is
+        no erasure."""
         covering = belongs.covering
-        closed_us = [closed.at_us for key in covering if (closed := self.closed.get(key)) is not None]
+        closed_us = [
+            closed.at_us
+            for key in covering
+            if (closed := self.closed.get(key)) is not None and not (but_by_erasure and closed.said_by == self.erased)
+        ]
         if not closed_us:
             return False
         express = (grant for key, alike in self.grants.items() if key[0] == "express_consent" and key[1] in covering for grant in alike)
@@ -202,10 +221,10 @@ class Fold:
 
         Without a break, because the receipt rests on that event's place in the log: mail of a scope that was reopened since could
         still be under way, and only a later event's place would say so."""
-        if scope.key in self.reopened:
-            return None
         closed = self.closed.get(scope.key)
-        return closed.version or None if closed else None
+        if closed is None or scope.key in self.reopened or closed.said_by == self.erased:
+            return None  # an erasure is no withdrawal
+        return closed.version or None
 
     def standing_pause(self, until_us: int | None) -> int | None:
         """The version of the pause that stands until then; None where a new one is needed."""

@@ -11,7 +11,7 @@ from postlaw_consent.domain.fold import Closed, Fold, topics
 from postlaw_law.facts import Grant, Hold, TrackingSignal
 
 # Of what a fold keeps. Whoever changes that raises it: snapshots of another form are made anew.
-FORM = 2
+FORM = 3
 
 
 @dataclass(slots=True)
@@ -39,6 +39,7 @@ def to_json(fold: Fold) -> str:
             "address_kind": fold.address_kind,
             "time_zone": fold.time_zone,
             "reopened": sorted(fold.reopened),
+            "erased": fold.erased,
             "latest_us": fold.latest_us,
         },
         separators=(",", ":"),
@@ -57,6 +58,7 @@ def from_json(text: str) -> Fold:
         address_kind=said["address_kind"],
         time_zone=said["time_zone"],
         reopened=set(said["reopened"]),
+        erased=said["erased"],
         latest_us=said["latest_us"],
     )
     for type, scope, held, denied, lifts, alike in said["grants"]:

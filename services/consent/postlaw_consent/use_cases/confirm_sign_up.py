@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from postlaw_common.errors import Invalid
 from postlaw_consent.domain.confirmation import Confirmation, State, confirmation_of, state_of
 from postlaw_consent.domain.event import Actor
+from postlaw_consent.domain.fold import fold
 from postlaw_consent.domain.form import Form
 from postlaw_consent.domain.particulars import Particulars
+from postlaw_consent.domain.scope import EVERYTHING
 from postlaw_consent.forms import Forms
 from postlaw_consent.ledger import Ledger, Line
 from postlaw_consent.tokens import Tokens
@@ -72,6 +74,8 @@ class ConfirmSignUp:
             ),
         )
         actor = Actor("person", confirmation.address_key.hex())
+        if "bounced" in fold(line.fact for line in history).holds:  # the mail with the link has arrived
+            await self._record(confirmation.tenant_id, actor, None, [_reachable(confirmation, request)])
         recorded = await self._record(confirmation.tenant_id, actor, None, [consent])
         return Confirmed("confirmed", form, confirmation.address_key, already=recorded.already_recorded > 0)
 
@@ -90,6 +94,17 @@ class ConfirmSignUp:
         if state is None:
             raise _bad()
         return state
+
+
+def _reachable(confirmation: Confirmation, request: Line) -> Consent:
+    return Consent(
+        address_key=confirmation.address_key,
+        scope=EVERYTHING,
+        route="page",
+        source=METHOD,
+        idempotency_key=f"reachable/{request.event().event_id}",
+        kind="reachable",
+    )
 
 
 def _bad() -> Invalid:

@@ -34,7 +34,8 @@ _AGAIN_US = (2_000_000, 10_000_000, 60_000_000, 300_000_000, 1_800_000_000)
 _GIVEN_UP_US = 24 * 3600 * 1_000_000
 _IN_HAND_US = 5_000_000  # what was just taken is being done already, by whoever took it
 _TOGETHER = 8
-_TRANSACTIONAL = Asked("transactional")  # one message, nothing promotional in it
+# One message, nothing promotional in it, and how an address that had bounced shows that it takes mail again.
+_CONFIRMING = Asked("transactional", frozenset({"confirms_address"}))
 # What a page can say to have been true of it, beside the act itself.
 SHOWN = frozenset({"affirmative_act", "purpose", "requester_named", "withdrawal_info", "contact_shown", "separate"})
 
@@ -145,13 +146,13 @@ class CarryOutSignUp:
         """The first gate, before anything is read of the person: a no that comes later closes the second gate."""
         partition = self._ledger.partition_of(form.tenant_id, person.address_key)
         return await self._decide(
-            form.tenant_id, form.belongs, _TRANSACTIONAL, partition, [person.address_key], bulk=False, mint=False, campaign_id=sign_up.id
+            form.tenant_id, form.belongs, _CONFIRMING, partition, [person.address_key], bulk=False, mint=False, campaign_id=sign_up.id
         )
 
     async def _is_suppressed(self, form: Form, person: Person) -> bool:
         await self._ledger.fence()
         history = await self._ledger.history(form.tenant_id, person.address_key)
-        return suppressed([line.fact for line in history], form.belongs)
+        return suppressed([line.fact for line in history], form.belongs, confirming=form.double)
 
     async def _join(self, form: Form, person: Person, sign_up: SignUp, kind: Kind) -> int:
         """On the list, and in the ledger: the version of the event."""

@@ -745,7 +745,7 @@ class WithdrawConsentRequest(_message.Message):
     route: Global___Route.ValueType
     idempotency_key: _builtins.str
     kind: Global___ConsentEvent.Kind.ValueType
-    """default: withdrawn. Also refused, complained, objected, restricted, paused, invalidated, tracking_withdrawn"""
+    """default: withdrawn. Also refused, complained, objected, restricted, paused, invalidated, tracking_withdrawn, bounced, erased"""
     @_builtins.property
     def scope(self) -> Global___Scope: ...
     @_builtins.property
@@ -2317,6 +2317,12 @@ class ConsentEvent(_message.Message):
         KIND_RESUMED: ConsentEvent._Kind.ValueType  # 15
         KIND_TRACKING_GIVEN: ConsentEvent._Kind.ValueType  # 16
         KIND_TRACKING_WITHDRAWN: ConsentEvent._Kind.ValueType  # 17
+        KIND_BOUNCED: ConsentEvent._Kind.ValueType  # 18
+        """the address was refused for good: no act of the person"""
+        KIND_REACHABLE: ConsentEvent._Kind.ValueType  # 19
+        """it takes mail again"""
+        KIND_ERASED: ConsentEvent._Kind.ValueType  # 20
+        """GDPR art. 17: what was consented to before is no more"""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
     KIND_UNSPECIFIED: ConsentEvent.Kind.ValueType  # 0
@@ -2348,6 +2354,12 @@ class ConsentEvent(_message.Message):
     KIND_RESUMED: ConsentEvent.Kind.ValueType  # 15
     KIND_TRACKING_GIVEN: ConsentEvent.Kind.ValueType  # 16
     KIND_TRACKING_WITHDRAWN: ConsentEvent.Kind.ValueType  # 17
+    KIND_BOUNCED: ConsentEvent.Kind.ValueType  # 18
+    """the address was refused for good: no act of the person"""
+    KIND_REACHABLE: ConsentEvent.Kind.ValueType  # 19
+    """it takes mail again"""
+    KIND_ERASED: ConsentEvent.Kind.ValueType  # 20
+    """GDPR art. 17: what was consented to before is no more"""
 
     EVENT_ID_FIELD_NUMBER: _builtins.int
     TENANT_ID_FIELD_NUMBER: _builtins.int

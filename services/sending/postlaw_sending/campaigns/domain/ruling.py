@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from postlaw_law.words import EXPRESS, MESSAGE_CLASSES, MESSAGE_FACTS, Basis, Defect, Duty
+from postlaw_law.words import EXPRESS, MESSAGE_CLASSES, STATED_FACTS, Basis, Defect, Duty
 
 COMMERCIAL = "commercial"
 NOT_ALLOWED = "not_allowed"  # a no without a reason
@@ -21,7 +21,7 @@ _NO_CONTACT: tuple[Defect, ...] = ("no_contact_method",)
 
 @dataclass(frozen=True, slots=True)
 class MessageFacts:
-    """Of all messages of a campaign alike: their class (the law's MESSAGE_CLASSES), and what is true of them (its MESSAGE_FACTS)."""
+    """Of all messages of a campaign alike: their class (the law's MESSAGE_CLASSES), and what is true of them (its STATED_FACTS)."""
 
     message_class: str = COMMERCIAL
     states: tuple[str, ...] = ()
@@ -31,8 +31,8 @@ class MessageFacts:
         found: dict[str, str] = {}
         if self.message_class not in MESSAGE_CLASSES:
             found["message_class"] = f"there is no class {self.message_class!r}; there are {_listed(MESSAGE_CLASSES)}"
-        if unknown := set(self.states) - MESSAGE_FACTS:
-            found["states"] = f"the law knows no {_listed(unknown)}; it knows {_listed(MESSAGE_FACTS)}"
+        if unknown := set(self.states) - STATED_FACTS:
+            found["states"] = f"the law knows no {_listed(unknown)}; it knows {_listed(STATED_FACTS)}"
         return found
 
 
