@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_sending.delivery.paths import BadAddress, path
 from postlaw_sending.messages import footer
 from postlaw_sending.messages.headers import one_line, phrase, unstructured
 from postlaw_sending.messages.parts import encode
+from postlaw_sending.messages.plain import page_of
 from postlaw_sending.messages.templates import RenderFailed, Templates
 
 SIZE_LIMIT: Final = 1_000_000  # bytes of a rendered part
@@ -41,6 +42,15 @@ class Recipient(Protocol):
     def footer(self) -> int: ...
 
 
+_Part = tuple[bytes, bytes]  # its transfer encoding, and it
+
+
+class _Filled(NamedTuple):
+    subject: str
+    text: _Part
+    html: _Part | None
+
+
 class CompiledCampaign:
     """Made by `compile_campaign`. `render` and `envelope_from` are a function of the recipient (and of the second, for `Date`)."""
 
@@ -60,8 +70,8 @@ class CompiledCampaign:
         campaign_id, list_id = ids
         self._templates = templates
         text_footers, html_footers = footers
-        self._text_footers = [one + link.encode() for one in text_footers]
-        self._html_footers = [one + html.escape(link).encode() for one in html_footers]
+        self._text_footers = [(one + link.encode(), b"\r\n") for one in text_footers]
+        self._html_footers = [(one + html.escape(link).encode(), footer.HTML_END) for one in html_footers]
         self._link = link
         self._has_html = has_html
         self._now = now
@@ -80,6 +90,10 @@ class CompiledCampaign:
             self._tail += b'Content-Type: multipart/alternative; boundary="%b"\r\n\r\n--%b\r\n' % (self._boundary, self._boundary)
         self._html_start = b"\r\n--%b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: " % self._boundary
         self._end = b"\r\n--%b--\r\n" % self._boundary
+        self._subject = templates.plain.get("subject")
+        self._text = page_of(templates.plain.get("text"), self._text_footers, in_body=False, limit=SIZE_LIMIT)
+        self._html = page_of(templates.plain.get("html"), self._html_footers, in_body=True, limit=SIZE_LIMIT)
+        self._names = frozenset().union(*(template.names for template in templates.plain.values() if template))
         self._date_of = 0
         self._date = b""
 
@@ -95,31 +109,53 @@ class CompiledCampaign:
         token = recipient.opt_out_token
         if not to or not _TOKEN.fullmatch(token):
             raise RenderFailed("there is no address, or no token for the unsubscribe link")
-        form = recipient.footer
-        if form >= len(self._text_footers):
+        if recipient.footer >= len(self._text_footers):
             raise RenderFailed("the footer is one of a later version")
-        values = dict(recipient.fields)
-        values["address"] = recipient.address
-        values["unsubscribe_url"] = self._link + token.decode("ascii")
-        render = self._templates.render
-        subject = one_line(render("subject", values))
+        link = self._link + token.decode("ascii")
+        filled = self._filled(recipient, token, link) or self._rendered(recipient, token, link)
+        subject = one_line(filled.subject)
         if not subject:
             raise RenderFailed("template.subject renders as nothing")
         if len(subject) > SUBJECT_LIMIT:
             raise RenderFailed("template.subject renders as more than 1,000 characters")
-        plain = self._templates.plain if not any("\n" in value or "\r" in value for value in values.values()) else ()
-        text_encoding, text = self._part(render("text", values), "text", self._text_footers[form] + token, "text" in plain)
+        encoding, text = filled.text
         pieces = [
             self._head, to, b">\r\nSubject: ", unstructured(subject, 9), b"\r\nDate: ", self._date_now(),
             b"\r\nMessage-ID: <", self._campaign, b".", _short(recipient.subscriber_id), b"@", self._domain, b">",
             self._list, token, self._tail,
-            b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: ", text_encoding, b"\r\n\r\n", text,
+            b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: ", encoding, b"\r\n\r\n", text,
         ]  # fmt: skip
-        if self._has_html:
-            html_footer = self._html_footers[form] + token + footer.HTML_END
-            html_encoding, page = self._part(render("html", values), "html", html_footer, "html" in plain)
-            pieces += (self._html_start, html_encoding, b"\r\n\r\n", page, self._end)
+        if filled.html is not None:
+            encoding, page = filled.html
+            pieces += (self._html_start, encoding, b"\r\n\r\n", page, self._end)
         return b"".join(pieces)
+
+    def _filled(self, recipient: Recipient, token: bytes, link: str) -> _Filled | None:
+        """Where the templates are plain, and these values are too."""
+        if self._subject is None or self._text is None or (self._has_html and self._html is None):
+            return None
+        fields = recipient.fields
+        values = {name: fields.get(name, "") for name in self._names}
+        values["address"] = recipient.address
+        values["unsubscribe_url"] = link
+        if not "".join(values.values()).isprintable():
+            return None
+        text = self._text.fill(values, token, recipient.footer, self._boundary)
+        page = self._html.fill(values, token, recipient.footer, self._boundary) if self._html else None
+        if text is None or (self._has_html and page is None):
+            return None
+        return _Filled(self._subject.fill(values), text, page)
+
+    def _rendered(self, recipient: Recipient, token: bytes, link: str) -> _Filled:
+        """By the template engine. Raises RenderFailed."""
+        values = dict(recipient.fields)
+        values["address"] = recipient.address
+        values["unsubscribe_url"] = link
+        render, form = self._templates.render, recipient.footer
+        subject = render("subject", values)
+        text = self._part(render("text", values), "text", token.join(self._text_footers[form]))
+        page = self._part(render("html", values), "html", token.join(self._html_footers[form])) if self._has_html else None
+        return _Filled(subject, text, page)
 
     def envelope_from(self, recipient: Recipient) -> bytes:
         """The return path of this recipient (VERP): a bounce names campaign and subscriber by id, and nobody by address.
@@ -128,12 +164,11 @@ class CompiledCampaign:
         """
         return b"bounce+%b%b@%b" % (self._campaign, _short(recipient.subscriber_id), self._domain)
 
-    def _part(self, rendered: str, field: str, end: bytes, lines_hold: bool) -> tuple[bytes, bytes]:
+    def _part(self, rendered: str, field: str, end: bytes) -> _Part:
         body = rendered.encode()
         if len(body) > SIZE_LIMIT:
             raise RenderFailed(f"template.{field} renders as more than 1 MB")
-        body = b"%b%b\r\n" % (body, end) if field == "text" else footer.put_in(body, end)
-        return encode(body, self._boundary, lines_hold=lines_hold)
+        return encode(body + end if field == "text" else footer.put_in(body, end), self._boundary)
 
     def _date_now(self) -> bytes:
         second = int(self._now())

@@ -70,11 +70,18 @@ HTML_END: Final = b'">Unsubscribe</a></p>\r\n</div>\r\n'
 
 def put_in(page: bytes, footer: bytes) -> bytes:
     """The footer before the last `</body>`, or at the end of a page without one."""
-    at = page.rfind(b"</body>")
-    if at < 0:
-        found = list(_END_OF_BODY.finditer(page))
-        at = found[-1].start() if found else len(page)
+    at = end_of_body(page)
+    if at is None:
+        at = len(page)
     return page[:at] + footer + page[at:]
+
+
+def end_of_body(page: bytes) -> int | None:
+    """Where the last `</body>` begins, if there is one."""
+    at = page.rfind(b"</")
+    while at >= 0 and not _END_OF_BODY.match(page, at):
+        at = page.rfind(b"</", 0, at)
+    return at if at >= 0 else None
 
 
 def _why(sender: Sender, list_name: str, why: Why) -> str:

@@ -6,17 +6,16 @@ A field that a recipient does not have renders as nothing; looking into it (`{{ 
 
 from __future__ import annotations
 
-import re
+from functools import partial
 from typing import Final
 
 from minijinja import Environment, TemplateError
 
 from postlaw_common.errors import FieldError
+from postlaw_sending.messages.plain import MARKS, Plain, plain
 
 FIELDS: Final = ("subject", "text", "html")  # of protos' Template
 FUEL: Final = 200_000  # instructions a rendering; a page of 100 kB with loops over its fields takes a few thousand
-_VALUE: Final = re.compile(r"\{\{\s*[A-Za-z_]\w*\s*\}\}")
-_MARKS: Final = ("{{", "{%", "{#")
 _NEVER_RENDERS: Final = frozenset({"UnknownFilter", "UnknownTest", "UnknownFunction", "TemplateNotFound"})
 
 
@@ -31,7 +30,7 @@ class RenderFailed(Exception):
 class Templates:
     """The compiled templates of one campaign. `wrong`: what is wrong with them, for whoever writes them; render only if empty.
 
-    `plain`: the fields that put values in their places and do nothing else, so that only a value can bring a line end of its own."""
+    `plain`: those that put values in their places and do nothing else (plain.py)."""
 
     def __init__(self, subject: str, text: str, html: str) -> None:
         self._environment = Environment(
@@ -39,13 +38,12 @@ class Templates:
         )
         self._constant: dict[str, str] = {}
         self.wrong: list[FieldError] = []
-        self.plain: set[str] = set()
+        self.plain: dict[str, Plain | None] = {}
         for field, source in zip(FIELDS, (subject, text, html), strict=True):
             source = _crlf(source)
-            if not any(mark in _VALUE.sub("", source) for mark in _MARKS):
-                self.plain.add(field)
-            if not any(mark in source for mark in _MARKS):
+            if not any(mark in source for mark in MARKS):
                 self._constant[field] = source
+                self.plain[field] = Plain((source,), (), escaped=False)
                 continue
             try:
                 self._environment.add_template(field, source)
@@ -53,6 +51,7 @@ class Templates:
                 self.wrong.append(FieldError(f"template.{field}", _explain(error)))
                 continue
             self._try(field)
+            self.plain[field] = plain(source, partial(self._output, field), escaped=field == "html")
 
     def render(self, field: str, values: dict[str, str]) -> str:
         """RenderFailed."""
@@ -63,6 +62,12 @@ class Templates:
             return self._environment.render_template(field, **values)
         except TemplateError as error:
             raise RenderFailed(f"template.{field} line {error.line}: {error.kind}") from None
+
+    def _output(self, field: str, values: dict[str, str]) -> str | None:
+        try:
+            return self.render(field, values)
+        except RenderFailed:
+            return None
 
     def _try(self, field: str) -> None:
         """What fails for everybody is found now. What depends on the values cannot be: it fails its recipients only.
