@@ -17,6 +17,7 @@ _COMMANDS = {
     "dlq": "postlaw_common.dlq_commands:dlq",
     "generation": "postlaw_common.generation_commands:generation",
     "identity": "postlaw_identity.commands:identity",
+    "bounce": "postlaw_sending.returns.commands:bounce",
     "law": "postlaw_law.commands:law",
     "audit": "postlaw_audit.commands:audit",
     "consent": "postlaw_consent.commands:consent",
