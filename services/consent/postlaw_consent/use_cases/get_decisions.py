@@ -12,7 +12,7 @@ from postlaw_common.placement import Placement
 from postlaw_consent.decisions_made import DecisionsMade, Made
 from postlaw_consent.domain.gate import NOBODY, Gate, Standing, events_of
 from postlaw_consent.domain.message import Asked, Sender
-from postlaw_consent.domain.scope import Belongs
+from postlaw_consent.domain.scope import Belongs, Scope
 from postlaw_consent.ends import Ends
 from postlaw_consent.ledger import Ledger
 from postlaw_consent.standings import Standings
