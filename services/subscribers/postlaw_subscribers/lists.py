@@ -20,6 +20,7 @@ def to_document(list_: MailingList) -> Document:
         "created_us": list_.created_us,
         "revision": list_.version,
         "brand": list_.brand,
+        "profile_fields": list(list_.profile_fields),
     }
 
 
@@ -32,6 +33,7 @@ def from_document(document: Document) -> MailingList:
         created_us=document["created_us"],
         version=document["revision"],
         brand=document.get("brand", ""),  # as before there were any
+        profile_fields=tuple(document.get("profile_fields", ())),
     )
 
 

@@ -14,7 +14,7 @@ from postlaw_common.caller import current
 from postlaw_common.errors import Invalid
 from postlaw_subscribers import wire
 from postlaw_subscribers.rooms import Rooms
-from postlaw_subscribers.use_cases import audience, imports, lists, resolve_person
+from postlaw_subscribers.use_cases import audience, imports, lists, own_profile, resolve_person
 from postlaw_subscribers.use_cases.put_subscriber import join_list, put_subscriber
 from postlaw_subscribers.use_cases.remove_person import delete_subscriber
 
@@ -37,6 +37,10 @@ class SubscribersServicer:
     async def ListLists(self, request: pb.ListListsRequest, context: Any) -> pb.ListListsResponse:
         page, following = await lists.list_lists(self._rooms, current().tenant_id, request.page_size, request.page_token)
         return pb.ListListsResponse(lists=map(wire.list_message, page), next_page_token=following)
+
+    async def SetProfileFields(self, request: pb.SetProfileFieldsRequest, context: Any) -> pb.List:
+        changed = await lists.set_profile_fields(self._rooms, current().tenant_id, request.list_id, request.profile_fields)
+        return wire.list_message(changed)
 
     async def CreateImport(self, requests: AsyncIterator[pb.CreateImportRequest], context: Any) -> pb.Import:
         caller = current()
@@ -120,6 +124,19 @@ class SubscribersServicer:
 
     async def JoinList(self, request: pb.JoinListRequest, context: Any) -> pb.Subscriber:
         return wire.subscriber_message(await join_list(self._rooms, current().tenant_id, request.address, request.list_id))
+
+    async def GetProfile(self, request: pb.GetProfileRequest, context: Any) -> pb.Profile:
+        found = await own_profile.own_profile(
+            self._rooms, current().tenant_id, address_key=request.address_key, subscriber_id=request.subscriber_id
+        )
+        return wire.profile_message(found)
+
+    async def CorrectProfile(self, request: pb.CorrectProfileRequest, context: Any) -> pb.Profile:
+        fields = {field.name: field.value.strip() for field in request.fields}
+        corrected = await own_profile.correct_profile(
+            self._rooms, current().tenant_id, request.subscriber_id, fields, request.address, request.if_version
+        )
+        return wire.profile_message(corrected)
 
     async def GetAddresses(self, request: pb.GetAddressesRequest, context: Any) -> pb.GetAddressesResponse:
         people = pb.AudiencePeople.FromString(await audience.open_people(self._rooms, current().tenant_id, request.address_keys))

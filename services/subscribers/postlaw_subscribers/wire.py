@@ -9,11 +9,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from postlaw.subscribers.v1 import subscribers_pb2 as pb
 from postlaw_common.bus import Record
+from postlaw_common.caller import maybe_current
 from postlaw_common.events import new_event, to_record
 from postlaw_common.placement import Placement
+from postlaw_common.rpc.context_token import actor_message
 from postlaw_subscribers.domain.digest import Format
 from postlaw_subscribers.domain.import_job import Attestation, Columns, ImportJob, Settings, State
-from postlaw_subscribers.domain.person import MailingList, Person
+from postlaw_subscribers.domain.person import MailingList, OwnProfile, Person
 from postlaw_subscribers.rooms import TOPIC
 
 _SOURCE = "subscribers"
@@ -43,18 +45,20 @@ def list_message(list_: MailingList) -> pb.List:
         created_at=timestamp(list_.created_us),
         version=list_.version,
         brand=list_.brand,
+        profile_fields=list_.profile_fields,
     )
 
 
 def list_of(message: pb.List, tenant_id: str) -> MailingList:
     return MailingList(
-        tenant_id,
-        message.list_id,
-        message.name,
-        message.description,
-        message.created_at.ToMicroseconds(),
-        message.version,
-        message.brand,
+        tenant_id=tenant_id,
+        list_id=message.list_id,
+        name=message.name,
+        description=message.description,
+        created_us=message.created_at.ToMicroseconds(),
+        version=message.version,
+        brand=message.brand,
+        profile_fields=tuple(message.profile_fields),
     )
 
 
@@ -66,6 +70,17 @@ def subscriber_message(person: Person) -> pb.Subscriber:
         list_ids=person.list_ids,
         created_at=timestamp(person.created_us),
         updated_at=timestamp(person.updated_us),
+        version=person.version,
+    )
+
+
+def profile_message(own: OwnProfile) -> pb.Profile:
+    person = own.person
+    return pb.Profile(
+        subscriber_id=person.subscriber_id,
+        address_key=person.address_key,
+        address=person.profile.address,
+        fields=[pb.ProfileField(name=name, value=person.profile.fields.get(name, "")) for name in own.shown],
         version=person.version,
     )
 
@@ -183,6 +198,10 @@ class SubscriberEvents:
         data = pb.ListCreated(list=list_message(list_)).SerializeToString()
         return self._record("ListCreated", data, list_.tenant_id, list_.list_id, list_.version, list_.list_id.encode())
 
+    def list_changed(self, list_: MailingList) -> Record:
+        data = pb.ListChanged(list=list_message(list_)).SerializeToString()
+        return self._record("ListChanged", data, list_.tenant_id, list_.list_id, list_.version, list_.list_id.encode())
+
     def import_finished(self, job: ImportJob) -> Record:
         """Without the file's name, which may tell who a person is, and without the failure's text."""
         told = import_message(job)
@@ -191,12 +210,16 @@ class SubscriberEvents:
         return self._record("ImportFinished", data, job.tenant_id, job.import_id, job.epoch + 1, job.import_id.encode())
 
     def subscriber_changed(self, person: Person, changed: Sequence[str]) -> Record:
+        caller = maybe_current()  # none where what a crash left behind is finished: the event was made before it
+        behalf = caller.on_behalf_of if caller else None
         data = pb.SubscriberChanged(
             tenant_id=person.tenant_id,
             subscriber_id=person.subscriber_id,
             address_key=person.address_key,
             changed=changed,
             version=person.version,
+            actor=actor_message(caller.actor) if caller else None,
+            on_behalf_of=actor_message(behalf) if behalf else None,
         ).SerializeToString()
         return self._record("SubscriberChanged", data, person.tenant_id, person.subscriber_id, person.version, person.address_key)
 

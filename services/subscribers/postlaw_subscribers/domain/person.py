@@ -36,7 +36,8 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class MailingList:
-    """`brand`: under which its mail goes, "" for none; it never changes, for else a list could be moved around an opt-out of its brand."""
+    """`brand`: under which its mail goes, "" for none; it never changes, for else a list could be moved around an opt-out of its brand.
+    `profile_fields`: those of people's fields that they may see and correct by themselves."""
 
     tenant_id: str
     list_id: str
@@ -45,6 +46,7 @@ class MailingList:
     created_us: int
     version: int
     brand: str = ""
+    profile_fields: tuple[str, ...] = ()
 
 
 def brand_problem(brand: str) -> str | None:
@@ -54,6 +56,14 @@ def brand_problem(brand: str) -> str | None:
     if not brand.isprintable():
         return "has a character that cannot be shown, such as the end of a line"
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnProfile:
+    """A person as their own page shows them. `shown`: the fields that they see, whether there is a value or not."""
+
+    person: Person
+    shown: tuple[str, ...]
 
 
 class AddressIndex:

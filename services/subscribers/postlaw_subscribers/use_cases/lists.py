@@ -1,12 +1,15 @@
-"""Make, read and page through a customer's lists."""
+"""Make, read, change and page through a customer's lists."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 from postlaw_common.errors import FieldError, Invalid, NotFound
 from postlaw_common.ids import new_id
 from postlaw_common.made_once import RequestKey, fingerprint
 from postlaw_common.outbox import add_to_outbox
-from postlaw_common.store import AlreadyExists
+from postlaw_common.store import AlreadyExists, VersionConflict
 from postlaw_subscribers.domain.person import MailingList, brand_problem
 from postlaw_subscribers.lists import from_document, to_document
 from postlaw_subscribers.rooms import Rooms
@@ -31,6 +34,27 @@ async def create_list(rooms: Rooms, tenant_id: str, name: str, description: str,
         return from_document(made)
     await rooms.outbox.publish_after_write(rooms.lists.documents, document)
     return created
+
+
+async def set_profile_fields(rooms: Rooms, tenant_id: str, list_id: str, fields: Sequence[str]) -> MailingList:
+    """The list with these, each once; the same again changes nothing. Raises Invalid, NotFound."""
+    if not all(0 < len(name) <= 100 and name.isprintable() for name in fields):
+        raise Invalid("Those are no fields.", fields=[FieldError("profile_fields", "must have 1 to 100 characters each")])
+    wanted = tuple(dict.fromkeys(fields))
+    while (document := await rooms.lists.documents.get(f"{tenant_id}/{list_id}", linearizable=True)) is not None:
+        known = from_document(document)
+        if known.profile_fields == wanted:
+            return known
+        changed = replace(known, profile_fields=wanted, version=known.version + 1)
+        try:
+            written = await rooms.lists.documents.replace(
+                add_to_outbox(document | to_document(changed), [rooms.events.list_changed(changed)]), version=document["v"]
+            )
+        except VersionConflict:
+            continue
+        await rooms.outbox.publish_after_write(rooms.lists.documents, written)
+        return changed
+    raise NotFound(f"There is no list {list_id}.")
 
 
 async def get_list(rooms: Rooms, tenant_id: str, list_id: str) -> MailingList:

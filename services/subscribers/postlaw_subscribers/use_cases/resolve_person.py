@@ -29,7 +29,7 @@ class Resolved:
 
 async def get_subscriber(rooms: Rooms, tenant_id: str, id: str) -> Person:
     """Raises NotFound, also for another customer's subscriber."""
-    person = await _opened(rooms, tenant_id, await rooms.people.by_id(tenant_id, id))
+    person = await opened(rooms, tenant_id, await rooms.people.by_id(tenant_id, id))
     if person is None:
         raise NotFound("There is no such subscriber.")
     return person
@@ -37,11 +37,11 @@ async def get_subscriber(rooms: Rooms, tenant_id: str, id: str) -> Person:
 
 async def masked_address(rooms: Rooms, tenant_id: str, address_key: bytes) -> str:
     """Empty where nobody is known under this key, or their profile key is destroyed."""
-    person = await _opened(rooms, tenant_id, await rooms.people.by_key(tenant_id, address_key))
+    person = await opened(rooms, tenant_id, await rooms.people.by_key(tenant_id, address_key))
     return mask(person.profile.address) if person else ""
 
 
-async def _opened(rooms: Rooms, tenant_id: str, document: Document | None) -> Person | None:
+async def opened(rooms: Rooms, tenant_id: str, document: Document | None) -> Person | None:
     """None where there is nobody, or no key to open them with."""
     if document is None or is_gone(document):
         return None

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from postlaw.identity.v1 import context_pb2 as _context_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -30,6 +31,7 @@ class List(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     BRAND_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELDS_FIELD_NUMBER: _builtins.int
     list_id: _builtins.str
     name: _builtins.str
     description: _builtins.str
@@ -38,6 +40,10 @@ class List(_message.Message):
     """under which its mail goes; empty for none. Given when it is made, and never changed"""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def profile_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """those of people's fields that they may see and correct by themselves, in the order of the page"""
+
     def __init__(
         self,
         *,
@@ -47,14 +53,40 @@ class List(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.int = ...,
         brand: _builtins.str = ...,
+        profile_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "created_at", b"created_at", "description", b"description", "list_id", b"list_id", "name", b"name", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "created_at", b"created_at", "description", b"description", "list_id", b"list_id", "name", b"name", "profile_fields", b"profile_fields", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___List: _TypeAlias = List  # noqa: Y015
+
+@_typing.final
+class SetProfileFieldsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIST_ID_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELDS_FIELD_NUMBER: _builtins.int
+    list_id: _builtins.str
+    @_builtins.property
+    def profile_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """none: nobody sees any"""
+
+    def __init__(
+        self,
+        *,
+        list_id: _builtins.str = ...,
+        profile_fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["list_id", b"list_id", "profile_fields", b"profile_fields"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetProfileFieldsRequest: _TypeAlias = SetProfileFieldsRequest  # noqa: Y015
 
 @_typing.final
 class CreateListRequest(_message.Message):
@@ -947,6 +979,120 @@ class JoinListRequest(_message.Message):
 Global___JoinListRequest: _TypeAlias = JoinListRequest  # noqa: Y015
 
 @_typing.final
+class GetProfileRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_KEY_FIELD_NUMBER: _builtins.int
+    SUBSCRIBER_ID_FIELD_NUMBER: _builtins.int
+    address_key: _builtins.bytes
+    subscriber_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        address_key: _builtins.bytes = ...,
+        subscriber_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_who: _TypeAlias = _typing.Literal["address_key", "subscriber_id"]  # noqa: Y015
+    _WhichOneofArgType_who: _TypeAlias = _typing.Literal["who", b"who"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_who) -> _WhichOneofReturnType_who | None: ...
+
+Global___GetProfileRequest: _TypeAlias = GetProfileRequest  # noqa: Y015
+
+@_typing.final
+class ProfileField(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    value: _builtins.str
+    """empty: there is none"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProfileField: _TypeAlias = ProfileField  # noqa: Y015
+
+@_typing.final
+class Profile(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIBER_ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_KEY_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    subscriber_id: _builtins.str
+    address_key: _builtins.bytes
+    address: _builtins.str
+    version: _builtins.int
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProfileField]:
+        """those that their lists let people see, in the lists' order"""
+
+    def __init__(
+        self,
+        *,
+        subscriber_id: _builtins.str = ...,
+        address_key: _builtins.bytes = ...,
+        address: _builtins.str = ...,
+        fields: _abc.Iterable[Global___ProfileField] | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "address_key", b"address_key", "fields", b"fields", "subscriber_id", b"subscriber_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Profile: _TypeAlias = Profile  # noqa: Y015
+
+@_typing.final
+class CorrectProfileRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIBER_ID_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    IF_VERSION_FIELD_NUMBER: _builtins.int
+    subscriber_id: _builtins.str
+    address: _builtins.str
+    """confirmed by the person; empty: it stays"""
+    if_version: _builtins.int
+    """0: any"""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProfileField]:
+        """what is not named stays"""
+
+    def __init__(
+        self,
+        *,
+        subscriber_id: _builtins.str = ...,
+        fields: _abc.Iterable[Global___ProfileField] | None = ...,
+        address: _builtins.str = ...,
+        if_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "fields", b"fields", "if_version", b"if_version", "subscriber_id", b"subscriber_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CorrectProfileRequest: _TypeAlias = CorrectProfileRequest  # noqa: Y015
+
+@_typing.final
 class GetAddressesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1051,6 +1197,26 @@ class ListCreated(_message.Message):
 Global___ListCreated: _TypeAlias = ListCreated  # noqa: Y015
 
 @_typing.final
+class ListChanged(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def list(self) -> Global___List: ...
+    def __init__(
+        self,
+        *,
+        list: Global___List | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["list", b"list"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["list", b"list"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChanged: _TypeAlias = ListChanged  # noqa: Y015
+
+@_typing.final
 class ImportFinished(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1077,12 +1243,20 @@ class SubscriberChanged(_message.Message):
     ADDRESS_KEY_FIELD_NUMBER: _builtins.int
     CHANGED_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     subscriber_id: _builtins.str
     address_key: _builtins.bytes
     version: _builtins.int
     @_builtins.property
     def changed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def actor(self) -> _context_pb2.Actor: ...
+    @_builtins.property
+    def on_behalf_of(self) -> _context_pb2.Actor:
+        """the person, where they did it by themselves"""
+
     def __init__(
         self,
         *,
@@ -1091,10 +1265,12 @@ class SubscriberChanged(_message.Message):
         address_key: _builtins.bytes = ...,
         changed: _abc.Iterable[_builtins.str] | None = ...,
         version: _builtins.int = ...,
+        actor: _context_pb2.Actor | None = ...,
+        on_behalf_of: _context_pb2.Actor | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "on_behalf_of", b"on_behalf_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "changed", b"changed", "subscriber_id", b"subscriber_id", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "address_key", b"address_key", "changed", b"changed", "on_behalf_of", b"on_behalf_of", "subscriber_id", b"subscriber_id", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -51,6 +51,11 @@ class SubscribersServiceStub:
                 request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.ListListsRequest.SerializeToString,
                 response_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.ListListsResponse.FromString,
                 _registered_method=True)
+        self.SetProfileFields = channel.unary_unary(
+                '/postlaw.subscribers.v1.SubscribersService/SetProfileFields',
+                request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SetProfileFieldsRequest.SerializeToString,
+                response_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.List.FromString,
+                _registered_method=True)
         self.CreateImport = channel.stream_unary(
                 '/postlaw.subscribers.v1.SubscribersService/CreateImport',
                 request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.CreateImportRequest.SerializeToString,
@@ -111,6 +116,16 @@ class SubscribersServiceStub:
                 request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.JoinListRequest.SerializeToString,
                 response_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.Subscriber.FromString,
                 _registered_method=True)
+        self.GetProfile = channel.unary_unary(
+                '/postlaw.subscribers.v1.SubscribersService/GetProfile',
+                request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.GetProfileRequest.SerializeToString,
+                response_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.Profile.FromString,
+                _registered_method=True)
+        self.CorrectProfile = channel.unary_unary(
+                '/postlaw.subscribers.v1.SubscribersService/CorrectProfile',
+                request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.CorrectProfileRequest.SerializeToString,
+                response_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.Profile.FromString,
+                _registered_method=True)
         self.GetAddresses = channel.unary_unary(
                 '/postlaw.subscribers.v1.SubscribersService/GetAddresses',
                 request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.GetAddressesRequest.SerializeToString,
@@ -141,6 +156,13 @@ class SubscribersServiceServicer:
 
     def ListLists(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetProfileFields(self, request, context):
+        """Which fields of theirs the people of a list may see and correct by themselves.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -223,6 +245,20 @@ class SubscribersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetProfile(self, request, context):
+        """A person as their own page shows them, which consent lets them onto: their address, and the fields that their lists let people see.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CorrectProfile(self, request, context):
+        """A person corrects there what they see, or has confirmed another address.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAddresses(self, request, context):
         """The addresses of people who said stop, for their own customer's export, which somebody has approved.
         """
@@ -255,6 +291,11 @@ def add_SubscribersServiceServicer_to_server(servicer, server):
                     servicer.ListLists,
                     request_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.ListListsRequest.FromString,
                     response_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.ListListsResponse.SerializeToString,
+            ),
+            'SetProfileFields': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetProfileFields,
+                    request_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SetProfileFieldsRequest.FromString,
+                    response_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.List.SerializeToString,
             ),
             'CreateImport': grpc.stream_unary_rpc_method_handler(
                     servicer.CreateImport,
@@ -315,6 +356,16 @@ def add_SubscribersServiceServicer_to_server(servicer, server):
                     servicer.JoinList,
                     request_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.JoinListRequest.FromString,
                     response_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.Subscriber.SerializeToString,
+            ),
+            'GetProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProfile,
+                    request_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.GetProfileRequest.FromString,
+                    response_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.Profile.SerializeToString,
+            ),
+            'CorrectProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.CorrectProfile,
+                    request_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.CorrectProfileRequest.FromString,
+                    response_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.Profile.SerializeToString,
             ),
             'GetAddresses': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAddresses,
@@ -409,6 +460,33 @@ class SubscribersService:
             '/postlaw.subscribers.v1.SubscribersService/ListLists',
             postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.ListListsRequest.SerializeToString,
             postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.ListListsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetProfileFields(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.subscribers.v1.SubscribersService/SetProfileFields',
+            postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SetProfileFieldsRequest.SerializeToString,
+            postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.List.FromString,
             options,
             channel_credentials,
             insecure,
@@ -733,6 +811,60 @@ class SubscribersService:
             '/postlaw.subscribers.v1.SubscribersService/JoinList',
             postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.JoinListRequest.SerializeToString,
             postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.Subscriber.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.subscribers.v1.SubscribersService/GetProfile',
+            postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.GetProfileRequest.SerializeToString,
+            postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.Profile.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CorrectProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.subscribers.v1.SubscribersService/CorrectProfile',
+            postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.CorrectProfileRequest.SerializeToString,
+            postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.Profile.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,8 @@ class SubscribersServiceStub:
     CreateList: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.CreateListRequest, _subscribers_pb2.List]
     GetList: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.GetListRequest, _subscribers_pb2.List]
     ListLists: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.ListListsRequest, _subscribers_pb2.ListListsResponse]
+    SetProfileFields: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.SetProfileFieldsRequest, _subscribers_pb2.List]
+    """Which fields of theirs the people of a list may see and correct by themselves."""
     CreateImport: _grpc.StreamUnaryMultiCallable[_subscribers_pb2.CreateImportRequest, _subscribers_pb2.Import]
     """First message: the import's settings; then the CSV's bytes in order. Returns once the upload is durable; the job then runs."""
     GetImport: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.GetImportRequest, _subscribers_pb2.Import]
@@ -55,6 +57,10 @@ class SubscribersServiceStub:
     """Who is meant: by address or by subscriber id. Also seals evidence under the person's keys."""
     JoinList: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.JoinListRequest, _subscribers_pb2.Subscriber]
     """Puts a person on a list, whether known or new, and changes nothing else about them."""
+    GetProfile: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.GetProfileRequest, _subscribers_pb2.Profile]
+    """A person as their own page shows them, which consent lets them onto: their address, and the fields that their lists let people see."""
+    CorrectProfile: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.CorrectProfileRequest, _subscribers_pb2.Profile]
+    """A person corrects there what they see, or has confirmed another address."""
     GetAddresses: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.GetAddressesRequest, _subscribers_pb2.GetAddressesResponse]
     """The addresses of people who said stop, for their own customer's export, which somebody has approved."""
     GetMaskedAddress: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.GetMaskedAddressRequest, _subscribers_pb2.MaskedAddress]
@@ -70,6 +76,8 @@ class SubscribersServiceAsyncStub(SubscribersServiceStub):
     CreateList: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.CreateListRequest, _subscribers_pb2.List]  # type: ignore[assignment]
     GetList: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.GetListRequest, _subscribers_pb2.List]  # type: ignore[assignment]
     ListLists: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.ListListsRequest, _subscribers_pb2.ListListsResponse]  # type: ignore[assignment]
+    SetProfileFields: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.SetProfileFieldsRequest, _subscribers_pb2.List]  # type: ignore[assignment]
+    """Which fields of theirs the people of a list may see and correct by themselves."""
     CreateImport: _aio.StreamUnaryMultiCallable[_subscribers_pb2.CreateImportRequest, _subscribers_pb2.Import]  # type: ignore[assignment]
     """First message: the import's settings; then the CSV's bytes in order. Returns once the upload is durable; the job then runs."""
     GetImport: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.GetImportRequest, _subscribers_pb2.Import]  # type: ignore[assignment]
@@ -88,6 +96,10 @@ class SubscribersServiceAsyncStub(SubscribersServiceStub):
     """Who is meant: by address or by subscriber id. Also seals evidence under the person's keys."""
     JoinList: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.JoinListRequest, _subscribers_pb2.Subscriber]  # type: ignore[assignment]
     """Puts a person on a list, whether known or new, and changes nothing else about them."""
+    GetProfile: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.GetProfileRequest, _subscribers_pb2.Profile]  # type: ignore[assignment]
+    """A person as their own page shows them, which consent lets them onto: their address, and the fields that their lists let people see."""
+    CorrectProfile: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.CorrectProfileRequest, _subscribers_pb2.Profile]  # type: ignore[assignment]
+    """A person corrects there what they see, or has confirmed another address."""
     GetAddresses: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.GetAddressesRequest, _subscribers_pb2.GetAddressesResponse]  # type: ignore[assignment]
     """The addresses of people who said stop, for their own customer's export, which somebody has approved."""
     GetMaskedAddress: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.GetMaskedAddressRequest, _subscribers_pb2.MaskedAddress]  # type: ignore[assignment]
@@ -118,6 +130,14 @@ class SubscribersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscribers_pb2.ListListsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscribers_pb2.ListListsResponse, _abc.Awaitable[_subscribers_pb2.ListListsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def SetProfileFields(
+        self,
+        request: _subscribers_pb2.SetProfileFieldsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscribers_pb2.List, _abc.Awaitable[_subscribers_pb2.List]]:
+        """Which fields of theirs the people of a list may see and correct by themselves."""
 
     @_abc_1.abstractmethod
     def CreateImport(
@@ -208,6 +228,22 @@ class SubscribersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_subscribers_pb2.Subscriber, _abc.Awaitable[_subscribers_pb2.Subscriber]]:
         """Puts a person on a list, whether known or new, and changes nothing else about them."""
+
+    @_abc_1.abstractmethod
+    def GetProfile(
+        self,
+        request: _subscribers_pb2.GetProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscribers_pb2.Profile, _abc.Awaitable[_subscribers_pb2.Profile]]:
+        """A person as their own page shows them, which consent lets them onto: their address, and the fields that their lists let people see."""
+
+    @_abc_1.abstractmethod
+    def CorrectProfile(
+        self,
+        request: _subscribers_pb2.CorrectProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscribers_pb2.Profile, _abc.Awaitable[_subscribers_pb2.Profile]]:
+        """A person corrects there what they see, or has confirmed another address."""
 
     @_abc_1.abstractmethod
     def GetAddresses(
