@@ -159,7 +159,7 @@ async def test_it_is_done_by_keyboard_alone_in_the_order_of_reading(browser: Bro
         await page.goto(f"{person.link}/preferences")
         stops = [
             f"Stop “{LIST_NAME}”", f"Stop “{TOPIC}”", f"Stop everything from {SENDER}", "Pause for 30 days", "Pause for 60 days",
-            "Pause for 90 days", "Pause until I end it", "Do not note it", "Allow it",
+            "Pause for 90 days", "Pause until I end it", "Do not note it", "Allow it", "Send me a link to my details",
             *(TEXTS[language]["language"] for language in LANGUAGES),
         ]  # fmt: skip
         for words in stops:

@@ -27,7 +27,7 @@ TOPIC = "Kapitänsmützen"
 SENDER = "Möbel <Maier> & Söhne"
 POSTAL_ADDRESS = "Hauptstraße 1, 8010 Graz, Austria"
 CONTACT = "servus@maier.example"
-SCOPES = ("lists:read", "lists:write", "subscribers:write", "consents:read", "consents:write")
+SCOPES = ("lists:read", "lists:write", "subscribers:read", "subscribers:write", "consents:read", "consents:write")
 
 PHONE, SMALLEST = ViewportSize(width=390, height=844), ViewportSize(width=320, height=640)
 SMALLEST_TARGET = 44  # CSS pixels
@@ -44,6 +44,7 @@ class Person:
 
     subscriber_id: str
     link: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +85,22 @@ class Mailing:
         return await mail_to(self.catcher, address, number)
 
     async def person(self) -> Person:
-        put = subscribers_pb2.PutSubscriberRequest(address=f"jane{next(_addresses)}@example.com", list_ids=[self.list_id])
+        address = f"jane{next(_addresses)}@example.com"
+        put = subscribers_pb2.PutSubscriberRequest(address=address, list_ids=[self.list_id], fields={"first_name": "Jane", "score": "7"})
         made = await self._stub(SubscribersServiceStub, "subscribers").PutSubscriber(put)
         scope = consent_pb2.Scope(list_id=self.list_id)
         asked = consent_pb2.CreateOptOutLinkRequest(subscriber_id=made.subscriber_id, scope=scope)
         link = (await self._stub(ConsentServiceStub, "consent").CreateOptOutLink(asked)).url
-        return Person(made.subscriber_id, f"{self.mesh.http_url()}/u/{link.rpartition('/')[2]}")
+        return Person(made.subscriber_id, f"{self.mesh.http_url()}/u/{link.rpartition('/')[2]}", address)
+
+    async def details_link(self, address: str) -> str:
+        """The link to their details, or to confirm this address, as their mail has it."""
+        return f"{self.mesh.http_url()}{link_in(await self.mail_to(address), '/p/')}"
+
+    async def profile(self, person: Person) -> subscribers_pb2.Subscriber:
+        """As the customer sees it."""
+        asked = subscribers_pb2.GetSubscriberRequest(subscriber_id=person.subscriber_id)
+        return await self._stub(SubscribersServiceStub, "subscribers").GetSubscriber(asked)
 
     async def subscriber(self) -> Person:
         """Somebody who has consented to the list and to a topic."""
@@ -113,6 +124,8 @@ async def customer(m: Mesh, catcher: Catcher) -> Mailing:
     )
     subscribers: Any = SubscribersServiceStub(m.channel("subscribers", caller=m.caller(tenant.tenant_id, SCOPES)))
     made = await subscribers.CreateList(subscribers_pb2.CreateListRequest(name=LIST_NAME))
+    shown = subscribers_pb2.SetProfileFieldsRequest(list_id=made.list_id, profile_fields=["first_name", "Donaudampfschifffahrtskennung"])
+    await subscribers.SetProfileFields(shown)
     return Mailing(m, catcher, tenant.tenant_id, made.list_id)
 
 

@@ -22,6 +22,7 @@ from postlaw_consent.export_calls import ExportCalls
 from postlaw_consent.form_calls import FormCalls
 from postlaw_consent.notice_calls import NoticeCalls, check_hash
 from postlaw_consent.preferences_wire import change_from_wire, changed_to_wire, preferences_to_wire
+from postlaw_consent.profile_calls import ProfileCalls
 from postlaw_consent.receipt_calls import ReceiptCalls
 from postlaw_consent.suppress_calls import SuppressCalls
 from postlaw_consent.tokens import Tokens
@@ -67,6 +68,7 @@ class ConsentServicer:
         receipts: ReceiptCalls,
         suppressions: SuppressCalls,
         forms: FormCalls,
+        profiles: ProfileCalls,
         exports: ExportCalls,
         tokens: Tokens,
         subscribers: Subscribers,
@@ -92,6 +94,11 @@ class ConsentServicer:
             forms.DescribeForm,
         )
         self.SignUp, self.DescribeConfirmation, self.ConfirmSignUp = forms.SignUp, forms.DescribeConfirmation, forms.ConfirmSignUp
+        self.RequestProfileLink, self.DescribeProfileLink, self.UseProfileLink = (
+            profiles.RequestProfileLink,
+            profiles.DescribeProfileLink,
+            profiles.UseProfileLink,
+        )
         self.RequestSuppressionExport, self.GetSuppressionExport = exports.RequestSuppressionExport, exports.GetSuppressionExport
         self.ApproveSuppressionExport, self.TakeSuppressionExport = exports.ApproveSuppressionExport, exports.TakeSuppressionExport
         self._tokens = tokens

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -110,6 +110,7 @@ class FakeSending(_AnySending):
         self.mode = "stopped"
         self.asked: list[sending_pb2.AwaitStoppedRequest] = []
         self.mails: list[sending_pb2.SendMessageRequest] = []
+        self.campaigns: dict[str, sending_pb2.Sender] = {}
         self.away = False
 
     async def AwaitStopped(self, request: sending_pb2.AwaitStoppedRequest, context: Any) -> sending_pb2.AwaitStoppedResponse:
@@ -120,6 +121,11 @@ class FakeSending(_AnySending):
             await context.abort(grpc.StatusCode.INTERNAL, "broken by the test")
         outcomes = {"stopped": pb.OUTCOME_STOPPED, "recorded": pb.OUTCOME_RECORDED, "unknown": pb.OUTCOME_UNSPECIFIED}
         return sending_pb2.AwaitStoppedResponse(outcome=outcomes[self.mode], epoch=7)
+
+    async def GetCampaign(self, request: sending_pb2.GetCampaignRequest, context: Any) -> sending_pb2.Campaign:
+        if request.campaign_id not in self.campaigns:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown")
+        return sending_pb2.Campaign(sender=self.campaigns[request.campaign_id])
 
     async def SendMessage(self, request: sending_pb2.SendMessageRequest, context: Any) -> sending_pb2.SendMessageResponse:
         if self.away:
@@ -136,6 +142,9 @@ class FakeSubscribers(_AnySubscribers):
         self.people = people
         self.resolves = False
         self.joined: list[tuple[str, str]] = []
+        self.profiles: dict[bytes, subscribers_pb2.Profile] = {}
+        self.corrected: list[subscribers_pb2.CorrectProfileRequest] = []
+        self.loses_answers = False
 
     async def GetList(self, request: subscribers_pb2.GetListRequest, context: Any) -> subscribers_pb2.List:
         return subscribers_pb2.List(list_id=request.list_id, name="Weekly", brand="Acme")
@@ -154,6 +163,37 @@ class FakeSubscribers(_AnySubscribers):
         if request.subscriber_id not in self.people:
             await context.abort(grpc.StatusCode.NOT_FOUND, "unknown")
         return subscribers_pb2.ResolvedPerson(address_key=self.people[request.subscriber_id])
+
+    async def GetProfile(self, request: subscribers_pb2.GetProfileRequest, context: Any) -> subscribers_pb2.Profile:
+        if request.address_key not in self.profiles:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown")
+        return self.profiles[request.address_key]
+
+    async def CorrectProfile(self, request: subscribers_pb2.CorrectProfileRequest, context: Any) -> subscribers_pb2.Profile:
+        """Refuses an address that begins with "taken"; `loses_answers`: what is asked happens, and the answer is lost."""
+        known = [profile for profile in self.profiles.values() if profile.subscriber_id == request.subscriber_id]
+        if not known:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown")
+        [profile] = known
+        if request.if_version not in (0, profile.version):
+            await context.abort(grpc.StatusCode.ABORTED, "changed")
+        if request.address.startswith("taken"):
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "taken")
+        if any(len(field.value) > 100 for field in request.fields):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "too long")
+        self.corrected.append(request)
+        for field in request.fields:
+            [shown] = [one for one in profile.fields if one.name == field.name]
+            shown.value = field.value
+        profile.version += 1
+        if request.address:
+            del self.profiles[profile.address_key]
+            profile.address = request.address
+            profile.address_key = b"\x01" + hashlib.sha256(request.address.encode()).digest()
+            self.profiles[profile.address_key] = profile
+        if self.loses_answers:
+            await context.abort(grpc.StatusCode.INTERNAL, "the answer was lost")
+        return profile
 
     async def GetAddresses(self, request: subscribers_pb2.GetAddressesRequest, context: Any) -> subscribers_pb2.GetAddressesResponse:
         known = {address_key: f"{subscriber_id}@example.com" for subscriber_id, address_key in self.people.items()}
@@ -295,16 +335,32 @@ class World:
 
     async def carried_out(self) -> None:
         """Returns once every sign-up is done, or was put off."""
+        await self._carried_out("sign_ups")
+
+    async def links_mailed(self) -> None:
+        """Returns once the mail of every link to somebody's details is sent, never will be, or was put off."""
+        await self._carried_out("profile_links")
+
+    async def _carried_out(self, intents: str) -> None:
         async with asyncio.timeout(10):
-            while any(not document["tries"] for document in await self.stores["consent"].collection("sign_ups").find("open", "1")):
+            while any(not document["tries"] for document in await self.stores["consent"].collection(intents).find("open", "1")):
                 await asyncio.sleep(0.01)
 
     async def sign_ups_swept(self) -> None:
         """Sweeps until none is left."""
-        [sweeping] = [background for background in self.service.backgrounds if background.name == "sign-ups"]
+        sign_ups = self.stores["consent"].collection("sign_ups")
+        await self._swept("sign-ups", sign_ups.count)
+
+    async def links_swept(self, *, forgotten: bool = False) -> None:
+        """Sweeps until no mail of a link is left to be sent, or no link is left."""
+        links = self.stores["consent"].collection("profile_links")
+        await self._swept("links to people's details", links.count if forgotten else lambda: links.find("open", "1"))
+
+    async def _swept(self, name: str, left: Callable[[], Awaitable[object]]) -> None:
+        [sweeping] = [background for background in self.service.backgrounds if background.name == name]
         task = asyncio.ensure_future(sweeping.run())
         async with asyncio.timeout(10):
-            while await self.stores["consent"].collection("sign_ups").count():
+            while await left():
                 await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

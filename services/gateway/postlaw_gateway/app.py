@@ -23,7 +23,7 @@ from postlaw_gateway.rest import Endpoint, Parts
 from postlaw_gateway.routes import ROUTES, Kind
 from postlaw_gateway.uploads import Upload
 
-PUBLIC = ("/u/", "/f/", "/c/")
+PUBLIC = ("/u/", "/f/", "/c/", "/p/")
 _ENDPOINTS = {Kind.JSON: Endpoint, Kind.UPLOAD: Upload, Kind.DOWNLOAD: Download}
 
 

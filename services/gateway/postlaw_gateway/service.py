@@ -26,6 +26,7 @@ from postlaw_gateway.public_pages.form_tokens import FormTokens
 from postlaw_gateway.public_pages.links import Links
 from postlaw_gateway.public_pages.opt_out import OptOut
 from postlaw_gateway.public_pages.preference_centre import PreferenceCentre
+from postlaw_gateway.public_pages.profile import ProfilePage
 from postlaw_gateway.public_pages.senders import Senders
 from postlaw_gateway.public_pages.sign_up import FormToken, SignUpForm
 from postlaw_gateway.rate_limits import RateLimits
@@ -63,11 +64,12 @@ def build(platform: Platform, settings: GatewaySettings) -> Service:
     parts = Parts(calls, authentication, RateLimits(settings.rate_per_second, settings.rate_burst, time.monotonic), idempotency, security)
     links = Links(calls, Senders(calls, time.monotonic))
     form_tokens = FormTokens(platform.platform_keys.get, platform.now_us)
-    sign_ups = RateLimits(settings.sign_ups_a_minute / 60, settings.sign_ups_a_minute, time.monotonic)
+    forms = RateLimits(settings.sign_ups_a_minute / 60, settings.sign_ups_a_minute, time.monotonic)
     places: Mapping[str, Mapping[str, Place]] = {
-        "u": {"": OptOut(links), "preferences": PreferenceCentre(links)},
-        "f": {"": SignUpForm(links, calls, form_tokens, sign_ups), "token": FormToken(links, form_tokens)},
+        "u": {"": OptOut(links), "preferences": PreferenceCentre(links, forms)},
+        "f": {"": SignUpForm(links, calls, form_tokens, forms), "token": FormToken(links, form_tokens)},
         "c": {"": ConfirmationPage(links)},
+        "p": {"": ProfilePage(links)},
     }
     public_pages = PublicPages(places, security, https=platform.public_url.startswith("https:"))
     return Service(

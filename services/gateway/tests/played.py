@@ -199,6 +199,33 @@ class FakeConsent:
         self.confirmation = consent_pb2.Confirmation(form=self.form, state=consent_pb2.Confirmation.STATE_OPEN, address_key=b"\1" * 33)
         self.confirmed: list[consent_pb2.ConfirmSignUpRequest] = []
 
+        self.links_asked: list[consent_pb2.RequestProfileLinkRequest] = []
+        self.profile_link = consent_pb2.ProfileLink(
+            kind=consent_pb2.ProfileLink.KIND_DETAILS,
+            state=consent_pb2.ProfileLink.STATE_OPEN,
+            tenant_id=TENANT,
+            address_key=b"\1" * 33,
+            address="jane@example.com",
+            details=[consent_pb2.Detail(name="first_name", value="Jane"), consent_pb2.Detail(name="Ort & <mehr>", value='"Graz"')],
+            version=3,
+        )
+        self.link_used: list[consent_pb2.UseProfileLinkRequest] = []
+        self.becomes: consent_pb2.ProfileLink | None = None
+
+    async def RequestProfileLink(self, request: Any, context: Any) -> consent_pb2.ProfileLinkRequested:
+        self._check(request.token)
+        self.links_asked.append(request)
+        return consent_pb2.ProfileLinkRequested()
+
+    async def DescribeProfileLink(self, request: Any, context: Any) -> consent_pb2.ProfileLink:
+        self._check(request.token)
+        return self.profile_link
+
+    async def UseProfileLink(self, request: Any, context: Any) -> consent_pb2.ProfileLink:
+        self._check(request.token)
+        self.link_used.append(request)
+        return self.becomes or self.profile_link
+
     async def RequestSuppressionExport(self, request: Any, context: Any) -> consent_pb2.SuppressionExport:
         return consent_pb2.SuppressionExport(suppression_export_id="sxp_1", purpose=request.purpose, version=1)
 

@@ -14,7 +14,8 @@ PLACEMENT = "placement"  # never rotated: consent events and jobs of one person 
 OPT_OUT_TOKENS = "opt-out-tokens"  # versions are added, never removed: a link works for as long as opt-outs are kept
 RECEIPTS = "receipts"  # seeds of Ed25519 keys; versions are added, never removed: a receipt is checked for as long as it is kept
 CONFIRMATION_TOKENS = "confirmation-tokens"  # of links in confirmation mails, which lapse
-SIGN_UPS = "sign-ups"  # seals what people sent with a form, until it is done
+SIGN_UPS = "sign-ups"  # seals what people sent with a form or a page, until it is done
+PROFILE_LINKS = "profile-links"  # of links to people's own details, which lapse
 ADDRESS_CAPS = "address-caps"  # counts mails by address over all customers, without the address
 FORM_TOKENS = "form-tokens"  # of forms that the gateway shows
 

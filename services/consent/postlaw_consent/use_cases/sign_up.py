@@ -5,41 +5,29 @@ Done may mean: nothing. Who is suppressed gets no mail, no event opens anything 
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from postlaw_common.bus import BusUnavailable
-from postlaw_common.errors import Conflict, FieldError, Invalid, NotFound, PostlawError
+from postlaw_common.errors import Conflict, FieldError, Invalid, NotFound
 from postlaw_common.ids import new_id
-from postlaw_common.store import StoreUnavailable
-from postlaw_common.telemetry import get_logger
 from postlaw_consent.confirmation_caps import ConfirmationCaps
 from postlaw_consent.domain.confirmation import LIFE_US, Confirmation, suppressed
 from postlaw_consent.domain.event import Actor, Kind
 from postlaw_consent.domain.form import Form
-from postlaw_consent.domain.message import Asked
 from postlaw_consent.domain.particulars import Particulars
 from postlaw_consent.forms import Forms
 from postlaw_consent.ledger import Ledger
 from postlaw_consent.sign_ups import Sent, SignUp, SignUps
 from postlaw_consent.tokens import Tokens
+from postlaw_consent.use_cases.carried_out import IN_HAND_US
 from postlaw_consent.use_cases.get_decisions import Decisions, GetDecisions
 from postlaw_consent.use_cases.record_consents import Consent, RecordConsents
+from postlaw_consent.use_cases.single_mail import CONFIRMING, Mail, decide_on
 
-SWEEP_S = 1.0
-_AGAIN_US = (2_000_000, 10_000_000, 60_000_000, 300_000_000, 1_800_000_000)
-_GIVEN_UP_US = 24 * 3600 * 1_000_000
-_IN_HAND_US = 5_000_000  # what was just taken is being done already, by whoever took it
-_TOGETHER = 8
-# One message, nothing promotional in it, and how an address that had bounced shows that it takes mail again.
-_CONFIRMING = Asked("transactional", frozenset({"confirms_address"}))
 # What a page can say to have been true of it, beside the act itself.
 SHOWN = frozenset({"affirmative_act", "purpose", "requester_named", "withdrawal_info", "contact_shown", "separate"})
-
-log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +44,6 @@ class People(Protocol):
 
     async def resolve(self, tenant_id: str, address: str, profile_evidence: bytes = b"") -> Person: ...
     async def join(self, tenant_id: str, address: str, list_id: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Mail:
-    """A confirmation mail as sending is asked for it. `key`: of the sign-up, so that there is one however often it is asked for."""
-
-    key: str
-    form: Form
-    language: str
-    person: Person
-    action_url: str
-    opt_out_token: bytes
-    decisions: Decisions
 
 
 class TakeSignUp:
@@ -90,7 +65,7 @@ class TakeSignUp:
         if unknown := set(sent.held) - SHOWN:
             raise Invalid("That is not what a page can show.", fields=[FieldError("held", f"{min(unknown)} is not for a page to say")])
         now = self._now_us()
-        sign_up = SignUp(new_id("sgn"), form_id, now, sent, due_us=now + _IN_HAND_US)
+        sign_up = SignUp(new_id("sgn"), form_id, now, sent, due_us=now + IN_HAND_US)
         await self._sign_ups.begin(sign_up)
         self._begun(sign_up)
 
@@ -130,7 +105,9 @@ class CarryOutSignUp:
         if form is None:
             return
         person = await self._people.resolve(form.tenant_id, sign_up.sent.address)
-        decisions = await self._decided(form, person, sign_up)
+        decisions, allowed = await decide_on(
+            self._decide, self._ledger, CONFIRMING, form.tenant_id, form.belongs, person.address_key, sign_up.id
+        )
         if await self._is_suppressed(form, person):
             return  # nothing that somebody else typed may reopen what this person closed, nor have them mailed
         if not form.double:
@@ -139,15 +116,8 @@ class CarryOutSignUp:
         if not await self._caps.take(person.address, form.tenant_id, sign_up.id, self._now_us()):
             return
         version = await self._join(form, person, sign_up, "requested")
-        if decisions.verdicts[decisions.places[0]].allow:
+        if allowed:
             await self._send(self._mail(form, person, sign_up, decisions, version))
-
-    async def _decided(self, form: Form, person: Person, sign_up: SignUp) -> Decisions:
-        """The first gate, before anything is read of the person: a no that comes later closes the second gate."""
-        partition = self._ledger.partition_of(form.tenant_id, person.address_key)
-        return await self._decide(
-            form.tenant_id, form.belongs, _CONFIRMING, partition, [person.address_key], bulk=False, mint=False, campaign_id=sign_up.id
-        )
 
     async def _is_suppressed(self, form: Form, person: Person) -> bool:
         await self._ledger.fence()
@@ -186,59 +156,20 @@ class CarryOutSignUp:
         confirmation = Confirmation(form.tenant_id, person.address_key, form.scope, form.form_id, version, self._now_us() + LIFE_US)
         [token] = self._confirmation_tokens.mint(form.tenant_id, form.scope, confirmation.about, [person.address_key])
         [stop] = self._opt_out_tokens.mint(form.tenant_id, form.scope, "", [person.address_key])
-        url = f"{self._public_url}/c/{token.decode('ascii')}"
-        return Mail(sign_up.id, form, sign_up.sent.language or form.language, person, url, stop, decisions)
-
-
-class SignUpsDone:
-    """Carries out what stands open: at once what this process took, and by sweeping what a crash or an outage left."""
-
-    def __init__(self, sign_ups: SignUps, carry_out: CarryOutSignUp, caps: ConfirmationCaps, now_us: Callable[[], int]) -> None:
-        self._sign_ups = sign_ups
-        self._carry_out = carry_out
-        self._caps = caps
-        self._now_us = now_us
-
-    async def run(self) -> None:
-        """A background."""
-        while True:
-            try:
-                await self.sweep()
-                await self._caps.forget(self._now_us())
-            except StoreUnavailable as away:
-                log.warning("sign-ups wait", failure=type(away).__name__)
-            await asyncio.sleep(SWEEP_S)
-
-    async def sweep(self) -> None:
-        """One pass over all that are due."""
-        after = ""
-        while page := await self._sign_ups.open(after=after):
-            after = page[-1].id
-            due = [sign_up for sign_up in page if sign_up.due_us <= self._now_us()]
-            for begin in range(0, len(due), _TOGETHER):
-                await self._several(due[begin : begin + _TOGETHER])
-
-    async def _several(self, sign_ups: Sequence[SignUp]) -> None:
-        await asyncio.gather(*map(self.one, sign_ups))
-
-    async def one(self, sign_up: SignUp) -> None:
-        """Never raises but StoreUnavailable."""
-        try:
-            await self._carry_out(sign_up)
-        except Invalid as wrong:
-            log.info("a sign-up came to nothing", form=sign_up.form_id, reason=wrong.type)
-        except (PostlawError, BusUnavailable) as failure:
-            await self._later(sign_up, failure)
-            return
-        await self._sign_ups.end(sign_up.id)
-
-    async def _later(self, sign_up: SignUp, failure: Exception) -> None:
-        now = self._now_us()
-        if now - sign_up.at_us > _GIVEN_UP_US:
-            log.alert("a sign-up was given up after a day", form=sign_up.form_id, failure=type(failure).__name__)
-            await self._sign_ups.end(sign_up.id)
-            return
-        await self._sign_ups.put_off(sign_up, now + _AGAIN_US[min(sign_up.tries, len(_AGAIN_US) - 1)])
+        return Mail(
+            key=sign_up.id,
+            tenant_id=form.tenant_id,
+            template="confirm_sign_up",
+            language=sign_up.sent.language or form.language,
+            sender=form.sender,
+            belongs=form.belongs,
+            address_key=person.address_key,
+            address=person.address,
+            action_url=f"{self._public_url}/c/{token.decode('ascii')}",
+            opt_out_token=stop,
+            decisions=decisions,
+            list_name=form.list_name,
+        )
 
 
 def _evidence(form: Form, sent: Sent) -> bytes:

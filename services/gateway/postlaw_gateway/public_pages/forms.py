@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,6 +16,10 @@ MAX_BODY = 8192
 _ONE_CLICK = b"List-Unsubscribe=One-Click"
 _ONE_CLICK_FIELDS = {"list-unsubscribe": "One-Click"}
 _URLENCODED = b"application/x-www-form-urlencoded"
+
+
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|\".*\"@[^@\s]+\.[^@\s]+")
+_LONGEST_ADDRESS = 320
 
 
 class UnreadableForm(PostlawError):
@@ -64,13 +69,18 @@ def read_fields(content_type: bytes, body: bytes) -> Mapping[str, str]:
     )
 
 
+def is_address(text: str) -> bool:
+    """Whether it looks like one: subscribers judges it in full."""
+    return len(text) <= _LONGEST_ADDRESS and _ADDRESS.fullmatch(text) is not None
+
+
 def is_one_click(fields: Mapping[str, str]) -> bool:
     return fields.get("list-unsubscribe", "").strip().lower() == "one-click"
 
 
 def _urlencoded(body: bytes) -> dict[str, str]:
     try:
-        return {name.lower(): value for name, value in parse_qsl(body.decode("ascii"), max_num_fields=20)}
+        return {name.lower(): value for name, value in parse_qsl(body.decode("ascii"), max_num_fields=64)}
     except ValueError:
         raise UnreadableForm("The body is not a form.") from None
 

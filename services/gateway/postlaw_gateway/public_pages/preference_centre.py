@@ -1,4 +1,5 @@
-"""`/u/{token}/preferences`: each list and topic, pause and tracking, one button a change, each at once.
+"""`/u/{token}/preferences`: each list and topic, pause and tracking, one button a change, each at once; and a link to the person's details,
+mailed to their own address.
 
 A yes is taken only to the very words that the page showed: the form carries their hash, and where they would be others now, such as
 after a change of the list's name, the page is shown again.
@@ -13,15 +14,18 @@ from dataclasses import dataclass
 
 from postlaw_common.errors import Unavailable
 from postlaw_gateway.clients import method
+from postlaw_gateway.profile_wire import profile_link_asked_request
 from postlaw_gateway.public_pages import preferences_page as page
 from postlaw_gateway.public_pages.forms import UnreadableForm
 from postlaw_gateway.public_pages.links import Links, checked
 from postlaw_gateway.public_pages.pages import Mail
-from postlaw_gateway.public_pages.visitors import Visitor
+from postlaw_gateway.public_pages.visitors import Visitor, spend
+from postlaw_gateway.rate_limits import RateLimits
 from postlaw_gateway.wire import Change, Preferences, change_request, changed, describe_preferences_request, preferences
 
 _DESCRIBE = method("consent.DescribePreferences")
 _CHANGE = method("consent.ChangePreferences")
+_ASK_LINK = method("consent.RequestProfileLink")
 _CHOICE = re.compile(r"(?:list|topic):.{1,64}")
 _DAYS = {str(days): days for days in page.PAUSES}
 
@@ -41,8 +45,9 @@ class PreferenceCentre:
     shows_page = True
     open_to_all = False
 
-    def __init__(self, links: Links) -> None:
+    def __init__(self, links: Links, limits: RateLimits) -> None:
         self._links = links
+        self._limits = limits
 
     def is_page(self, accept: bytes, fields: Mapping[str, str] | None) -> bool:
         return True
@@ -52,6 +57,11 @@ class PreferenceCentre:
         return page.show(language, stands, mail)
 
     async def press(self, token: str, fields: Mapping[str, str], language: str, visitor: Visitor) -> tuple[int, bytes]:
+        if fields.get("details") == "send":
+            spend(self._limits, visitor)
+            await self._links.ask(_ASK_LINK, profile_link_asked_request(checked(token), language))
+            stands, mail = await self._look(token)
+            return 200, page.show(language, stands, mail, said="details_asked")
         pressed = _read(fields)
         change = Change(pressed.act, pressed.scope, pressed.pause_days, language=language)
         if pressed.act in page.OPENERS:

@@ -39,7 +39,7 @@ def show(language: str, stands: Preferences, mail: Mail, *, said: str = "", alre
         language,
         "title_preferences",
         mail,
-        said=say(said) if said else "",
+        said=say(said, sender=sender_in(say, mail, marked)) if said else "",
         already=already,
         rows=[_row(language, choice, stands, mail) for choice in stands.choices],
         stands=stands,

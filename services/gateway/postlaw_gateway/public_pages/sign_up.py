@@ -6,24 +6,22 @@ itself shows is told: no box ticked, no address, too many requests.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from postlaw_common.caller import acting_as
-from postlaw_common.errors import FieldError, Invalid, PostlawError, RateLimited
+from postlaw_common.errors import FieldError, Invalid, PostlawError
 from postlaw_gateway.clients import Calls, method
 from postlaw_gateway.json_out import encode
 from postlaw_gateway.public_pages import sign_up_pages as pages
 from postlaw_gateway.public_pages.form_tokens import FormTokens, Page
+from postlaw_gateway.public_pages.forms import is_address
 from postlaw_gateway.public_pages.links import Links, checked
-from postlaw_gateway.public_pages.visitors import Visitor
+from postlaw_gateway.public_pages.visitors import Visitor, spend
 from postlaw_gateway.rate_limits import RateLimits
 from postlaw_gateway.wire import Form, form, form_request, sign_up_request
 
 _DESCRIBE = method("consent.DescribeForm")
 _SIGN_UP = method("consent.SignUp")
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|\".*\"@[^@\s]+\.[^@\s]+")
-_LONGEST = 320
 TRAP = "website"  # nobody sees the field: what is in it was put there by a program
 # True of our own page: it shows nothing but the form, whose it is, and how to stop; and the box is not ticked beforehand.
 _OURS = ("affirmative_act", "separate", "requester_named", "withdrawal_info", "contact_shown")
@@ -57,7 +55,7 @@ class SignUpForm:
         return pages.form(language, found, await self._tokens.mint(found.form_id, "ours"))
 
     async def press(self, token: str, fields: Mapping[str, str], language: str, visitor: Visitor) -> tuple[int, bytes]:
-        self._limit(visitor)
+        spend(self._limits, visitor)
         found = await self._describe(token)
         on: Page = "ours" if language else "theirs"
         judged = await self._tokens.judge(fields.get("token", ""), found.form_id, on)
@@ -73,11 +71,6 @@ class SignUpForm:
             with acting_as(None):
                 await self._calls.unary(_SIGN_UP, request)
         return 200, pages.taken(language, found) if language else _TAKEN
-
-    def _limit(self, visitor: Visitor) -> None:
-        taken = self._limits.take(visitor.block)
-        if not taken.allowed:
-            raise RateLimited("Too many sign-ups from where you are. Try again in a minute.", retry_after_s=taken.retry_after_s)
 
     async def _describe(self, form_id: str) -> Form:
         return await _open(self._links, form_id)
@@ -117,7 +110,7 @@ def _wrong(fields: Mapping[str, str], address: str, judged: str) -> tuple[str, s
     """(what, why) of the first thing that the request lacks."""
     if judged != "good":
         return "token", "is missing, too old, or so young that nobody can have read the form: get a new one, and wait two seconds"
-    if len(address) > _LONGEST or not _ADDRESS.fullmatch(address):
+    if not is_address(address):
         return "address", "must be an e-mail address"
     if fields.get("agreed") != "yes":
         return "agreed", "must be yes, by the person's own act"

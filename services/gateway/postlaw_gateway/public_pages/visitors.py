@@ -1,10 +1,13 @@
-"""Who sends a form, as far as a limit needs to know: an address block, not a person."""
+"""Who sends a form that has mail sent, as far as a limit needs to know: an address block, not a person."""
 
 from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
 from typing import Any
+
+from postlaw_common.errors import RateLimited
+from postlaw_gateway.rate_limits import RateLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,13 @@ class Visitor:
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
         return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
+
+
+def spend(limits: RateLimits, visitor: Visitor) -> None:
+    """Raises RateLimited."""
+    taken = limits.take(visitor.block)
+    if not taken.allowed:
+        raise RateLimited("Too many forms from where you are. Try again in a minute.", retry_after_s=taken.retry_after_s)
 
 
 def visitor_of(scope: Any) -> Visitor:

@@ -10,7 +10,11 @@ from postlaw_sending.singles.domain import Decided
 Request = sending.SendMessageRequest
 SealedBatch = sending.SealedBatch
 
-_TEMPLATES = {sending.SendMessageRequest.TEMPLATE_CONFIRM_SIGN_UP: "confirm_sign_up"}
+_TEMPLATES = {
+    sending.SendMessageRequest.TEMPLATE_CONFIRM_SIGN_UP: "confirm_sign_up",
+    sending.SendMessageRequest.TEMPLATE_CHANGE_DETAILS: "change_details",
+    sending.SendMessageRequest.TEMPLATE_CONFIRM_ADDRESS: "confirm_address",
+}
 
 
 def job(request: Request, message_id: str, contact: str) -> bytes:

@@ -188,9 +188,9 @@ def test_a_worker_may_forget_an_attempt_only_when_no_copy_of_it_can_come() -> No
     assert status_of(attempt, made_at_us(attempt) + ENDED_AFTER_US + 1) == "finished"
 
 
-def compiled(language: str = "en", sender: str = "Möbel\r\nBcc: x@y.example") -> CompiledSingle:
+def compiled(language: str = "en", sender: str = "Möbel\r\nBcc: x@y.example", template: str = "confirm_sign_up") -> CompiledSingle:
     single = Single(
-        "sgl_01m8b7khwte0h8fj6kpey0vyxp", "confirm_sign_up", language, sender, "news@shop.example", "1 Main St", "hello@shop.example",
+        "sgl_01m8b7khwte0h8fj6kpey0vyxp", template, language, sender, "news@shop.example", "1 Main St", "hello@shop.example",
         "Weekly {list}", "https://mail.example/c/tok",
     )  # fmt: skip
     return CompiledSingle(single, "https://mail.example")
@@ -210,6 +210,17 @@ def test_the_mail_says_who_asks_and_how_to_stop_and_nothing_that_tells_whether_i
     for words in ("https://mail.example/c/tok", "https://mail.example/u/stop-token", "1 Main St", "hello@shop.example", "Weekly {list}"):
         assert words in body
     assert "jane" not in compiled(language).envelope_from(recipient).decode()
+
+
+@promise("G4", "M4")
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+@pytest.mark.parametrize("template", ["change_details", "confirm_address"])
+def test_mails_about_a_persons_details_say_who_writes_where_to_act_and_how_to_stop(template: str, language: str) -> None:
+    recipient = sending.JobRecipient(address="jane@example.com", opt_out_token=TOKEN)
+    message = email.message_from_bytes(compiled(language, "Möbel", template).render(recipient), policy=email.policy.default)
+    assert "Möbel" in message["Subject"]
+    for words in ("https://mail.example/c/tok", "https://mail.example/u/stop-token", "1 Main St", "hello@shop.example"):
+        assert words in message.get_content()
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))

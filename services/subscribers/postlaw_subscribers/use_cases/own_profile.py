@@ -27,7 +27,8 @@ async def correct_profile(
 ) -> OwnProfile:
     """Changes these fields, and the address where one is given; nothing else. The same again changes nothing.
 
-    Raises NotFound, Invalid (also for a field that the person does not see), VersionMismatch, Conflict (the address is another person's)."""
+    Raises NotFound, Invalid (also for a field that the person does not see), VersionMismatch, Conflict (the address is another
+    person's)."""
     own = await own_profile(rooms, tenant_id, subscriber_id=subscriber_id)
     before = own.person
     if hidden := set(fields) - set(own.shown):

@@ -1100,6 +1100,247 @@ class PreferencesChanged(_message.Message):
 Global___PreferencesChanged: _TypeAlias = PreferencesChanged  # noqa: Y015
 
 @_typing.final
+class RequestProfileLinkRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    language: _builtins.str
+    """of the page, and so of the mail"""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestProfileLinkRequest: _TypeAlias = RequestProfileLinkRequest  # noqa: Y015
+
+@_typing.final
+class ProfileLinkRequested(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProfileLinkRequested: _TypeAlias = ProfileLinkRequested  # noqa: Y015
+
+@_typing.final
+class DescribeProfileLinkRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeProfileLinkRequest: _TypeAlias = DescribeProfileLinkRequest  # noqa: Y015
+
+@_typing.final
+class Detail(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    value: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Detail: _TypeAlias = Detail  # noqa: Y015
+
+@_typing.final
+class UseProfileLinkRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    IF_VERSION_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    address: _builtins.str
+    """another one is mailed first, and counts once it is confirmed"""
+    if_version: _builtins.int
+    """of the person, as the page showed them"""
+    language: _builtins.str
+    @_builtins.property
+    def details(self) -> _containers.RepeatedCompositeFieldContainer[Global___Detail]:
+        """Of a link to a person's details; one that confirms an address needs no more than the token.
+        as they should be; what is not named stays
+        """
+
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        details: _abc.Iterable[Global___Detail] | None = ...,
+        address: _builtins.str = ...,
+        if_version: _builtins.int = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "details", b"details", "if_version", b"if_version", "language", b"language", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UseProfileLinkRequest: _TypeAlias = UseProfileLinkRequest  # noqa: Y015
+
+@_typing.final
+class ProfileLink(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ProfileLink._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: ProfileLink._Kind.ValueType  # 0
+        KIND_DETAILS: ProfileLink._Kind.ValueType  # 1
+        """to what is kept of a person"""
+        KIND_ADDRESS: ProfileLink._Kind.ValueType  # 2
+        """confirms their new address"""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
+    KIND_UNSPECIFIED: ProfileLink.Kind.ValueType  # 0
+    KIND_DETAILS: ProfileLink.Kind.ValueType  # 1
+    """to what is kept of a person"""
+    KIND_ADDRESS: ProfileLink.Kind.ValueType  # 2
+    """confirms their new address"""
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ProfileLink._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: ProfileLink._State.ValueType  # 0
+        STATE_OPEN: ProfileLink._State.ValueType  # 1
+        STATE_USED: ProfileLink._State.ValueType  # 2
+        STATE_EXPIRED: ProfileLink._State.ValueType  # 3
+        """or the person is gone"""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper): ...
+    STATE_UNSPECIFIED: ProfileLink.State.ValueType  # 0
+    STATE_OPEN: ProfileLink.State.ValueType  # 1
+    STATE_USED: ProfileLink.State.ValueType  # 2
+    STATE_EXPIRED: ProfileLink.State.ValueType  # 3
+    """or the person is gone"""
+
+    class _Problem:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ProblemEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ProfileLink._Problem.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        PROBLEM_UNSPECIFIED: ProfileLink._Problem.ValueType  # 0
+        PROBLEM_STALE: ProfileLink._Problem.ValueType  # 1
+        """the person has changed since the page was shown"""
+        PROBLEM_ADDRESS: ProfileLink._Problem.ValueType  # 2
+        """that is none"""
+        PROBLEM_ADDRESS_TAKEN: ProfileLink._Problem.ValueType  # 3
+        """it is another subscriber's"""
+        PROBLEM_DETAILS: ProfileLink._Problem.ValueType  # 4
+        """too long together, or none of those that are shown"""
+
+    class Problem(_Problem, metaclass=_ProblemEnumTypeWrapper): ...
+    PROBLEM_UNSPECIFIED: ProfileLink.Problem.ValueType  # 0
+    PROBLEM_STALE: ProfileLink.Problem.ValueType  # 1
+    """the person has changed since the page was shown"""
+    PROBLEM_ADDRESS: ProfileLink.Problem.ValueType  # 2
+    """that is none"""
+    PROBLEM_ADDRESS_TAKEN: ProfileLink.Problem.ValueType  # 3
+    """it is another subscriber's"""
+    PROBLEM_DETAILS: ProfileLink.Problem.ValueType  # 4
+    """too long together, or none of those that are shown"""
+
+    KIND_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_KEY_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    ADDRESS_ASKED_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    OPT_OUT_TOKEN_FIELD_NUMBER: _builtins.int
+    kind: Global___ProfileLink.Kind.ValueType
+    state: Global___ProfileLink.State.ValueType
+    tenant_id: _builtins.str
+    address_key: _builtins.bytes
+    """where the link went"""
+    address: _builtins.str
+    """while it is open: the person's, or the one to be confirmed"""
+    version: _builtins.int
+    """of the person"""
+    done: _builtins.bool
+    """by this call, or by the same one before"""
+    address_asked: _builtins.bool
+    """a mail is on its way to the new address, if one may be sent there"""
+    problem: Global___ProfileLink.Problem.ValueType
+    """nothing was changed"""
+    opt_out_token: _builtins.str
+    """once used: to the preference centre of that address"""
+    @_builtins.property
+    def details(self) -> _containers.RepeatedCompositeFieldContainer[Global___Detail]:
+        """while it is open, those that are shown"""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___ProfileLink.Kind.ValueType = ...,
+        state: Global___ProfileLink.State.ValueType = ...,
+        tenant_id: _builtins.str = ...,
+        address_key: _builtins.bytes = ...,
+        address: _builtins.str = ...,
+        details: _abc.Iterable[Global___Detail] | None = ...,
+        version: _builtins.int = ...,
+        done: _builtins.bool = ...,
+        address_asked: _builtins.bool = ...,
+        problem: Global___ProfileLink.Problem.ValueType = ...,
+        opt_out_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "address_asked", b"address_asked", "address_key", b"address_key", "details", b"details", "done", b"done", "kind", b"kind", "opt_out_token", b"opt_out_token", "problem", b"problem", "state", b"state", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProfileLink: _TypeAlias = ProfileLink  # noqa: Y015
+
+@_typing.final
 class CreateOptOutLinkRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

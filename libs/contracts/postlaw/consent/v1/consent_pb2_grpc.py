@@ -95,6 +95,21 @@ class ConsentServiceStub:
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ChangePreferencesRequest.SerializeToString,
                 response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.PreferencesChanged.FromString,
                 _registered_method=True)
+        self.RequestProfileLink = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/RequestProfileLink',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RequestProfileLinkRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ProfileLinkRequested.FromString,
+                _registered_method=True)
+        self.DescribeProfileLink = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/DescribeProfileLink',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.DescribeProfileLinkRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ProfileLink.FromString,
+                _registered_method=True)
+        self.UseProfileLink = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/UseProfileLink',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.UseProfileLinkRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ProfileLink.FromString,
+                _registered_method=True)
         self.CreateOptOutLink = channel.unary_unary(
                 '/postlaw.consent.v1.ConsentService/CreateOptOutLink',
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.CreateOptOutLinkRequest.SerializeToString,
@@ -270,6 +285,28 @@ class ConsentServiceServicer:
 
     def ChangePreferences(self, request, context):
         """The person of a token changes one thing there. What stops mail goes through the stop, as WithdrawByToken does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestProfileLink(self, request, context):
+        """The person of a token asks for a link to what is kept of them. It is mailed to their own address alone, since the token may have been
+        forwarded. Answered alike whatever becomes of it, once it is durable.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DescribeProfileLink(self, request, context):
+        """What that link, or the one that confirms another address, leads to. Changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UseProfileLink(self, request, context):
+        """The person corrects what they see there, or confirms the address: once, whatever is sent again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -460,6 +497,21 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.ChangePreferences,
                     request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ChangePreferencesRequest.FromString,
                     response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.PreferencesChanged.SerializeToString,
+            ),
+            'RequestProfileLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestProfileLink,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RequestProfileLinkRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ProfileLinkRequested.SerializeToString,
+            ),
+            'DescribeProfileLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeProfileLink,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.DescribeProfileLinkRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ProfileLink.SerializeToString,
+            ),
+            'UseProfileLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.UseProfileLink,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.UseProfileLinkRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ProfileLink.SerializeToString,
             ),
             'CreateOptOutLink': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateOptOutLink,
@@ -877,6 +929,87 @@ class ConsentService:
             '/postlaw.consent.v1.ConsentService/ChangePreferences',
             postlaw_dot_consent_dot_v1_dot_consent__pb2.ChangePreferencesRequest.SerializeToString,
             postlaw_dot_consent_dot_v1_dot_consent__pb2.PreferencesChanged.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestProfileLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/RequestProfileLink',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.RequestProfileLinkRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.ProfileLinkRequested.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeProfileLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/DescribeProfileLink',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.DescribeProfileLinkRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.ProfileLink.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UseProfileLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/UseProfileLink',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.UseProfileLinkRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.ProfileLink.FromString,
             options,
             channel_credentials,
             insecure,

@@ -58,6 +58,14 @@ class ConsentServiceStub:
     """How the person of a token stands, for their preference centre. Changes nothing."""
     ChangePreferences: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ChangePreferencesRequest, _consent_pb2.PreferencesChanged]
     """The person of a token changes one thing there. What stops mail goes through the stop, as WithdrawByToken does."""
+    RequestProfileLink: _grpc.UnaryUnaryMultiCallable[_consent_pb2.RequestProfileLinkRequest, _consent_pb2.ProfileLinkRequested]
+    """The person of a token asks for a link to what is kept of them. It is mailed to their own address alone, since the token may have been
+    forwarded. Answered alike whatever becomes of it, once it is durable.
+    """
+    DescribeProfileLink: _grpc.UnaryUnaryMultiCallable[_consent_pb2.DescribeProfileLinkRequest, _consent_pb2.ProfileLink]
+    """What that link, or the one that confirms another address, leads to. Changes nothing."""
+    UseProfileLink: _grpc.UnaryUnaryMultiCallable[_consent_pb2.UseProfileLinkRequest, _consent_pb2.ProfileLink]
+    """The person corrects what they see there, or confirms the address: once, whatever is sent again."""
     CreateOptOutLink: _grpc.UnaryUnaryMultiCallable[_consent_pb2.CreateOptOutLinkRequest, _consent_pb2.OptOutLink]
     """An unsubscribe link of one person's own, for a customer's pages and apps."""
     ExplainDecision: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ExplainDecisionRequest, _consent_pb2.ExplainedDecision]
@@ -122,6 +130,14 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """How the person of a token stands, for their preference centre. Changes nothing."""
     ChangePreferences: _aio.UnaryUnaryMultiCallable[_consent_pb2.ChangePreferencesRequest, _consent_pb2.PreferencesChanged]  # type: ignore[assignment]
     """The person of a token changes one thing there. What stops mail goes through the stop, as WithdrawByToken does."""
+    RequestProfileLink: _aio.UnaryUnaryMultiCallable[_consent_pb2.RequestProfileLinkRequest, _consent_pb2.ProfileLinkRequested]  # type: ignore[assignment]
+    """The person of a token asks for a link to what is kept of them. It is mailed to their own address alone, since the token may have been
+    forwarded. Answered alike whatever becomes of it, once it is durable.
+    """
+    DescribeProfileLink: _aio.UnaryUnaryMultiCallable[_consent_pb2.DescribeProfileLinkRequest, _consent_pb2.ProfileLink]  # type: ignore[assignment]
+    """What that link, or the one that confirms another address, leads to. Changes nothing."""
+    UseProfileLink: _aio.UnaryUnaryMultiCallable[_consent_pb2.UseProfileLinkRequest, _consent_pb2.ProfileLink]  # type: ignore[assignment]
+    """The person corrects what they see there, or confirms the address: once, whatever is sent again."""
     CreateOptOutLink: _aio.UnaryUnaryMultiCallable[_consent_pb2.CreateOptOutLinkRequest, _consent_pb2.OptOutLink]  # type: ignore[assignment]
     """An unsubscribe link of one person's own, for a customer's pages and apps."""
     ExplainDecision: _aio.UnaryUnaryMultiCallable[_consent_pb2.ExplainDecisionRequest, _consent_pb2.ExplainedDecision]  # type: ignore[assignment]
@@ -255,6 +271,32 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_consent_pb2.PreferencesChanged, _abc.Awaitable[_consent_pb2.PreferencesChanged]]:
         """The person of a token changes one thing there. What stops mail goes through the stop, as WithdrawByToken does."""
+
+    @_abc_1.abstractmethod
+    def RequestProfileLink(
+        self,
+        request: _consent_pb2.RequestProfileLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.ProfileLinkRequested, _abc.Awaitable[_consent_pb2.ProfileLinkRequested]]:
+        """The person of a token asks for a link to what is kept of them. It is mailed to their own address alone, since the token may have been
+        forwarded. Answered alike whatever becomes of it, once it is durable.
+        """
+
+    @_abc_1.abstractmethod
+    def DescribeProfileLink(
+        self,
+        request: _consent_pb2.DescribeProfileLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.ProfileLink, _abc.Awaitable[_consent_pb2.ProfileLink]]:
+        """What that link, or the one that confirms another address, leads to. Changes nothing."""
+
+    @_abc_1.abstractmethod
+    def UseProfileLink(
+        self,
+        request: _consent_pb2.UseProfileLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.ProfileLink, _abc.Awaitable[_consent_pb2.ProfileLink]]:
+        """The person corrects what they see there, or confirms the address: once, whatever is sent again."""
 
     @_abc_1.abstractmethod
     def CreateOptOutLink(

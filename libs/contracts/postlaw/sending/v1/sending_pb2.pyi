@@ -482,11 +482,19 @@ class SendMessageRequest(_message.Message):
         TEMPLATE_UNSPECIFIED: SendMessageRequest._Template.ValueType  # 0
         TEMPLATE_CONFIRM_SIGN_UP: SendMessageRequest._Template.ValueType  # 1
         """of a form with double opt-in"""
+        TEMPLATE_CHANGE_DETAILS: SendMessageRequest._Template.ValueType  # 2
+        """the link to a person's own details"""
+        TEMPLATE_CONFIRM_ADDRESS: SendMessageRequest._Template.ValueType  # 3
+        """to the new address that a person gave there"""
 
     class Template(_Template, metaclass=_TemplateEnumTypeWrapper): ...
     TEMPLATE_UNSPECIFIED: SendMessageRequest.Template.ValueType  # 0
     TEMPLATE_CONFIRM_SIGN_UP: SendMessageRequest.Template.ValueType  # 1
     """of a form with double opt-in"""
+    TEMPLATE_CHANGE_DETAILS: SendMessageRequest.Template.ValueType  # 2
+    """the link to a person's own details"""
+    TEMPLATE_CONFIRM_ADDRESS: SendMessageRequest.Template.ValueType  # 3
+    """to the new address that a person gave there"""
 
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     TEMPLATE_FIELD_NUMBER: _builtins.int
