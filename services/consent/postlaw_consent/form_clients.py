@@ -30,8 +30,8 @@ class FormClients:
             found = await self._subscribers.GetList(subscribers_pb2.GetListRequest(list_id=list_id))
         return found.name, found.brand
 
-    async def resolve(self, tenant_id: str, address: str, profile_evidence: bytes = b"") -> Person:
-        request = subscribers_pb2.ResolvePersonRequest(address=address, profile_evidence=profile_evidence, opening=True)
+    async def resolve(self, tenant_id: str, address: str, profile_evidence: bytes = b"", *, opening: bool = True) -> Person:
+        request = subscribers_pb2.ResolvePersonRequest(address=address, profile_evidence=profile_evidence, opening=opening)
         async with self._contexts.acting(tenant_id, None, (), _PURPOSE):
             resolved = await self._subscribers.ResolvePerson(request)
         return Person(resolved.address_key, resolved.address, resolved.sealed_profile_evidence)

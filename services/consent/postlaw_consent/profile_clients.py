@@ -57,8 +57,8 @@ class ProfileClients:
         async with self._contexts.acting(tenant_id, _person(address_key), ("subscribers:write",), _PURPOSE):
             await self._subscribers.CorrectProfile(request)
 
-    async def resolve(self, tenant_id: str, address: str, profile_evidence: bytes = b"") -> Person:
-        return await self._people.resolve(tenant_id, address, profile_evidence)
+    async def resolve(self, tenant_id: str, address: str, *, opening: bool) -> Person:
+        return await self._people.resolve(tenant_id, address, opening=opening)
 
     async def brand(self, tenant_id: str, scope: Scope) -> str:
         if scope.kind != "list":

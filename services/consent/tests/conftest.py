@@ -142,6 +142,7 @@ class FakeSubscribers(_AnySubscribers):
         self.people = people
         self.resolves = False
         self.joined: list[tuple[str, str]] = []
+        self.opening: list[str] = []
         self.profiles: dict[bytes, subscribers_pb2.Profile] = {}
         self.corrected: list[subscribers_pb2.CorrectProfileRequest] = []
         self.loses_answers = False
@@ -155,6 +156,7 @@ class FakeSubscribers(_AnySubscribers):
 
     async def ResolvePerson(self, request: subscribers_pb2.ResolvePersonRequest, context: Any) -> subscribers_pb2.ResolvedPerson:
         if request.address and self.resolves:
+            self.opening += [request.address] if request.opening else []
             sealed = b"sealed:" + request.profile_evidence if request.profile_evidence else b""
             key = b"\x01" + hashlib.sha256(request.address.encode()).digest()
             return subscribers_pb2.ResolvedPerson(address_key=key, address=request.address, sealed_profile_evidence=sealed)

@@ -145,6 +145,7 @@ async def test_a_new_address_counts_once_it_is_confirmed_and_the_old_ones_opt_ou
     await asked(world, token)
     done = await use(world, link_of(world), address=NEW, city="Graz")
     assert (done.done, done.address_asked) == (True, True)
+    assert world.subscribers.opening == [NEW], "suppression lists are looked up before the mail, and not while the page waits"
     assert set(world.subscribers.profiles) == {world.person(JANE)}
     mail = world.sending.mails[-1]
     assert (mail.address, mail.language, mail.template) == (NEW, "fr", sending_pb2.SendMessageRequest.TEMPLATE_CONFIRM_ADDRESS)

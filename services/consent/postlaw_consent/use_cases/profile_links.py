@@ -55,7 +55,10 @@ class Profiles(Protocol):
     async def correct(
         self, tenant_id: str, address_key: bytes, subscriber_id: str, details: Mapping[str, str], address: str, if_version: int
     ) -> None: ...
-    async def resolve(self, tenant_id: str, address: str, profile_evidence: bytes = b"") -> Person: ...
+    async def resolve(self, tenant_id: str, address: str, *, opening: bool) -> Person:
+        """`opening`: mail may begin, so whoever a suppression list names by a digest is stopped first."""
+        ...
+
     async def brand(self, tenant_id: str, scope: Scope) -> str:
         """Of a scope that is a list; "" where it has none."""
         ...
@@ -153,6 +156,8 @@ class MailProfileLink:
         try:
             address = link.address or (await self._profiles.profile(link.tenant_id, link.address_key)).address
             sender = await self._profiles.sender(link.tenant_id, link.campaign_id)
+            if link.kind == "address":
+                await self._profiles.resolve(link.tenant_id, address, opening=True)
             belongs = belonging(link.scope, await self._profiles.brand(link.tenant_id, link.scope))
         except NotFound:
             return  # nobody is known by it any more
@@ -246,7 +251,7 @@ class UseProfileLink:
         moves: Person | None = None
         if wanted.address:
             try:
-                person = await self._profiles.resolve(link.tenant_id, wanted.address)
+                person = await self._profiles.resolve(link.tenant_id, wanted.address, opening=False)
             except Invalid:
                 return await self._shown(link, problem="address")
             moves = person if person.address_key != link.address_key else None
