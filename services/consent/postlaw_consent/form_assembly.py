@@ -31,6 +31,7 @@ from postlaw_consent.use_cases.forms import CreateForm, GetForm, ListForms, Reti
 from postlaw_consent.use_cases.get_decisions import GetDecisions
 from postlaw_consent.use_cases.profile_links import MailProfileLink, RequestProfileLink, UseProfileLink
 from postlaw_consent.use_cases.record_consents import RecordConsents
+from postlaw_consent.use_cases.record_reached import RecordReached
 from postlaw_consent.use_cases.sign_up import CarryOutSignUp, TakeSignUp
 
 COLLECTIONS = (FORMS, SIGN_UPS, CONFIRMATION_CAPS, PROFILE_LINKS)
@@ -85,6 +86,7 @@ def assemble_forms(
     links = ProfileLinks(lambda: store.collection(PROFILE_LINKS.name), platform.platform_keys.get)
     link_tokens = Tokens(platform.platform_keys, version=1, name=PROFILE_LINK_TOKENS, what="link to your details")
     profiles = ProfileClients(platform.channel, contexts, clients, Identity(platform.channel))
+    reached = RecordReached(ledger, record)
     mail_link = MailProfileLink(
         profiles=profiles,
         ledger=ledger,
@@ -114,12 +116,12 @@ def assemble_forms(
         list=ListForms(forms),
         retire=RetireForm(forms, platform.now_us),
         sign_up=TakeSignUp(forms, sign_ups, begin, platform.now_us),
-        confirm=ConfirmSignUp(tokens, forms, ledger, record, platform.now_us),
+        confirm=ConfirmSignUp(tokens, forms, ledger, record, reached, platform.now_us),
         public_url=platform.public_url,
     )
     profile_calls = ProfileCalls(
         RequestProfileLink(opt_out_tokens, links, begin_link, platform.now_us),
-        UseProfileLink(link_tokens, opt_out_tokens, links, profiles, begin_link, platform.now_us),
+        UseProfileLink(link_tokens, opt_out_tokens, links, profiles, reached, begin_link, platform.now_us),
     )
     backgrounds = (Background("sign-ups", done.run), Background("links to people's details", mailed.run))
     return FormParts(calls, profile_calls, backgrounds, start)

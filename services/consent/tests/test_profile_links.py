@@ -164,6 +164,17 @@ async def test_a_new_address_counts_once_it_is_confirmed_and_the_old_ones_opt_ou
 
 
 @promise("G4")
+async def test_a_new_address_that_had_bounced_is_reachable_once_its_owner_has_confirmed_it(world: World, token: str) -> None:
+    await world.withdraw(world.person(NEW), kind=pb.ConsentEvent.KIND_BOUNCED)
+    await asked(world, token)
+    await use(world, link_of(world), address=NEW)
+    for _ in range(2):
+        assert (await use(world, link_of(world))).done
+    kinds = [event.kind for event in (await world.listed(world.person(NEW))).events]
+    assert kinds == [pb.ConsentEvent.KIND_BOUNCED, pb.ConsentEvent.KIND_REACHABLE]
+
+
+@promise("G4")
 async def test_an_address_that_is_anothers_by_the_time_it_is_confirmed_changes_nothing(world: World, token: str) -> None:
     await asked(world, token)
     await use(world, link_of(world), address="taken@example.com")

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from postlaw_common.errors import Invalid
 from postlaw_consent.domain.confirmation import Confirmation, State, confirmation_of, state_of
 from postlaw_consent.domain.event import Actor
-from postlaw_consent.domain.fold import fold
 from postlaw_consent.domain.form import Form
 from postlaw_consent.domain.particulars import Particulars
-from postlaw_consent.domain.scope import EVERYTHING
 from postlaw_consent.forms import Forms
 from postlaw_consent.ledger import Ledger, Line
 from postlaw_consent.tokens import Tokens
 from postlaw_consent.use_cases.record_consents import Consent, RecordConsents
+from postlaw_consent.use_cases.record_reached import RecordReached
 
 METHOD = "confirmation link"
 # True of the page: a button of its own, pressed, under the form's words, which say who asks, and how to take it back.
@@ -33,11 +32,14 @@ class Confirmed:
 
 
 class ConfirmSignUp:
-    def __init__(self, tokens: Tokens, forms: Forms, ledger: Ledger, record: RecordConsents, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self, tokens: Tokens, forms: Forms, ledger: Ledger, record: RecordConsents, reached: RecordReached, now_us: Callable[[], int]
+    ) -> None:
         self._tokens = tokens
         self._forms = forms
         self._ledger = ledger
         self._record = record
+        self._reached = reached
         self._now_us = now_us
 
     async def describe(self, token: str) -> Confirmed:
@@ -74,8 +76,7 @@ class ConfirmSignUp:
             ),
         )
         actor = Actor("person", confirmation.address_key.hex())
-        if "bounced" in fold(line.fact for line in history).holds:  # the mail with the link has arrived
-            await self._record(confirmation.tenant_id, actor, None, [_reachable(confirmation, request)])
+        await self._reached(confirmation.tenant_id, confirmation.address_key, request.event().event_id, METHOD)
         recorded = await self._record(confirmation.tenant_id, actor, None, [consent])
         return Confirmed("confirmed", form, confirmation.address_key, already=recorded.already_recorded > 0)
 
@@ -94,17 +95,6 @@ class ConfirmSignUp:
         if state is None:
             raise _bad()
         return state
-
-
-def _reachable(confirmation: Confirmation, request: Line) -> Consent:
-    return Consent(
-        address_key=confirmation.address_key,
-        scope=EVERYTHING,
-        route="page",
-        source=METHOD,
-        idempotency_key=f"reachable/{request.event().event_id}",
-        kind="reachable",
-    )
 
 
 def _bad() -> Invalid:

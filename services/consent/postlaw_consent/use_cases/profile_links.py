@@ -26,6 +26,7 @@ from postlaw_consent.profile_links import ProfileLinks
 from postlaw_consent.tokens import Tokens
 from postlaw_consent.use_cases.carried_out import IN_HAND_US
 from postlaw_consent.use_cases.get_decisions import GetDecisions
+from postlaw_consent.use_cases.record_reached import RecordReached
 from postlaw_consent.use_cases.sign_up import Person
 from postlaw_consent.use_cases.single_mail import CONFIRMING, TRANSACTIONAL, Mail, Template, decide_on
 
@@ -192,7 +193,7 @@ class MailProfileLink:
     async def _is_suppressed(self, link: ProfileLink, belongs: Belongs) -> bool:
         await self._ledger.fence()
         history = await self._ledger.history(link.tenant_id, link.address_key)
-        return suppressed([line.fact for line in history], belongs)
+        return suppressed([line.fact for line in history], belongs, confirming=True)
 
 
 class UseProfileLink:
@@ -202,6 +203,7 @@ class UseProfileLink:
         opt_out_tokens: Tokens,
         links: ProfileLinks,
         profiles: Profiles,
+        reached: RecordReached,
         begun: Callable[[ProfileLink], None],
         now_us: Callable[[], int],
     ) -> None:
@@ -209,6 +211,7 @@ class UseProfileLink:
         self._opt_out_tokens = opt_out_tokens
         self._links = links
         self._profiles = profiles
+        self._reached = reached
         self._begun = begun
         self._now_us = now_us
 
@@ -309,6 +312,7 @@ class UseProfileLink:
             except (Conflict, Invalid):
                 await self._links.give_back(link, _CONFIRMED)
                 return await self._shown(link, problem="address_taken")
+            await self._reached(link.tenant_id, link.address_key, link.id, "address confirmation")
             await self._links.done(link, _CONFIRMED)
         return Shown(link, "used", done=True, opt_out_token=self._back(link))
 
