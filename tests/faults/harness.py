@@ -61,6 +61,7 @@ class FaultMesh:
             "POSTLAW_HTTP_PORT_GATEWAY": str(self._ports["gateway"]),
             "POSTLAW_GATEWAY_RATE_PER_SECOND": "2000",
             "POSTLAW_GATEWAY_RATE_BURST": "4000",
+            "POSTLAW_GATEWAY_SIGN_UPS_A_MINUTE": "2000",
             **{f"POSTLAW_GRPC_PORT_{name.upper()}": port for name, port in grpc.items()},
             **{f"POSTLAW_PEER_{name.upper()}": f"127.0.0.1:{port}" for name, port in grpc.items()},
         }

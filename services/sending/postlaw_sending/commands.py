@@ -57,6 +57,7 @@ def holdings(as_json: bool) -> None:
             "epoch": held.epoch,
             "generation": held.generation,
             "job_offset": held.job_offset,
+            "single_offset": held.single_offset,
             "live_batches": held.live_batches,
             "open_claims": held.open_claims,
             "left_open": held.left_open,

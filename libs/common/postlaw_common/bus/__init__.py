@@ -63,8 +63,10 @@ class Reader(Protocol):
         """Read exactly these (topic, partition)s, each from the given offset on. Replaces every earlier assignment and position."""
         ...
 
-    async def read(self, *, max_records: int = 500, timeout: float = 1.0) -> list[Received]:
+    async def read(self, *, max_records: int = 500, timeout: float = 1.0, topic: str = "") -> list[Received]:
         """The next records, in order within each partition; [] when none came within `timeout` seconds.
+
+        `topic`: of this one alone; what has come of the others stays for a later read.
 
         Raises BusUnavailable when the bus is known to be gone (an adapter must not pass off a dead bus as a quiet one for
         longer than about two seconds)."""

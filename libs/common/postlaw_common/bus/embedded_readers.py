@@ -49,14 +49,14 @@ class EmbeddedReader:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
-    async def read(self, *, max_records: int = 500, timeout: float = 1.0) -> list[Received]:
+    async def read(self, *, max_records: int = 500, timeout: float = 1.0, topic: str = "") -> list[Received]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         # A reader that always finds something must still let others run.
         await asyncio.sleep(0)
         while True:
             self._check()
-            found = await self._take(max_records)
+            found = await self._take(max_records, topic)
             remaining = deadline - loop.time()
             if found or remaining <= 0:
                 return found
@@ -68,8 +68,8 @@ class EmbeddedReader:
                 timer.cancel()
                 self._waiting = None
 
-    async def _take(self, room: int) -> list[Received]:
-        ready = [log for log, position in self._positions.items() if position < log.end]
+    async def _take(self, room: int, topic: str) -> list[Received]:
+        ready = [log for log, position in self._positions.items() if position < log.end and topic in ("", log.topic)]
         if not ready:
             return []
         found: list[Received] = []

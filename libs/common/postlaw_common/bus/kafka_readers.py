@@ -99,18 +99,22 @@ class KafkaReader:
         for partition, offset in positions.items():
             self._consumer.seek(TopicPartition(*partition), offset)
 
-    async def read(self, *, max_records: int = 500, timeout: float = 1.0) -> list[Received]:
+    async def read(self, *, max_records: int = 500, timeout: float = 1.0, topic: str = "") -> list[Received]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
+        wanted = [partition for partition in self._partitions if topic in ("", partition.topic)]
+        # A reader that waits for nothing, or always finds something, must still let others run.
+        await asyncio.sleep(0)
         while True:
             await self._probe.check(self._partitions)
             remaining = deadline - loop.time()
-            if not self._partitions:
+            if not wanted:
                 await asyncio.sleep(max(0.0, remaining))
                 return []
             try:
                 with as_unavailable("reading", self._servers):
-                    found = await self._consumer.getmany(timeout_ms=max(0, int(min(remaining, SLICE) * 1000)), max_records=max_records)
+                    slice_ms = max(0, int(min(remaining, SLICE) * 1000))
+                    found = await self._consumer.getmany(*(wanted if topic else ()), timeout_ms=slice_ms, max_records=max_records)
             except BusUnavailable as unavailable:
                 if not isinstance(unavailable.__cause__, OffsetOutOfRangeError):
                     raise

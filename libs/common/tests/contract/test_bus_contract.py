@@ -106,6 +106,24 @@ async def test_a_reader_takes_no_more_than_it_asked_for_and_skips_nothing(bus: B
     await reader.close()
 
 
+async def test_one_topic_is_read_alone_and_what_has_come_of_another_is_kept(bus: Bus, topic: str) -> None:
+    other = f"{topic}-other"
+    await bus.ensure_topics([Topic(other)])
+    await bus.publish([record(topic, n % 2, f"{n}") for n in range(10)])
+    reader = await bus.reader()
+    await reader.assign({(name, partition): 0 for name in (topic, other) for partition in range(2)})
+    assert await reader.read(timeout=0.7, topic=other) == []
+    await bus.publish([record(other, 1, "of the other")])
+    found: list[Received] = []
+    async with asyncio.timeout(30):
+        while not found:
+            found = await reader.read(timeout=0, topic=other)
+    assert [(r.topic, r.value) for r in found] == [(other, b"of the other")]
+    rest = await read_until(reader, 10)
+    assert sorted(int(r.value) for r in rest) == list(range(10))
+    await reader.close()
+
+
 async def test_concurrent_publishers_keep_each_its_own_order_and_share_no_offset(bus: Bus, topic: str) -> None:
     async def publish(publisher: int) -> list[int]:
         offsets: list[int] = []

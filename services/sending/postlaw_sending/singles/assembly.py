@@ -9,9 +9,9 @@ from postlaw_common.platform import Platform
 from postlaw_common.service import Background
 from postlaw_sending.campaigns.clients import Identity
 from postlaw_sending.singles.send_message import SendMessage
-from postlaw_sending.singles.singles import SINGLES, Singles
+from postlaw_sending.singles.singles import MESSAGES, Singles
 
-COLLECTIONS = (SINGLES,)
+COLLECTIONS = (MESSAGES,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,6 @@ def assemble_singles(platform: Platform, database: str) -> SingleParts:
     """`database`: sending's own, where the customers' keys are, too."""
     store = platform.store(database)
     keys = CustomerKeys(store, platform.root_key)
-    singles = Singles(lambda: store.collection(SINGLES.name), keys, platform.bus, platform.now_us)
+    singles = Singles(lambda: store.collection(MESSAGES.name), keys, platform.bus, platform.now_us)
     send = SendMessage(singles, Identity(platform.channel).contact, platform.placement, platform.generation, platform.now_us)
     return SingleParts(singles, send, Background("single messages", singles.run))

@@ -32,7 +32,7 @@ class CampaignOpener(Protocol):
 
 
 def opener(singles: Singles, of_campaigns: CampaignOpener, public_url: str) -> Opener:
-    """Opens whatever stands on the jobs topic. Raises as campaigns.opening.BatchOpener does."""
+    """Opens whatever stands on the topics of jobs and of single messages. Raises as campaigns.opening.BatchOpener does."""
 
     async def open_batch(sealed: sending.SealedBatch, partition: int) -> OpenBatch:
         if not is_attempt(sealed.campaign_id):

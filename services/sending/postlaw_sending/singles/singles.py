@@ -22,9 +22,9 @@ from postlaw_sending.campaigns.keys import CampaignKeyDestroyed
 from postlaw_sending.campaigns.sealing import place
 from postlaw_sending.singles.domain import LIFE_US, PUBLISHED_WITHIN_US, attempt_id, made_at_us
 from postlaw_sending.singles.wire import sealed_batch
+from postlaw_sending.stop.wire import SINGLES
 
-SINGLES = CollectionSpec("single_messages", (Index("open"), Index("attempt_id")))
-JOBS = "postlaw.sending.jobs.v1"
+MESSAGES = CollectionSpec("single_messages", (Index("open"), Index("attempt_id")))
 
 _OPEN = "1"
 _PURPOSE = "message"
@@ -141,7 +141,7 @@ class Singles:
         sealed = seal(await self._key(document), job, where)
         value = sealed_batch(document["envelope"], document["attempt_id"], document["attempt"], sealed)
         try:
-            await self._bus.publish([Record(JOBS, document["partition"], value, document["attempt_id"].encode())])
+            await self._bus.publish([Record(SINGLES, document["partition"], value, document["attempt_id"].encode())])
             await self._open().replace(document | {"state": "published"}, version=document["v"])
         except VersionConflict:
             return  # its outcome was here first

@@ -19,14 +19,14 @@ from postlaw_sending.stop.holdings import HOLDINGS, Holdings
 from postlaw_sending.stop.observing import Observer
 from postlaw_sending.stop.scope import recipient_tag
 from postlaw_sending.stop.watermarks import Watermarks
-from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, WATERMARKS
+from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, SINGLES, WATERMARKS
 from postlaw_sending.worker import figures
 from postlaw_sending.worker.jobs import Opener
 from postlaw_sending.worker.ownership import WORKERS
 from postlaw_sending.worker.worker import Outside, Worker
 
 COLLECTIONS = (HOLDINGS, WORKERS)
-TOPICS = (Topic(CONSENT_EVENTS), Topic(JOBS), Topic(WATERMARKS, retention_days=1), Topic(OUTCOMES))
+TOPICS = (Topic(CONSENT_EVENTS), Topic(JOBS), Topic(SINGLES), Topic(WATERMARKS, retention_days=1), Topic(OUTCOMES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class StopParts:
                     epoch=holding.epoch,
                     generation=holding.generation,
                     job_offset=holding.job_offset,
+                    single_offset=holding.single_offset,
                     live_batches=len(holding.batches),
                     open_claims=len(holding.claims),
                     left_open=len(holding.left_open),

@@ -7,7 +7,7 @@ The document is also the delivery ledger of its live batches: one byte of state 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,13 @@ PENDING, CLAIMED, SENT, REFUSED, FAILED, BOUNCED, EXPIRED, UNKNOWN, DEFERRED = r
 
 # A paused process keeps its sockets: what it left open counts as under way for so long, unless its end is attested (design §3, rule 5).
 LEFT_OPEN_US = 24 * 3600 * 1_000_000
+
+
+class Place(NamedTuple):
+    """Where a batch stands in the log of its partition: on the topic of single messages, or on that of campaigns' jobs."""
+
+    single: bool
+    offset: int
 
 
 @dataclass(slots=True)
@@ -25,6 +32,11 @@ class OpenClaim:
     indexes: list[int]
     tags: list[bytes]
     scope: str
+    single: bool = False
+
+    @property
+    def place(self) -> Place:
+        return Place(self.single, self.job_offset)
 
 
 @dataclass(slots=True)
@@ -50,11 +62,17 @@ class BatchRecord:
     states: bytes
     after_us: bytes
     reasons: dict[int, str] = field(default_factory=dict[int, str])
+    single: bool = False
+
+    @property
+    def place(self) -> Place:
+        return Place(self.single, self.job_offset)
 
 
 @dataclass(slots=True)
 class Holding:
-    """`v` is the stored version that the next write replaces. `taken`: by campaign, the next batch number not yet taken.
+    """`v` is the stored version that the next write replaces. `job_offset`, `single_offset`: the next record of campaigns' jobs and of
+    single messages. `taken`: by campaign (for single messages: by attempt), the next batch number not yet taken.
     `generation`: of the topics, to which every offset here belongs; "" while nobody has held it."""
 
     partition: int
@@ -63,6 +81,7 @@ class Holding:
     renewals: int = 0
     generation: str = ""
     job_offset: int = 0
+    single_offset: int = 0
     batches: list[BatchRecord] = field(default_factory=list[BatchRecord])
     claims: list[OpenClaim] = field(default_factory=list[OpenClaim])
     left_open: list[LeftOpen] = field(default_factory=list[LeftOpen])
@@ -71,9 +90,9 @@ class Holding:
 
     def raise_epoch(self, new_owner: str | None, now_us: int) -> None:
         """Take-over: nobody below the new epoch may write again; what stood under an open claim becomes `unknown`."""
-        batches = {batch.job_offset: batch for batch in self.batches}
+        batches = {batch.place: batch for batch in self.batches}
         for claim in self.claims:
-            batch = batches[claim.job_offset]
+            batch = batches[claim.place]
             states = bytearray(batch.states)
             for index, tag in zip(claim.indexes, claim.tags, strict=True):
                 if states[index] == CLAIMED:
@@ -90,7 +109,18 @@ class Holding:
         """From here on its offsets are of this generation. Those of another are void: whoever was in its live batches is mailed no
         more, and of the jobs only those of this generation are taken. What was left open stays, and so do the numbers of batches."""
         if self.generation != generation:
-            self.generation, self.batches, self.job_offset = generation, [], 0
+            self.generation, self.batches, self.job_offset, self.single_offset = generation, [], 0, 0
+
+    def next_offset(self, *, single: bool) -> int:
+        """Of that topic, the first record not yet taken."""
+        return self.single_offset if single else self.job_offset
+
+    def pass_by(self, place: Place) -> None:
+        """The record there has been taken, or leads to nothing."""
+        if place.single:
+            self.single_offset = max(self.single_offset, place.offset + 1)
+        else:
+            self.job_offset = max(self.job_offset, place.offset + 1)
 
     def lapse(self, now_us: int) -> None:
         """Forget what has stood open for longer than any process is assumed to stay paused."""
@@ -110,6 +140,7 @@ class _Live:
     claims: list[OpenClaim]
     left_open: list[LeftOpen]
     taken: dict[str, int]
+    single_offset: int = 0
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -130,7 +161,7 @@ def to_document(holding: Holding) -> dict[str, Any]:
         "renewals": holding.renewals,
         "generation": holding.generation,
         "job_offset": holding.job_offset,
-        "live": _encode(_Live(holding.batches, holding.claims, holding.left_open, holding.taken)),
+        "live": _encode(_Live(holding.batches, holding.claims, holding.left_open, holding.taken, holding.single_offset)),
     }
 
 
@@ -143,6 +174,7 @@ def from_document(document: dict[str, Any]) -> Holding:
         renewals=document["renewals"],
         generation=document["generation"],
         job_offset=document["job_offset"],
+        single_offset=live.single_offset,
         batches=live.batches,
         claims=live.claims,
         left_open=live.left_open,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from postlaw_common.bus import Bus, BusUnavailable, Received
 from postlaw_common.telemetry import get_logger
@@ -12,15 +13,18 @@ log = get_logger("sending.tailing")
 
 AGAIN_AFTER_S = 0.25
 POLL_S = 0.25  # so late, at most, a change of what is to be read is noticed on a quiet log
+GLANCE_S = 0.05  # so often one topic is looked at while there is no room for the others
+ANYTHING = ""
 
 
-def _always() -> bool:
-    return True
+def _anything() -> str | None:
+    return ANYTHING
 
 
 class Tail:
     """`positions`: where to read on, asked at the start, after each `reassign` and after each outage. `take` gets what was read,
-    `max_records` at most; nothing is read while `room` says no, until `go_on`."""
+    `max_records` at most. `room`: for ANYTHING, for one topic alone, or (None) for nothing; asked before each read, and again after
+    `go_on`."""
 
     def __init__(
         self,
@@ -29,7 +33,7 @@ class Tail:
         take: Callable[[list[Received]], None],
         *,
         max_records: int,
-        room: Callable[[], bool] = _always,
+        room: Callable[[], str | None] = _anything,
     ) -> None:
         self._bus = bus
         self._positions = positions
@@ -66,11 +70,17 @@ class Tail:
                 if self._moved.is_set():
                     self._moved.clear()
                     await reader.assign(await self._positions())
-                if not self._room():
+                room = self._room()
+                if room is None:
                     await self._again.wait()
                     continue
-                records = await reader.read(max_records=self._max_records, timeout=POLL_S)
+                # Whoever waits for one topic must hear at once of room for the others.
+                records = await reader.read(max_records=self._max_records, timeout=POLL_S if room == ANYTHING else 0, topic=room)
                 if not self._moved.is_set():  # else they may be of an earlier holding, and lie beyond what this one is to read next
                     self._take(records)
+                if not records and room != ANYTHING:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(GLANCE_S):
+                            await self._again.wait()
         finally:
             await reader.close()

@@ -12,6 +12,7 @@ from postlaw_sending.stop.scope import BRAND, EVERYTHING, recipient_tag
 
 CONSENT_EVENTS = "postlaw.consent.events.v1"
 JOBS = "postlaw.sending.jobs.v1"
+SINGLES = "postlaw.sending.singles.v1"
 WATERMARKS = "postlaw.sending.watermarks.v1"
 OUTCOMES = "postlaw.sending.outcomes.v1"
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from postlaw_common.bus import Bus, BusUnavailable
 from postlaw_common.telemetry import exporting, get_logger
 from postlaw_common.telemetry.gauges import Gauge
-from postlaw_sending.stop.wire import JOBS
+from postlaw_sending.stop.wire import JOBS, SINGLES
 from postlaw_sending.worker.partition import HeldPartition
 from postlaw_sending.worker.settled_count import begin_count
 
@@ -61,8 +61,9 @@ async def _look_at_jobs(held: Mapping[int, HeldPartition], bus: Bus) -> None:
                 client = await bus.end_offset_client()
                 try:
                     while True:
-                        ends = await client.end_offsets([(JOBS, number) for number in held])
-                        numbers = [ends[JOBS, n] - p.holding.job_offset for n, p in held.items() if (JOBS, n) in ends]
+                        ends = await client.end_offsets([(topic, number) for topic in (JOBS, SINGLES) for number in held])
+                        taken = {n: p.holding for n, p in held.items()}
+                        numbers = [end - taken[n].next_offset(single=topic == SINGLES) for (topic, n), end in ends.items() if n in taken]
                         waiting[:] = [sum(max(0, number) for number in numbers)]
                         await asyncio.sleep(LOOK_EVERY_S)
                 finally:

@@ -1,4 +1,7 @@
-"""Taking jobs: sealed batches off the log, opened, and held against the second gate's window before anyone is claimed."""
+"""Taking jobs: sealed batches off the log, opened, and held against the second gate's window before anyone is claimed.
+
+Two topics hold them. Single messages are read on when campaigns' jobs have filled what room there is, and are opened beside them, so
+that none waits behind a campaign (ADR 22)."""
 
 from __future__ import annotations
 
@@ -13,17 +16,18 @@ from postlaw_common.bus import Bus, BusUnavailable, Received
 from postlaw_common.errors import PostlawError
 from postlaw_common.telemetry import get_logger
 from postlaw_common.telemetry.spans import TRACEPARENT, begun
-from postlaw_sending.stop.holding import BatchRecord
-from postlaw_sending.stop.tailing import AGAIN_AFTER_S, Tail
-from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, closing
+from postlaw_sending.stop.holding import BatchRecord, Place
+from postlaw_sending.stop.tailing import AGAIN_AFTER_S, ANYTHING, Tail
+from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, SINGLES, closing
 from postlaw_sending.worker.live_batch import Compiled, LiveBatch, Recipient
-from postlaw_sending.worker.partition import HeldPartition
+from postlaw_sending.worker.partition import HeldPartition, place_of
 from postlaw_sending.worker.wire import live_batch, parse_job, unreadable_batch
 
 log = get_logger("sending.jobs")
 
-RECORDS_AHEAD = 64  # job records in memory, over all partitions
-OPEN_AHEAD = 2  # batches with unclaimed recipients, a partition
+RECORDS_AHEAD = 64  # records of a topic in memory, over all partitions
+OPEN_AHEAD = 2  # batches of campaigns with unclaimed recipients, a partition
+SINGLES_OPEN_AHEAD = 16  # a batch of one: each is written down with every claim of its partition
 
 
 class OpenBatch(Protocol):
@@ -45,12 +49,13 @@ class Jobs:
         self._opener = opener
         self._wanted = wanted
         self._tail = Tail(bus, self._positions, self._keep, max_records=RECORDS_AHEAD, room=self._room)
-        self._more = asyncio.Event()
+        self._more = {JOBS: asyncio.Event(), SINGLES: asyncio.Event()}
         self._void: set[str] = set()  # campaigns of which a batch was void
 
     def more(self) -> None:
         """Lanes may want more, or there is more to take."""
-        self._more.set()
+        for more in self._more.values():
+            more.set()
 
     def reassign(self) -> None:
         self._tail.reassign()
@@ -60,32 +65,40 @@ class Jobs:
         await self._tail.run()
 
     async def _positions(self) -> dict[tuple[str, int], int]:
-        return {(JOBS, number): partition.next_job_offset for number, partition in self._held.items()}
+        return {(topic, number): partition.next_offset(topic) for topic in self._more for number, partition in self._held.items()}
 
-    def _room(self) -> bool:
-        return sum(len(partition.records) for partition in self._held.values()) < RECORDS_AHEAD
+    def _room(self) -> str | None:
+        full = [topic for topic in self._more if sum(len(p.records[topic]) for p in self._held.values()) >= RECORDS_AHEAD]
+        if not full:
+            return ANYTHING
+        return SINGLES if SINGLES not in full else JOBS if JOBS not in full else None
 
     def _keep(self, records: list[Received]) -> None:
         for record in records:
             partition = self._held.get(record.partition)
-            if partition is not None and record.offset >= partition.next_job_offset:
-                partition.records.append(record)
+            if partition is not None and record.offset >= partition.next_offset(record.topic):
+                partition.records[record.topic].append(record)
         self.more()
 
     async def take(self) -> None:
-        """Background: opens records where lanes will soon want them."""
-        while True:
-            await self._more.wait()
-            self._more.clear()
-            for partition in list(self._held.values()):
-                while partition.records and not partition.lost and not partition.releasing and self._room_in(partition) and self._wanted():
-                    await self._take_one(partition, partition.records[0])
-                    partition.records.popleft()
-                    self._tail.go_on()
+        """Background: opens campaigns' batches where lanes will soon want them."""
+        await self._take(JOBS, lambda partition: _unclaimed(partition.batches) < OPEN_AHEAD and self._wanted())
 
-    @staticmethod
-    def _room_in(partition: HeldPartition) -> bool:
-        return sum(1 for batch in partition.batches.values() if batch.unclaimed) < OPEN_AHEAD
+    async def take_singles(self) -> None:
+        """Background: opens single messages, whatever there is of campaigns."""
+        await self._take(SINGLES, lambda partition: _unclaimed(partition.singles) < SINGLES_OPEN_AHEAD)
+
+    async def _take(self, topic: str, wanted: Callable[[HeldPartition], bool]) -> None:
+        more = self._more[topic]
+        while True:
+            await more.wait()
+            more.clear()
+            for partition in list(self._held.values()):
+                records = partition.records[topic]
+                while records and partition.gives_claims and wanted(partition):
+                    await self._take_one(partition, records[0])
+                    records.popleft()
+                    self._tail.go_on()
 
     async def _take_one(self, partition: HeldPartition, record: Received) -> None:
         sealed = parse_job(record)
@@ -96,13 +109,13 @@ class Jobs:
         if sealed.batch < partition.holding.taken.get(sealed.campaign_id, 0):
             partition.pass_over(record)  # published again after a planner's crash: the first copy counts
             return
-        batch = await self.open(partition.number, record.offset, sealed, None)
+        batch = await self.open(partition.number, place_of(record), sealed, None)
         batch.span = begun(
             "send batch",
             SpanKind.CONSUMER,
             parent=record.headers.get(TRACEPARENT, b"").decode("ascii", "replace"),
             attributes={
-                "messaging.destination.name": JOBS,
+                "messaging.destination.name": record.topic,
                 "messaging.destination.partition.id": str(partition.number),
                 "postlaw.campaign.id": sealed.campaign_id,
                 "postlaw.batch.number": sealed.batch,
@@ -117,17 +130,17 @@ class Jobs:
             self._void.add(campaign_id)
             log.alert("batches decided on another generation of the topics are not sent", campaign=campaign_id)
 
-    async def open(self, partition: int, offset: int, sealed: sending.SealedBatch, ledger: BatchRecord | None) -> LiveBatch:
+    async def open(self, partition: int, place: Place, sealed: sending.SealedBatch, ledger: BatchRecord | None) -> LiveBatch:
         """The batch with its people. Where it can no longer be opened, its people are `expired`."""
         wait_s = 0.1
         while True:
             try:
                 opened = await self._opener(sealed, partition)
-                return live_batch(offset, sealed, opened.recipients, opened.compiled, ledger)
+                return live_batch(place, sealed, opened.recipients, opened.compiled, ledger)
             except PostlawError as wrong:
                 if wrong.status < 500:
                     log.error("batch_not_opened", campaign=sealed.campaign_id, batch=sealed.batch, error=wrong.type)
-                    return unreadable_batch(offset, sealed, ledger)
+                    return unreadable_batch(place, sealed, ledger)
                 log.warning("batch_waits", campaign=sealed.campaign_id, batch=sealed.batch, error=wrong.type)
                 await asyncio.sleep(wait_s)
                 wait_s = min(2.0, wait_s * 2)
@@ -154,3 +167,7 @@ class Jobs:
                 if heard is not None:
                     partition.gate.block(offset, *heard)
             partition.gate.window_start = start
+
+
+def _unclaimed(batches: Mapping[Place, LiveBatch]) -> int:
+    return sum(1 for batch in batches.values() if batch.unclaimed)

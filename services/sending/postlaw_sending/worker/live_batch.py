@@ -10,7 +10,7 @@ from typing import Protocol
 from opentelemetry.trace import Span
 
 from postlaw_sending.messages.campaign import Recipient as ToRender
-from postlaw_sending.stop.holding import CLAIMED, DEFERRED, PENDING, BatchRecord, OpenClaim
+from postlaw_sending.stop.holding import CLAIMED, DEFERRED, PENDING, BatchRecord, OpenClaim, Place
 
 CLAIM_SIZE = 32  # recipients a claim, at most: what a lost worker may leave unknown a connection
 
@@ -35,7 +35,7 @@ class Compiled(Protocol):
 class LiveBatch:
     """`states` etc. run side by side with `recipients`. Times in microseconds since the epoch."""
 
-    job_offset: int
+    place: Place
     tenant_id: str
     campaign_id: str
     number: int
@@ -79,7 +79,8 @@ class LiveBatch:
 
     def record(self) -> BatchRecord:
         return BatchRecord(
-            job_offset=self.job_offset,
+            job_offset=self.place.offset,
+            single=self.place.single,
             event_id=self.event_id,
             consent_offset=self.consent_offset,
             started_at_us=self.started_at_us,
@@ -122,7 +123,8 @@ class Claim:
     def record(self) -> OpenClaim:
         batch = self.batch
         open_now = [index for index in self.indexes if batch.states[index] == CLAIMED]
-        return OpenClaim(batch.job_offset, open_now, [batch.tags[index] for index in open_now], batch.scope)
+        tags = [batch.tags[index] for index in open_now]
+        return OpenClaim(batch.place.offset, open_now, tags, batch.scope, batch.place.single)
 
 
 def expand(record: BatchRecord) -> tuple[bytearray, list[int]]:

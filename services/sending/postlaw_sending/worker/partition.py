@@ -12,14 +12,16 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from itertools import chain
 
 from postlaw_common.bus import Received
 from postlaw_common.store import StoreUnavailable
 from postlaw_common.telemetry import get_logger, meter
-from postlaw_sending.stop.holding import Holding, LeftOpen
+from postlaw_sending.stop.holding import Holding, LeftOpen, Place
 from postlaw_sending.stop.holdings import EpochRefused, Holdings, wall_clock_us
 from postlaw_sending.stop.observing import RENEW_EVERY_S
 from postlaw_sending.stop.second_gate import SecondGate
+from postlaw_sending.stop.wire import JOBS, SINGLES
 from postlaw_sending.worker.live_batch import Claim, LiveBatch
 from postlaw_sending.worker.settled_count import count_settled
 
@@ -31,6 +33,10 @@ _refused = meter("postlaw.sending").create_counter(
 GATHER_S = 0.05  # what nobody waits for is written so late at most, so that it mostly goes with the next claim's write
 CAMPAIGNS_KEPT = 256
 WINDOW_KEPT = 20_000  # blocked recipients before those decided on are forgotten
+
+
+def place_of(record: Received) -> Place:
+    return Place(record.topic == SINGLES, record.offset)
 
 
 class HeldPartition:
@@ -48,8 +54,9 @@ class HeldPartition:
     ) -> None:
         self.holding = holding
         self.gate = gate
-        self.batches: dict[int, LiveBatch] = {}  # by job offset
-        self.records: deque[Received] = deque()  # jobs read, not yet taken
+        self.batches: dict[Place, LiveBatch] = {}
+        self.singles: dict[Place, LiveBatch] = {}  # those of them that go first
+        self.records: dict[str, deque[Received]] = {JOBS: deque(), SINGLES: deque()}  # read, not yet taken; by topic
         self.claims: set[Claim] = set()
         self.lost = False  # the epoch was refused
         self.releasing = False
@@ -66,16 +73,16 @@ class HeldPartition:
         self._awaited = asyncio.Event()  # somebody waits for the next write
         self._waiters: list[asyncio.Future[None]] = []
         self._publishing: set[asyncio.Task[None]] = set()
-        self._being_published: set[int] = set()
+        self._being_published: set[Place] = set()
 
     @property
     def number(self) -> int:
         return self.holding.partition
 
-    @property
-    def next_job_offset(self) -> int:
-        """From where the jobs topic is to be read on."""
-        return self.records[-1].offset + 1 if self.records else self.holding.job_offset
+    def next_offset(self, topic: str) -> int:
+        """From where this topic of jobs is to be read on."""
+        records = self.records[topic]
+        return records[-1].offset + 1 if records else self.holding.next_offset(single=topic == SINGLES)
 
     def may_send(self) -> bool:
         """Whether we may write anything of any message, as far as we know at this instant (rule 4)."""
@@ -83,13 +90,19 @@ class HeldPartition:
 
     def take_batch(self, batch: LiveBatch) -> None:
         """A job record becomes a live batch. The ledger learns of it with the first claim."""
-        self.holding.job_offset = max(self.holding.job_offset, batch.job_offset + 1)
+        self.holding.pass_by(batch.place)
         self.holding.taken[batch.campaign_id] = max(self.holding.taken.get(batch.campaign_id, 0), batch.number + 1)
-        self.batches[batch.job_offset] = batch
+        self.add(batch)
         if batch.open:
             self._changed()
         else:
             self.touch()
+
+    def add(self, batch: LiveBatch) -> None:
+        """A live batch, just taken or a predecessor's."""
+        self.batches[batch.place] = batch
+        if batch.place.single:
+            self.singles[batch.place] = batch
 
     def forget_ended(self, ended: Callable[[str], bool]) -> None:
         """Batch numbers of campaigns that have ended; a planner's late copy of one of their batches can no longer come."""
@@ -98,13 +111,14 @@ class HeldPartition:
 
     def pass_over(self, record: Received) -> None:
         """A job record that leads to nothing: taken before, or not ours to read."""
-        self.holding.job_offset = max(self.holding.job_offset, record.offset + 1)
+        self.holding.pass_by(place_of(record))
 
     async def claim(self) -> Claim | None:
-        """The next claim, durable; None where nothing is left to claim or the partition is gone."""
-        if self.lost or self.releasing:
+        """The next claim, durable, a single message's before a campaign's; None where nothing is left to claim or the partition is
+        gone."""
+        if not self.gives_claims:
             return None
-        for batch in self.batches.values():
+        for batch in chain(self.singles.values(), self.batches.values()):
             if batch.unclaimed:
                 claim = Claim.take(batch)
                 self.claims.add(claim)
@@ -116,8 +130,15 @@ class HeldPartition:
                 return None if self.lost else claim
         return None
 
+    @property
+    def gives_claims(self) -> bool:
+        return not self.lost and not self.releasing
+
     def has_unclaimed(self) -> bool:
         return any(batch.unclaimed for batch in self.batches.values())
+
+    def has_unclaimed_single(self) -> bool:
+        return any(batch.unclaimed for batch in self.singles.values())
 
     def settle(self, claim: Claim, index: int, state: int, reason: str, at_us: int) -> None:
         if claim.settle(index, state, reason, at_us):
@@ -173,7 +194,7 @@ class HeldPartition:
         self._dirty.clear()
         self._awaited.clear()
         waiters, self._waiters = self._waiters, []
-        finished = [b for b in self.batches.values() if not b.open and b.job_offset not in self._being_published]
+        finished = [b for b in self.batches.values() if not b.open and b.place not in self._being_published]
         # A copy: what changes while the store works must come in whole with the next write, never by halves with this one.
         written = replace(
             self.holding,
@@ -205,7 +226,7 @@ class HeldPartition:
         self.released = written.owner is None and not self.lost
         self._resolve(waiters)
         if finished and not self.lost:
-            self._being_published.update(batch.job_offset for batch in finished)
+            self._being_published.update(batch.place for batch in finished)
             task = asyncio.create_task(self._publish(finished))
             self._publishing.add(task)
             task.add_done_callback(self._publishing.discard)
@@ -223,8 +244,9 @@ class HeldPartition:
         for batch in finished:
             if batch.span is not None:
                 batch.span.end()
-            self.batches.pop(batch.job_offset, None)
-            self._being_published.discard(batch.job_offset)
+            self.batches.pop(batch.place, None)
+            self.singles.pop(batch.place, None)
+            self._being_published.discard(batch.place)
         if self.gate.size > WINDOW_KEPT:
             self.gate.forget_before(min((batch.consent_offset for batch in self.batches.values()), default=self.gate.next_offset))
         self.touch()

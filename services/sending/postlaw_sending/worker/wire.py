@@ -10,7 +10,7 @@ from postlaw_common.bus import Received, Record
 from postlaw_common.events import Event, to_record
 from postlaw_common.ids import new_id
 from postlaw_common.telemetry.spans import written
-from postlaw_sending.stop.holding import EXPIRED, PENDING, REFUSED, BatchRecord
+from postlaw_sending.stop.holding import EXPIRED, PENDING, REFUSED, BatchRecord, Place
 from postlaw_sending.stop.holdings import wall_clock_us
 from postlaw_sending.stop.scope import belonging, recipient_tag
 from postlaw_sending.stop.wire import OUTCOMES, scope_text
@@ -26,7 +26,7 @@ def parse_job(record: Received) -> sending.SealedBatch:
 
 
 def live_batch(
-    offset: int, sealed: sending.SealedBatch, recipients: Sequence[Recipient], compiled: Compiled, ledger: BatchRecord | None
+    place: Place, sealed: sending.SealedBatch, recipients: Sequence[Recipient], compiled: Compiled, ledger: BatchRecord | None
 ) -> LiveBatch:
     """A batch as it begins, or (`ledger`) as a predecessor left it. Whom the first gate refused is settled from the start."""
     states, after_us = expand(ledger) if ledger else (bytearray([PENDING]) * len(recipients), [0] * len(recipients))
@@ -37,7 +37,7 @@ def live_batch(
                 states[index] = REFUSED
                 reasons[index] = ",".join(recipient.refusals)
     return LiveBatch(
-        job_offset=offset,
+        place=place,
         tenant_id=sealed.tenant_id,
         campaign_id=sealed.campaign_id,
         number=sealed.batch,
@@ -68,7 +68,7 @@ def settled_record(partition: int, batch: LiveBatch, worker: str, epoch: int, ge
         campaign_id=batch.campaign_id,
         partition=partition,
         batch=batch.number,
-        job_offset=batch.job_offset,
+        job_offset=batch.place.offset,
         address_keys=[recipient.address_key for recipient in batch.recipients],
         subscriber_ids=[recipient.subscriber_id for recipient in batch.recipients],
         states=bytes(batch.states),
@@ -118,10 +118,10 @@ class _Unreadable:
         raise ValueError("a batch that could not be opened has no messages")
 
 
-def unreadable_batch(offset: int, sealed: sending.SealedBatch, ledger: BatchRecord | None) -> LiveBatch:
+def unreadable_batch(place: Place, sealed: sending.SealedBatch, ledger: BatchRecord | None) -> LiveBatch:
     """A batch whose campaign key is gone: whoever is not settled yet has expired."""
     nobody = _Unreadable()
-    batch = live_batch(offset, sealed, [nobody] * sealed.size, nobody, ledger)
+    batch = live_batch(place, sealed, [nobody] * sealed.size, nobody, ledger)
     for index, state in enumerate(batch.states):
         if ledger is None or state == PENDING:
             batch.states[index] = EXPIRED

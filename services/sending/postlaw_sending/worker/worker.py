@@ -22,11 +22,11 @@ from postlaw_common.bus.once import end_offsets
 from postlaw_common.ids import new_id
 from postlaw_common.store import Collection, StoreUnavailable
 from postlaw_common.telemetry import get_logger
-from postlaw_sending.stop.holding import Holding
+from postlaw_sending.stop.holding import Holding, Place
 from postlaw_sending.stop.holdings import Holdings
 from postlaw_sending.stop.observing import RENEW_EVERY_S, Observer
 from postlaw_sending.stop.second_gate import SecondGate
-from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, closing
+from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, SINGLES, closing
 from postlaw_sending.worker.hearing import Hearing
 from postlaw_sending.worker.jobs import Jobs, Opener
 from postlaw_sending.worker.lane import Connection, Lane
@@ -93,6 +93,7 @@ class Worker:
                 self._hearing.keep_permits,
                 self._jobs.tail,
                 self._jobs.take,
+                self._jobs.take_singles,
             ):
                 group.create_task(loop())
             for lane in lanes:
@@ -138,19 +139,29 @@ class Worker:
         self._jobs.more()
 
     async def _next_claim(self) -> tuple[HeldPartition, Claim]:
-        """The next durable claim. Lanes stay with one partition while it has people to claim, so that one write serves several."""
+        """The next durable claim."""
         while True:
-            for _ in range(len(self._turn)):
-                partition = self.held.get(self._turn[0])
-                if partition is not None and partition.has_unclaimed() and not partition.releasing:
-                    claim = await partition.claim()
-                    if claim is not None:
-                        self._jobs.more()
-                        return partition, claim
-                self._turn.rotate(-1)
+            while (partition := self._whose_turn()) is not None:
+                claim = await partition.claim()
+                if claim is not None:
+                    self._jobs.more()
+                    return partition, claim
             self._work.clear()
             self._jobs.more()
             await self._work.wait()
+
+    def _whose_turn(self) -> HeldPartition | None:
+        """A partition with people to claim. Where a single message waits goes first; else lanes stay with one, so that one write serves
+        several."""
+        for partition in self.held.values():
+            if partition.singles and partition.gives_claims and partition.has_unclaimed_single():
+                return partition
+        for _ in range(len(self._turn)):
+            partition = self.held.get(self._turn[0])
+            if partition is not None and partition.gives_claims and partition.has_unclaimed():
+                return partition
+            self._turn.rotate(-1)
+        return None
 
     # ---- partitions
 
@@ -218,18 +229,21 @@ class Worker:
         gate.advance(end)
         partition = HeldPartition(holding, gate, self._outside.holdings, self._publish_settled, self._changed, self._hearing.mark)
         for ledger in holding.batches:
-            sealed = await self._sealed(holding.partition, ledger.job_offset)
-            partition.batches[ledger.job_offset] = await self._jobs.open(holding.partition, ledger.job_offset, sealed, ledger)
+            sealed = await self._sealed(holding.partition, ledger.place)
+            partition.add(await self._jobs.open(holding.partition, ledger.place, sealed, ledger))
         partition.touch()
         return partition
 
-    async def _sealed(self, partition: int, offset: int) -> SealedBatch:
+    async def _sealed(self, partition: int, place: Place) -> SealedBatch:
         """A live batch. Where it is gone, or another stands in its place, the topics are not those of the holding: GenerationOver."""
-        found = await self._outside.bus.read_range(JOBS, partition, offset, offset + 1)
+        topic, offset = SINGLES if place.single else JOBS, place.offset
+        found = await self._outside.bus.read_range(topic, partition, offset, offset + 1)
         sealed = parse_job(found[0]) if found else None
         if sealed is None or sealed.generation != self._generation:
             await self._hearing.still_the_same()
-            raise GenerationOver(f"{JOBS}/{partition} holds no {offset}, a live batch: if topics were restored, `postlaw generation raise`")
+            raise GenerationOver(
+                f"{topic}/{partition} holds no {offset}, a live batch: if topics were restored, `postlaw generation raise`"
+            )
         return sealed
 
     async def _hand_back(self, partition: HeldPartition) -> None:

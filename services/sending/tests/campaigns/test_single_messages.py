@@ -18,11 +18,14 @@ from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw_common.bus import BusUnavailable, Received
 from postlaw_common.errors import Denied, Invalid, NotFound, Unavailable
 from postlaw_common.testing.promises import promise
+from postlaw_sending.campaigns.backlog import Backlog
 from postlaw_sending.campaigns.domain.recipients import State
-from postlaw_sending.campaigns.wire import JOBS, settled
+from postlaw_sending.campaigns.wire import settled
 from postlaw_sending.messages.single import LANGUAGES, CompiledSingle, Single
 from postlaw_sending.singles.domain import ENDED_AFTER_US, attempt_id, made_at_us, status_of
 from postlaw_sending.singles.opening import opener
+from postlaw_sending.stop.holdings import HOLDINGS
+from postlaw_sending.stop.wire import SINGLES
 from postlaw_sending.worker.jobs import OpenBatch
 
 from .conftest import TENANT
@@ -63,8 +66,8 @@ def request(world: World, key: str = "sgn_1", **changed: Any) -> sending.SendMes
 
 
 async def jobs(world: World) -> list[Received]:
-    """Everything on the jobs topic."""
-    return [record for partition in range(world.bus.partitions) for record in await world.bus.read_range(JOBS, partition, 0, 1_000_000)]
+    """Everything on the topic of single messages."""
+    return [record for partition in range(world.bus.partitions) for record in await world.bus.read_range(SINGLES, partition, 0, 1_000_000)]
 
 
 async def opened(world: World, record: Received) -> OpenBatch:
@@ -112,6 +115,16 @@ async def test_a_message_goes_on_the_log_once_by_its_key_and_sealed(open_world: 
         assert sealed.scope.list_id == "lst_1"
         batch = await opened(world, record)
         assert [recipient.address for recipient in batch.recipients] == ["jane@example.com"]
+
+
+async def test_single_messages_take_no_room_from_campaigns_in_the_planners_backlog(open_world: Opened) -> None:
+    async with open_world() as world:
+        backlog = Backlog(world.bus, lambda: world.store.collection(HOLDINGS.name), 3)
+        for number in range(5):
+            await stub(world).SendMessage(request(world, f"sgn_{number}"))
+        [partition] = {record.partition for record in await jobs(world)}
+        assert await backlog.room(partition) == (3, 0)
+        await backlog.close()
 
 
 @promise("G12")

@@ -1,4 +1,5 @@
-"""One run: three partitions, two campaigns, people who say stop, and whatever may happen to workers and to what they stand on.
+"""One run: three partitions, two campaigns (the second on the topic of single messages), people who say stop, and whatever may happen to
+workers and to what they stand on.
 
 Longer than 300 lines: every fault works on the one state of a run, and is read beside the others with which it may coincide.
 """
@@ -22,7 +23,7 @@ from postlaw_sending.stop.holdings import HOLDINGS, Holdings
 from postlaw_sending.stop.observing import Observer
 from postlaw_sending.stop.scope import recipient_tag
 from postlaw_sending.stop.watermarks import Watermarks
-from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES
+from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, SINGLES
 from postlaw_sending.worker.live_batch import Recipient
 from postlaw_sending.worker.ownership import WORKERS
 from postlaw_sending.worker.worker import Outside, Worker
@@ -124,6 +125,7 @@ class Schedule:
     answers: list[Answer] = field(default_factory=list[Answer])
     batches: dict[BatchName, list[int]] = field(default_factory=dict[BatchName, list[int]])
     generation: str = ""
+    topics: dict[str, str] = field(default_factory=lambda: {"cmp_1": JOBS, "cmp_2": SINGLES})  # where a campaign's batches are
     campaigns: list[str] = field(default_factory=lambda: list(CAMPAIGNS))  # those that are to reach everyone
     before: set[bytes] = field(default_factory=set[bytes])  # who stood as withdrawn in consent's ledger before a restore
     ledger: set[bytes] = field(default_factory=set[bytes])
@@ -139,6 +141,7 @@ class Schedule:
     # ---- the run
 
     async def run(self) -> None:
+        self.topics["cmp_3"] = self.chance.choice([JOBS, SINGLES])
         api = Process(self.world, "api")
         store = FakeStore(api)
         holdings = Holdings(lambda: store.collection(HOLDINGS.name), PARTITIONS)
@@ -295,10 +298,10 @@ class Schedule:
     def _copy_late(self, name: BatchName) -> None:
         """A planner that was lost long ago, and comes back with a batch that it had announced."""
         campaign, partition, number = name
-        for record in self.world.log[JOBS, partition]:
+        for record in self.world.log[self.topics[campaign], partition]:
             sealed = sending.SealedBatch.FromString(record.value)
             if (sealed.campaign_id, sealed.batch) == (campaign, number):
-                self.world.append(Record(JOBS, partition, record.value))
+                self.world.append(Record(record.topic, partition, record.value))
                 return
 
     async def _move(self) -> None:
@@ -398,7 +401,7 @@ class Schedule:
             generation=self.generation,
         )
         for _ in range(self.chance.choice([1, 1, 1, 2])):
-            self.world.append(Record(JOBS, partition, job.SerializeToString()))
+            self.world.append(Record(self.topics[campaign], partition, job.SerializeToString()))
 
     def _project(self) -> None:
         """What the settled batches say; those put off are planned again, once."""

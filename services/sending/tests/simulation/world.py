@@ -162,20 +162,22 @@ class FakeReader:
     async def assign(self, positions: Mapping[Place, int]) -> None:
         self._positions = dict(positions)
 
-    async def read(self, *, max_records: int = 500, timeout: float = 1.0) -> list[Received]:
+    async def read(self, *, max_records: int = 500, timeout: float = 1.0, topic: str = "") -> list[Received]:
         await self._process.step()
         if self._world.bus_away:
             raise BusUnavailable("it is away")
-        found = self._found(max_records)
+        found = self._found(max_records, topic)
         if not found:
             await self._world.news(timeout)
             await self._process.step()
-            found = self._found(max_records)
+            found = self._found(max_records, topic)
         return found
 
-    def _found(self, most: int) -> list[Received]:
+    def _found(self, most: int, topic: str) -> list[Received]:
         found: list[Received] = []
         for place, position in self._positions.items():
+            if topic not in ("", place[0]):
+                continue
             if self._world.chance.random() < self._world.repeats:
                 position = max(0, position - self._world.chance.randrange(1, 5))
             log = self._world.log[place]

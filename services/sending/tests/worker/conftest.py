@@ -12,7 +12,7 @@ from postlaw_common.bus.embedded import EmbeddedBus
 from postlaw_common.bus.generation import Generations
 from postlaw_common.store.embedded import EmbeddedStore
 from postlaw_sending.stop.holdings import HOLDINGS
-from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, WATERMARKS
+from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, SINGLES, WATERMARKS
 from postlaw_sending.worker.ownership import WORKERS
 from services.sending.tests.worker.mill import PARTITIONS, Mill
 
@@ -22,7 +22,7 @@ async def mill(tmp_path: Path) -> AsyncGenerator[Mill]:
     bus = EmbeddedBus(str(tmp_path), partitions=PARTITIONS)
     store = EmbeddedStore(str(tmp_path), "sending")
     await bus.start()
-    await bus.ensure_topics([Topic(name) for name in (CONSENT_EVENTS, JOBS, WATERMARKS, OUTCOMES)])
+    await bus.ensure_topics([Topic(name) for name in (CONSENT_EVENTS, JOBS, SINGLES, WATERMARKS, OUTCOMES)])
     await store.start([HOLDINGS, WORKERS])
     mill = Mill(bus, store)
     await mill.holdings.ensure()

@@ -12,6 +12,7 @@ from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import Bus, Record
 from postlaw_common.bus.generation import Generations
+from postlaw_common.errors import Unavailable
 from postlaw_common.store import Store
 from postlaw_sending.delivery.replies import Kind, Reply
 from postlaw_sending.stop.await_stopped import AwaitStopped
@@ -19,7 +20,7 @@ from postlaw_sending.stop.holdings import HOLDINGS, Holdings
 from postlaw_sending.stop.observing import Observer
 from postlaw_sending.stop.scope import recipient_tag
 from postlaw_sending.stop.watermarks import Watermarks
-from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES
+from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, SINGLES
 from postlaw_sending.worker.live_batch import Recipient
 from postlaw_sending.worker.ownership import WORKERS
 from postlaw_sending.worker.worker import Outside, Worker
@@ -57,18 +58,24 @@ class Opened:
 
 @dataclass
 class Wire:
-    """A receiver in the test's hands: `hold` keeps final replies back until `answer`."""
+    """A receiver in the test's hands: `hold` keeps final replies back until `answer`; `one_by_one`: until then it takes no other."""
 
     hold: bool = False
+    one_by_one: bool = False
     kind: Kind = "accepted"
     under_way: dict[str, list[Callable[[Reply], None]]] = field(default_factory=dict[str, list[Callable[[Reply], None]]])
     begun: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     ended: dict[str, int] = field(default_factory=dict[str, int])
-    has_room: bool = True
     may_go_on: Callable[[], bool] | None = None  # of the last hand-off
+
+    @property
+    def has_room(self) -> bool:
+        return not (self.one_by_one and any(self.under_way.values()))
 
     async def room(self) -> bool:
         await asyncio.sleep(0)
+        while not self.has_room:
+            await asyncio.sleep(0)
         return True
 
     def cork(self) -> None:
@@ -112,6 +119,7 @@ class Mill:
         self.await_stopped = AwaitStopped(self.holdings, self.watermarks, Observer(), Generations(bus))
         self.generation = ""
         self.status: dict[str, str] = {}
+        self.keys_away: set[str] = set()  # campaigns whose batches cannot be opened now
         self.batches: dict[int, int] = {}
 
     def worker(self, wire: Wire | None = None, lanes: int = 2, generations: Generations | None = None) -> Worker:
@@ -119,6 +127,8 @@ class Mill:
             return wire or self.wire
 
         async def open_batch(sealed: sending.SealedBatch, partition: int) -> Opened:
+            if sealed.campaign_id in self.keys_away:
+                raise Unavailable("taken away by the test")
             return Opened([person(int(i)) for i in sealed.sealed.decode().split()])
 
         sources: list[Callable[[], Awaitable[Wire]]] = [connection] * lanes
@@ -161,6 +171,20 @@ class Mill:
             generation=self.generation,
         )
         await self.bus.publish([Record(JOBS, partition, job.SerializeToString())])
+
+    async def send_single(self, i: int, partition: int = 0) -> None:
+        """To one person, as an attempt of theirs."""
+        job = sending.SealedBatch(
+            tenant_id=TENANT,
+            campaign_id=f"msg_{i}",
+            scope=LIST,
+            consent_offset=await self.end_of_consent(partition),
+            expires_at_us=NEVER_US,
+            size=1,
+            sealed=str(i).encode(),
+            generation=self.generation,
+        )
+        await self.bus.publish([Record(SINGLES, partition, job.SerializeToString())])
 
     async def end_of_consent(self, partition: int) -> int:
         client = await self.bus.end_offset_client()

@@ -191,7 +191,7 @@ class Gap:
 
     async def assign(self, positions: Mapping[tuple[str, int], int]) -> None: ...
 
-    async def read(self, *, max_records: int = 500, timeout: float = 1.0) -> list[Received]:
+    async def read(self, *, max_records: int = 500, timeout: float = 1.0, topic: str = "") -> list[Received]:
         if self.read_once.is_set():
             await asyncio.sleep(timeout)
             return []

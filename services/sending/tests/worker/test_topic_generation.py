@@ -15,7 +15,7 @@ from postlaw_common.bus.generation import GenerationOver, Generations
 from postlaw_common.store.embedded import EmbeddedStore
 from postlaw_common.testing.promises import promise
 from postlaw_sending.stop.holdings import HOLDINGS
-from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, WATERMARKS, Applied
+from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, SINGLES, WATERMARKS, Applied
 from postlaw_sending.worker.ownership import WORKERS
 from services.sending.tests.worker.mill import PARTITIONS, Mill, Wire, person, running, until
 
@@ -25,7 +25,7 @@ async def opened(store: EmbeddedStore, bus_at: Path) -> AsyncGenerator[Mill]:
     """An installation on this store, and on the bus of this directory."""
     bus = EmbeddedBus(str(bus_at), partitions=PARTITIONS)
     await bus.start()
-    await bus.ensure_topics([Topic(name) for name in (CONSENT_EVENTS, JOBS, WATERMARKS, OUTCOMES)])
+    await bus.ensure_topics([Topic(name) for name in (CONSENT_EVENTS, JOBS, SINGLES, WATERMARKS, OUTCOMES)])
     mill = Mill(bus, store)
     await mill.holdings.ensure()
     mill.generation = await Generations(bus).begin()

@@ -752,6 +752,7 @@ class BatchSettled(_message.Message):
     batch: _builtins.int
     """number within (campaign, partition), from 0"""
     job_offset: _builtins.int
+    """on the topic of campaigns' jobs, or (campaign_id is an attempt's, msg_…) on that of single messages"""
     states: _builtins.bytes
     """a byte each: RecipientState"""
     started_at_us: _builtins.int
@@ -1053,6 +1054,7 @@ class HoldingStatus(_message.Message):
     LEFT_OPEN_FIELD_NUMBER: _builtins.int
     LEFT_OPEN_BY_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
+    SINGLE_OFFSET_FIELD_NUMBER: _builtins.int
     partition: _builtins.int
     owner: _builtins.str
     """a worker id; empty: nobody"""
@@ -1064,6 +1066,7 @@ class HoldingStatus(_message.Message):
     """recipients that an earlier holder left open"""
     generation: _builtins.str
     """of the topics, to which the offsets belong; empty: nobody has held it yet"""
+    single_offset: _builtins.int
     @_builtins.property
     def left_open_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """worker ids"""
@@ -1080,10 +1083,11 @@ class HoldingStatus(_message.Message):
         left_open: _builtins.int = ...,
         left_open_by: _abc.Iterable[_builtins.str] | None = ...,
         generation: _builtins.str = ...,
+        single_offset: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "generation", b"generation", "job_offset", b"job_offset", "left_open", b"left_open", "left_open_by", b"left_open_by", "live_batches", b"live_batches", "open_claims", b"open_claims", "owner", b"owner", "partition", b"partition"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "generation", b"generation", "job_offset", b"job_offset", "left_open", b"left_open", "left_open_by", b"left_open_by", "live_batches", b"live_batches", "open_claims", b"open_claims", "owner", b"owner", "partition", b"partition", "single_offset", b"single_offset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
