@@ -58,5 +58,19 @@ def _to_wire(notice: Notice) -> pb.Notice:
     )
 
 
+def encode_change(tenant_id: str, notice: Notice) -> bytes:
+    """The event that tells the log what is said of a notice now."""
+    return pb.NoticeChanged(
+        tenant_id=tenant_id,
+        notice_hash=notice.digest,
+        language=notice.language,
+        effective_from=_stamp(notice.from_us),
+        effective_to=_stamp(notice.until_us),
+        first_used_at=_stamp(notice.first_used_us),
+        registered_at=_stamp(notice.registered_us or None),
+        version=notice.version,
+    ).SerializeToString()
+
+
 def _stamp(us: int | None) -> Timestamp | None:
     return None if us is None else timestamp(us)

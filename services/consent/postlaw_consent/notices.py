@@ -1,4 +1,6 @@
-"""Notices as documents: `_id` = tenant/hash, each wording kept once a customer, and for good (promise G2)."""
+"""Notices as documents: `_id` = tenant/hash, each wording kept once a customer, and for good (promise G2).
+
+Each change leaves with the event that tells the log."""
 
 from __future__ import annotations
 
@@ -7,19 +9,38 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import islice
 
+from postlaw_common.bus import Bus, Record, Topic
+from postlaw_common.errors import NotFound
+from postlaw_common.events import new_event, to_record
+from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
 from postlaw_consent.domain.notice import Notice, Use
 
-NOTICES = CollectionSpec("notices", (Index("tenant"),))
+NOTICES = CollectionSpec("notices", (Index("tenant"), OUTBOX_INDEX))
+CHANGED = Topic("postlaw.consent.notices.v1")
 
+_TYPE = "postlaw.consent.NoticeChanged"
 _REMEMBERED = 10_000
 _FRESH_S = 60.0  # dates may be corrected elsewhere; that a notice is there never changes
 _AT_ONCE = 300
 
 
 class Notices:
-    def __init__(self, collection: Callable[[], Collection], now_us: Callable[[], int], monotonic: Callable[[], float] = time.monotonic):
+    """`encode`: (tenant, notice) → the event's bytes. `partition_of`: (tenant, what it is placed by) → where its events go."""
+
+    def __init__(
+        self,
+        collection: Callable[[], Collection],
+        bus: Bus,
+        encode: Callable[[str, Notice], bytes],
+        partition_of: Callable[[str, bytes], int],
+        now_us: Callable[[], int],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.outbox = Outbox(bus, lambda: [collection()])
         self._collection = collection
+        self._encode = encode
+        self._partition_of = partition_of
         self._now_us = now_us
         self._monotonic = monotonic
         self._known: dict[str, tuple[Notice, float]] = {}  # those that have been used
@@ -35,13 +56,30 @@ class Notices:
 
     async def insert(self, tenant_id: str, notice: Notice) -> None:
         """Raises AlreadyExists."""
-        await self._collection().insert(_document_of(tenant_id, notice))
+        document = add_to_outbox(_document_of(tenant_id, notice), [self._record(tenant_id, notice)])
+        await self._collection().insert(document)
+        await self.outbox.publish_after_write(self._collection(), document)
 
-    async def replace(self, tenant_id: str, notice: Notice) -> Notice:
-        """At the version that it was read at. Raises VersionConflict."""
-        document = await self._collection().replace(_document_of(tenant_id, notice), version=notice.version)
-        self._known.pop(document["_id"], None)
-        return _notice_of(document)
+    async def change(self, tenant_id: str, digest: bytes, to: Callable[[Notice], Notice]) -> Notice:
+        """What `to` makes of it, written and told; nothing where that is the same. Raises NotFound, and whatever `to` raises."""
+        id = _id_of(tenant_id, digest)
+        while True:
+            document = await self._collection().get(id)
+            if document is None:
+                raise NotFound("There is no notice with this hash.")
+            before = _notice_of(document)
+            after = to(before)
+            if after == before:
+                return before
+            after = replace(after, version=before.version + 1)
+            changed = add_to_outbox(document | _document_of(tenant_id, after), [self._record(tenant_id, after)])
+            try:
+                written = await self._collection().replace(changed, version=document["v"])
+            except VersionConflict:
+                continue
+            self._known.pop(id, None)
+            await self.outbox.publish_after_write(self._collection(), written)
+            return after
 
     async def used(self, tenant_id: str, uses: Mapping[bytes, Use]) -> dict[bytes, Notice]:
         """The notices that consents are about to name; those that came with their wording are registered, and the first use of each
@@ -61,19 +99,24 @@ class Notices:
         return found
 
     async def _first_use(self, tenant_id: str, digest: bytes, notice: Notice | None, use: Use) -> Notice | None:
-        while True:
+        if notice is None:
+            if not use.wording:
+                return None
+            fresh = Notice(digest, use.wording, use.language, first_used_us=use.at_us, registered_us=self._now_us())
             try:
-                if notice is None:
-                    if not use.wording:
-                        return None
-                    notice = Notice(digest, use.wording, use.language, first_used_us=use.at_us, registered_us=self._now_us())
-                    await self.insert(tenant_id, notice)
-                elif notice.first_used_us is None:
-                    notice = await self.replace(tenant_id, replace(notice, first_used_us=use.at_us))
-            except (AlreadyExists, VersionConflict):
-                notice = await self.get(tenant_id, digest)
-                continue
+                await self.insert(tenant_id, fresh)
+            except AlreadyExists:
+                pass
+            else:
+                return fresh
+        elif notice.first_used_us is not None:
             return notice
+        return await self.change(tenant_id, digest, lambda there: _used_at(there, use.at_us))
+
+    def _record(self, tenant_id: str, notice: Notice) -> Record:
+        data, subject = self._encode(tenant_id, notice), notice.digest.hex()
+        event = new_event(_TYPE, data, source="consent", subject=subject, sequence=notice.version, tenant_id=tenant_id)
+        return to_record(event, CHANGED.name, self._partition_of(tenant_id, notice.digest))
 
     def _remember(self, id: str, notice: Notice) -> None:
         if len(self._known) > _REMEMBERED:
@@ -81,11 +124,16 @@ class Notices:
         self._known[id] = (notice, self._monotonic())
 
 
+def _used_at(notice: Notice, at_us: int) -> Notice:
+    return notice if notice.first_used_us is not None else replace(notice, first_used_us=at_us)
+
+
 def _id_of(tenant_id: str, digest: bytes) -> str:
     return f"{tenant_id}/{digest.hex()}"
 
 
 def _document_of(tenant_id: str, notice: Notice) -> Document:
+    """Its `version` beside the store's own `v`, which also counts what leaves the outbox."""
     return {
         "_id": _id_of(tenant_id, notice.digest),
         "tenant": tenant_id,
@@ -95,6 +143,7 @@ def _document_of(tenant_id: str, notice: Notice) -> Document:
         "until": notice.until_us,
         "first_used": notice.first_used_us,
         "registered": notice.registered_us,
+        "version": notice.version,
     }
 
 
@@ -107,5 +156,5 @@ def _notice_of(document: Document) -> Notice:
         until_us=document.get("until"),
         first_used_us=document.get("first_used"),
         registered_us=document.get("registered", 0),
-        version=document.get("v", 1),
+        version=document.get("version") or document.get("v", 1),  # kept before it had one of its own
     )

@@ -24,8 +24,8 @@ from postlaw_consent.intents import INTENTS, Intents
 from postlaw_consent.laws import LAWS, Laws
 from postlaw_consent.ledger import LEDGER, Ledger
 from postlaw_consent.list_names import LIST_NAMES, ListNames
-from postlaw_consent.notice_calls import NoticeCalls
-from postlaw_consent.notices import NOTICES, Notices
+from postlaw_consent.notice_calls import NoticeCalls, encode_change
+from postlaw_consent.notices import CHANGED, NOTICES, Notices
 from postlaw_consent.outgoing import ANSWERS, EVENTS, Outgoing
 from postlaw_consent.receipt_calls import ReceiptCalls
 from postlaw_consent.receipt_keys import ReceiptKeys
@@ -74,7 +74,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
     store = platform.store("consent")
     ledger = Ledger(lambda: store.collection(LEDGER.name), encode, decode, platform.placement)
     intents = Intents(lambda: store.collection(INTENTS.name))
-    notices = Notices(lambda: store.collection(NOTICES.name), platform.now_us)
+    notices = Notices(lambda: store.collection(NOTICES.name), platform.bus, encode_change, ledger.partition_of, platform.now_us)
     outgoing = Outgoing(platform.bus)
     afterwards = Afterwards()
     answers = Answers(lambda: store.collection(ANSWERS_DUE.name), platform.bus)
@@ -176,7 +176,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         databases={
             "consent": (LEDGER, INTENTS, NOTICES, ANSWERS_DUE, LIST_NAMES, LAWS, SNAPSHOTS, EXPIRIES, CLOCK, EXPORTS, *FORM_COLLECTIONS)
         },
-        topics=(EVENTS, ANSWERS, DECISIONS, EXPORTED, Topic(LISTS)),
+        topics=(EVENTS, ANSWERS, DECISIONS, EXPORTED, CHANGED, Topic(LISTS)),
         servicers=(Servicer("postlaw.consent.v1.ConsentService", add_ConsentServiceServicer_to_server, servicer),),
         consumers=(learning_names(names),),
         backgrounds=(
@@ -184,6 +184,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
             Background("answers", answers.run),
             Background("expiries", expire.run),
             exports.outbox.background(),
+            notices.outbox.background("notices"),
             Background("receipt keys", receipt_keys.publish),
             *forms.backgrounds,
         ),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from postlaw_common.errors import Conflict, FieldError, Invalid, NotFound
-from postlaw_common.store import AlreadyExists, VersionConflict
+from postlaw_common.store import AlreadyExists
 from postlaw_consent.domain.notice import Notice, Use
 from postlaw_consent.notices import Notices
 from postlaw_consent.use_cases.read_ledger import LARGEST_PAGE, PAGE
@@ -30,17 +31,12 @@ class PutNotice:
         Raises Invalid, and Conflict where its language or its beginning was said otherwise before: consents rest on both."""
         if wrong := [FieldError(field, message) for field, message in notice.problems()]:
             raise Invalid("That is no notice.", fields=wrong)
-        while True:
-            there = await self._notices.get(tenant_id, notice.digest)
-            try:
-                if there is None:
-                    fresh = replace(notice, registered_us=self._now_us())
-                    await self._notices.insert(tenant_id, fresh)
-                    return fresh
-                changed = _said_of(there, notice)
-                return there if changed == there else await self._notices.replace(tenant_id, changed)
-            except (AlreadyExists, VersionConflict):
-                continue  # somebody wrote in between: read again
+        if await self._notices.get(tenant_id, notice.digest) is None:
+            fresh = replace(notice, registered_us=self._now_us())
+            with suppress(AlreadyExists):  # somebody was quicker
+                await self._notices.insert(tenant_id, fresh)
+                return fresh
+        return await self._notices.change(tenant_id, notice.digest, lambda there: _said_of(there, notice))
 
 
 class GetNotice:

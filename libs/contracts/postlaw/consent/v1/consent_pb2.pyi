@@ -2149,6 +2149,52 @@ class Notice(_message.Message):
 Global___Notice: _TypeAlias = Notice  # noqa: Y015
 
 @_typing.final
+class NoticeChanged(_message.Message):
+    """A wording was registered, first used, or more was said of it: as it is then. The wording stands in the log by its hash alone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    NOTICE_HASH_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_FROM_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TO_FIELD_NUMBER: _builtins.int
+    FIRST_USED_AT_FIELD_NUMBER: _builtins.int
+    REGISTERED_AT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    notice_hash: _builtins.bytes
+    language: _builtins.str
+    version: _builtins.int
+    @_builtins.property
+    def effective_from(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def effective_to(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def first_used_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def registered_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        notice_hash: _builtins.bytes = ...,
+        language: _builtins.str = ...,
+        effective_from: _timestamp_pb2.Timestamp | None = ...,
+        effective_to: _timestamp_pb2.Timestamp | None = ...,
+        first_used_at: _timestamp_pb2.Timestamp | None = ...,
+        registered_at: _timestamp_pb2.Timestamp | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_from", b"effective_from", "effective_to", b"effective_to", "first_used_at", b"first_used_at", "registered_at", b"registered_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_from", b"effective_from", "effective_to", b"effective_to", "first_used_at", b"first_used_at", "language", b"language", "notice_hash", b"notice_hash", "registered_at", b"registered_at", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NoticeChanged: _TypeAlias = NoticeChanged  # noqa: Y015
+
+@_typing.final
 class CreateFormRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
