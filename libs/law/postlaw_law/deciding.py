@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from postlaw_law.clocks import add_months, day_ends_us, local_day, microseconds
 from postlaw_law.decision import Decision, Reason, TrackingAllowed
-from postlaw_law.facts import Facts, Grant, Hold, HoldKind, Message, OptOut, Person
+from postlaw_law.facts import Facts, Grant, Hold, Message, OptOut, Person
 from postlaw_law.law import Law
 from postlaw_law.tables import HELD, RegimeSet, RegimeTable, RouteTable
 from postlaw_law.words import EVERYTHING, EXPRESS, Basis
@@ -121,11 +121,8 @@ class Campaign:
 
     def _suppression(self, regimes: RegimeSet, person: Person) -> tuple[list[Reason], list[str]]:
         """Opt-outs and holds that stand against this message. The latest consent that meets every regime lifts the opt-outs strictly before
-        it. An address that takes no mail takes no service mail either, but is asked whether it does."""
-        stopped: set[HoldKind] = {"restricted", "paused"} if regimes.any_commercial else set()
-        if "confirms_address" not in self._message.states:
-            stopped.add("bounced")
-        holds = [hold for hold in person.holds if hold.kind in stopped and self._holds(hold)]
+        it."""
+        holds = [hold for hold in person.holds if hold.kind in regimes.held_by and self._holds(hold)]
         reasons = [HELD[hold.kind] for hold in holds]
         opt_outs: list[OptOut] = []
         if regimes.any_commercial:

@@ -189,8 +189,9 @@ class RegimeSet:
     """The regimes that some people's territories bring, for one message: every one must be satisfied, every duty applies."""
 
     __slots__ = (
-        "_obligations", "_one_click", "any_commercial", "asking", "bases_of_message", "defective", "erased", "hygiene", "lifting_evidence",
-        "suppressed_all", "suppressed_brand", "suppressed_topic", "tables", "tracking_evidence", "tracking_needs_consent", "waiving",
+        "_obligations", "_one_click", "any_commercial", "asking", "bases_of_message", "defective", "erased", "held_by", "hygiene",
+        "lifting_evidence", "suppressed_all", "suppressed_brand", "suppressed_topic", "tables", "tracking_evidence",
+        "tracking_needs_consent", "waiving",
     )  # fmt: skip
 
     def __init__(self, law: Law, regimes: Iterable[Regime], message: Message, day: date) -> None:
@@ -209,6 +210,11 @@ class RegimeSet:
         self.suppressed_all = Reason("SUPPRESSED_ALL", sections)
         self.suppressed_brand = Reason("SUPPRESSED_BRAND", sections)
         self.suppressed_topic = Reason("SUPPRESSED_TOPIC", sections)
+        # An address that takes no mail takes no service mail either, but may be asked whether it does.
+        held_by: set[HoldKind] = set() if "confirms_address" in message.states else {"bounced"}
+        if self.any_commercial:
+            held_by |= {"restricted", "paused"}
+        self.held_by = frozenset(held_by)
         self.erased = Reason("ERASED", "GDPR art. 17; UK GDPR art. 17")
         self.tracking_needs_consent = any(table.tracking.needs_consent for table in self.tables)
         # Whether list hygiene may go without consent in each of them, if the mail itself rests on what each of them asks.

@@ -43,6 +43,8 @@ def preferences_to_wire(optout: OptOut, found: Preferences) -> pb.Preferences:
         paused=found.paused,
         paused_until=timestamp(found.paused_until_us) if found.paused_until_us is not None else None,
         tracking=_TRACKING[found.tracking],
+        brand=found.brand,
+        brand_stopped=found.brand_stopped,
     )
 
 

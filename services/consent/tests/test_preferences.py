@@ -12,7 +12,8 @@ from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw_common.caller import acting_as
 from postlaw_common.errors import Invalid
 from postlaw_common.testing.promises import promise
-from postlaw_consent.domain.preferences import DAY_US, pause_ends_us
+from postlaw_consent.domain.preferences import DAY_US, Listed, pause_ends_us
+from postlaw_consent.list_names import LIST_NAMES, ListNames
 from postlaw_consent.notices import NOTICES
 
 from .conftest import PROVEN
@@ -265,3 +266,34 @@ async def test_a_wrong_token_neither_shows_nor_changes(world: World) -> None:
             await describe(world, wrong)
         with pytest.raises(Invalid, match="unsubscribe link"):
             await change(world, wrong, Change.CHANGE_STOP, scope=EVERYTHING)
+
+
+@promise("G9")
+async def test_the_brand_of_the_links_list_can_be_stopped_and_each_of_its_lists_started_again(world: World) -> None:
+    person, token = await someone(world)
+    await world.given(person, "lst_2")
+    lists = ListNames(lambda: world.stores["consent"].collection(LIST_NAMES.name))
+    await lists.keep({(world.caller.tenant_id, id): Listed("News", "Acme") for id in ("lst_1", "lst_2")})
+    found = await describe(world, token)
+    assert (found.brand, found.brand_stopped) == ("Acme", False)
+    stopped = await change(world, token, Change.CHANGE_STOP, scope=pb.Scope(brand="Acme"))
+    assert stopped.outcome == pb.OUTCOME_STOPPED
+    assert stopped.preferences.brand_stopped
+    assert [(one.scope, one.open) for one in stopped.preferences.choices] == [
+        (pb.Scope(brand="Acme"), False), (NEWS, False), (OFFERS, False),
+    ]  # fmt: skip
+    assert not await world.allowed(person, brand="Acme")
+    again = await start(world, token)
+    assert [one.open for one in again.preferences.choices] == [False, True, False]
+    assert await world.allowed(person, brand="Acme")
+    assert not await world.allowed(person, "lst_2", brand="Acme")
+
+
+@promise("M5", "M6")
+async def test_a_link_of_a_message_that_has_a_brand_alone_stops_the_brand(world: World) -> None:
+    person = world.person("ada")
+    await world.given(person, scope=pb.Scope(brand="Acme"))
+    decided = await world.decide(person, scope=pb.Scope(everything=True), brand="Acme")
+    answer = await world.by_token(decided.decisions[0].opt_out_token.decode())
+    assert answer.scope == pb.Scope(brand="Acme")
+    assert not await world.allowed(person, brand="Acme")

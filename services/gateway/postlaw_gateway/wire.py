@@ -83,8 +83,8 @@ def access_refused(tenant_id: str, credential_id: str, kind: str, method: str, p
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What an unsubscribe link stands for. `topic` is set where the scope is one; `everything` where it is all mail; `list_name` where
-    the scope is a list whose name is known."""
+    """What an unsubscribe link stands for. `topic` and `brand` are set where the scope is one; `everything` where it is all mail;
+    `list_name` where the scope is a list whose name is known."""
 
     tenant_id: str
     topic: str
@@ -92,6 +92,7 @@ class Link:
     already_withdrawn: bool
     list_name: str = ""
     address_key: bytes = b""
+    brand: str = ""
 
 
 def describe_request(token: str) -> Message:
@@ -100,7 +101,7 @@ def describe_request(token: str) -> Message:
 
 def link(description: Message) -> Link:
     it = cast(consent_pb2.TokenDescription, description)
-    return Link(it.tenant_id, it.scope.topic, it.scope.everything, it.already_withdrawn, it.list_name, it.address_key)
+    return Link(it.tenant_id, it.scope.topic, it.scope.everything, it.already_withdrawn, it.list_name, it.address_key, it.scope.brand)
 
 
 def masked_address_request(tenant_id: str, address_key: bytes) -> Message:
@@ -135,7 +136,7 @@ def receipt(withdrawal: Message) -> Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A list or topic; `scope` is `list:lst_…` or `topic:news`. `list_name` is empty where it is not known."""
+    """A list, topic or brand; `scope` is `list:lst_…`, `topic:news` or `brand:Acme`. `list_name` is empty where it is not known."""
 
     scope: str
     list_name: str
@@ -144,7 +145,8 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """`paused_until`: RFC 3339 in UTC, empty for no end. `tracking`: unsaid, given or refused."""
+    """`paused_until`: RFC 3339 in UTC, empty for no end. `tracking`: unsaid, given or refused. `brand`: of the link's list, empty for
+    none."""
 
     tenant_id: str
     address_key: bytes
@@ -153,6 +155,8 @@ class Preferences:
     paused: bool
     paused_until: str
     tracking: str
+    brand: str = ""
+    brand_stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +201,8 @@ def preferences(answer: Message) -> Preferences:
         paused=it.paused,
         paused_until=it.paused_until.ToJsonString() if it.HasField("paused_until") else "",
         tracking=_TRACKING[it.tracking],
+        brand=it.brand,
+        brand_stopped=it.brand_stopped,
     )
 
 
@@ -224,11 +230,19 @@ def _scope_of(text: str) -> consent_pb2.Scope:
         return consent_pb2.Scope(list_id=id)
     if kind == "topic":
         return consent_pb2.Scope(topic=id)
+    if kind == "brand":
+        return consent_pb2.Scope(brand=id)
     return consent_pb2.Scope(everything=True) if text == "everything" else consent_pb2.Scope()
 
 
 def _scope_text(scope: consent_pb2.Scope) -> str:
-    return f"topic:{scope.topic}" if scope.WhichOneof("of") == "topic" else f"list:{scope.list_id}"
+    match scope.WhichOneof("of"):
+        case "topic":
+            return f"topic:{scope.topic}"
+        case "brand":
+            return f"brand:{scope.brand}"
+        case _:
+            return f"list:{scope.list_id}"
 
 
 @dataclass(frozen=True, slots=True)

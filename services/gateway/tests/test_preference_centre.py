@@ -96,6 +96,7 @@ async def test_the_unsubscribe_pages_lead_there_in_the_same_language(door: Any) 
     [
         ({"stop": "list:lst_1"}, Change(change=Change.CHANGE_STOP, scope=consent_pb2.Scope(list_id="lst_1"))),
         ({"stop": "topic:größe 46"}, Change(change=Change.CHANGE_STOP, scope=consent_pb2.Scope(topic="größe 46"))),
+        ({"stop": "brand:Größe & mehr"}, Change(change=Change.CHANGE_STOP, scope=consent_pb2.Scope(brand="Größe & mehr"))),
         ({"stop": "everything"}, Change(change=Change.CHANGE_STOP, scope=consent_pb2.Scope(everything=True))),
         ({"pause": "60"}, Change(change=Change.CHANGE_PAUSE, pause_days=60)),
         ({"pause": "0"}, Change(change=Change.CHANGE_PAUSE)),
@@ -110,6 +111,32 @@ async def test_what_closes_is_asked_of_consent_at_once(door: Any, stands: Prefer
     asked.token, asked.language = "good", "de"
     asked.scope.SetInParent()
     assert door.consent.changes == [asked]
+
+
+@promise("G9")
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_everything_of_the_links_brand_can_be_stopped_beside_everything_of_the_sender(
+    door: Any, stands: Preferences, language: str
+) -> None:
+    stands.brand = "A & <B>"
+    page = (await door.http.get(f"{PAGE}?lang={language}")).text
+    stops = [form["stop"] for form in forms(page) if "stop" in form]
+    assert stops == ["list:lst_1", "brand:A & <B>", "everything"]
+    assert "<bdi>A &amp; &lt;B&gt;</bdi>" in page
+    stands.brand_stopped = True
+    stopped = (await door.http.get(f"{PAGE}?lang={language}")).text
+    assert [form["stop"] for form in forms(stopped) if "stop" in form] == ["list:lst_1", "everything"]
+    assert TEXTS[language]["brand_stopped"].partition("{brand}")[0] in stopped
+
+
+async def test_a_brand_that_was_stopped_is_a_choice_and_can_be_started_again(door: Any, stands: Preferences) -> None:
+    stands.choices.append(choice(False, brand="Acme"))
+    page = (await door.http.get(PAGE)).text
+    pressed = button(page, "start", "brand:Acme")
+    assert "all mail of the brand “Acme” from Möbel" in words_of(page, pressed["notice"])
+    answer = await door.http.post(PAGE, data=pressed)
+    assert answer.status_code == 200
+    assert door.consent.changes[-1].scope == consent_pb2.Scope(brand="Acme")
 
 
 @promise("G2")

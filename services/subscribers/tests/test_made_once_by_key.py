@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from postlaw.subscribers.v1 import subscribers_pb2 as pb
-from postlaw_common.errors import KeyReused
+from postlaw_common.errors import Invalid, KeyReused
 from postlaw_subscribers.jobs import IMPORTS
 
 CSV = b"email,name\nann@example.com,Ann\nbob@example.com,Bob\n"
@@ -42,6 +42,22 @@ async def test_a_key_counts_within_its_customer_and_without_one_every_list_is_ne
     await make(world, "")
     await make(world, "")
     assert (len(await lists_of(world)), len(await lists_of(world, "ten_b"))) == (3, 1)
+
+
+async def test_a_list_has_the_brand_that_it_was_made_with_and_tells_it(world: Any) -> None:
+    made = await world.stub().CreateList(pb.CreateListRequest(name="News", brand="Acme & Söhne", idempotency_key="k"))
+    assert made.brand == "Acme & Söhne"
+    assert (await world.stub().GetList(pb.GetListRequest(list_id=made.list_id))).brand == made.brand
+    [event] = await world.events()
+    assert pb.ListCreated.FromString(event.data).list == made
+    with pytest.raises(KeyReused):
+        await world.stub().CreateList(pb.CreateListRequest(name="News", brand="Other", idempotency_key="k"))
+
+
+@pytest.mark.parametrize("brand", ["a" * 101, "\U0001d538" * 64, "A\ncme"])
+async def test_a_name_that_no_link_could_carry_is_no_brand(world: Any, brand: str) -> None:
+    with pytest.raises(Invalid):
+        await world.stub().CreateList(pb.CreateListRequest(name="News", brand=brand))
 
 
 async def test_another_list_under_the_same_key_is_refused(world: Any) -> None:

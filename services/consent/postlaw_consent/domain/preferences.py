@@ -26,7 +26,8 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """`paused_until_us` None: not paused, or until the person ends it. `version`: of the person's last event, 0 for none."""
+    """`paused_until_us` None: not paused, or until the person ends it. `brand`: of the list that the person came for, "" for none.
+    `version`: of the person's last event, 0 for none."""
 
     choices: tuple[Choice, ...]
     everything_stopped: bool
@@ -34,6 +35,8 @@ class Preferences:
     paused_until_us: int | None
     tracking: Tracking
     version: int
+    brand: str = ""
+    brand_stopped: bool = False
 
     def is_open(self, scope: Scope) -> bool:
         return any(choice.open for choice in self.choices if choice.scope == scope)
@@ -52,6 +55,7 @@ NOT_LISTED = Listed()
 
 def preferences(state: Fold, about: Scope, lists: Mapping[str, Listed], now_us: int) -> Preferences:
     """`about`: the scope that the person came for, which is among the choices whatever they did before. `lists`: by id, those known."""
+    brand = lists.get(about.id, NOT_LISTED).brand if about.kind == "list" else ""
     pause = state.holds.get("paused")
     paused = pause is not None and (pause.until_us is None or now_us < pause.until_us)
     return Preferences(
@@ -65,6 +69,8 @@ def preferences(state: Fold, about: Scope, lists: Mapping[str, Listed], now_us: 
         paused_until_us=pause.until_us if pause and paused else None,
         tracking="unsaid" if state.tracking is None else "given" if state.tracking.given else "refused",
         version=state.version,
+        brand=brand,
+        brand_stopped=bool(brand) and state.standing_withdrawal(Scope("brand", brand)) is not None,
     )
 
 

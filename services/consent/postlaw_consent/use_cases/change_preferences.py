@@ -47,7 +47,7 @@ class Change:
     def problems(self) -> list[FieldError]:
         wrong: list[FieldError] = []
         if self.act == "start" and self.scope == EVERYTHING:
-            wrong.append(FieldError("scope", "must be one list or topic"))
+            wrong.append(FieldError("scope", "must be a list, a topic or a brand"))
         if not 0 <= self.pause_days <= _LONGEST_PAUSE:
             wrong.append(FieldError("pause_days", f"must lie in 0 … {_LONGEST_PAUSE}"))
         if self.act in _OPENERS and not self.wording:

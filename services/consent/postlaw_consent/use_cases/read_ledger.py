@@ -22,7 +22,6 @@ class Described:
     optout: OptOut
     already_withdrawn: bool
     list_name: str = ""
-    brand: str = ""
 
 
 class DescribeToken:
@@ -37,8 +36,7 @@ class DescribeToken:
         history = await self._ledger.history(optout.tenant_id, optout.address_key)
         named = await self._names.named(optout.tenant_id, [optout.scope.id]) if optout.scope.kind == "list" else {}
         closed = fold(line.fact for line in history).standing_withdrawal(optout.scope) is not None
-        listed = named.get(optout.scope.id, NOT_LISTED)
-        return Described(optout, closed, listed.name, listed.brand)
+        return Described(optout, closed, named.get(optout.scope.id, NOT_LISTED).name)
 
 
 class ListConsentEvents:

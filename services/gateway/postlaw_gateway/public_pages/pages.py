@@ -95,6 +95,8 @@ def _scope(language: str, link: Link | None, mail: Mail, *, everything: bool) ->
         return {"scope": say("scope_this_mail"), "still": still}
     if link.topic:
         return {"scope": say("scope_topic", topic=marked(link.topic), sender=by), "still": still}
+    if link.brand:
+        return {"scope": say("scope_brand", brand=marked(link.brand), sender=by), "still": still}
     if link.list_name:
         return {"scope": say("scope_list", list=marked(link.list_name), sender=by), "still": still}
     return {"scope": say("scope_this_list", sender=by), "still": still}

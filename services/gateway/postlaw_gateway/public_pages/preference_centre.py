@@ -1,5 +1,5 @@
-"""`/u/{token}/preferences`: each list and topic, pause and tracking, one button a change, each at once; and a link to the person's details,
-mailed to their own address.
+"""`/u/{token}/preferences`: each list, topic and brand, pause and tracking, one button a change, each at once; and a link to the person's
+details, mailed to their own address.
 
 A yes is taken only to the very words that the page showed: the form carries their hash, and where they would be others now, such as
 after a change of the list's name, the page is shown again.
@@ -26,7 +26,7 @@ from postlaw_gateway.wire import Change, Preferences, change_request, changed, d
 _DESCRIBE = method("consent.DescribePreferences")
 _CHANGE = method("consent.ChangePreferences")
 _ASK_LINK = method("consent.RequestProfileLink")
-_CHOICE = re.compile(r"(?:list|topic):.{1,64}")
+_CHOICE = re.compile(r"(?:list|topic):.{1,64}|brand:.{1,100}")
 _DAYS = {str(days): days for days in page.PAUSES}
 
 
@@ -67,7 +67,7 @@ class PreferenceCentre:
         if pressed.act in page.OPENERS:
             stands, mail = await self._look(checked(token))
             if pressed.act == "start" and pressed.scope not in {choice.scope for choice in stands.choices}:
-                raise UnreadableForm("That is none of this person's lists and topics.")
+                raise UnreadableForm("That is none of this person's lists, topics and brands.")
             if not mail.sender.name:
                 raise Unavailable("Who asks cannot be named just now, so that no yes can be given.")
             wording = page.wording(language, pressed.act, pressed.scope, stands, mail)

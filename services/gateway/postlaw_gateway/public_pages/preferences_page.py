@@ -60,8 +60,8 @@ def _words(say: Say, act: str, scope: str, stands: Preferences, mail: Mail, name
     if act != "start":
         return say(f"yes_{act}", sender=by)
     kind, _, id = scope.partition(":")
-    if kind == "topic":
-        return say("yes_start", scope=say("scope_topic", topic=name(id), sender=by))
+    if kind in ("topic", "brand"):
+        return say("yes_start", scope=say(f"scope_{kind}", **{kind: name(id)}, sender=by))
     known = next((choice.list_name for choice in stands.choices if choice.scope == scope), "")
     return say("yes_start", scope=say("scope_list", list=name(known or id), sender=by))
 

@@ -937,7 +937,7 @@ class Preferences(_message.Message):
 
     @_typing.final
     class Choice(_message.Message):
-        """One list or topic that the person ever opened or closed, or that their token is about."""
+        """One list, topic or brand that the person ever opened or closed, or that their token is about."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -969,12 +969,18 @@ class Preferences(_message.Message):
     PAUSED_FIELD_NUMBER: _builtins.int
     PAUSED_UNTIL_FIELD_NUMBER: _builtins.int
     TRACKING_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
+    BRAND_STOPPED_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     address_key: _builtins.bytes
     """whose token it is"""
     everything_stopped: _builtins.bool
     paused: _builtins.bool
     tracking: Global___Preferences.Tracking.ValueType
+    brand: _builtins.str
+    """of the list that their token is about; empty for none"""
+    brand_stopped: _builtins.bool
+    """everything from it"""
     @_builtins.property
     def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Preferences.Choice]: ...
     @_builtins.property
@@ -991,10 +997,12 @@ class Preferences(_message.Message):
         paused: _builtins.bool = ...,
         paused_until: _timestamp_pb2.Timestamp | None = ...,
         tracking: Global___Preferences.Tracking.ValueType = ...,
+        brand: _builtins.str = ...,
+        brand_stopped: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["paused_until", b"paused_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "choices", b"choices", "everything_stopped", b"everything_stopped", "paused", b"paused", "paused_until", b"paused_until", "tenant_id", b"tenant_id", "tracking", b"tracking"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "brand", b"brand", "brand_stopped", b"brand_stopped", "choices", b"choices", "everything_stopped", b"everything_stopped", "paused", b"paused", "paused_until", b"paused_until", "tenant_id", b"tenant_id", "tracking", b"tracking"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1013,7 +1021,7 @@ class ChangePreferencesRequest(_message.Message):
         CHANGE_UNSPECIFIED: ChangePreferencesRequest._Change.ValueType  # 0
         CHANGE_STOP: ChangePreferencesRequest._Change.ValueType  # 1
         CHANGE_START: ChangePreferencesRequest._Change.ValueType  # 2
-        """one list or topic, never everything"""
+        """one list, topic or brand, never everything"""
         CHANGE_PAUSE: ChangePreferencesRequest._Change.ValueType  # 3
         CHANGE_RESUME: ChangePreferencesRequest._Change.ValueType  # 4
         CHANGE_TRACKING_OFF: ChangePreferencesRequest._Change.ValueType  # 5
@@ -1023,7 +1031,7 @@ class ChangePreferencesRequest(_message.Message):
     CHANGE_UNSPECIFIED: ChangePreferencesRequest.Change.ValueType  # 0
     CHANGE_STOP: ChangePreferencesRequest.Change.ValueType  # 1
     CHANGE_START: ChangePreferencesRequest.Change.ValueType  # 2
-    """one list or topic, never everything"""
+    """one list, topic or brand, never everything"""
     CHANGE_PAUSE: ChangePreferencesRequest.Change.ValueType  # 3
     CHANGE_RESUME: ChangePreferencesRequest.Change.ValueType  # 4
     CHANGE_TRACKING_OFF: ChangePreferencesRequest.Change.ValueType  # 5
