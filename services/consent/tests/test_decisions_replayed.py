@@ -68,6 +68,18 @@ async def test_a_replay_equals_the_original_whatever_came_since(world: World) ->
     assert (await replayed(world, wanted="transactional")).batches == 1
 
 
+@promise("M6")
+async def test_a_replay_knows_of_which_brand_each_message_was(world: World) -> None:
+    person = world.person("ada")
+    await world.given(person)
+    await world.withdraw(person, scope=pb.Scope(brand="Acme"))
+    for brand in ("Acme", "Other", ""):
+        await world.decide(person, brand=brand)
+    await world.decide(person, scope=pb.Scope(everything=True), brand="Acme")
+    done = await replayed(world)
+    assert (done.batches, done.as_made) == (4, True)
+
+
 async def test_a_ledger_that_was_tampered_with_is_found_by_the_hash_and_by_the_verdict(world: World) -> None:
     people = await decided(world)
     ledger = world.stores["consent"].collection(LEDGER.name)
