@@ -160,6 +160,7 @@ async def test_it_is_done_by_keyboard_alone_in_the_order_of_reading(browser: Bro
         stops = [
             f"Stop “{LIST_NAME}”", f"Stop “{TOPIC}”", f"Stop everything from {SENDER}", "Pause for 30 days", "Pause for 60 days",
             "Pause for 90 days", "Pause until I end it", "Do not note it", "Allow it", "Send me a link to my details",
+            "Always use English",
             *(TEXTS[language]["language"] for language in LANGUAGES),
         ]  # fmt: skip
         for words in stops:
@@ -173,3 +174,21 @@ async def test_it_is_done_by_keyboard_alone_in_the_order_of_reading(browser: Bro
             await page.keyboard.press("Enter")
         assert await page.get_by_role("status").inner_text() == "Done. The mail has stopped."
     assert [event.scope.topic for event in await mailing.events(person)] == ["", TOPIC, TOPIC]
+
+
+@promise("G9")
+async def test_a_language_that_is_kept_is_what_the_person_gets_from_then_on_without_a_cookie(browser: Browser, mailing: Mailing) -> None:
+    person = await mailing.subscriber()
+    async with visit(browser, language="es") as page:
+        await page.goto(f"{person.link}/preferences")
+        await page.get_by_role("link", name="Français").click()
+        await press(page, TEXTS["fr"]["button_language"])
+    async with visit(browser, language="de", size=SMALLEST, scripts=True) as page:
+        await page.goto(person.link)
+        assert await page.locator("html").get_attribute("lang") == "fr"
+        await page.goto(f"{person.link}/preferences")
+        assert TEXTS["fr"]["language_kept"] in await page.locator("body").inner_text()
+        assert await barriers(page) == []
+        await page.get_by_role("link", name="English").click()
+        assert await page.locator("html").get_attribute("lang") == "en"
+    assert await kinds(mailing, person) == [Kind.KIND_GIVEN] * 2

@@ -29,6 +29,7 @@ from postlaw_consent.use_cases.carried_out import CarriedOut
 from postlaw_consent.use_cases.confirm_sign_up import ConfirmSignUp
 from postlaw_consent.use_cases.forms import CreateForm, GetForm, ListForms, RetireForm
 from postlaw_consent.use_cases.get_decisions import GetDecisions
+from postlaw_consent.use_cases.keep_language import KeepLanguage
 from postlaw_consent.use_cases.profile_links import MailProfileLink, RequestProfileLink, UseProfileLink
 from postlaw_consent.use_cases.record_consents import RecordConsents
 from postlaw_consent.use_cases.record_reached import RecordReached
@@ -122,6 +123,7 @@ def assemble_forms(
     profile_calls = ProfileCalls(
         RequestProfileLink(opt_out_tokens, links, begin_link, platform.now_us),
         UseProfileLink(link_tokens, opt_out_tokens, links, profiles, reached, begin_link, platform.now_us),
+        KeepLanguage(opt_out_tokens, profiles),
     )
     backgrounds = (Background("sign-ups", done.run), Background("links to people's details", mailed.run))
     return FormParts(calls, profile_calls, backgrounds, start)

@@ -36,9 +36,10 @@ class FormClients:
             resolved = await self._subscribers.ResolvePerson(request)
         return Person(resolved.address_key, resolved.address, resolved.sealed_profile_evidence)
 
-    async def join(self, tenant_id: str, address: str, list_id: str) -> None:
+    async def join(self, tenant_id: str, address: str, list_id: str) -> str:
         async with self._contexts.acting(tenant_id, None, ("subscribers:write",), _PURPOSE):
-            await self._subscribers.JoinList(subscribers_pb2.JoinListRequest(address=address, list_id=list_id))
+            joined = await self._subscribers.JoinList(subscribers_pb2.JoinListRequest(address=address, list_id=list_id))
+        return joined.language
 
     @cached_property
     def _subscribers(self) -> SubscribersServiceAsyncStub:

@@ -1,4 +1,4 @@
-"""gRPC to use case, for links to people's own details: a part of the servicer."""
+"""gRPC to use case, for links to people's own details and the language of their pages: a part of the servicer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw_consent.domain.profile_link import LinkKind, LinkState
+from postlaw_consent.use_cases.keep_language import KeepLanguage
 from postlaw_consent.use_cases.profile_links import Corrections, Problem, RequestProfileLink, Shown, UseProfileLink
 
 _KINDS: dict[LinkKind, pb.ProfileLink.Kind.ValueType] = {
@@ -20,8 +21,9 @@ _PROBLEMS: dict[Problem, pb.ProfileLink.Problem.ValueType] = {
 
 
 class ProfileCalls:
-    def __init__(self, ask: RequestProfileLink, use: UseProfileLink) -> None:
+    def __init__(self, ask: RequestProfileLink, use: UseProfileLink, keep_language: KeepLanguage) -> None:
         self._ask = ask
+        self._keep_language = keep_language
         self._use = use
 
     async def RequestProfileLink(self, request: pb.RequestProfileLinkRequest, context: Any) -> pb.ProfileLinkRequested:
@@ -34,6 +36,10 @@ class ProfileCalls:
     async def UseProfileLink(self, request: pb.UseProfileLinkRequest, context: Any) -> pb.ProfileLink:
         details = {detail.name: detail.value for detail in request.details}
         return _link(await self._use(request.token, Corrections(details, request.address, request.if_version, request.language)))
+
+    async def KeepLanguage(self, request: pb.KeepLanguageRequest, context: Any) -> pb.LanguageKept:
+        kept = await self._keep_language(request.token, request.language)
+        return pb.LanguageKept(tenant_id=kept.optout.tenant_id, address_key=kept.optout.address_key, kept=kept.kept, already=kept.already)
 
 
 def _link(shown: Shown) -> pb.ProfileLink:

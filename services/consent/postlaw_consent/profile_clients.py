@@ -57,6 +57,12 @@ class ProfileClients:
         async with self._contexts.acting(tenant_id, _person(address_key), ("subscribers:write",), _PURPOSE):
             await self._subscribers.CorrectProfile(request)
 
+    async def set_language(self, tenant_id: str, address_key: bytes, language: str) -> bool:
+        """Whether it was so before."""
+        request = subscribers_pb2.SetLanguageRequest(address_key=address_key, language=language)
+        async with self._contexts.acting(tenant_id, _person(address_key), ("subscribers:write",), _PURPOSE):
+            return (await self._subscribers.SetLanguage(request)).already
+
     async def resolve(self, tenant_id: str, address: str, *, opening: bool) -> Person:
         return await self._people.resolve(tenant_id, address, opening=opening)
 

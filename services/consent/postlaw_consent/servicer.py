@@ -94,10 +94,11 @@ class ConsentServicer:
             forms.DescribeForm,
         )
         self.SignUp, self.DescribeConfirmation, self.ConfirmSignUp = forms.SignUp, forms.DescribeConfirmation, forms.ConfirmSignUp
-        self.RequestProfileLink, self.DescribeProfileLink, self.UseProfileLink = (
+        self.RequestProfileLink, self.DescribeProfileLink, self.UseProfileLink, self.KeepLanguage = (
             profiles.RequestProfileLink,
             profiles.DescribeProfileLink,
             profiles.UseProfileLink,
+            profiles.KeepLanguage,
         )
         self.RequestSuppressionExport, self.GetSuppressionExport = exports.RequestSuppressionExport, exports.GetSuppressionExport
         self.ApproveSuppressionExport, self.TakeSuppressionExport = exports.ApproveSuppressionExport, exports.TakeSuppressionExport

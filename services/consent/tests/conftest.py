@@ -142,6 +142,7 @@ class FakeSubscribers(_AnySubscribers):
         self.people = people
         self.resolves = False
         self.joined: list[tuple[str, str]] = []
+        self.languages: dict[bytes, str] = {}
         self.opening: list[str] = []
         self.profiles: dict[bytes, subscribers_pb2.Profile] = {}
         self.corrected: list[subscribers_pb2.CorrectProfileRequest] = []
@@ -152,7 +153,8 @@ class FakeSubscribers(_AnySubscribers):
 
     async def JoinList(self, request: subscribers_pb2.JoinListRequest, context: Any) -> subscribers_pb2.Subscriber:
         self.joined.append((request.address, request.list_id))
-        return subscribers_pb2.Subscriber(address=request.address, list_ids=[request.list_id])
+        key = b"\x01" + hashlib.sha256(request.address.encode()).digest()
+        return subscribers_pb2.Subscriber(address=request.address, list_ids=[request.list_id], language=self.languages.get(key, ""))
 
     async def ResolvePerson(self, request: subscribers_pb2.ResolvePersonRequest, context: Any) -> subscribers_pb2.ResolvedPerson:
         if request.address and self.resolves:
@@ -165,6 +167,12 @@ class FakeSubscribers(_AnySubscribers):
         if request.subscriber_id not in self.people:
             await context.abort(grpc.StatusCode.NOT_FOUND, "unknown")
         return subscribers_pb2.ResolvedPerson(address_key=self.people[request.subscriber_id])
+
+    async def SetLanguage(self, request: subscribers_pb2.SetLanguageRequest, context: Any) -> subscribers_pb2.SetLanguageResponse:
+        if request.address_key not in self.profiles:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown")
+        before, self.languages[request.address_key] = self.languages.get(request.address_key), request.language
+        return subscribers_pb2.SetLanguageResponse(already=before == request.language)
 
     async def GetProfile(self, request: subscribers_pb2.GetProfileRequest, context: Any) -> subscribers_pb2.Profile:
         if request.address_key not in self.profiles:

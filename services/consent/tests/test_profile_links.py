@@ -249,3 +249,24 @@ async def test_what_was_asked_for_is_mailed_after_an_outage_and_a_crash_once_and
     world.clock_ahead_us += 60 * 1_000_000
     await world.links_swept()
     assert [mail.address for mail in world.sending.mails] == [JANE, NEW]
+
+
+async def keep(world: World, token: str, language: str) -> pb.LanguageKept:
+    with acting_as(None):
+        return await world.consent.KeepLanguage(pb.KeepLanguageRequest(token=token, language=language), None)
+
+
+@promise("G9")
+async def test_a_language_is_kept_by_the_persons_own_link_and_by_no_other(world: World, token: str) -> None:
+    said = [await keep(world, token, "de") for _ in range(2)]
+    assert [(one.kept, one.already) for one in said] == [(True, False), (True, True)]
+    assert world.subscribers.languages == {world.person(JANE): "de"}
+    for wrong in (token[:-1], ""):
+        with pytest.raises(Invalid):
+            await keep(world, wrong, "fr")
+    with pytest.raises(Invalid):
+        await keep(world, token, "??")
+    world.subscribers.profiles.clear()
+    assert not (await keep(world, token, "fr")).kept
+    assert world.subscribers.languages == {world.person(JANE): "de"}
+    assert len((await world.listed(world.person(JANE))).events) == 1, "it is no act of consent"

@@ -88,6 +88,14 @@ async def test_a_sign_up_is_a_request_until_the_person_confirms_it(world: World)
     assert await world.allowed(world.person(JANE))
 
 
+@promise("G9")
+async def test_the_mail_is_in_the_language_that_the_person_chose_to_keep(world: World) -> None:
+    world.subscribers.languages[world.person(JANE)] = "fr"
+    await sign_up(world, await form(world), language="de")
+    await sign_up(world, await form(world), "other@example.com", language="de")
+    assert [mail.language for mail in world.sending.mails] == ["fr", "de"]
+
+
 @promise("G12")
 @pytest.mark.parametrize("acts", [*product(("confirm", "withdraw", "look"), repeat=3)], ids="-".join)
 async def test_a_token_confirms_once_and_never_after_a_no(world: World, acts: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Links to people's own details: dataclasses to protobuf and back."""
+"""Links to people's own details, and the language of their pages: dataclasses to protobuf and back."""
 
 from __future__ import annotations
 
@@ -62,3 +62,20 @@ def profile_link(answer: Message) -> ProfileLink:
         problem=consent_pb2.ProfileLink.Problem.Name(it.problem).removeprefix("PROBLEM_").lower() if it.problem else "",
         opt_out_token=it.opt_out_token,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageKept:
+    """`kept` off: nothing else is kept of the person, so neither is this. `already`: it was so before."""
+
+    kept: bool
+    already: bool
+
+
+def keep_language_request(token: str, language: str) -> Message:
+    return consent_pb2.KeepLanguageRequest(token=token, language=language)
+
+
+def language_kept(answer: Message) -> LanguageKept:
+    it = cast(consent_pb2.LanguageKept, answer)
+    return LanguageKept(it.kept, it.already)

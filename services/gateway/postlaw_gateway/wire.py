@@ -108,8 +108,10 @@ def masked_address_request(tenant_id: str, address_key: bytes) -> Message:
     return subscribers_pb2.GetMaskedAddressRequest(tenant_id=tenant_id, address_key=address_key)
 
 
-def masked_address(answer: Message) -> str:
-    return cast(subscribers_pb2.MaskedAddress, answer).masked
+def masked_address(answer: Message) -> tuple[str, str]:
+    """(masked, the language that the person chose)"""
+    it = cast(subscribers_pb2.MaskedAddress, answer)
+    return it.masked, it.language
 
 
 def withdraw_request(token: str, *, one_click: bool, everything: bool) -> Message:

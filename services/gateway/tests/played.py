@@ -91,13 +91,14 @@ class FakeSubscribers:
         self.loses_answers = False
         self.refuses: Exception | None = None
         self.masked = "j•••@e•••.com"
+        self.language = ""
         self.masked_asked: list[subscribers_pb2.GetMaskedAddressRequest] = []
 
     async def GetMaskedAddress(self, request: Any, context: Any) -> subscribers_pb2.MaskedAddress:
         self.masked_asked.append(request)
         if self.refuses is not None:
             raise self.refuses
-        return subscribers_pb2.MaskedAddress(masked=self.masked)
+        return subscribers_pb2.MaskedAddress(masked=self.masked, language=self.language)
 
     async def CreateList(self, request: Any, context: Any) -> subscribers_pb2.List:
         self.deeds.append(request.idempotency_key)
@@ -200,6 +201,8 @@ class FakeConsent:
         self.confirmed: list[consent_pb2.ConfirmSignUpRequest] = []
 
         self.links_asked: list[consent_pb2.RequestProfileLinkRequest] = []
+        self.languages_kept: list[consent_pb2.KeepLanguageRequest] = []
+        self.keeps_languages = True
         self.profile_link = consent_pb2.ProfileLink(
             kind=consent_pb2.ProfileLink.KIND_DETAILS,
             state=consent_pb2.ProfileLink.STATE_OPEN,
@@ -211,6 +214,11 @@ class FakeConsent:
         )
         self.link_used: list[consent_pb2.UseProfileLinkRequest] = []
         self.becomes: consent_pb2.ProfileLink | None = None
+
+    async def KeepLanguage(self, request: Any, context: Any) -> consent_pb2.LanguageKept:
+        self._check(request.token)
+        self.languages_kept.append(request)
+        return consent_pb2.LanguageKept(kept=self.keeps_languages)
 
     async def RequestProfileLink(self, request: Any, context: Any) -> consent_pb2.ProfileLinkRequested:
         self._check(request.token)

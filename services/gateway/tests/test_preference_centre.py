@@ -68,7 +68,7 @@ async def test_opening_it_changes_nothing_and_shows_every_choice(door: Any, stan
     assert door.consent.changes == []
     assert [form for form in forms(answer.text) if "notice" not in form] == [
         {"stop": "list:lst_1"}, {"stop": "everything"}, {"pause": "30"}, {"pause": "60"}, {"pause": "90"}, {"pause": "0"},
-        {"tracking": "off"}, {"details": "send"},
+        {"tracking": "off"}, {"details": "send"}, {"language": "en"},
     ]  # fmt: skip
     assert button(answer.text, "start", "list:lst_2")
     assert button(answer.text, "start", "topic:shoes")

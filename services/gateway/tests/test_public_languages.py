@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from postlaw.consent.v1 import consent_pb2
+from postlaw_common.errors import Unavailable
 from postlaw_common.testing.promises import promise
 from postlaw_gateway.public_pages.languages import LANGUAGES, language_of
 from postlaw_gateway.public_pages.texts import TEXTS
@@ -63,7 +64,7 @@ def test_no_text_marks_up_the_page(language: str) -> None:
     ],
 )
 def test_the_choice_on_the_page_wins_then_the_browsers_then_english(query: str, header: str, language: str) -> None:
-    assert language_of(query.encode("latin-1"), header.encode("latin-1")) == language
+    assert language_of(query.encode("latin-1"), header.encode("latin-1")).tag == language
 
 
 @promise("M5")
@@ -101,3 +102,40 @@ async def test_the_chosen_language_lasts_through_the_button(door: Any) -> None:
     done = await door.http.post("/u/good?lang=fr", data={"stop": "this"}, headers={"accept-language": "de"})
     assert TEXTS["fr"]["said_stopped"] in done.text
     assert "1 mars 2026, 12:00:00 UTC" in done.text
+
+
+@promise("G9")
+@pytest.mark.parametrize("path", ["/u/good", "/u/good/preferences", "/c/good", "/p/good"])
+async def test_what_the_person_chose_to_keep_counts_before_the_browser_and_after_the_page(door: Any, path: str) -> None:
+    asked = {"accept-language": "es"}
+    for kept, query, language in (("", "", "es"), ("de", "", "de"), ("de", "?lang=fr", "fr"), ("it", "", "es")):
+        door.subscribers.language = kept
+        page = await door.http.get(path + query, headers=asked)
+        assert page.headers["content-language"] == language
+        assert f'<html lang="{language}">' in page.text
+        assert "set-cookie" not in page.headers
+    assert door.consent.languages_kept == []
+
+
+@promise("M5")
+async def test_a_stop_is_answered_in_the_language_that_the_person_keeps_and_in_any_where_that_cannot_be_had(door: Any) -> None:
+    door.subscribers.language = "de"
+    asked = {"accept-language": "text/html, es", "accept": "text/html"}
+    assert TEXTS["de"]["said_stopped"] in (await door.http.post("/u/good", data={"stop": "this"}, headers=asked)).text
+    door.subscribers.refuses = Unavailable("away")
+    page = await door.http.post("/u/good", data={"stop": "this"}, headers={"accept-language": "es", "accept": "text/html"})
+    assert (page.headers["content-language"], TEXTS["es"]["said_stopped"] in page.text) == ("es", True)
+
+
+@promise("G9")
+async def test_only_a_press_keeps_a_language(door: Any) -> None:
+    page = await door.http.post("/u/good/preferences?lang=fr", data={"language": "fr"})
+    assert TEXTS["fr"]["changed_language"] in page.text
+    assert [(asked.token, asked.language) for asked in door.consent.languages_kept] == [("good", "fr")]
+    door.subscribers.language = "fr"
+    assert TEXTS["fr"]["button_language"] not in (await door.http.get("/u/good/preferences")).text
+    assert (await door.http.post("/u/good/preferences", data={"language": "xx"})).status_code == 400
+    assert (await door.http.post("/u/forged/preferences", data={"language": "fr"})).status_code == 404
+    door.consent.keeps_languages = False
+    assert TEXTS["de"]["language_not_kept"] in (await door.http.post("/u/good/preferences?lang=de", data={"language": "de"})).text
+    assert len(door.consent.languages_kept) == 2

@@ -19,7 +19,7 @@ from postlaw_common.outbox import OUTBOX_INDEX
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Store, VersionConflict
 from postlaw_common.store.bulk import bulk_insert
 from postlaw_subscribers.domain.person import Person, Profile, made_under
-from postlaw_subscribers.person_keys import PROFILE, Keys, document_id, place
+from postlaw_subscribers.person_keys import LANGUAGE, PROFILE, Keys, document_id, place
 
 DATABASE = "subscribers"
 PEOPLE = CollectionSpec("people", (OUTBOX_INDEX,), range_parts=1, rarely=True)
@@ -43,11 +43,24 @@ def seal_profile(person: Person, keys: Keys) -> bytes:
     return seal(keys.profile, packed, place(person.tenant_id, person.address_key, PROFILE))
 
 
+def seal_language(person: Person, keys: Keys) -> bytes:
+    """Empty where the person chose none."""
+    if not person.language:
+        return b""
+    return seal(keys.profile, person.language.encode(), place(person.tenant_id, person.address_key, LANGUAGE))
+
+
+def open_language(document: Document, keys: Keys, where: bytes) -> str:
+    sealed: bytes = document.get("language", b"")
+    return open_sealed(keys.profile, sealed, where).decode() if sealed else ""
+
+
 def to_document(person: Person, keys: Keys) -> Document:
     return {
         "_id": document_id(person.tenant_id, person.address_key),
         "subscriber_id": person.subscriber_id,
         "profile": seal_profile(person, keys),
+        "language": seal_language(person, keys),
         "list_ids": list(person.list_ids),
         "created_us": person.created_us,
         "updated_us": person.updated_us,
@@ -68,6 +81,7 @@ def from_document(document: Document, keys: Keys) -> Person:
         created_us=document["created_us"],
         updated_us=document["updated_us"],
         version=document["revision"],
+        language=open_language(document, keys, place(tenant_id, address_key, LANGUAGE)),
     )
 
 

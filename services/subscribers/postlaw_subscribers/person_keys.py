@@ -21,6 +21,7 @@ KEY_DATABASE = "subscriber_keys"
 PERSON_KEYS = CollectionSpec("person_keys")
 
 PROFILE = b"profile"
+LANGUAGE = b"language"
 PROFILE_EVIDENCE = b"evidence/profile"
 PROOF_EVIDENCE = b"evidence/proof"
 ATTESTATION = b"attestation"

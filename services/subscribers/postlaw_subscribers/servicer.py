@@ -138,13 +138,18 @@ class SubscribersServicer:
         )
         return wire.profile_message(corrected)
 
+    async def SetLanguage(self, request: pb.SetLanguageRequest, context: Any) -> pb.SetLanguageResponse:
+        already = await own_profile.set_language(self._rooms, current().tenant_id, request.address_key, request.language)
+        return pb.SetLanguageResponse(already=already)
+
     async def GetAddresses(self, request: pb.GetAddressesRequest, context: Any) -> pb.GetAddressesResponse:
         people = pb.AudiencePeople.FromString(await audience.open_people(self._rooms, current().tenant_id, request.address_keys))
         addresses = {member.address_key: member.address for member in people.members}
         return pb.GetAddressesResponse(addresses=[addresses.get(address_key, "") for address_key in request.address_keys])
 
     async def GetMaskedAddress(self, request: pb.GetMaskedAddressRequest, context: Any) -> pb.MaskedAddress:
-        return pb.MaskedAddress(masked=await resolve_person.masked_address(self._rooms, request.tenant_id, request.address_key))
+        masked, language = await resolve_person.masked_address(self._rooms, request.tenant_id, request.address_key)
+        return pb.MaskedAddress(masked=masked, language=language)
 
 
 async def _chunks(requests: AsyncIterator[pb.CreateImportRequest]) -> AsyncIterator[bytes]:

@@ -71,6 +71,7 @@ def subscriber_message(person: Person) -> pb.Subscriber:
         created_at=timestamp(person.created_us),
         updated_at=timestamp(person.updated_us),
         version=person.version,
+        language=person.language,
     )
 
 

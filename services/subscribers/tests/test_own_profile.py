@@ -119,3 +119,41 @@ async def test_which_fields_are_shown_is_said_per_list_and_announced(world: Worl
         await shown_list(world, "")
     with pytest.raises(NotFound):
         await world.stub("ten_b").SetProfileFields(pb.SetProfileFieldsRequest(list_id=list_id, profile_fields=["city"]))
+
+
+async def kept(world: World, address_key: bytes) -> str:
+    """As the pages ask for it."""
+    asked = pb.GetMaskedAddressRequest(tenant_id="ten_a", address_key=address_key)
+    return (await world.stub().GetMaskedAddress(asked)).language
+
+
+@promise("G9")
+async def test_a_language_is_kept_for_the_person_whatever_the_customer_changes_and_goes_with_them(world: World) -> None:
+    list_id = await shown_list(world, "city")
+    person = await put(world, [list_id])
+    key = (await own(world).GetProfile(pb.GetProfileRequest(subscriber_id=person.subscriber_id))).address_key
+    assert await kept(world, key) == ""
+    said = [(await own(world).SetLanguage(pb.SetLanguageRequest(address_key=key, language="de"))).already for _ in range(2)]
+    assert said == [False, True]
+    changed = pb.PutSubscriberRequest(subscriber_id=person.subscriber_id, address=JANE, fields={"city": "Linz"}, list_ids=[list_id])
+    await world.stub().PutSubscriber(changed)  # sets everything else to exactly what it says
+    assert await kept(world, key) == "de"
+    assert (await world.stub().GetSubscriber(pb.GetSubscriberRequest(subscriber_id=person.subscriber_id))).language == "de"
+    joining = world.mesh.channel("subscribers", as_service="consent", caller=world.mesh.caller("ten_a", ("subscribers:write",)))
+    joined = await subscribers_pb2_grpc.SubscribersServiceStub(joining).JoinList(pb.JoinListRequest(address=JANE, list_id=list_id))
+    assert joined.language == "de"
+    stored = [document async for page in world.backing.store("subscribers").collection("people").scan() for document in page]
+    assert b"de" not in stored[0]["language"] and stored[0]["language"]
+
+    moved = await own(world).CorrectProfile(correction(person, address="new@example.com"))
+    assert await kept(world, moved.address_key) == "de"
+    await world.stub().DeleteSubscriber(pb.DeleteSubscriberRequest(subscriber_id=person.subscriber_id))
+    assert await kept(world, moved.address_key) == ""
+    with pytest.raises(NotFound):
+        await own(world).SetLanguage(pb.SetLanguageRequest(address_key=moved.address_key, language="de"))
+    changes = [pb.SubscriberChanged.FromString(event.data) for event in await world.events() if event.type.endswith("SubscriberChanged")]
+    assert [list(change.changed) for change in changes[1:]] == [
+        ["language"],
+        ["fields.city", "fields.first_name", "fields.score"],
+        ["address"],
+    ]

@@ -43,7 +43,9 @@ class People(Protocol):
     """Subscribers, in the name of a customer. Each raises PostlawError."""
 
     async def resolve(self, tenant_id: str, address: str, profile_evidence: bytes = b"") -> Person: ...
-    async def join(self, tenant_id: str, address: str, list_id: str) -> None: ...
+    async def join(self, tenant_id: str, address: str, list_id: str) -> str:
+        """The language that the person chose for their pages; "" where they did not."""
+        ...
 
 
 class TakeSignUp:
@@ -115,18 +117,18 @@ class CarryOutSignUp:
             return
         if not await self._caps.take(person.address, form.tenant_id, sign_up.id, self._now_us()):
             return
-        version = await self._join(form, person, sign_up, "requested")
+        version, chosen = await self._join(form, person, sign_up, "requested")
         if allowed:
-            await self._send(self._mail(form, person, sign_up, decisions, version))
+            await self._send(self._mail(form, person, sign_up, decisions, version, chosen))
 
     async def _is_suppressed(self, form: Form, person: Person) -> bool:
         await self._ledger.fence()
         history = await self._ledger.history(form.tenant_id, person.address_key)
         return suppressed([line.fact for line in history], form.belongs, confirming=form.double)
 
-    async def _join(self, form: Form, person: Person, sign_up: SignUp, kind: Kind) -> int:
-        """On the list, and in the ledger: the version of the event."""
-        await self._people.join(form.tenant_id, person.address, form.list_id)
+    async def _join(self, form: Form, person: Person, sign_up: SignUp, kind: Kind) -> tuple[int, str]:
+        """On the list, and in the ledger: (the version of the event, the language that the person chose before)."""
+        chosen = await self._people.join(form.tenant_id, person.address, form.list_id)
         sealed = (await self._people.resolve(form.tenant_id, person.address, _evidence(form, sign_up.sent))).sealed_profile_evidence
         consent = Consent(
             address_key=person.address_key,
@@ -150,9 +152,9 @@ class CarryOutSignUp:
         recorded = await self._record(form.tenant_id, _person(person), None, [consent])
         [event_id] = recorded.event_ids
         history = await self._ledger.history(form.tenant_id, person.address_key)
-        return next(line.fact.version for line in reversed(history) if line.event().event_id == event_id)
+        return next(line.fact.version for line in reversed(history) if line.event().event_id == event_id), chosen
 
-    def _mail(self, form: Form, person: Person, sign_up: SignUp, decisions: Decisions, version: int) -> Mail:
+    def _mail(self, form: Form, person: Person, sign_up: SignUp, decisions: Decisions, version: int, chosen: str) -> Mail:
         confirmation = Confirmation(form.tenant_id, person.address_key, form.scope, form.form_id, version, self._now_us() + LIFE_US)
         [token] = self._confirmation_tokens.mint(form.tenant_id, form.scope, confirmation.about, [person.address_key])
         [stop] = self._opt_out_tokens.mint(form.tenant_id, form.scope, "", [person.address_key])
@@ -160,7 +162,7 @@ class CarryOutSignUp:
             key=sign_up.id,
             tenant_id=form.tenant_id,
             template="confirm_sign_up",
-            language=sign_up.sent.language or form.language,
+            language=chosen or sign_up.sent.language or form.language,
             sender=form.sender,
             belongs=form.belongs,
             address_key=person.address_key,

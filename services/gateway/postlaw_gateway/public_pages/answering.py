@@ -17,7 +17,7 @@ from postlaw_gateway.answers import HSTS, JSON, PROBLEM_JSON, Headers, problem_b
 from postlaw_gateway.observed import ROUTE
 from postlaw_gateway.public_pages import pages
 from postlaw_gateway.public_pages.forms import UnreadableForm, read_body, read_fields
-from postlaw_gateway.public_pages.languages import language_of
+from postlaw_gateway.public_pages.languages import Language, language_of
 from postlaw_gateway.public_pages.links import BadToken
 from postlaw_gateway.public_pages.visitors import Visitor, visitor_of
 from postlaw_gateway.security_events import Refusal, SecurityEvents
@@ -38,10 +38,12 @@ class Place(Protocol):
         """Whether a POST of these fields is answered with a page; None where they could not be read."""
         ...
 
-    async def show(self, token: str, language: str) -> bytes: ...
+    async def show(self, token: str, language: Language) -> bytes:
+        """`language` is what the answer is in when it returns."""
+        ...
 
-    async def press(self, token: str, fields: Mapping[str, str], language: str, visitor: Visitor) -> tuple[int, bytes]:
-        """(status, body) of a POST. `language` "": the answer is JSON."""
+    async def press(self, token: str, fields: Mapping[str, str], language: Language, visitor: Visitor) -> tuple[int, bytes]:
+        """(status, body) of a POST. `language` without a tag: the answer is JSON."""
         ...
 
 
@@ -70,9 +72,9 @@ class PublicPages:
         sent = dict(scope["headers"])  # none of those that are read here may come twice
         more: Headers = []
 
-        def language_if(page: bool) -> str:
+        def language_if(page: bool) -> Language:
             """Of the page; none where the answer is JSON."""
-            return language_of(scope["query_string"], sent.get(b"accept-language", b"")) if page else ""
+            return language_of(scope["query_string"], sent.get(b"accept-language", b"")) if page else Language()
 
         language = language_if(verb != "POST" and place.shows_page)
         try:
@@ -87,17 +89,17 @@ class PublicPages:
                 status, body = 200, await place.show(token, language)
             else:
                 raise UnreadableForm("Only GET, HEAD and POST are answered here.", status=405, type="method-not-allowed")
-            kind = _HTML if language else JSON
+            kind = _HTML if language.tag else JSON
         except PostlawError as error:
-            status, body, kind, more = self._failed(error, verb, place.path, language)
+            status, body, kind, more = self._failed(error, verb, place.path, language.tag)
         except Exception as unexpected:
             self._log.error("a public page could not be answered", error=type(unexpected).__name__, exc_info=unexpected)
             failure = PostlawError("The failure is on our side. Try again.")
-            status, body, kind, more = self._failed(failure, verb, place.path, language)
+            status, body, kind, more = self._failed(failure, verb, place.path, language.tag)
         if place.open_to_all:
             more = [*more, (b"access-control-allow-origin", b"*")]
-        if language:
-            more += [(b"content-language", language.encode()), (b"vary", b"accept-language")]
+        if language.tag:
+            more += [(b"content-language", language.tag.encode()), (b"vary", b"accept-language")]
         headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *more, *self._headers]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if verb == "HEAD" else body})

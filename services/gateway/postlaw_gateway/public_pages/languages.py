@@ -1,7 +1,9 @@
-"""Which language a page is in: the one chosen on the page, else what the browser asks for, else English. Nothing is kept."""
+"""Which language a page is in: the one chosen on the page, else the one that its person chose to keep, else what the browser asks for,
+else English."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from babel.core import negotiate_locale
@@ -13,12 +15,26 @@ _LONGEST_HEADER = 500
 _HIGHEST = 1.0
 
 
-def language_of(query: bytes, accept_language: bytes) -> str:
-    """One of LANGUAGES, whatever was sent."""
+@dataclass(slots=True)
+class Language:
+    """Of one answer: `tag` is one of LANGUAGES, "" where the answer is JSON. `chosen`: on the page itself."""
+
+    tag: str = ""
+    chosen: bool = False
+
+    def is_kept(self, kept: str) -> None:
+        """Once it is known whose page it is: what they chose to keep ("" for nothing) counts, unless they have chosen here."""
+        if not self.chosen and kept in LANGUAGES:
+            self.tag = kept
+
+
+def language_of(query: bytes, accept_language: bytes) -> Language:
+    """As far as the request says it, whatever was sent."""
     chosen = parse_qs(query.decode("latin-1"), max_num_fields=20).get(FIELD, [""])[0] if query.count(b"&") < 20 else ""
     if chosen in LANGUAGES:
-        return chosen
-    return negotiate_locale(_preferred(accept_language[:_LONGEST_HEADER].decode("latin-1").lower()), LANGUAGES, sep="-") or LANGUAGES[0]
+        return Language(chosen, chosen=True)
+    wanted = _preferred(accept_language[:_LONGEST_HEADER].decode("latin-1").lower())
+    return Language(negotiate_locale(wanted, LANGUAGES, sep="-") or LANGUAGES[0])
 
 
 def _preferred(accept_language: str) -> list[str]:

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from postlaw_common.caller import acting_as
 from postlaw_common.errors import Denied, Invalid, NotFound, PostlawError, Unauthenticated
 from postlaw_gateway.clients import Calls, Method, method
+from postlaw_gateway.public_pages.languages import Language
 from postlaw_gateway.public_pages.pages import Mail
 from postlaw_gateway.public_pages.senders import Senders
 from postlaw_gateway.wire import masked_address, masked_address_request
@@ -48,16 +49,17 @@ class Links:
         except (Invalid, NotFound, Denied, Unauthenticated):
             raise BadToken from None
 
-    async def mail(self, tenant_id: str, address_key: bytes) -> Mail:
-        """Whose mail it is and to whom it goes, as far as that is to be had quickly."""
-        sender, address = await asyncio.gather(self._senders.get(tenant_id), self._masked_address(tenant_id, address_key))
-        return Mail(sender, address)
+    async def mail(self, tenant_id: str, address_key: bytes, language: Language) -> Mail:
+        """Whose mail it is and to whom it goes, as far as that is to be had quickly. From then on the page is in the person's language."""
+        sender, (address, kept) = await asyncio.gather(self._senders.get(tenant_id), self._person(tenant_id, address_key))
+        language.is_kept(kept)
+        return Mail(sender, address, kept)
 
-    async def _masked_address(self, tenant_id: str, address_key: bytes) -> str:
-        """j•••@e•••.com; empty where the person is not known, erased, or not to be had quickly."""
+    async def _person(self, tenant_id: str, address_key: bytes) -> tuple[str, str]:
+        """(j•••@e•••.com, the language they chose); empty where the person is not known, erased, or not to be had quickly."""
         try:
             with acting_as(None):
                 asked = masked_address_request(tenant_id, address_key)
                 return masked_address(await self._calls.unary(_GET_MASKED_ADDRESS, asked, timeout=_WAIT_S))
         except PostlawError:
-            return ""
+            return "", ""

@@ -12,6 +12,7 @@ from postlaw_gateway.clients import method
 from postlaw_gateway.json_out import encode, to_json
 from postlaw_gateway.public_pages import pages
 from postlaw_gateway.public_pages.forms import UnreadableForm, is_one_click
+from postlaw_gateway.public_pages.languages import Language
 from postlaw_gateway.public_pages.links import Links, checked
 from postlaw_gateway.public_pages.visitors import Visitor
 from postlaw_gateway.wire import Link, Receipt, describe_request, link, receipt, withdraw_request
@@ -36,23 +37,25 @@ class OptOut:
             return True
         return fields is not None and _everything(fields) is not None and b"application/json" not in accept
 
-    async def show(self, token: str, language: str) -> bytes:
+    async def show(self, token: str, language: Language) -> bytes:
         described = await self._describe(checked(token))
-        return pages.ask(language, token, described, await self._links.mail(described.tenant_id, described.address_key))
+        mail = await self._links.mail(described.tenant_id, described.address_key, language)
+        return pages.ask(language.tag, token, described, mail)
 
-    async def press(self, token: str, fields: Mapping[str, str], language: str, visitor: Visitor) -> tuple[int, bytes]:
+    async def press(self, token: str, fields: Mapping[str, str], language: Language, visitor: Visitor) -> tuple[int, bytes]:
         one_click, everything = is_one_click(fields), _everything(fields)
         if not one_click and everything is None:
             raise UnreadableForm("The body must be List-Unsubscribe=One-Click (RFC 8058 §3.2).")
         withdrawal = await self._links.ask(_WITHDRAW, withdraw_request(checked(token), one_click=one_click, everything=bool(everything)))
-        return 200, await self._done(token, receipt(withdrawal), language) if language else encode(to_json(withdrawal))
+        return 200, await self._done(token, receipt(withdrawal), language) if language.tag else encode(to_json(withdrawal))
 
-    async def _done(self, token: str, receipt: Receipt, language: str) -> bytes:
+    async def _done(self, token: str, receipt: Receipt, language: Language) -> bytes:
         try:
             described = await self._describe(token)
         except PostlawError:  # the mail has stopped all the same: the page then does without names
-            return pages.done(language, token, receipt, None, pages.Mail())
-        return pages.done(language, token, receipt, described, await self._links.mail(described.tenant_id, described.address_key))
+            return pages.done(language.tag, token, receipt, None, pages.Mail())
+        mail = await self._links.mail(described.tenant_id, described.address_key, language)
+        return pages.done(language.tag, token, receipt, described, mail)
 
     async def _describe(self, token: str) -> Link:
         return link(await self._links.ask(_DESCRIBE, describe_request(token)))

@@ -38,10 +38,12 @@ _OTHER_FAILURE = ("title_did_not_work", "did_not_work")
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """From whom mail is and to whom. Each may be unknown: the page then does without. `address` is masked."""
+    """From whom mail is and to whom. Each may be unknown: the page then does without. `address` is masked; `kept`: the
+    language that the person chose to keep."""
 
     sender: Sender = field(default_factory=Sender)
     address: str = ""
+    kept: str = ""
 
 
 def ask(language: str, token: str, link: Link, mail: Mail) -> bytes:

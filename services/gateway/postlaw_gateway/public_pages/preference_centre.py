@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 from postlaw_common.errors import Unavailable
 from postlaw_gateway.clients import method
-from postlaw_gateway.profile_wire import profile_link_asked_request
+from postlaw_gateway.profile_wire import keep_language_request, language_kept, profile_link_asked_request
 from postlaw_gateway.public_pages import preferences_page as page
 from postlaw_gateway.public_pages.forms import UnreadableForm
+from postlaw_gateway.public_pages.languages import LANGUAGES, Language
 from postlaw_gateway.public_pages.links import Links, checked
 from postlaw_gateway.public_pages.pages import Mail
 from postlaw_gateway.public_pages.visitors import Visitor, spend
@@ -26,6 +27,7 @@ from postlaw_gateway.wire import Change, Preferences, change_request, changed, d
 _DESCRIBE = method("consent.DescribePreferences")
 _CHANGE = method("consent.ChangePreferences")
 _ASK_LINK = method("consent.RequestProfileLink")
+_KEEP_LANGUAGE = method("consent.KeepLanguage")
 _CHOICE = re.compile(r"(?:list|topic):.{1,64}|brand:.{1,100}")
 _DAYS = {str(days): days for days in page.PAUSES}
 
@@ -52,36 +54,44 @@ class PreferenceCentre:
     def is_page(self, accept: bytes, fields: Mapping[str, str] | None) -> bool:
         return True
 
-    async def show(self, token: str, language: str) -> bytes:
-        stands, mail = await self._look(checked(token))
-        return page.show(language, stands, mail)
+    async def show(self, token: str, language: Language) -> bytes:
+        stands, mail = await self._look(checked(token), language)
+        return page.show(language.tag, stands, mail)
 
-    async def press(self, token: str, fields: Mapping[str, str], language: str, visitor: Visitor) -> tuple[int, bytes]:
+    async def press(self, token: str, fields: Mapping[str, str], language: Language, visitor: Visitor) -> tuple[int, bytes]:
         if fields.get("details") == "send":
             spend(self._limits, visitor)
-            await self._links.ask(_ASK_LINK, profile_link_asked_request(checked(token), language))
-            stands, mail = await self._look(token)
-            return 200, page.show(language, stands, mail, said="details_asked")
+            await self._links.ask(_ASK_LINK, profile_link_asked_request(checked(token), language.tag))
+            stands, mail = await self._look(token, language)
+            return 200, page.show(language.tag, stands, mail, said="details_asked")
+        if (wanted := fields.get("language")) in LANGUAGES:
+            return 200, await self._keep(checked(token), wanted, language)
         pressed = _read(fields)
-        change = Change(pressed.act, pressed.scope, pressed.pause_days, language=language)
+        change = Change(pressed.act, pressed.scope, pressed.pause_days, language=language.tag)
         if pressed.act in page.OPENERS:
-            stands, mail = await self._look(checked(token))
+            stands, mail = await self._look(checked(token), language)
             if pressed.act == "start" and pressed.scope not in {choice.scope for choice in stands.choices}:
                 raise UnreadableForm("That is none of this person's lists, topics and brands.")
             if not mail.sender.name:
                 raise Unavailable("Who asks cannot be named just now, so that no yes can be given.")
-            wording = page.wording(language, pressed.act, pressed.scope, stands, mail)
+            wording = page.wording(language.tag, pressed.act, pressed.scope, stands, mail)
             if hashlib.sha256(wording.encode()).hexdigest() != pressed.notice:
-                return 409, page.show(language, stands, mail, said="look_again")
-            change = Change(pressed.act, pressed.scope, wording=wording, language=language, contact_shown=mail.sender.can_be_reached)
+                return 409, page.show(language.tag, stands, mail, said="look_again")
+            change = Change(pressed.act, pressed.scope, wording=wording, language=language.tag, contact_shown=mail.sender.can_be_reached)
         done = changed(await self._links.ask(_CHANGE, change_request(checked(token), change)))
-        mail = await self._links.mail(done.preferences.tenant_id, done.preferences.address_key)
+        mail = await self._links.mail(done.preferences.tenant_id, done.preferences.address_key, language)
         said = "said_recorded" if done.recorded and pressed.act in ("stop", "pause") else f"changed_{pressed.act}"
-        return 200, page.show(language, done.preferences, mail, said=said, already=done.already)
+        return 200, page.show(language.tag, done.preferences, mail, said=said, already=done.already)
 
-    async def _look(self, token: str) -> tuple[Preferences, Mail]:
+    async def _keep(self, token: str, wanted: str, language: Language) -> bytes:
+        kept = language_kept(await self._links.ask(_KEEP_LANGUAGE, keep_language_request(token, wanted)))
+        stands, mail = await self._look(token, language)
+        said = "changed_language" if kept.kept else "language_not_kept"
+        return page.show(language.tag, stands, mail, said=said, already=kept.already)
+
+    async def _look(self, token: str, language: Language) -> tuple[Preferences, Mail]:
         stands = preferences(await self._links.ask(_DESCRIBE, describe_preferences_request(token)))
-        return stands, await self._links.mail(stands.tenant_id, stands.address_key)
+        return stands, await self._links.mail(stands.tenant_id, stands.address_key, language)
 
 
 def _read(fields: Mapping[str, str]) -> _Press:

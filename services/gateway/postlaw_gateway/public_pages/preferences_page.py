@@ -47,6 +47,7 @@ def show(language: str, stands: Preferences, mail: Mail, *, said: str = "", alre
         resume=yes("resume"),
         tracking_on=yes("tracking_on"),
         pauses=PAUSES,
+        kept=mail.kept == language,
     )
 
 

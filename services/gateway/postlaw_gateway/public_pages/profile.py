@@ -11,6 +11,7 @@ from postlaw_gateway.clients import method
 from postlaw_gateway.profile_wire import ProfileLink, describe_profile_link_request, profile_link, use_profile_link_request
 from postlaw_gateway.public_pages import profile_page as page
 from postlaw_gateway.public_pages.forms import UnreadableForm, is_address
+from postlaw_gateway.public_pages.languages import Language
 from postlaw_gateway.public_pages.links import Links, checked
 from postlaw_gateway.public_pages.visitors import Visitor
 
@@ -31,10 +32,10 @@ class ProfilePage:
     def is_page(self, accept: bytes, fields: Mapping[str, str] | None) -> bool:
         return True
 
-    async def show(self, token: str, language: str) -> bytes:
+    async def show(self, token: str, language: Language) -> bytes:
         return await self._page(language, await self._describe(token))
 
-    async def press(self, token: str, fields: Mapping[str, str], language: str, visitor: Visitor) -> tuple[int, bytes]:
+    async def press(self, token: str, fields: Mapping[str, str], language: Language, visitor: Visitor) -> tuple[int, bytes]:
         details: Mapping[str, str] = {}
         address, version = "", 0
         if fields.get("save") == "yes":
@@ -43,17 +44,17 @@ class ProfilePage:
                 return 422, await self._page(language, await self._describe(token), problem="address", typed=fields)
         elif fields.get("confirm") != "yes":
             raise UnreadableForm("That is none of this page's buttons.")
-        used = profile_link(await self._links.ask(_USE, use_profile_link_request(checked(token), details, address, version, language)))
+        used = profile_link(await self._links.ask(_USE, use_profile_link_request(checked(token), details, address, version, language.tag)))
         typed = {} if used.problem == "stale" else fields
         return _STATUS.get(used.problem, 200), await self._page(language, used, problem=used.problem, typed=typed)
 
     async def _describe(self, token: str) -> ProfileLink:
         return profile_link(await self._links.ask(_DESCRIBE, describe_profile_link_request(checked(token))))
 
-    async def _page(self, language: str, link: ProfileLink, *, problem: str = "", typed: Mapping[str, str] | None = None) -> bytes:
-        mail = await self._links.mail(link.tenant_id, link.address_key)
+    async def _page(self, language: Language, link: ProfileLink, *, problem: str = "", typed: Mapping[str, str] | None = None) -> bytes:
+        mail = await self._links.mail(link.tenant_id, link.address_key, language)
         told = typed or {}
-        return page.show(language, link, mail, problem=problem, details=_details(told), address=told.get("address", ""))
+        return page.show(language.tag, link, mail, problem=problem, details=_details(told), address=told.get("address", ""))
 
 
 def _details(fields: Mapping[str, str]) -> Mapping[str, str]:

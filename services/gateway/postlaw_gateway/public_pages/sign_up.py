@@ -15,6 +15,7 @@ from postlaw_gateway.json_out import encode
 from postlaw_gateway.public_pages import sign_up_pages as pages
 from postlaw_gateway.public_pages.form_tokens import FormTokens, Page
 from postlaw_gateway.public_pages.forms import is_address
+from postlaw_gateway.public_pages.languages import Language
 from postlaw_gateway.public_pages.links import Links, checked
 from postlaw_gateway.public_pages.visitors import Visitor, spend
 from postlaw_gateway.rate_limits import RateLimits
@@ -50,27 +51,27 @@ class SignUpForm:
     def is_page(self, accept: bytes, fields: Mapping[str, str] | None) -> bool:
         return b"text/html" in accept or b"application/json" not in accept
 
-    async def show(self, token: str, language: str) -> bytes:
+    async def show(self, token: str, language: Language) -> bytes:
         found = await self._describe(token)
-        return pages.form(language, found, await self._tokens.mint(found.form_id, "ours"))
+        return pages.form(language.tag, found, await self._tokens.mint(found.form_id, "ours"))
 
-    async def press(self, token: str, fields: Mapping[str, str], language: str, visitor: Visitor) -> tuple[int, bytes]:
+    async def press(self, token: str, fields: Mapping[str, str], language: Language, visitor: Visitor) -> tuple[int, bytes]:
         spend(self._limits, visitor)
         found = await self._describe(token)
-        on: Page = "ours" if language else "theirs"
+        on: Page = "ours" if language.tag else "theirs"
         judged = await self._tokens.judge(fields.get("token", ""), found.form_id, on)
         address = fields.get("address", "").strip()
         if wrong := _wrong(fields, address, judged):
-            if not language:
+            if not language.tag:
                 raise Invalid("That is no sign-up.", fields=[FieldError(*wrong)])
             kept = fields["token"] if judged == "early" else await self._tokens.mint(found.form_id, "ours")
-            return 422, pages.form(language, found, kept, wrong=f"need_{wrong[0]}", address=address)
+            return 422, pages.form(language.tag, found, kept, wrong=f"need_{wrong[0]}", address=address)
         if not fields.get(TRAP):
-            held = [*_OURS, *(["purpose"] if found.purposes else [])] if language else _THEIRS
-            request = sign_up_request(found.form_id, address, held, language, visitor.ip, visitor.user_agent, f"form on {on} page")
+            held = [*_OURS, *(["purpose"] if found.purposes else [])] if language.tag else _THEIRS
+            request = sign_up_request(found.form_id, address, held, language.tag, visitor.ip, visitor.user_agent, f"form on {on} page")
             with acting_as(None):
                 await self._calls.unary(_SIGN_UP, request)
-        return 200, pages.taken(language, found) if language else _TAKEN
+        return 200, pages.taken(language.tag, found) if language.tag else _TAKEN
 
     async def _describe(self, form_id: str) -> Form:
         return await _open(self._links, form_id)
@@ -90,11 +91,11 @@ class FormToken:
     def is_page(self, accept: bytes, fields: Mapping[str, str] | None) -> bool:
         return False
 
-    async def show(self, token: str, language: str) -> bytes:
+    async def show(self, token: str, language: Language) -> bytes:
         found = await _open(self._links, token)
         return encode({"token": await self._tokens.mint(found.form_id, "theirs")})
 
-    async def press(self, token: str, fields: Mapping[str, str], language: str, visitor: Visitor) -> tuple[int, bytes]:
+    async def press(self, token: str, fields: Mapping[str, str], language: Language, visitor: Visitor) -> tuple[int, bytes]:
         return 200, await self.show(token, language)
 
 

@@ -22,7 +22,8 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`version` counts the changes that the customer sees, from 1. Times in microseconds since the epoch."""
+    """`version` counts the changes that the customer sees, from 1. `language`: of their pages, as they
+    chose it; "" where they did not. Times in microseconds since the epoch."""
 
     tenant_id: str
     address_key: bytes
@@ -32,6 +33,7 @@ class Person:
     created_us: int
     updated_us: int
     version: int
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from postlaw_common.errors import FieldError, Invalid, NotFound, VersionMismatch
+from postlaw_common.store import VersionConflict
 from postlaw_subscribers.domain.person import OwnProfile, Person
 from postlaw_subscribers.rooms import Rooms
-from postlaw_subscribers.use_cases.put_subscriber import put_subscriber
+from postlaw_subscribers.use_cases.put_subscriber import change, put_subscriber
 from postlaw_subscribers.use_cases.resolve_person import opened
 
 _MOST_SHOWN = 20
@@ -38,6 +39,22 @@ async def correct_profile(
     wanted = {**before.profile.fields, **fields}
     to = address or before.profile.address
     return await _shown(rooms, await put_subscriber(rooms, tenant_id, subscriber_id, to, wanted, before.list_ids, before.version))
+
+
+async def set_language(rooms: Rooms, tenant_id: str, address_key: bytes, language: str) -> bool:
+    """Whether it was so before. Raises NotFound."""
+    while True:
+        document = await rooms.people.by_key(tenant_id, address_key)
+        person = await opened(rooms, tenant_id, document)
+        if person is None or document is None:
+            raise NotFound("There is no such subscriber.")
+        if person.language == language:
+            return True
+        try:
+            await change(rooms, document, person.profile, person.list_ids, language=language)
+        except VersionConflict:
+            continue
+        return False
 
 
 async def _shown(rooms: Rooms, person: Person) -> OwnProfile:

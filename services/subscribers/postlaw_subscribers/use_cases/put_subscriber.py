@@ -71,21 +71,24 @@ async def join_list(rooms: Rooms, tenant_id: str, address: str, list_id: str) ->
             continue  # somebody else wrote in between: judge anew by what stands there now
 
 
-async def change(rooms: Rooms, known: Document, wanted: Profile, lists: tuple[str, ...], *, announce: bool = True) -> Person:
+async def change(
+    rooms: Rooms, known: Document, wanted: Profile, lists: tuple[str, ...], *, announce: bool = True, language: str | None = None
+) -> Person:
     """Writes the person at the version read, if anything differs, and brings the copies in step. Raises VersionConflict.
 
-    `announce` off: a row of an import, which looks all its people up in suppression lists together."""
+    `announce` off: a row of an import, which looks all its people up in suppression lists together. `language` None: it stays."""
     tenant_id, address_key = tenant_of(known), address_key_of(known)
     wrapping = await rooms.person_keys.wrapping(tenant_id)
     keys = await rooms.person_keys.ensure(wrapping, address_key)
     before = from_document(known, keys)
-    changed = _changed(before, wanted, lists)
+    changed = _changed(before, wanted, lists) + (["language"] if language not in (None, before.language) else [])
     if not changed:
         if announce:
             await meet_digests(rooms, tenant_id, address_key, wanted.address)  # an earlier try may have come no further
         return before
     now_us = rooms.now_us()
-    person = replace(before, profile=wanted, list_ids=lists, updated_us=now_us, version=before.version + 1)
+    chosen = before.language if language is None else language
+    person = replace(before, profile=wanted, list_ids=lists, language=chosen, updated_us=now_us, version=before.version + 1)
     document = known | to_document(person, keys) | {"left": _left(known, lists, now_us)}
     if announce:
         add_to_outbox(document, [rooms.events.subscriber_changed(person, changed)])

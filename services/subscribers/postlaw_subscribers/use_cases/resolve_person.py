@@ -35,10 +35,10 @@ async def get_subscriber(rooms: Rooms, tenant_id: str, id: str) -> Person:
     return person
 
 
-async def masked_address(rooms: Rooms, tenant_id: str, address_key: bytes) -> str:
-    """Empty where nobody is known under this key, or their profile key is destroyed."""
+async def masked_address(rooms: Rooms, tenant_id: str, address_key: bytes) -> tuple[str, str]:
+    """(masked, the language that the person chose). Empty where nobody is known under this key, or their profile key is destroyed."""
     person = await opened(rooms, tenant_id, await rooms.people.by_key(tenant_id, address_key))
-    return mask(person.profile.address) if person else ""
+    return (mask(person.profile.address), person.language) if person else ("", "")
 
 
 async def opened(rooms: Rooms, tenant_id: str, document: Document | None) -> Person | None:

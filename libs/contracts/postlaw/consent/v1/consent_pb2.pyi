@@ -1146,6 +1146,59 @@ class ProfileLinkRequested(_message.Message):
 Global___ProfileLinkRequested: _TypeAlias = ProfileLinkRequested  # noqa: Y015
 
 @_typing.final
+class KeepLanguageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    language: _builtins.str
+    """BCP 47"""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeepLanguageRequest: _TypeAlias = KeepLanguageRequest  # noqa: Y015
+
+@_typing.final
+class LanguageKept(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_KEY_FIELD_NUMBER: _builtins.int
+    KEPT_FIELD_NUMBER: _builtins.int
+    ALREADY_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    address_key: _builtins.bytes
+    kept: _builtins.bool
+    """not where nothing else is kept of the person"""
+    already: _builtins.bool
+    """it was so before"""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        address_key: _builtins.bytes = ...,
+        kept: _builtins.bool = ...,
+        already: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "already", b"already", "kept", b"kept", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LanguageKept: _TypeAlias = LanguageKept  # noqa: Y015
+
+@_typing.final
 class DescribeProfileLinkRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -100,6 +100,11 @@ class ConsentServiceStub:
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RequestProfileLinkRequest.SerializeToString,
                 response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ProfileLinkRequested.FromString,
                 _registered_method=True)
+        self.KeepLanguage = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/KeepLanguage',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.KeepLanguageRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.LanguageKept.FromString,
+                _registered_method=True)
         self.DescribeProfileLink = channel.unary_unary(
                 '/postlaw.consent.v1.ConsentService/DescribeProfileLink',
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.DescribeProfileLinkRequest.SerializeToString,
@@ -293,6 +298,13 @@ class ConsentServiceServicer:
     def RequestProfileLink(self, request, context):
         """The person of a token asks for a link to what is kept of them. It is mailed to their own address alone, since the token may have been
         forwarded. Answered alike whatever becomes of it, once it is durable.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def KeepLanguage(self, request, context):
+        """The person of a token chooses the language of their pages and confirmation mails.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -502,6 +514,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.RequestProfileLink,
                     request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RequestProfileLinkRequest.FromString,
                     response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.ProfileLinkRequested.SerializeToString,
+            ),
+            'KeepLanguage': grpc.unary_unary_rpc_method_handler(
+                    servicer.KeepLanguage,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.KeepLanguageRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.LanguageKept.SerializeToString,
             ),
             'DescribeProfileLink': grpc.unary_unary_rpc_method_handler(
                     servicer.DescribeProfileLink,
@@ -956,6 +973,33 @@ class ConsentService:
             '/postlaw.consent.v1.ConsentService/RequestProfileLink',
             postlaw_dot_consent_dot_v1_dot_consent__pb2.RequestProfileLinkRequest.SerializeToString,
             postlaw_dot_consent_dot_v1_dot_consent__pb2.ProfileLinkRequested.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KeepLanguage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/KeepLanguage',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.KeepLanguageRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.LanguageKept.FromString,
             options,
             channel_credentials,
             insecure,

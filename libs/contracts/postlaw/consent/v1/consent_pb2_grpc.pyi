@@ -62,6 +62,8 @@ class ConsentServiceStub:
     """The person of a token asks for a link to what is kept of them. It is mailed to their own address alone, since the token may have been
     forwarded. Answered alike whatever becomes of it, once it is durable.
     """
+    KeepLanguage: _grpc.UnaryUnaryMultiCallable[_consent_pb2.KeepLanguageRequest, _consent_pb2.LanguageKept]
+    """The person of a token chooses the language of their pages and confirmation mails."""
     DescribeProfileLink: _grpc.UnaryUnaryMultiCallable[_consent_pb2.DescribeProfileLinkRequest, _consent_pb2.ProfileLink]
     """What that link, or the one that confirms another address, leads to. Changes nothing."""
     UseProfileLink: _grpc.UnaryUnaryMultiCallable[_consent_pb2.UseProfileLinkRequest, _consent_pb2.ProfileLink]
@@ -134,6 +136,8 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """The person of a token asks for a link to what is kept of them. It is mailed to their own address alone, since the token may have been
     forwarded. Answered alike whatever becomes of it, once it is durable.
     """
+    KeepLanguage: _aio.UnaryUnaryMultiCallable[_consent_pb2.KeepLanguageRequest, _consent_pb2.LanguageKept]  # type: ignore[assignment]
+    """The person of a token chooses the language of their pages and confirmation mails."""
     DescribeProfileLink: _aio.UnaryUnaryMultiCallable[_consent_pb2.DescribeProfileLinkRequest, _consent_pb2.ProfileLink]  # type: ignore[assignment]
     """What that link, or the one that confirms another address, leads to. Changes nothing."""
     UseProfileLink: _aio.UnaryUnaryMultiCallable[_consent_pb2.UseProfileLinkRequest, _consent_pb2.ProfileLink]  # type: ignore[assignment]
@@ -281,6 +285,14 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         """The person of a token asks for a link to what is kept of them. It is mailed to their own address alone, since the token may have been
         forwarded. Answered alike whatever becomes of it, once it is durable.
         """
+
+    @_abc_1.abstractmethod
+    def KeepLanguage(
+        self,
+        request: _consent_pb2.KeepLanguageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.LanguageKept, _abc.Awaitable[_consent_pb2.LanguageKept]]:
+        """The person of a token chooses the language of their pages and confirmation mails."""
 
     @_abc_1.abstractmethod
     def DescribeProfileLink(

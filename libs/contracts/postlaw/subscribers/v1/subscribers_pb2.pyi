@@ -618,9 +618,12 @@ class Subscriber(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     subscriber_id: _builtins.str
     address: _builtins.str
     version: _builtins.int
+    language: _builtins.str
+    """that the person chose for their pages and confirmation mails, BCP 47; theirs alone to set"""
     @_builtins.property
     def fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -639,10 +642,11 @@ class Subscriber(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.int = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "created_at", b"created_at", "fields", b"fields", "list_ids", b"list_ids", "subscriber_id", b"subscriber_id", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "created_at", b"created_at", "fields", b"fields", "language", b"language", "list_ids", b"list_ids", "subscriber_id", b"subscriber_id", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1093,6 +1097,49 @@ class CorrectProfileRequest(_message.Message):
 Global___CorrectProfileRequest: _TypeAlias = CorrectProfileRequest  # noqa: Y015
 
 @_typing.final
+class SetLanguageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_KEY_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    address_key: _builtins.bytes
+    language: _builtins.str
+    """BCP 47"""
+    def __init__(
+        self,
+        *,
+        address_key: _builtins.bytes = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "language", b"language"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetLanguageRequest: _TypeAlias = SetLanguageRequest  # noqa: Y015
+
+@_typing.final
+class SetLanguageResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALREADY_FIELD_NUMBER: _builtins.int
+    already: _builtins.bool
+    """it was so before"""
+    def __init__(
+        self,
+        *,
+        already: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already", b"already"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetLanguageResponse: _TypeAlias = SetLanguageResponse  # noqa: Y015
+
+@_typing.final
 class GetAddressesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1161,16 +1208,20 @@ class MaskedAddress(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MASKED_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     masked: _builtins.str
     """j•••@e•••.com; empty: nobody known, or erased"""
+    language: _builtins.str
+    """that the person chose for their pages, BCP 47; empty: none"""
     def __init__(
         self,
         *,
         masked: _builtins.str = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["masked", b"masked"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "masked", b"masked"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

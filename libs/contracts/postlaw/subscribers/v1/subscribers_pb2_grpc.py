@@ -126,6 +126,11 @@ class SubscribersServiceStub:
                 request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.CorrectProfileRequest.SerializeToString,
                 response_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.Profile.FromString,
                 _registered_method=True)
+        self.SetLanguage = channel.unary_unary(
+                '/postlaw.subscribers.v1.SubscribersService/SetLanguage',
+                request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SetLanguageRequest.SerializeToString,
+                response_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SetLanguageResponse.FromString,
+                _registered_method=True)
         self.GetAddresses = channel.unary_unary(
                 '/postlaw.subscribers.v1.SubscribersService/GetAddresses',
                 request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.GetAddressesRequest.SerializeToString,
@@ -259,6 +264,13 @@ class SubscribersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetLanguage(self, request, context):
+        """The language in which a person wants their pages and confirmation mails, as they chose it by themselves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAddresses(self, request, context):
         """The addresses of people who said stop, for their own customer's export, which somebody has approved.
         """
@@ -366,6 +378,11 @@ def add_SubscribersServiceServicer_to_server(servicer, server):
                     servicer.CorrectProfile,
                     request_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.CorrectProfileRequest.FromString,
                     response_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.Profile.SerializeToString,
+            ),
+            'SetLanguage': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetLanguage,
+                    request_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SetLanguageRequest.FromString,
+                    response_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SetLanguageResponse.SerializeToString,
             ),
             'GetAddresses': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAddresses,
@@ -865,6 +882,33 @@ class SubscribersService:
             '/postlaw.subscribers.v1.SubscribersService/CorrectProfile',
             postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.CorrectProfileRequest.SerializeToString,
             postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.Profile.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetLanguage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.subscribers.v1.SubscribersService/SetLanguage',
+            postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SetLanguageRequest.SerializeToString,
+            postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SetLanguageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,6 +61,8 @@ class SubscribersServiceStub:
     """A person as their own page shows them, which consent lets them onto: their address, and the fields that their lists let people see."""
     CorrectProfile: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.CorrectProfileRequest, _subscribers_pb2.Profile]
     """A person corrects there what they see, or has confirmed another address."""
+    SetLanguage: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.SetLanguageRequest, _subscribers_pb2.SetLanguageResponse]
+    """The language in which a person wants their pages and confirmation mails, as they chose it by themselves."""
     GetAddresses: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.GetAddressesRequest, _subscribers_pb2.GetAddressesResponse]
     """The addresses of people who said stop, for their own customer's export, which somebody has approved."""
     GetMaskedAddress: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.GetMaskedAddressRequest, _subscribers_pb2.MaskedAddress]
@@ -100,6 +102,8 @@ class SubscribersServiceAsyncStub(SubscribersServiceStub):
     """A person as their own page shows them, which consent lets them onto: their address, and the fields that their lists let people see."""
     CorrectProfile: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.CorrectProfileRequest, _subscribers_pb2.Profile]  # type: ignore[assignment]
     """A person corrects there what they see, or has confirmed another address."""
+    SetLanguage: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.SetLanguageRequest, _subscribers_pb2.SetLanguageResponse]  # type: ignore[assignment]
+    """The language in which a person wants their pages and confirmation mails, as they chose it by themselves."""
     GetAddresses: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.GetAddressesRequest, _subscribers_pb2.GetAddressesResponse]  # type: ignore[assignment]
     """The addresses of people who said stop, for their own customer's export, which somebody has approved."""
     GetMaskedAddress: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.GetMaskedAddressRequest, _subscribers_pb2.MaskedAddress]  # type: ignore[assignment]
@@ -244,6 +248,14 @@ class SubscribersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_subscribers_pb2.Profile, _abc.Awaitable[_subscribers_pb2.Profile]]:
         """A person corrects there what they see, or has confirmed another address."""
+
+    @_abc_1.abstractmethod
+    def SetLanguage(
+        self,
+        request: _subscribers_pb2.SetLanguageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscribers_pb2.SetLanguageResponse, _abc.Awaitable[_subscribers_pb2.SetLanguageResponse]]:
+        """The language in which a person wants their pages and confirmation mails, as they chose it by themselves."""
 
     @_abc_1.abstractmethod
     def GetAddresses(
