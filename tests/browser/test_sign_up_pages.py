@@ -120,3 +120,20 @@ async def test_a_confirmation_is_one_press_by_keyboard_and_says_who_asks_for_wha
         assert await page.title() == TEXTS["en"]["title_confirmed"]
         await page.reload()
         assert TEXTS["en"]["said_confirmed_before"] in await page.locator("body").inner_text()
+
+
+@promise("G12")
+async def test_a_form_is_filled_in_by_keyboard_alone_and_nobody_meets_the_trap(browser: Browser, mailing: Mailing) -> None:
+    async with visit(browser) as page:
+        await page.goto(await form_url(mailing))
+        for name, keys in (("address", "jane@example.com"), ("agreed", " ")):
+            await page.keyboard.press("Tab")
+            assert await page.evaluate("document.activeElement.name") == name
+            assert (await focused(page))[1] >= 2, "one sees where one is"
+            await page.keyboard.type(keys)
+        await page.keyboard.press("Tab")
+        assert (await focused(page))[0] == TEXTS["en"]["button_sign_up"]
+        await page.wait_for_timeout(2100)  # the form takes nothing that nobody can have read
+        async with page.expect_navigation():
+            await page.keyboard.press("Enter")
+        assert await page.get_by_role("status").inner_text() == TEXTS["en"]["said_taken"]
