@@ -30,9 +30,10 @@ from postlaw_consent.use_cases.confirm_sign_up import ConfirmSignUp
 from postlaw_consent.use_cases.forms import CreateForm, GetForm, ListForms, RetireForm
 from postlaw_consent.use_cases.get_decisions import GetDecisions
 from postlaw_consent.use_cases.keep_language import KeepLanguage
-from postlaw_consent.use_cases.profile_links import MailProfileLink, RequestProfileLink, UseProfileLink
+from postlaw_consent.use_cases.profile_links import UseProfileLink
 from postlaw_consent.use_cases.record_consents import RecordConsents
 from postlaw_consent.use_cases.record_reached import RecordReached
+from postlaw_consent.use_cases.request_profile_link import MailProfileLink, RequestProfileLink
 from postlaw_consent.use_cases.sign_up import CarryOutSignUp, TakeSignUp
 
 COLLECTIONS = (FORMS, SIGN_UPS, CONFIRMATION_CAPS, PROFILE_LINKS)

@@ -7,7 +7,8 @@ from typing import Any, get_args
 from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw_consent.domain.profile_link import LinkKind, LinkState
 from postlaw_consent.use_cases.keep_language import KeepLanguage
-from postlaw_consent.use_cases.profile_links import Corrections, Problem, RequestProfileLink, Shown, UseProfileLink
+from postlaw_consent.use_cases.profile_links import Corrections, Problem, Shown, UseProfileLink
+from postlaw_consent.use_cases.request_profile_link import RequestProfileLink
 
 _KINDS: dict[LinkKind, pb.ProfileLink.Kind.ValueType] = {
     kind: pb.ProfileLink.Kind.Value(f"KIND_{kind.upper()}") for kind in get_args(LinkKind)
