@@ -104,6 +104,12 @@ class Ledger:
         """At most one event a person; `call` names their intent. Returns the `_id`s whose version was taken."""
         return await bulk_insert(self._collection(), (_of_call(document, call) for document in documents))
 
+    async def append_in_order(self, documents: Sequence[Document], call: str) -> set[str]:
+        """As above, with several events a person, each behind the one before: of a person there is never a version without those
+        before it. Returns the `_id`s of the first whose version was taken and of all behind it, which are not in."""
+        inserted = await self._collection().insert_in_order([_of_call(document, call) for document in documents])
+        return {document["_id"] for document in documents[inserted:]}
+
     async def history(self, tenant_id: str, address_key: bytes) -> list[Line]:
         """A person's events in the order of their versions."""
         return (await self.histories(tenant_id, [address_key]))[address_key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,8 +12,10 @@ import pytest
 from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw_common.caller import Actor, Caller
 from postlaw_common.errors import Conflict, Invalid
+from postlaw_common.store import Document
 from postlaw_common.testing.promises import promise
-from postlaw_consent.intents import INTENTS
+from postlaw_consent.intents import INTENTS, Intents
+from postlaw_consent.ledger import Ledger
 from postlaw_consent.notices import NOTICES
 from postlaw_consent.wire import timestamp
 
@@ -86,6 +89,57 @@ async def test_several_consents_of_one_person_in_one_call_keep_their_order_and_t
     assert (answer.recorded, answer.already_recorded) == (5, 15)
     assert list(answer.event_ids) == list(answer.event_ids[:5]) * 4
     assert [event.scope.list_id for event in (await world.listed(person)).events] == [f"lst_{number}" for number in range(5)]
+
+
+def acts(world: World, count: int) -> list[pb.ConsentRecord]:
+    """Of one person, on lists of their own."""
+    person = world.person("ada")
+    return [
+        pb.ConsentRecord(address_key=person, scope=pb.Scope(list_id=f"lst_{number}"), idempotency_key=f"k{number}")
+        for number in range(count)
+    ]
+
+
+async def test_many_acts_of_one_person_are_one_append(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    appends: list[int] = []
+    begin = Intents.begin
+
+    async def counted(self: Intents, ids: Sequence[str], at_us: int) -> str:
+        appends.append(len(ids))
+        return await begin(self, ids, at_us)
+
+    monkeypatch.setattr(Intents, "begin", counted)
+    answer = await world.record(*acts(world, 400))
+    assert appends == [400]
+    events = (await world.listed(world.person("ada"), page_size=400)).events
+    assert [event.event_id for event in events] == list(answer.event_ids)
+    assert [event.version for event in events] == list(range(1, 401))
+    assert [event.scope.list_id for event in events] == [f"lst_{number}" for number in range(400)]
+
+
+async def test_an_act_that_comes_between_leaves_no_gap_and_no_disorder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another call takes the first version of many before they are appended; and one in their midst, the next time."""
+    append, person = Ledger.append_in_order, world.person("ada")
+    lengths: list[int] = []
+
+    async def comes_between() -> None:
+        await world.record(pb.ConsentRecord(address_key=person, scope=pb.Scope(topic=f"other {len(lengths)}")))
+
+    async def overtaken(self: Ledger, documents: Sequence[Document], call: str) -> set[str]:
+        lengths.append(len(documents))
+        before = {1: 0, 2: 3}.get(len(lengths), len(documents))
+        taken = await append(self, documents[:before], call)
+        if before < len(documents):
+            await comes_between()
+        return taken | await append(self, documents[before:], call)
+
+    monkeypatch.setattr(Ledger, "append_in_order", overtaken)
+    answer = await world.record(*acts(world, 10))
+    assert lengths == [10, 10, 7]
+    events = (await world.listed(person)).events
+    assert [event.version for event in events] == list(range(1, 13))
+    assert [place for place, event in enumerate(events) if event.scope.topic] == [0, 4]
+    assert [event.event_id for event in events if not event.scope.topic] == list(answer.event_ids)
 
 
 async def test_a_key_used_for_something_else_is_refused_with_its_place(world: World) -> None:

@@ -72,6 +72,12 @@ class Collection(Protocol):
         Raises StoreRefused for any one of them: of the others some may be inserted."""
         ...
 
+    async def insert_in_order(self, documents: Sequence[Document]) -> int:
+        """Inserts them up to the first that is there already (by `_id` or unique index); returns how many are in.
+
+        At no instant, a crash and a failure of this call included, is one there without all before it. Raises as `insert_many`."""
+        ...
+
     async def get(self, id: str, *, linearizable: bool = False) -> Document | None:
         """The document, or None. `linearizable`: reflects every write acknowledged before the call, whoever made it."""
         ...

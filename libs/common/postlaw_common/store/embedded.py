@@ -157,6 +157,14 @@ class EmbeddedCollection:
             existing |= done
         return existing
 
+    async def insert_in_order(self, documents: Sequence[Document]) -> int:
+        for first in range(0, len(documents), INSERT_CHUNK):
+            rows = [self._table.row(document) for document in documents[first : first + INSERT_CHUNK]]
+            done = await self._store.write(lambda c, rows=rows: self._table.insert_in_order(c, rows))
+            if done < len(rows):
+                return first + done
+        return len(documents)
+
     async def get(self, id: str, *, linearizable: bool = False) -> Document | None:
         # One file, and a write is acknowledged after its COMMIT: every read that begins later sees it.
         found = await self._store.read_here(lambda c: self._table.get(c, [id]))

@@ -118,6 +118,10 @@ class Table:
                         existing.add(str(row[0]))
         return existing
 
+    def insert_in_order(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
+        """How many went in before the first that was there already."""
+        return next((place for place, row in enumerate(rows) if self.insert(connection, [row])), len(rows))
+
     def replace(self, connection: sqlite3.Connection, row: Row, version: int) -> None:
         sets = ", ".join(f"{column} = ?" for column in self.columns.split(", ")[1:])
         try:

@@ -46,7 +46,9 @@ class MeasuredStore:
 class MeasuredCollection:
     def __init__(self, collection: Collection, about: dict[str, str]) -> None:
         self._collection = collection
-        self._about = {name: {**about, "db.operation.name": name} for name in ("insert", "insert_many", "replace", "delete")}
+        self._about = {
+            name: {**about, "db.operation.name": name} for name in ("insert", "insert_many", "insert_in_order", "replace", "delete")
+        }
 
     async def _write(self, name: str, writing: Awaitable[T]) -> T:
         about, began = self._about[name], time.perf_counter()
@@ -63,6 +65,9 @@ class MeasuredCollection:
 
     async def insert_many(self, documents: Sequence[Document]) -> set[str]:
         return await self._write("insert_many", self._collection.insert_many(documents))
+
+    async def insert_in_order(self, documents: Sequence[Document]) -> int:
+        return await self._write("insert_in_order", self._collection.insert_in_order(documents))
 
     async def replace(self, document: Document, *, version: int) -> Document:
         return await self._write("replace", self._collection.replace(document, version=version))

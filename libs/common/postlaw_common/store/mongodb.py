@@ -30,6 +30,7 @@ DUPLICATE = 11000
 REFUSED = {2, 9, 14, 22, 52, 56, 57, 121, 10334, 17419, 17420}
 PAGE = 1000  # documents that `scan` hands out at once
 BULK = 1000  # documents in one insert command
+IN_ORDER = 100  # documents: behind one that is taken FerretDB leaves out the rest of this many, and goes on with the next
 TIMEOUT_MS = 5000  # for one operation, retries within it
 READ_CONCERN, ID_RANGES = "postlawReadConcern", "postlawIdRanges"
 RANGE = "_range"  # "a/b/" of "a/b/c" where ranges have two parts; only where they are not served by an index of `_id`s
@@ -150,6 +151,17 @@ class MongoCollection:
                     existing |= duplicates(error, part)
         return existing
 
+    async def insert_in_order(self, documents: Sequence[Document]) -> int:
+        for first in range(0, len(documents), IN_ORDER):
+            part = [self._stored(first_version(document, self._unique)) for document in documents[first : first + IN_ORDER]]
+            with as_unavailable(self._name):
+                try:
+                    await self._collection.insert_many(part, ordered=True)
+                except BulkWriteError as error:
+                    [taken] = duplicates(error, part)  # an ordered one ends with the first
+                    return first + next(place for place, document in enumerate(part) if document["_id"] == taken)
+        return len(documents)
+
     async def get(self, id: str, *, linearizable: bool = False) -> Document | None:
         with as_unavailable(self._name):
             return self._read(await (self._linearizable if linearizable else self._collection).find_one({"_id": id}))
@@ -248,7 +260,7 @@ def without_none(document: Document, unique: frozenset[str]) -> Document:
 
 
 def duplicates(error: BulkWriteError, documents: Sequence[Document]) -> set[str]:
-    """The `_id`s that an unordered insert found taken. Anything else that failed is raised."""
+    """The `_id`s that an insert found taken. Anything else that failed is raised."""
     details: Mapping[str, Any] = error.details or {}
     failed: list[Mapping[str, Any]] = list(details.get("writeErrors", ()))
     if details.get("writeConcernErrors") or any(one["code"] != DUPLICATE for one in failed):

@@ -104,6 +104,18 @@ async def test_many_are_inserted_and_those_there_before_are_named_and_left_alone
     assert await people.insert_many([{"_id": "twice", "n": 1}, {"_id": "twice", "n": 2}]) == {"twice"}
 
 
+async def test_in_order_nothing_goes_in_behind_one_that_is_there(new_store: NewStore) -> None:
+    people = (await new_store(PEOPLE)).collection("people")
+    assert await people.insert_in_order([]) == 0
+    await people.insert({"_id": "01500", "address_key": b"k1500"})
+    many = [{"_id": f"{n:05d}", "address_key": f"k{n}".encode()} for n in range(3000)]
+    assert await people.insert_in_order(many) == 1500
+    assert await people.count() == 1501
+    assert await people.insert_in_order(many[1501:]) == 1499
+    assert await people.insert_in_order([{"_id": "other", "address_key": b"k0"}, {"_id": "another", "address_key": b"k"}]) == 0
+    assert await people.get("another") is None
+
+
 async def test_get_many_gives_those_that_exist(new_store: NewStore) -> None:
     people = (await new_store(PEOPLE)).collection("people")
     await people.insert_many([{"_id": f"{n}"} for n in range(5)])

@@ -1,7 +1,7 @@
 """Consents given: in bulk, idempotent by key within a person, an import of thousands as quick as the ledger's log allows.
 
 Most people of an import are new, so the first round inserts everyone's version 1 without looking; who exists already is read
-and appended to, one event a person and round, until all are in.
+and appended to, until all are in. Several events of one person go in one append, one behind the other.
 
 Longer than most: one by one and in bulk are two ways into the same rounds, and taken apart each would repeat the other's order.
 """
@@ -82,12 +82,12 @@ class _Head:
     events: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     keys: dict[str, tuple[str, Kind, str]] = field(default_factory=dict[str, tuple[str, Kind, str]])
 
-    def add(self, version: int, at_us: int, key: str, use: tuple[str, Kind, str]) -> None:
-        self.version = max(self.version, version)
-        self.at_us = max(self.at_us, at_us)
-        self.events.append((version, use[0]))
-        if key:
-            self.keys.setdefault(key, use)
+    def add(self, event: ConsentEvent) -> None:
+        self.version = max(self.version, event.version)
+        self.at_us = max(self.at_us, event.at_us)
+        self.events.append((event.version, event.event_id))
+        if event.idempotency_key:
+            self.keys.setdefault(event.idempotency_key, (event.event_id, event.kind, event.scope.key))
 
 
 class RecordConsents:
@@ -183,7 +183,7 @@ class RecordConsents:
         conflicts: list[FieldError] = []
         heads: dict[bytes, _Head] = {}
         waiting = list(range(len(consents)))
-        turn = guessed
+        turn, in_order = guessed, False
         losses = -1  # the first round's collisions are no lost races: it only guessed
         while waiting:
             if losses > _LOST_RACES:
@@ -193,14 +193,23 @@ class RecordConsents:
             batch: list[Entry] = []
             places: list[int] = []
             done: set[int] = set()
+            under_way: set[tuple[bytes, str]] = set()  # keys used in this round: whether they are in, the next one knows
             now = self._now_us()
             for place in turn:
                 consent = consents[place]
                 head = heads.get(consent.address_key)  # None only in the first round, which guesses that they are new
+                key = (consent.address_key, consent.idempotency_key)
+                if key in under_way:
+                    continue
                 use = head.keys.get(consent.idempotency_key) if head and consent.idempotency_key else None
                 if use is None:
-                    batch.append(self._entry(tenant_id, actor, on_behalf_of, consent, head, now))
+                    entry = self._entry(tenant_id, actor, on_behalf_of, consent, head, now)
+                    batch.append(entry)
                     places.append(place)
+                    if consent.idempotency_key:
+                        under_way.add(key)
+                    if head is not None:
+                        head.add(entry.event)
                     continue
                 done.add(place)
                 ids[place], kind, scope = use
@@ -215,21 +224,19 @@ class RecordConsents:
                     await self._expiries.note(implied, now)
                 call = await self._intents.begin(names, batch[0].event.recorded_at_us)
                 calls.append(call)
-                taken = await self._ledger.append_documents(documents, call)
+                append = self._ledger.append_in_order if in_order else self._ledger.append_documents
+                taken = await append(documents, call)
                 losses += bool(taken)
                 for place, name, entry in zip(places, names, batch, strict=True):
                     event = entry.event
                     if name in taken:
                         heads.pop(event.address_key, None)
                         continue
-                    if (head := heads.get(event.address_key)) is not None:
-                        use = (event.event_id, event.kind, event.scope.key)
-                        head.add(event.version, event.at_us, event.idempotency_key, use)
                     ids[place] = event.event_id
                     entries.append(entry)
                     done.add(place)
             waiting = [place for place in waiting if place not in done]
-            turn = _one_each(consents, waiting)
+            turn, in_order = _next_turn(consents, waiting)
             await self._read_heads(tenant_id, {consents[place].address_key for place in turn} - heads.keys(), heads)
         await self._publish([record_of(entry.event, entry.data, entry.partition) for entry in entries], calls)
         if conflicts:
@@ -302,8 +309,7 @@ class RecordConsents:
         for address_key, history in (await self._ledger.histories(tenant_id, address_keys)).items():
             head = heads[address_key] = _Head()
             for line in history:
-                fact, event = line.fact, line.event()
-                head.add(fact.version, fact.at_us, event.idempotency_key, (event.event_id, fact.kind, fact.scope))
+                head.add(line.event())
 
     async def _publish(self, records: Sequence[Record], calls: Sequence[str]) -> None:
         try:
@@ -332,9 +338,8 @@ def _only_ones(consents: Sequence[Consent]) -> list[int]:
     return [place for place, consent in enumerate(consents) if count[consent.address_key] == 1 and not consent.particulars.refers_to]
 
 
-def _one_each(consents: Sequence[Consent], places: Sequence[int]) -> list[int]:
-    """The first of these places of each person."""
-    first: dict[bytes, int] = {}
-    for place in places:
-        first.setdefault(consents[place].address_key, place)
-    return list(first.values())
+def _next_turn(consents: Sequence[Consent], places: Sequence[int]) -> tuple[list[int], bool]:
+    """Those of people of whom one event is left, which need no order among them; then all the rest, in order."""
+    count = Counter(consents[place].address_key for place in places)
+    alone = [place for place in places if count[consents[place].address_key] == 1]
+    return (alone, False) if alone else (list(places), True)

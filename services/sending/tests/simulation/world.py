@@ -241,6 +241,9 @@ class FakeCollection:
     async def insert_many(self, documents: Sequence[Document]) -> set[str]:
         raise AssertionError("workers insert one by one")
 
+    async def insert_in_order(self, documents: Sequence[Document]) -> int:
+        raise AssertionError("workers insert one by one")
+
     async def get(self, id: str, *, linearizable: bool = False) -> Document | None:
         await self._before()
         found = deepcopy(self._documents.get(id))
