@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from postlaw_common.bus import Received
 
 _COMMANDS = {
     "dev": "postlaw_mesh.dev:dev",
@@ -41,7 +46,8 @@ class _Lazy(click.Group):
 
 @click.group(cls=_Lazy)
 @click.version_option(package_name="postlaw")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Postlaw: when a person says stop, the mail stops before we answer, and anyone can check that it did.
 
     \b
@@ -49,3 +55,9 @@ def main() -> None:
       postlaw dev
     Exit codes: 0 done, 1 it cannot be done, 2 wrong usage; a command that has others says so in its own --help.
     """
+    context.obj = _events_in_log
+
+
+def _events_in_log(topic: str) -> AsyncGenerator[list[Received]]:
+    reading: AsyncGenerator[list[Received]] = importlib.import_module("postlaw_mesh.events_in_log").events_in_log(topic)
+    return reading

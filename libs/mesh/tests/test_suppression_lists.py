@@ -19,6 +19,7 @@ from postlaw_common.testing.promises import promise
 from .signing_up import WORDING, Acme, acme
 
 HELD = ["affirmative_act", "contact_shown", "purpose", "requester_named", "separate", "withdrawal_info"]
+ATTESTED = subscribers.ImportConsent(source="shop", wording=WORDING, attested_by="Ada Example", held=HELD, territories=["IE"])
 
 
 async def imported(customer: Acme, rows: bytes, **settings: Any) -> subscribers.Import:
@@ -47,8 +48,7 @@ async def test_whom_the_old_providers_list_names_gets_no_mail_and_stands_in_the_
             customer, b"email\nann@example.com\nnobody@example.com\n", suppress=subscribers.ImportSuppression(source="the old provider")
         )
         assert (listed.suppressed, listed.refused) == (2, 0)
-        attested = subscribers.ImportConsent(source="shop", wording=WORDING, attested_by="Ada Example", held=HELD, territories=["IE"])
-        await imported(customer, b"email\nann@example.com\nbob@example.com\n", list_id=customer.list_id, consent=attested)
+        await imported(customer, b"email\nann@example.com\nbob@example.com\n", list_id=customer.list_id, consent=ATTESTED)
         totals = (await customer.campaign()).totals
         assert totals.refused == 1
         assert (len(customer.mails_to("ann@example.com")), len(customer.mails_to("bob@example.com"))) == (0, 1)
@@ -70,14 +70,13 @@ async def test_whom_a_list_of_digests_names_gets_no_mail_whether_here_already_or
     tmp_path: Path,
 ) -> None:
     async with acme(tmp_path) as customer:
-        attested = subscribers.ImportConsent(source="shop", wording=WORDING, attested_by="Ada Example", held=HELD, territories=["IE"])
-        await imported(customer, b"email\nann@example.com\nbob@example.com\n", list_id=customer.list_id, consent=attested)
+        await imported(customer, b"email\nann@example.com\nbob@example.com\n", list_id=customer.list_id, consent=ATTESTED)
         names = ("ann", "carl", "dora", "eve")
         digests = "\n".join(["sha256", *(hashlib.sha256(f"{name}@example.com".encode()).hexdigest() for name in names)]).encode()
         listed = await imported(customer, digests, suppress=subscribers.ImportSuppression(source="the old provider", format="sha256"))
         assert (listed.digests_kept, listed.people_checked, listed.people_matched) == (4, 2, 1)
 
-        await imported(customer, b"email\ncarl@example.com\ndora@example.com\n", list_id=customer.list_id, consent=attested)
+        await imported(customer, b"email\ncarl@example.com\ndora@example.com\n", list_id=customer.list_id, consent=ATTESTED)
         await customer.sign_up("eve@example.com")
         await customer.settled()
         assert customer.mails_to("eve@example.com") == []

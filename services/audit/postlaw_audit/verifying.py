@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
@@ -47,7 +47,7 @@ async def verify_log(blobs: Blobs, verifier: str | None = None, earlier: str | N
     if before is not None and before.size > checkpoint.size:
         raise LogInvalid(f"the log was cut back: its checkpoint is at size {checkpoint.size}, the earlier one at {before.size}")
     tree, places, tiles = GrowingTree(), Places(), 0
-    async for entries in _bundles(blobs, checkpoint.size):
+    async for entries in bundles(blobs, checkpoint.size):
         for number, entry in enumerate(entries, tree.size):
             places.follow(number, entry)
         parts = [entries] if before is None else [entries[: max(0, before.size - tree.size)], entries[max(0, before.size - tree.size) :]]
@@ -113,8 +113,10 @@ def _record(offset: int, part: str) -> str:
     return f"offset {offset} part {part}" if part else f"offset {offset}"
 
 
-async def _bundles(blobs: Blobs, size: int) -> AsyncIterator[list[bytes]]:
-    """Whatever comes from the bucket is under way while the bundles before it are hashed; memory stays constant."""
+async def bundles(blobs: Blobs, size: int) -> AsyncGenerator[list[bytes]]:
+    """The log's first `size` entries, bundle by bundle. Raises LogInvalid for a bundle that is missing or no such thing.
+
+    Whatever comes from the bucket is under way while the bundles before it are hashed; memory stays constant."""
     paths = (tile_path(-1, number, min(WIDTH, size - number * WIDTH)) for number in range(-(-size // WIDTH)))
     coming: deque[tuple[str, asyncio.Task[bytes]]] = deque()
     start = 0

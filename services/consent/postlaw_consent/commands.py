@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import click
 
-from postlaw_common.bus import Bus
+from postlaw_common.bus import Bus, Received
 from postlaw_common.bus.once import whole_topic
 from postlaw_common.bus_commands import UNUSABLE, with_bus
 from postlaw_common.settings import PlatformSettings, load
@@ -29,6 +30,12 @@ from postlaw_law.clocks import microseconds
 from postlaw_law.law import Law
 from postlaw_law.loading import load_law, the_law
 from postlaw_law.reading import LawRefused
+
+Pages = AsyncGenerator[list[Received]]
+
+
+class LogUnusable(Exception):
+    """The audit log cannot be read, or does not fit together. The message is one clear line."""
 
 
 @click.group()
@@ -102,10 +109,19 @@ def decisions() -> None:
 @click.option("--until", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help="Decided before this instant; with its zone.")
 @click.option("--tenant", "tenant_id", help="Of this customer alone.")
 @click.option("--campaign", "campaign_id", help="Of this campaign alone.")
+@click.option("--from-log", is_flag=True, help="What the audit log holds, not the bus, which keeps thirty days. The log is verified first.")
 @click.option("--law", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Decide under the law in this folder.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_obj
 def replay(
-    since: datetime | None, until: datetime | None, tenant_id: str | None, campaign_id: str | None, folder: Path | None, as_json: bool
+    log: Callable[[str], Pages] | None,
+    since: datetime | None,
+    until: datetime | None,
+    tenant_id: str | None,
+    campaign_id: str | None,
+    from_log: bool,
+    folder: Path | None,
+    as_json: bool,
 ) -> None:
     """Decides again what stands on the bus, from the ledger as it was then and by the law of that day; names what differs.
 
@@ -114,8 +130,9 @@ def replay(
     \b
     Example:
       postlaw decisions replay
+      postlaw decisions replay --from-log --since 2024-01-01T00:00:00+0000
       postlaw decisions replay --campaign cmp_06d3k5yznp1w9r8g7f6e5d4c3b --law new-law --json
-    Exit codes: 0 all as they were decided, 1 bus, store or law cannot be used, 2 wrong usage, 3 some differ.
+    Exit codes: 0 all as they were decided, 1 bus, log, store or law cannot be used, 2 wrong usage, 3 some differ.
     """
     begin, end = (at and microseconds(at) for at in (since, until))
 
@@ -130,8 +147,13 @@ def replay(
     try:
         under = load_law(folder) if folder else None
         progress: Callable[[Replayed], None] = (lambda _: None) if as_json else _show_replayed
-        done = with_bus("decisions", lambda bus: _replay(bus, wanted, under, progress))
-    except (StoreUnavailable, UnknownLaw, LawRefused) as wrong:
+        if from_log:
+            if log is None:
+                raise LogUnusable("the log is read by `postlaw decisions`, where all services are at hand")
+            done = asyncio.run(_replay(log(DECISIONS.name), wanted, under, progress))
+        else:
+            done = with_bus("decisions", lambda bus: _replay_topic(bus, wanted, under, progress))
+    except (StoreUnavailable, UnknownLaw, LawRefused, LogUnusable) as wrong:
         click.echo(f"postlaw decisions: {wrong}.", err=True)
         sys.exit(UNUSABLE)
     if as_json:
@@ -148,16 +170,20 @@ def replay(
     sys.exit(0 if done.as_made else 3)
 
 
-async def _replay(bus: Bus, wanted: Callable[[Made], bool], under: Law | None, progress: Callable[[Replayed], None]) -> Replayed:
+async def _replay_topic(bus: Bus, wanted: Callable[[Made], bool], under: Law | None, progress: Callable[[Replayed], None]) -> Replayed:
+    await bus.ensure_topics([DECISIONS])
+    return await _replay(whole_topic(bus, DECISIONS.name), wanted, under, progress)
+
+
+async def _replay(pages: Pages, wanted: Callable[[Made], bool], under: Law | None, progress: Callable[[Replayed], None]) -> Replayed:
     settings = load(PlatformSettings)
     store = open_store(settings.store, "consent", state=str(settings.state))
     try:
         await store.start([LEDGER, LAWS])
-        await bus.ensure_topics([DECISIONS])
         laws = Laws(lambda: store.collection(LAWS.name))
         laws.know(the_law())
         again = ReplayDecisions(store.collection(LEDGER.name), laws.get, decode_made, progress, under=under)
-        async with aclosing(whole_topic(bus, DECISIONS.name)) as pages:
+        async with aclosing(pages):
             return await again(pages, wanted)
     finally:
         await store.close()
