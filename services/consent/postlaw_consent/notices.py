@@ -4,6 +4,7 @@ Each change leaves with the event that tells the log."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,6 +15,7 @@ from postlaw_common.errors import NotFound
 from postlaw_common.events import new_event, to_record
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.domain.notice import Notice, Use
 
 NOTICES = CollectionSpec("notices", (Index("tenant"), OUTBOX_INDEX))
@@ -34,6 +36,7 @@ class Notices:
         bus: Bus,
         encode: Callable[[str, Notice], bytes],
         partition_of: Callable[[str, bytes], int],
+        afterwards: Afterwards,
         now_us: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -41,6 +44,8 @@ class Notices:
         self._collection = collection
         self._encode = encode
         self._partition_of = partition_of
+        self._afterwards = afterwards
+        self._telling = asyncio.Lock()
         self._now_us = now_us
         self._monotonic = monotonic
         self._known: dict[str, tuple[Notice, float]] = {}  # those that have been used
@@ -58,7 +63,7 @@ class Notices:
         """Raises AlreadyExists."""
         document = add_to_outbox(_document_of(tenant_id, notice), [self._record(tenant_id, notice)])
         await self._collection().insert(document)
-        await self.outbox.publish_after_write(self._collection(), document)
+        self._tell(document)
 
     async def change(self, tenant_id: str, digest: bytes, to: Callable[[Notice], Notice]) -> Notice:
         """What `to` makes of it, written and told; nothing where that is the same. Raises NotFound, and whatever `to` raises."""
@@ -78,7 +83,7 @@ class Notices:
             except VersionConflict:
                 continue
             self._known.pop(id, None)
-            await self.outbox.publish_after_write(self._collection(), written)
+            self._tell(written)
             return after
 
     async def used(self, tenant_id: str, uses: Mapping[bytes, Use]) -> dict[bytes, Notice]:
@@ -112,6 +117,14 @@ class Notices:
         elif notice.first_used_us is not None:
             return notice
         return await self.change(tenant_id, digest, lambda there: _used_at(there, use.at_us))
+
+    def _tell(self, written: Document) -> None:
+        """Nobody waits for it: a consent that names a new wording is recorded though the bus does not answer."""
+        self._afterwards.begin(self._publish(written), what="telling of a notice")
+
+    async def _publish(self, written: Document) -> None:
+        async with self._telling:  # one after another: the outbox then knows what of a document has left already
+            await self.outbox.publish_after_write(self._collection(), written)
 
     def _record(self, tenant_id: str, notice: Notice) -> Record:
         data, subject = self._encode(tenant_id, notice), notice.digest.hex()
