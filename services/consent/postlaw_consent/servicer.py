@@ -131,8 +131,12 @@ class ConsentServicer:
             raise Invalid(
                 "Name a variant for each person, or for none.", fields=[FieldError("variant_of", "names no variant, or not of all")]
             )
+        if request.given_at_us and len(request.given_at_us) != len(address_keys):
+            raise Invalid("Name a time for each person, or for none.", fields=[FieldError("given_at_us", "are not one to one")])
         consent = _consent(request.consent, b"", {})
-        recorded = await self._record_consents.of_many(current().tenant_id, *_actors(), consent, by_person, variants, request.variant_of)
+        recorded = await self._record_consents.of_many(
+            current().tenant_id, *_actors(), consent, by_person, variants, request.variant_of, request.given_at_us
+        )
         return pb.RecordConsentOfManyResponse(
             recorded=recorded.recorded, already_recorded=recorded.already_recorded, remarks=_remarks(recorded)
         )

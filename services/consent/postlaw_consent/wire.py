@@ -255,12 +255,13 @@ def encode(event: ConsentEvent) -> bytes:
     return event_to_wire(event).SerializeToString()
 
 
-def encode_alike(event: ConsentEvent) -> Callable[[str, bytes, bytes], bytes]:
-    """(event id, address key, sealed proof evidence) → what `encode` gives of this event with them in it."""
+def encode_alike(event: ConsentEvent) -> Callable[[str, bytes, bytes, int], bytes]:
+    """(event id, address key, sealed proof evidence, when it was) → what `encode` gives of this event with them in it."""
     message = event_to_wire(event)
 
-    def one(event_id: str, address_key: bytes, sealed_proof_evidence: bytes) -> bytes:
+    def one(event_id: str, address_key: bytes, sealed_proof_evidence: bytes, at_us: int) -> bytes:
         message.event_id = event_id
+        _put_time(at_us, message.at)
         message.address_key = address_key
         message.sealed_proof_evidence = sealed_proof_evidence
         return message.SerializeToString()

@@ -392,7 +392,7 @@ class World:
         """Everyone's evidence is made of their own key."""
         key = shared.pop("idempotency_key", "import/1")
         evidence = shared.pop("evidence", [b"sealed " + person for person in people])
-        variants = {name: shared.pop(name) for name in ("variants", "variant_of") if name in shared}
+        variants = {name: shared.pop(name) for name in ("variants", "variant_of", "given_at_us") if name in shared}
         consent = pb.ConsentRecord(scope=pb.Scope(list_id="lst_1"), route=pb.ROUTE_IMPORT, idempotency_key=key, **shared)
         _proven(consent)
         request = pb.RecordConsentOfManyRequest(consent=consent, address_keys=people, sealed_proof_evidence=evidence, **variants)

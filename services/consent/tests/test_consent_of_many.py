@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postlaw.consent.v1 import consent_pb2 as pb
+from postlaw_common.caller import acting_as
 from postlaw_common.errors import Invalid
 from postlaw_common.testing.promises import promise
 from postlaw_consent.domain.event import Actor, ConsentEvent
@@ -17,7 +18,7 @@ from postlaw_consent.intents import INTENTS
 from postlaw_consent.ledger import LEDGER, Entry, document_of
 from postlaw_consent.notices import NOTICES
 from postlaw_consent.outgoing import record_of
-from postlaw_consent.wire import decode, encode, encode_alike
+from postlaw_consent.wire import decode, encode, encode_alike, timestamp
 
 if TYPE_CHECKING:
     from .conftest import World
@@ -31,9 +32,9 @@ def test_an_event_alike_has_the_bytes_of_the_whole_event() -> None:
     event = ConsentEvent("", "ten_1", b"", 1, "given", Scope("list", "lst_1"), "import", 5, 7, Actor("user", "usr_1"), source="a form")
     one = encode_alike(event)
     for key in (b"k" * 33, b"l" * 33):
-        whole = decode(one("evt_1", key, b"sealed"))
-        assert (whole.event_id, whole.address_key, whole.sealed_proof_evidence) == ("evt_1", key, b"sealed")
-        assert encode(whole) == one("evt_1", key, b"sealed")
+        whole = decode(one("evt_1", key, b"sealed", 5_000_001))
+        assert (whole.event_id, whole.address_key, whole.sealed_proof_evidence, whole.at_us) == ("evt_1", key, b"sealed", 5_000_001)
+        assert encode(whole) == one("evt_1", key, b"sealed", 5_000_001)
 
 
 @promise("G2")
@@ -55,6 +56,30 @@ async def test_each_person_has_a_record_of_their_own_on_ledger_and_bus(world: Wo
         assert kept.pop("call")
         assert kept == whole | {"v": 1}
     assert await world.allowed(asked[7])
+
+
+@promise("G2")
+async def test_each_person_may_have_a_time_of_their_own_and_is_told_where_the_notice_was_not_shown_yet(world: World) -> None:
+    asked = people(world, 4)
+    await world.given(asked[3], list_id="lst_2")  # with a history: the way of one by one
+    day = 86_400_000_000
+    now = world.now_us()
+    with acting_as(world.caller):
+        shown = timestamp(now - 5 * day)
+        await world.consent.PutNotice(pb.PutNoticeRequest(wording="Yes.", language="en", effective_from=shown), None)
+    times = [now - 3 * day, 0, now - 9 * day, now - 2 * day]
+    answer = await world.record_of_many(asked, wording="Yes.", given_at=timestamp(now - 4 * day), given_at_us=times)
+    assert answer.recorded == 4
+    assert [remark.field for remark in answer.remarks] == ["given_at_us[2]"]
+    events = {event.address_key: event for event in await world.events() if event.scope.key == "list:lst_1"}
+    assert [events[person].at_us for person in asked] == [now - 3 * day, now - 4 * day, now - 9 * day, now - 2 * day]
+    ledger = world.stores["consent"].collection(LEDGER.name)
+    for record in await world.published():
+        whole = document_of(Entry(decode(record.value), record.value, record.partition))
+        assert ((await ledger.get(whole["_id"])) or {})["fact"] == whole["fact"]
+    for wrong in ([now], [now + day] * 4, [-1] * 4):
+        with pytest.raises(Invalid):
+            await world.record_of_many(asked, given_at_us=wrong, idempotency_key="import/2")
 
 
 @promise("G2")

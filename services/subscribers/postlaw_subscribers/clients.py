@@ -33,8 +33,8 @@ _GRADES: dict[Grade, consent_pb2.EvidenceGrade.ValueType] = {
 class NoConsent:
     """The customer attests nothing: the rows are taken, and nobody of them may be mailed."""
 
-    async def record(self, list_id: str, consents: Consents, sealed_attestation: bytes) -> None:
-        return
+    async def record(self, list_id: str, consents: Consents, sealed_attestation: bytes) -> int:
+        return 0
 
 
 class AttestedConsent:
@@ -55,7 +55,7 @@ class AttestedConsent:
         told = [job.settings.list_id, *astuple(attested)]
         self._key = "import/" + hashlib.sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest()[:40]
 
-    async def record(self, list_id: str, consents: Consents, sealed_attestation: bytes) -> None:
+    async def record(self, list_id: str, consents: Consents, sealed_attestation: bytes) -> int:
         attested = self._attested
         shared = consent_pb2.ConsentRecord(
             scope=consent_pb2.Scope(list_id=list_id),
@@ -68,15 +68,18 @@ class AttestedConsent:
             particulars=self._particulars(Variant(attested.territories, "attested")),
         )
         shared.given_at.FromMicroseconds(self._given_us)
-        await self._stub.RecordConsentOfMany(
+        answer = await self._stub.RecordConsentOfMany(
             consent_pb2.RecordConsentOfManyRequest(
                 consent=shared,
                 address_keys=consents.address_keys,
                 sealed_proof_evidence=consents.evidence,
                 variants=map(self._particulars, consents.variants[1:]),  # the first is what all share
                 variant_of=consents.variant_of,
+                given_at_us=consents.given_at_us,
             )
         )
+        without = consents.given_at_us.count(0) if consents.given_at_us else len(consents.address_keys)
+        return sum(without if remark.field == "consent.notice_hash" else 1 for remark in answer.remarks)
 
     def _particulars(self, variant: Variant) -> consent_pb2.Particulars:
         attested = self._attested

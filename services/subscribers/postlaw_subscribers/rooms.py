@@ -86,20 +86,22 @@ class Rooms:
 
 @dataclass(frozen=True, slots=True)
 class Consents:
-    """The consents of some people, in which they differ: of each the place of their variant, and their evidence, sealed; each list empty
-    where nobody has any."""
+    """The consents of some people, in which they differ: of each the place of their variant, their evidence, sealed, and when they gave it
+    (microseconds since the epoch, 0 as attested); each list empty where nobody has any."""
 
     address_keys: list[bytes]
     variants: list[Variant] = field(default_factory=list[Variant])
     variant_of: list[int] = field(default_factory=list[int])
     evidence: list[bytes] = field(default_factory=list[bytes])
+    given_at_us: list[int] = field(default_factory=list[int])
 
 
 class ConsentLedger(Protocol):
     """Consent's ledger, for one import: it knows the attestation that all rows share."""
 
-    async def record(self, list_id: str, consents: Consents, sealed_attestation: bytes) -> None:
-        """Records them all, 4,000 at most; what was recorded before stays as it is. Raises PostlawError.
+    async def record(self, list_id: str, consents: Consents, sealed_attestation: bytes) -> int:
+        """Records them all, 4,000 at most; what was recorded before stays as it is. How many of them gave theirs at a time at which the
+        wording, by its notice's dates, was not shown. Raises PostlawError.
 
         `sealed_attestation`: what the customer says of all of them, sealed under the customer's key."""
         ...

@@ -47,6 +47,7 @@ class FakeConsent:
         self.suppressed: dict[tuple[str, bytes], tuple[str, str]] = {}  # by customer and person: whose list, and the key
         self.away = False
         self.calls = 0
+        self.remarks: list[str] = []  # fields that each answer remarks on
         self.stops = 0  # calls of SuppressMany
         self.hold: asyncio.Event | None = None
 
@@ -65,10 +66,12 @@ class FakeConsent:
             record.address_key = address_key
             if request.variant_of and (variant := request.variant_of[place]):
                 record.particulars.CopyFrom(request.variants[variant - 1])
+            if request.given_at_us and (at_us := request.given_at_us[place]):
+                record.given_at.FromMicroseconds(at_us)
             if request.sealed_proof_evidence:
                 record.sealed_proof_evidence = request.sealed_proof_evidence[place]
             self.records.setdefault((current().tenant_id, address_key, record.idempotency_key), record)
-        return consent_pb2.RecordConsentOfManyResponse()
+        return consent_pb2.RecordConsentOfManyResponse(remarks=[consent_pb2.Remark(field=field) for field in self.remarks])
 
     async def SuppressMany(self, request: consent_pb2.SuppressManyRequest, context: Any) -> consent_pb2.SuppressManyResponse:
         self.stops += 1

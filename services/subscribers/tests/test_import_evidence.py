@@ -167,6 +167,16 @@ async def test_whoever_goes_on_with_an_import_knows_what_the_rows_before_shared(
     assert [(flag.what, flag.rows) for flag in done.flags] == [("ip", 10_000)]
 
 
+@promise("G2")
+async def test_a_notice_that_was_not_shown_at_a_rows_time_is_told_in_the_report(world: Any) -> None:
+    world.consent.remarks = ["consent.notice_hash", "given_at_us[1]"]
+    data = b"email,consented_at\nann@example.com,2024-03-01T10:00:00Z\nbob@example.com,\ncid@example.com,\n"
+    done = await world.imported(await world.make_list(), data, attested=ATTESTED)
+    assert dict(done.warnings) == {"notice_not_shown": 3}
+    done = await world.imported(await world.make_list(), b"email\nann@example.com\nbob@example.com\n", attested=ATTESTED)
+    assert dict(done.warnings) == {"notice_not_shown": 3}  # two without a time, and the fake's other remark
+
+
 @promise("M8")
 async def test_a_relationship_is_recorded_as_what_it_is_from_the_earliest_instant(world: Any) -> None:
     list_id = await world.make_list()
@@ -177,7 +187,8 @@ async def test_a_relationship_is_recorded_as_what_it_is_from_the_earliest_instan
     assert set(records) == {"ann@example.com", "bob@example.com"}, "the clock of the third would run from too late an instant"
     assert {record.kind for record in records.values()} == {consent_pb2.ConsentEvent.KIND_IMPLIED}
     assert {record.particulars.relationship for record in records.values()} == {"purchase"}
-    assert {record.given_at.seconds for record in records.values()} == {1_700_000_000}
+    assert records["bob@example.com"].given_at.seconds == 1_700_000_000
+    assert records["ann@example.com"].given_at.ToJsonString() == "2024-03-01T10:00:00Z"
     assert (dict(done.warnings), done.added) == ({"older_than_attested": 1}, 3)
 
 

@@ -62,6 +62,11 @@ def text_of(event: ConsentEvent) -> str:
     return f"{event.at_us} {event.kind} {event.route} {_terms_text(event)} {event.scope.key}"
 
 
+def text_at(text: str, at_us: int) -> str:
+    """The same act at another time."""
+    return f"{at_us} {text.partition(' ')[2]}"
+
+
 def fact_of(version: int, text: str) -> Fact:
     """The reverse. ValueError where the text is none of ours."""
     at_us, act = text.split(" ", 1)

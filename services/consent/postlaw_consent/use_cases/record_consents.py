@@ -128,29 +128,42 @@ class RecordConsents:
         evidence: Mapping[bytes, bytes],
         variants: Sequence[Particulars] = (),
         variant_of: Sequence[int] = (),
+        given_at_us: Sequence[int] = (),
     ) -> Recorded:
         """The same consent of many people. `evidence`: by address key, sealed for the proof key; empty
         where there is none beside the attestation that they share. `variant_of`: of each, 0 for the consent's own particulars, else the
-        place of theirs in `variants`, plus one; empty where all share them.
+        place of theirs in `variants`, plus one; empty where all share them. `given_at_us`: of each, 0 for the consent's own; or empty.
 
         Raises as the call itself does, and asking again is safe in the same way."""
         kinds = [consent, *(replace(consent, particulars=particulars) for particulars in variants)]
         self._check(kinds)
-        remarks = await self._name_notices(tenant_id, [("consent.notice_hash", consent)])
         now = self._now_us()
+        if any(at_us < 0 or at_us > now + _CLOCK_SKEW_US for at_us in given_at_us):
+            raise Invalid(
+                "A consent cannot have been given in the future.", fields=[FieldError("given_at_us", "holds no time of the past")]
+            )
+        shared = [("consent.notice_hash", consent)] if not given_at_us or 0 in given_at_us else []
+        own = [at_us for at_us in given_at_us if at_us]
+        # A notice is shown from one day to another: where the first and the last act fit, all do, and nobody is looked at.
+        ends = [("", replace(consent, given_at_us=at_us)) for at_us in (min(own), max(own))] if own else []
+        remarks = await self._name_notices(tenant_id, [*shared, *ends])
+        if any(not field for field, _ in remarks):
+            each = [(f"given_at_us[{n}]", replace(consent, given_at_us=at_us)) for n, at_us in enumerate(given_at_us) if at_us]
+            remarks = await self._name_notices(tenant_id, [*shared, *each])
         events = [self._event(tenant_id, actor, on_behalf_of, one, None, now) for one in kinds]
         made = [Alike(event, self._encode_alike(event)) for event in events]
-        people: list[tuple[str, int, bytes, bytes, int]] = []
-        for (address_key, sealed), variant in zip(evidence.items(), variant_of or repeat(0), strict=False):
+        people: list[tuple[str, int, bytes, bytes, int, int]] = []
+        of_each = zip(evidence.items(), variant_of or repeat(0), given_at_us or repeat(0), strict=False)
+        for (address_key, sealed), variant, at_us in of_each:
             partition = self._ledger.partition_of(tenant_id, address_key)
-            people.append((made[0].name_of(address_key, partition), partition, address_key, sealed, variant))
+            people.append((made[0].name_of(address_key, partition), partition, address_key, sealed, variant, min(at_us, now)))
             if len(people) % _AT_ONCE == 0:
                 await step_aside()
         records: list[Record] = []
 
         def documents() -> Iterator[Document]:
-            for name, partition, address_key, sealed, variant in people:
-                document, record = made[variant].of(name, address_key, sealed, partition)
+            for name, partition, address_key, sealed, variant, at_us in people:
+                document, record = made[variant].of(name, address_key, sealed, partition, at_us)
                 records.append(record)
                 yield document
 
@@ -162,8 +175,13 @@ class RecordConsents:
         if taken:
             records = [record for (name, *_), record in zip(people, records, strict=True) if name not in taken]
             known = [
-                replace(kinds[variant], address_key=address_key, sealed_proof_evidence=sealed)
-                for name, _, address_key, sealed, variant in people
+                replace(
+                    kinds[variant],
+                    address_key=address_key,
+                    sealed_proof_evidence=sealed,
+                    given_at_us=at_us or consent.given_at_us,
+                )
+                for name, _, address_key, sealed, variant, at_us in people
                 if name in taken
             ]
         await self._publish(records, [call])

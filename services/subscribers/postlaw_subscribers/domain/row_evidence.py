@@ -18,6 +18,7 @@ UNREADABLE_TIME = "unreadable_time"
 TIME_WITHOUT_ZONE = "time_without_zone"
 TIME_IN_FUTURE = "time_in_future"
 OLDER_THAN_ATTESTED = "older_than_attested"
+NOTICE_NOT_SHOWN = "notice_not_shown"  # at the time of the consent, by the dates that the customer gave the notice
 FORM_TOO_LONG = "form_too_long"
 
 LONGEST_FORM = 200  # characters, so that thousands of rows fit into one call

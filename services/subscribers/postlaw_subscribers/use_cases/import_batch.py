@@ -80,8 +80,8 @@ class Result:
     def took(self, outcome: Outcome, count: int = 1) -> None:
         self.taken[outcome] = self.taken.get(outcome, 0) + count
 
-    def warn(self, warning: str) -> None:
-        self.warnings[warning] = self.warnings.get(warning, 0) + 1
+    def warn(self, warning: str, rows: int = 1) -> None:
+        self.warnings[warning] = self.warnings.get(warning, 0) + rows
 
     def saw(self, what: str, value: str) -> None:
         self.values.setdefault(what, []).append(value)

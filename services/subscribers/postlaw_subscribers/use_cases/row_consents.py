@@ -13,7 +13,7 @@ import msgspec
 from postlaw_common.crypto import seal
 from postlaw_common.foreground import step_aside
 from postlaw_subscribers.domain.csv_header import Header
-from postlaw_subscribers.domain.row_evidence import FORM_TOO_LONG, LONGEST_FORM, OLDER_THAN_ATTESTED, Variants, instant_of
+from postlaw_subscribers.domain.row_evidence import FORM_TOO_LONG, LONGEST_FORM, NOTICE_NOT_SHOWN, OLDER_THAN_ATTESTED, Variants, instant_of
 from postlaw_subscribers.person_keys import PROOF_EVIDENCE, Keys
 from postlaw_subscribers.rooms import ConsentLedger, Consents
 from postlaw_subscribers.use_cases.import_batch import AT_ONCE, Candidate, ImportSource, Result
@@ -21,10 +21,12 @@ from postlaw_subscribers.use_cases.import_batch import AT_ONCE, Candidate, Impor
 _encode = msgspec.json.Encoder().encode
 
 
-async def record_consents(ledger: ConsentLedger, source: ImportSource, consents: Consents) -> None:
+async def record_consents(ledger: ConsentLedger, source: ImportSource, consents: Consents, result: Result) -> None:
     """What the customer attests is the same of everyone, so it is sealed once, under the customer's key. Raises PostlawError."""
     if source.attested is not None and consents.address_keys:
-        await ledger.record(source.list_id, consents, source.wrapping.seal_attestation(source.attestation))
+        missed = await ledger.record(source.list_id, consents, source.wrapping.seal_attestation(source.attestation))
+        if missed:
+            result.warn(NOTICE_NOT_SHOWN, missed)
 
 
 async def consents_of(source: ImportSource, candidates: Sequence[Candidate], taken: Mapping[bytes, Keys], result: Result) -> Consents:
@@ -42,9 +44,11 @@ async def consents_of(source: ImportSource, candidates: Sequence[Candidate], tak
             keys = taken.get(candidate.address_key)
             if keys is None or (found := read(candidate.row.cells)) is None:
                 continue
-            variant, evidence = found
+            variant, evidence, at_us = found
             consents.address_keys.append(candidate.address_key)
             consents.variant_of.append(variant)
+            if header.time_at is not None:
+                consents.given_at_us.append(at_us)
             if of_rows:
                 place = source.wrapping.place(candidate.address_key, PROOF_EVIDENCE)
                 consents.evidence.append(seal(keys.proof, _encode(evidence), place) if evidence else b"")
@@ -70,9 +74,9 @@ def _own_evidence(
     anchored_us: int,
     result: Result,
     cells: Sequence[str],
-) -> tuple[int, dict[str, str]] | None:
-    """(the row's variant, what is to be sealed for it). None where the row's own time shows that it has not the consent attested: a
-    relationship's clock would run from too late an instant, `anchored_us`."""
+) -> tuple[int, dict[str, str], int] | None:
+    """(the row's variant, what is to be sealed for it, when it was, 0 as attested). None where the row's own time shows that it has not the
+    consent attested: a relationship's clock would run from too late an instant, `anchored_us`."""
     territory, grade, time, ip, form = reader(cells)
     variant, warnings = variants.of(territory, grade)
     for warning in warnings:
@@ -97,4 +101,4 @@ def _own_evidence(
     if at_us and at_us < anchored_us:
         result.warn(OLDER_THAN_ATTESTED)
         return None
-    return variant, evidence
+    return variant, evidence, at_us

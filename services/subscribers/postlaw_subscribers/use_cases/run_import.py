@@ -255,7 +255,7 @@ class _Run:
                     if recording is not None:
                         await recording
                     # Consent's store is another one: it takes these while ours takes the next.
-                    recording = asyncio.create_task(record_consents(self._ledger, source, consents))
+                    recording = asyncio.create_task(record_consents(self._ledger, source, consents, result))
                 if recording is not None:
                     await recording
             finally:

@@ -439,6 +439,7 @@ class RecordConsentOfManyRequest(_message.Message):
     SEALED_PROOF_EVIDENCE_FIELD_NUMBER: _builtins.int
     VARIANTS_FIELD_NUMBER: _builtins.int
     VARIANT_OF_FIELD_NUMBER: _builtins.int
+    GIVEN_AT_US_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def consent(self) -> Global___ConsentRecord:
         """what they share: nobody's name, nobody's evidence"""
@@ -457,6 +458,10 @@ class RecordConsentOfManyRequest(_message.Message):
     def variant_of(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """of each: 0 for consent.particulars, else its variant's place + 1; or none"""
 
+    @_builtins.property
+    def given_at_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """of each, microseconds since the epoch; 0 for consent.given_at; or none"""
+
     def __init__(
         self,
         *,
@@ -465,10 +470,11 @@ class RecordConsentOfManyRequest(_message.Message):
         sealed_proof_evidence: _abc.Iterable[_builtins.bytes] | None = ...,
         variants: _abc.Iterable[Global___Particulars] | None = ...,
         variant_of: _abc.Iterable[_builtins.int] | None = ...,
+        given_at_us: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "consent", b"consent", "sealed_proof_evidence", b"sealed_proof_evidence", "variant_of", b"variant_of", "variants", b"variants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "consent", b"consent", "given_at_us", b"given_at_us", "sealed_proof_evidence", b"sealed_proof_evidence", "variant_of", b"variant_of", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -484,7 +490,9 @@ class RecordConsentOfManyResponse(_message.Message):
     recorded: _builtins.int
     already_recorded: _builtins.int
     @_builtins.property
-    def remarks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Remark]: ...
+    def remarks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Remark]:
+        """of given_at_us[…], or of consent.notice_hash: of all without a time of their own"""
+
     def __init__(
         self,
         *,
