@@ -1,7 +1,7 @@
 """A case as JSON, in the format of the decision vectors: read into facts, and written from them, so that a decision can be replayed.
 
-Beyond the vectors' fields: events `restricted`, `paused` (until `ended_at`), `bounced` and `erasure`, an event's `id` and `lifts`, a
-message's `brand`, `recipient_tz`, and more to expect.
+Beyond the vectors' fields: events `restricted`, `paused` (until `ended_at`), `bounced`, `platform` and `erasure`, an event's `id` and
+`lifts`, a message's `brand`, `recipient_tz`, and more to expect.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _person(case: Fields) -> Person:
             opt_outs.append(OptOut(at, topics, id))
         elif type in _OF_EVERYTHING:
             opt_outs.append(OptOut(at, id=id, erased=type == "erasure"))
-        elif type == "restricted" or type == "paused" or type == "bounced":
+        elif type == "restricted" or type == "paused" or type == "bounced" or type == "platform":
             holds.append(Hold(type, at, ended, id))
         elif type in _TRACKING:
             signals.append(TrackingSignal(type == "tracking_consent", at, held, id))

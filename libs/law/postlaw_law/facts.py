@@ -15,7 +15,7 @@ from postlaw_law.words import EVERYTHING, AddressKind, Defect, Evidence, Message
 UTC = ZoneInfo("UTC")
 ANY_TOPIC: frozenset[str] = frozenset({EVERYTHING})
 
-HoldKind = Literal["restricted", "paused", "bounced"]
+HoldKind = Literal["restricted", "paused", "bounced", "platform"]
 Tracking = Literal["none", "open_individual", "open_hygiene"]
 
 
@@ -66,8 +66,8 @@ class OptOut:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A restriction (GDPR art. 18), the person's own pause, or an address that has refused mail for good; from `at_us` until `until_us`,
-    None: until it is lifted."""
+    """A restriction (GDPR art. 18), the person's own pause, an address that has refused mail for good, or one that whoever runs the
+    installation has stopped for every customer; from `at_us` until `until_us`, None: until it is lifted."""
 
     kind: HoldKind
     at_us: int

@@ -181,6 +181,7 @@ def _route_table(name: str, rule: Route, rank: int, message: Message, day: date)
 HELD: dict[HoldKind, Reason] = {
     "restricted": Reason("RESTRICTED", "GDPR art. 18; UK GDPR art. 18"),
     "paused": Reason("PAUSED", "the person's own pause"),
+    "platform": Reason("SUPPRESSED_PLATFORM", "stopped for every customer by whoever runs the installation"),
     "bounced": Reason("BOUNCED", "RFC 5321 section 4.2.1: the address was refused for good"),
 }
 
@@ -210,8 +211,9 @@ class RegimeSet:
         self.suppressed_all = Reason("SUPPRESSED_ALL", sections)
         self.suppressed_brand = Reason("SUPPRESSED_BRAND", sections)
         self.suppressed_topic = Reason("SUPPRESSED_TOPIC", sections)
-        # An address that takes no mail takes no service mail either, but may be asked whether it does.
-        held_by: set[HoldKind] = set() if "confirms_address" in message.states else {"bounced"}
+        # What is stopped for every customer is all mail. An address that takes no mail takes no service mail either, but may be asked
+        # whether it does.
+        held_by: set[HoldKind] = {"platform"} if "confirms_address" in message.states else {"platform", "bounced"}
         if self.any_commercial:
             held_by |= {"restricted", "paused"}
         self.held_by = frozenset(held_by)

@@ -15,7 +15,7 @@ RouteEvent = Literal[
     "support_interest", "address_published", "address_disclosed", "referral",
 ]  # fmt: skip
 EventType = Literal[
-    RouteEvent, "unsubscribe", "withdraw_consent", "objection", "complaint", "erasure", "restricted", "paused", "bounced",
+    RouteEvent, "unsubscribe", "withdraw_consent", "objection", "complaint", "erasure", "restricted", "paused", "bounced", "platform",
     "tracking_consent", "tracking_withdrawal", "message_sent",
 ]  # fmt: skip
 Evidence = Literal[

@@ -28,6 +28,7 @@ _COMMANDS = {
     "consent": "postlaw_consent.commands:consent",
     "decisions": "postlaw_consent.commands:decisions",
     "receipt": "postlaw_mesh.receipt_command:receipt",
+    "suppress-everywhere": "postlaw_subscribers.commands:suppress_everywhere",
     "sending": "postlaw_sending.commands:sending",
 }
 

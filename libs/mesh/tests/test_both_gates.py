@@ -9,12 +9,12 @@ import pytest
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw_common.testing.promises import promise
 from postlaw_consent.domain.event import CLOSING, Kind, scope_of_act
-from postlaw_consent.domain.scope import Scope
+from postlaw_consent.domain.scope import EVERYTHING, PLATFORM, Scope
 from postlaw_consent.wire import scope_to_wire
 from postlaw_sending.stop.wire import closing, scope_text
 
 
-@pytest.mark.parametrize("said", [Scope("list", "lst_1"), Scope("topic", "news"), Scope("brand", "Acme"), Scope("everything")])
+@pytest.mark.parametrize("said", [Scope("list", "lst_1"), Scope("topic", "news"), Scope("brand", "Acme"), EVERYTHING, PLATFORM])
 @pytest.mark.parametrize("kind", get_args(Kind))
 @promise("M6")
 def test_an_act_that_consent_takes_through_the_stop_closes_the_second_gate_and_no_other_does(kind: Kind, said: Scope) -> None:

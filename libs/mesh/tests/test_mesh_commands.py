@@ -113,7 +113,18 @@ def test_every_command_shows_an_example_and_states_its_exit_codes(words: tuple[s
 
 @pytest.mark.parametrize(
     "read",
-    ["dev", "demo", "credentials", "dlq list", "dlq show", "audit verify", "identity sender", "sending holdings", "generation show"],
+    [
+        "dev",
+        "demo",
+        "credentials",
+        "dlq list",
+        "dlq show",
+        "audit verify",
+        "identity sender",
+        "sending holdings",
+        "generation show",
+        "suppress-everywhere",
+    ],
 )
 def test_what_a_command_has_to_read_can_be_had_as_json(read: str) -> None:
     assert "--json" in CliRunner().invoke(main, [*read.split(), "--help"]).output

@@ -43,6 +43,7 @@ from postlaw_consent.use_cases.explain_decision import ExplainDecision
 from postlaw_consent.use_cases.export_suppressions import ExportSuppressions
 from postlaw_consent.use_cases.get_decisions import GetDecisions
 from postlaw_consent.use_cases.get_receipt import GetReceipt
+from postlaw_consent.use_cases.lift_platform_stop import LiftPlatformStop
 from postlaw_consent.use_cases.list_expiring import ListExpiring
 from postlaw_consent.use_cases.notices import GetNotice, ListNotices, PutNotice
 from postlaw_consent.use_cases.read_ledger import DescribeToken, ListConsentEvents
@@ -151,7 +152,9 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         receipts=ReceiptCalls(
             GetReceipt(ledger, notices, names, receipt_keys, identity.controller, Audit(platform.channel).proof), receipt_keys, subscribers
         ),
-        suppressions=SuppressCalls(SuppressMany(ledger, intents, outgoing, afterwards, platform.now_us)),
+        suppressions=SuppressCalls(
+            SuppressMany(ledger, intents, outgoing, afterwards, platform.now_us), withdraw, LiftPlatformStop(ledger, record)
+        ),
         forms=forms.calls,
         profiles=forms.profiles,
         exports=ExportCalls(ExportSuppressions(exports, ledger, subscribers.addresses, afterwards, platform.now_us), platform.now_us),

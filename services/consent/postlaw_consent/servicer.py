@@ -86,6 +86,7 @@ class ConsentServicer:
         self.PutNotice, self.GetNotice, self.ListNotices = notices.PutNotice, notices.GetNotice, notices.ListNotices
         self.GetReceipt, self.ListReceiptKeys = receipts.GetReceipt, receipts.ListReceiptKeys
         self.SuppressMany = suppressions.SuppressMany
+        self.StopForPlatform, self.LiftForPlatform = suppressions.StopForPlatform, suppressions.LiftForPlatform
         self.CreateForm, self.GetForm, self.ListForms, self.RetireForm, self.DescribeForm = (
             forms.CreateForm,
             forms.GetForm,

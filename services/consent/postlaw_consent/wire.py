@@ -12,7 +12,7 @@ from postlaw.identity.v1 import context_pb2
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_consent.domain.event import Actor, ConsentEvent, Kind, Route
 from postlaw_consent.domain.particulars import NONE_STATED, Grade, Particulars
-from postlaw_consent.domain.scope import EVERYTHING, Belongs, Scope, belonging
+from postlaw_consent.domain.scope import EVERYTHING, PLATFORM, Belongs, Scope, belonging
 from postlaw_consent.use_cases.withdraw_consent import Outcome, Receipt
 from postlaw_law.words import Evidence
 
@@ -83,6 +83,8 @@ def _put_scope(scope: Scope, message: pb.Scope) -> None:
         message.topic = scope.id
     elif scope.kind == "brand":
         message.brand = scope.id
+    elif scope.kind == "platform":
+        message.platform = True
     else:
         message.everything = True
 
@@ -103,6 +105,11 @@ def scope_from_wire(message: pb.Scope) -> Scope:
     if problem := scope.problem():
         raise invalid("scope", problem)
     return scope
+
+
+def scope_of_event(message: pb.Scope) -> Scope:
+    """As it was recorded: whoever runs the installation has a scope that nobody asks for. Raises Invalid."""
+    return PLATFORM if message.platform else scope_from_wire(message)
 
 
 def belongs_from_wire(scope: pb.Scope, brand: str) -> Belongs:
@@ -233,7 +240,7 @@ def event_from_wire(message: pb.ConsentEvent) -> ConsentEvent:
         address_key=message.address_key,
         version=message.version,
         kind=_KINDS_BACK[message.kind],
-        scope=scope_from_wire(message.scope),
+        scope=scope_of_event(message.scope),
         route=_ROUTES_BACK[message.route],
         at_us=microseconds(message.at),
         recorded_at_us=microseconds(message.recorded_at),

@@ -18,7 +18,7 @@ from postlaw_consent.domain.fold import fold, person_of
 from postlaw_consent.domain.gate import Gate
 from postlaw_consent.domain.message import Asked, Sender
 from postlaw_consent.domain.particulars import CLAIMABLE
-from postlaw_consent.domain.scope import EVERYTHING, Belongs, Scope
+from postlaw_consent.domain.scope import EVERYTHING, PLATFORM, Belongs, Scope
 from postlaw_consent.domain.snapshot import from_json, to_json
 from postlaw_law.clocks import microseconds
 from postlaw_law.decision import Decision
@@ -402,3 +402,23 @@ def test_an_opt_out_of_a_clock_that_runs_ahead_counts_at_once() -> None:
 
 def test_a_claim_is_never_of_evidence_that_follows_from_the_record() -> None:
     assert {"proof_ref", "wording_version"} == EVIDENCE - CLAIMABLE
+
+
+@promise("M6")
+@given(histories(), histories(), st.integers(0, 6))
+def test_what_is_stopped_for_every_customer_nobody_opens_but_who_stopped_it(before: list[Fact], later: list[Fact], second: int) -> None:
+    stopped = [*before, fact(len(before) + 1, "withdrawn", PLATFORM, second * SECOND / DAY)]
+    after = stopped + [replace(one, version=len(stopped) + one.version) for one in later]
+    assert open_scopes(after) == set()
+    assert all(not decision(after, belongs, START + 400 * DAY).allow for belongs in MESSAGES)
+    lifted = [*after, fact(len(after) + 1, "lifted", PLATFORM, 7)]
+    never = before + [replace(one, version=len(before) + one.version, terms=replace(one.terms, refers_to=0)) for one in later]
+    same = [replace(one, terms=replace(one.terms, refers_to=0)) for one in lifted]
+    assert open_scopes(same) == open_scopes(never), "what is lifted leaves no trace"
+
+
+@promise("M6")
+def test_what_is_stopped_for_every_customer_is_service_mail_too() -> None:
+    state = fold([fact(1, "given", A), fact(2, "withdrawn", PLATFORM, 1)])
+    service = Gate(Asked("transactional").by(Sender("IE"), Belongs(A)), LAW, NOW).decide(state.person(), state.latest_us)
+    assert [reason.code for reason in service.reasons] == ["SUPPRESSED_PLATFORM"]

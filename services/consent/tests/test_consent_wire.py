@@ -15,7 +15,7 @@ from postlaw_consent import wire
 from postlaw_consent.domain.event import Actor, ConsentEvent, Kind, Route
 from postlaw_consent.domain.fact import fact_of, held_by
 from postlaw_consent.domain.particulars import CLAIMABLE, NONE_STATED, RELATIONSHIPS, Grade, Objection, Particulars
-from postlaw_consent.domain.scope import EVERYTHING, Scope, scope_of
+from postlaw_consent.domain.scope import EVERYTHING, PLATFORM, Scope, scope_of
 from postlaw_consent.ledger import Entry, document_of
 
 texts = st.text(max_size=20)
@@ -53,7 +53,7 @@ events = st.builds(
     address_key=st.binary(min_size=33, max_size=33),
     version=st.integers(1, 10**8 - 1),
     kind=st.sampled_from(get_args(Kind)),
-    scope=scopes,
+    scope=scopes | st.just(PLATFORM),
     route=st.sampled_from(get_args(Route)),
     at_us=times,
     recorded_at_us=times,

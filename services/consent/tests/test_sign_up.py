@@ -18,7 +18,7 @@ from postlaw_common.testing.promises import promise
 from postlaw_consent.domain.confirmation import Confirmation, state_of, suppressed
 from postlaw_consent.domain.event import Kind
 from postlaw_consent.domain.fact import Fact, Terms
-from postlaw_consent.domain.scope import EVERYTHING, Belongs, Scope
+from postlaw_consent.domain.scope import EVERYTHING, PLATFORM, Belongs, Scope
 
 from .conftest import HELD, PROVEN
 
@@ -362,7 +362,7 @@ def test_nobody_is_confirmed_without_a_request_and_nothing_expired_is_open(
 @promise("M6")
 @given(_FACTS)
 def test_a_no_after_everything_else_suppresses(acts: list[tuple[Kind, Scope, int]]) -> None:
-    for scope in (LIST, ACME, EVERYTHING):
+    for scope in (LIST, ACME, EVERYTHING, PLATFORM):
         history = facts([*acts, ("withdrawn", scope, 0)])
         for confirming in (False, True):
             assert suppressed(history, Belongs(LIST, "Acme"), confirming=confirming)

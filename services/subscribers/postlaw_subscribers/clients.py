@@ -12,8 +12,9 @@ from typing import Any
 import grpc.aio
 
 from postlaw.consent.v1 import consent_pb2, consent_pb2_grpc
-from postlaw_common.caller import Caller
+from postlaw_common.caller import Actor, Caller
 from postlaw_common.errors import NotFound
+from postlaw_common.service_context import ServiceContexts
 from postlaw_subscribers.domain.import_job import ImportJob
 from postlaw_subscribers.domain.row_evidence import Grade, Variant
 from postlaw_subscribers.jobs import Jobs
@@ -21,6 +22,7 @@ from postlaw_subscribers.person_keys import PersonKeys
 from postlaw_subscribers.rooms import ConsentLedger, Consents, SuppressionLedger
 
 SCOPES = ("consents:write",)
+_EVERYWHERE = "suppressed everywhere"
 
 _Event = consent_pb2.ConsentEvent
 _GRADES: dict[Grade, consent_pb2.EvidenceGrade.ValueType] = {
@@ -161,6 +163,31 @@ class StoppedAsListed:
         sealed = (await self._person_keys.wrapping(tenant_id)).seal_attestation(attestation_of(opened.job))
         async with self._acting(opened.job):
             await self._suppressions(opened.job).suppress(address_keys, sealed)
+
+
+class StoppedEverywhere:
+    """Stops people in the name of whoever runs the installation, at one customer."""
+
+    def __init__(self, stub: Any, contexts: ServiceContexts) -> None:
+        self._stub = stub
+        self._contexts = contexts
+
+    async def stop(self, tenant_id: str, address_key: bytes, reason: str, by: Actor) -> bool:
+        async with self._contexts.acting(tenant_id, by, SCOPES, _EVERYWHERE):
+            answer = await self._stub.StopForPlatform(consent_pb2.PlatformStopRequest(address_key=address_key, source=reason))
+        return answer.outcome == consent_pb2.OUTCOME_STOPPED
+
+    async def lift(self, tenant_id: str, address_key: bytes, reason: str, by: Actor) -> bool:
+        async with self._contexts.acting(tenant_id, by, SCOPES, _EVERYWHERE):
+            answer = await self._stub.LiftForPlatform(consent_pb2.PlatformStopRequest(address_key=address_key, source=reason))
+        return answer.lifted
+
+    async def met(self, tenant_id: str, address_keys: Sequence[bytes], reason: str, by: Actor, since_us: int) -> None:
+        request = consent_pb2.SuppressManyRequest(
+            address_keys=address_keys, source=reason, idempotency_key=f"everywhere/{since_us}", platform=True
+        )
+        async with self._contexts.acting(tenant_id, by, SCOPES, _EVERYWHERE):
+            await self._stub.SuppressMany(request)
 
 
 def ledger_for(channel: grpc.aio.Channel, job: ImportJob) -> tuple[ConsentLedger, bytes]:

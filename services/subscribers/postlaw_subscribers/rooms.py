@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from postlaw_common.bus import Record
+from postlaw_common.caller import Actor
 from postlaw_common.errors import Invalid, NotFound
 from postlaw_common.keys.customer import CustomerKeys
 from postlaw_common.outbox import Outbox
@@ -16,6 +17,7 @@ from postlaw_subscribers.digests import Digests
 from postlaw_subscribers.domain.import_job import ImportJob
 from postlaw_subscribers.domain.person import AddressIndex, MailingList, Person
 from postlaw_subscribers.domain.row_evidence import Variant
+from postlaw_subscribers.everywhere import Everywhere
 from postlaw_subscribers.jobs import Jobs
 from postlaw_subscribers.lists import Lists
 from postlaw_subscribers.members import Members
@@ -24,7 +26,7 @@ from postlaw_subscribers.person_keys import PersonKeys
 from postlaw_subscribers.uploads import Uploads
 
 TOPIC = "postlaw.subscribers.events.v1"
-_INDEX = "address-index"  # the purpose of the customer's key under which addresses are hashed
+INDEX = "address-index"  # the purpose of the customer's key under which addresses are hashed
 
 
 class Events(Protocol):
@@ -39,6 +41,30 @@ class Events(Protocol):
     def subscriber_changed(self, person: Person, changed: Sequence[str]) -> Record: ...
 
     def subscriber_deleted(self, tenant_id: str, subscriber_id: str, address_key: bytes, version: int) -> Record: ...
+
+
+def normalised_address(address: str) -> str:
+    """As mail is sent to it. Raises Invalid."""
+    try:
+        return normalise(address.strip())
+    except InvalidAddress as error:
+        raise Invalid(f"The address cannot be mailed to: {error}", type="invalid-address") from None
+
+
+class PlatformStop(Protocol):
+    """Consent's ledger, for what whoever runs the installation says. `by` them."""
+
+    async def stop(self, tenant_id: str, address_key: bytes, reason: str, by: Actor) -> bool:
+        """Through the stop: whether no mail is under way or will begin. Raises PostlawError."""
+        ...
+
+    async def lift(self, tenant_id: str, address_key: bytes, reason: str, by: Actor) -> bool:
+        """Whether there was anything to lift. Raises PostlawError."""
+        ...
+
+    async def met(self, tenant_id: str, address_keys: Sequence[bytes], reason: str, by: Actor, since_us: int) -> None:
+        """People who have come after they were stopped everywhere, 4,000 at most, each once. Raises PostlawError."""
+        ...
 
 
 class StopListed(Protocol):
@@ -60,21 +86,20 @@ class Rooms:
     customer_keys: CustomerKeys
     digests: Digests
     stop_listed: StopListed
+    everywhere: Everywhere
+    platform_stop: PlatformStop
     outbox: Outbox
     events: Events
     placement: Callable[[], Placement]
     now_us: Callable[[], int]
 
     async def index(self, tenant_id: str) -> AddressIndex:
-        version, key = await self.customer_keys.get(tenant_id, _INDEX)
+        version, key = await self.customer_keys.get(tenant_id, INDEX)
         return AddressIndex(version, key)
 
     async def address_key(self, tenant_id: str, address: str) -> tuple[str, bytes]:
         """(normalised address, address key). Raises Invalid."""
-        try:
-            normalised = normalise(address.strip())
-        except InvalidAddress as error:
-            raise Invalid(f"The address cannot be mailed to: {error}", type="invalid-address") from None
+        normalised = normalised_address(address)
         return normalised, (await self.index(tenant_id)).key_of(normalised)
 
     async def check_lists(self, tenant_id: str, list_ids: Sequence[str]) -> None:

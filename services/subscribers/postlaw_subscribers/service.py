@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 
+from postlaw.consent.v1.consent_pb2_grpc import ConsentServiceStub
 from postlaw.subscribers.v1 import subscribers_pb2_grpc
 from postlaw_common.bus import Topic
 from postlaw_common.caller import Actor, Caller
@@ -12,10 +13,11 @@ from postlaw_common.outbox import Outbox
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background, Service, Servicer
 from postlaw_common.service_context import ServiceContexts
-from postlaw_subscribers.clients import SCOPES, StoppedAsListed, ledger_for, suppressions_for
+from postlaw_subscribers.clients import SCOPES, StoppedAsListed, StoppedEverywhere, ledger_for, suppressions_for
 from postlaw_subscribers.consumers import settling
 from postlaw_subscribers.digests import DIGESTS, Digests
 from postlaw_subscribers.domain.import_job import ImportJob
+from postlaw_subscribers.everywhere import EVERYWHERE, Everywhere
 from postlaw_subscribers.jobs import IMPORTS, ROW_MARKS, Jobs
 from postlaw_subscribers.lists import LISTS, Lists
 from postlaw_subscribers.members import MEMBERS, Members
@@ -53,6 +55,8 @@ def build(platform: Platform, settings: SubscribersSettings) -> Service:
         customer_keys=customer_keys,
         digests=Digests(store),
         stop_listed=StoppedAsListed(jobs, person_keys, acting, suppressions),
+        everywhere=Everywhere(store, platform.platform_keys),
+        platform_stop=StoppedEverywhere(ConsentServiceStub(consent), contexts),
         outbox=Outbox(
             platform.bus,
             lambda: [store.collection(spec.name) for spec in (PEOPLE, LISTS, IMPORTS)],
@@ -73,7 +77,10 @@ def build(platform: Platform, settings: SubscribersSettings) -> Service:
     servicer = SubscribersServicer(rooms, runner.wake, upload_max_bytes=settings.upload_max_bytes)
     return Service(
         name="subscribers",
-        databases={DATABASE: (PEOPLE, MOVED, LISTS, IMPORTS, ROW_MARKS, DIGESTS), KEY_DATABASE: (PERSON_KEYS, MEMBERS, CUSTOMER_KEYS)},
+        databases={
+            DATABASE: (PEOPLE, MOVED, LISTS, IMPORTS, ROW_MARKS, DIGESTS, EVERYWHERE),
+            KEY_DATABASE: (PERSON_KEYS, MEMBERS, CUSTOMER_KEYS),
+        },
         topics=(Topic(TOPIC),),
         servicers=(
             Servicer("postlaw.subscribers.v1.SubscribersService", subscribers_pb2_grpc.add_SubscribersServiceServicer_to_server, servicer),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import asdict
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
@@ -17,6 +18,7 @@ from postlaw_subscribers.rooms import Rooms
 from postlaw_subscribers.use_cases import audience, imports, lists, own_profile, resolve_person
 from postlaw_subscribers.use_cases.put_subscriber import join_list, put_subscriber
 from postlaw_subscribers.use_cases.remove_person import delete_subscriber
+from postlaw_subscribers.use_cases.suppress_everywhere import suppress_everywhere
 
 
 class SubscribersServicer:
@@ -121,6 +123,12 @@ class SubscribersServicer:
             sealed_proof_evidence=resolved.sealed_proof_evidence,
             address=resolved.address,
         )
+
+    async def SuppressEverywhere(self, request: pb.SuppressEverywhereRequest, context: Any) -> AsyncIterator[pb.SuppressedEverywhere]:
+        steps = suppress_everywhere(self._rooms, request.address, request.reason, current().actor, lift=request.lift)
+        async with aclosing(steps):
+            async for now in steps:
+                yield pb.SuppressedEverywhere(**asdict(now))
 
     async def JoinList(self, request: pb.JoinListRequest, context: Any) -> pb.Subscriber:
         return wire.subscriber_message(await join_list(self._rooms, current().tenant_id, request.address, request.list_id))

@@ -14,7 +14,7 @@ from postlaw.consent.v1 import consent_pb2, consent_pb2_grpc
 from postlaw.identity.v1 import context_pb2, identity_pb2, identity_pb2_grpc
 from postlaw.subscribers.v1 import subscribers_pb2 as pb
 from postlaw.subscribers.v1 import subscribers_pb2_grpc
-from postlaw_common.caller import Actor, current
+from postlaw_common.caller import Actor, Caller, current
 from postlaw_common.errors import Unavailable
 from postlaw_common.events import Event, from_record
 from postlaw_common.testing.mesh import Mesh, fake, mesh
@@ -49,6 +49,9 @@ class FakeConsent:
         self.calls = 0
         self.remarks: list[str] = []  # fields that each answer remarks on
         self.stops = 0  # calls of SuppressMany
+        self.everywhere: dict[tuple[str, bytes], str] = {}  # by customer and person: the reason
+        self.under_way: set[str] = set()  # customers where a stop cannot be confirmed
+        self.refusing: set[str] = set()  # customers of whom nothing is taken
         self.hold: asyncio.Event | None = None
 
     async def RecordConsentOfMany(
@@ -78,11 +81,27 @@ class FakeConsent:
         if self.away:
             raise Unavailable("away")
         already: list[int] = []
+        if request.platform:
+            for address_key in request.address_keys:
+                self.everywhere.setdefault((current().tenant_id, address_key), request.source)
+            return consent_pb2.SuppressManyResponse()
         for place, address_key in enumerate(request.address_keys):
             act = (request.source, request.idempotency_key)
             if self.suppressed.setdefault((current().tenant_id, address_key), act) != act:
                 already.append(place)
         return consent_pb2.SuppressManyResponse(already_suppressed=already)
+
+    async def StopForPlatform(self, request: consent_pb2.PlatformStopRequest, context: Any) -> consent_pb2.Withdrawal:
+        tenant_id = current().tenant_id
+        if tenant_id in self.refusing:
+            raise Unavailable("away")
+        self.everywhere.setdefault((tenant_id, request.address_key), request.source)
+        outcome = consent_pb2.OUTCOME_RECORDED if tenant_id in self.under_way else consent_pb2.OUTCOME_STOPPED
+        return consent_pb2.Withdrawal(outcome=outcome)
+
+    async def LiftForPlatform(self, request: consent_pb2.PlatformStopRequest, context: Any) -> consent_pb2.PlatformStopLifted:
+        stood = self.everywhere.pop((current().tenant_id, request.address_key), None)
+        return consent_pb2.PlatformStopLifted(lifted=stood is not None)
 
 
 class World:
@@ -112,8 +131,10 @@ class World:
     def backing(self) -> Any:
         return self.mesh.running.backing
 
-    def stub(self, tenant_id: str = "ten_a", *, scopes: Iterable[str] = SCOPES, as_service: str = "gateway") -> Any:
-        channel = self.mesh.channel("subscribers", as_service=as_service, caller=self.mesh.caller(tenant_id, scopes))
+    def stub(
+        self, tenant_id: str = "ten_a", *, scopes: Iterable[str] = SCOPES, as_service: str = "gateway", caller: Caller | None = None
+    ) -> Any:
+        channel = self.mesh.channel("subscribers", as_service=as_service, caller=caller or self.mesh.caller(tenant_id, scopes))
         return subscribers_pb2_grpc.SubscribersServiceStub(channel)
 
     async def make_list(self, tenant_id: str = "ten_a", name: str = "News") -> str:

@@ -7,7 +7,6 @@ import csv
 import hashlib
 import io
 from collections.abc import Sequence
-from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from postlaw_subscribers.domain.person import AddressIndex
 from postlaw_subscribers.person_keys import PersonKeys
 from postlaw_subscribers.use_cases import put_subscriber, run_import
 from services.subscribers.tests.by_hand import put
+from services.subscribers.tests.turns import ORDERS, Turns
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 
@@ -123,34 +123,13 @@ async def test_nobody_of_a_list_is_in_an_audience_before_they_are_stopped(world:
     assert await stopped(world, BOB) == [BOB]
 
 
-ORDERS = [order for order in permutations("wlks") if order.index("w") < order.index("l") and order.index("k") < order.index("s")]
-
-
-class Turns:
-    """Lets steps happen in one order: each waits for its own turn."""
-
-    def __init__(self, order: Sequence[str]) -> None:
-        self._left = list(order)
-        self._changed = asyncio.Condition()
-
-    async def wait(self, step: str) -> None:
-        async with self._changed:
-            await self._changed.wait_for(lambda: step not in self._left or self._left[0] == step)
-
-    async def done(self, step: str) -> None:
-        async with self._changed:
-            if step in self._left:
-                self._left.remove(step)
-            self._changed.notify_all()
-
-
 @promise("M6")
 @pytest.mark.parametrize("order", ORDERS, ids="".join)
 async def test_whichever_comes_second_sees_the_other(world: Any, monkeypatch: pytest.MonkeyPatch, order: Sequence[str]) -> None:
     """A person is Written and then Looked up; digests are Kept and then the people gone through (Scanned): in every order."""
     list_id = await world.make_list()
     turns = Turns(order)
-    real_keys, real_meet = PersonKeys.ensure, put_subscriber.meet_digests
+    real_keys, real_meet = PersonKeys.ensure, put_subscriber.meet_suppressions
     real_keep, real_go = digest_documents.Digests.keep, run_import.go_through
 
     async def keys(*of: Any) -> Any:  # what a person is written under
@@ -176,7 +155,7 @@ async def test_whichever_comes_second_sees_the_other(world: Any, monkeypatch: py
         return gone
 
     monkeypatch.setattr(PersonKeys, "ensure", keys)
-    monkeypatch.setattr(put_subscriber, "meet_digests", meet)
+    monkeypatch.setattr(put_subscriber, "meet_suppressions", meet)
     monkeypatch.setattr(digest_documents.Digests, "keep", keep)
     monkeypatch.setattr(run_import, "go_through", go)
     async with asyncio.timeout(20), asyncio.TaskGroup() as both:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import AsyncIterator
 
 from postlaw_common.keys import RootKey
 from postlaw_common.store import AlreadyExists, CollectionSpec, Document, Index, Store
@@ -49,6 +50,12 @@ class CustomerKeys:
         version = await self._make(tenant_id, purpose, await self._newest_version(tenant_id, purpose) + 1)
         self._newest[tenant_id, purpose] = version
         return version
+
+    async def customers(self, purpose: str) -> AsyncIterator[list[str]]:
+        """Those who have keys of this purpose, in pages; whoever gets the first one meanwhile may be left out."""
+        async for page in self._store.collection(CUSTOMER_KEYS.name).scan():
+            first = [document["series"].rpartition("/") for document in page if document["version"] == 1]
+            yield [tenant_id for tenant_id, _, of in first if of == purpose]
 
     def forget(self, tenant_id: str) -> None:
         """Drops what is cached of this customer, here; the keys themselves stay."""

@@ -17,6 +17,7 @@ CONFIRMATION_TOKENS = "confirmation-tokens"  # of links in confirmation mails, w
 SIGN_UPS = "sign-ups"  # seals what people sent with a form or a page, until it is done
 PROFILE_LINKS = "profile-links"  # of links to people's own details, which lapse
 ADDRESS_CAPS = "address-caps"  # counts mails by address over all customers, without the address
+ADDRESS_INDEX = "address-index"  # names addresses that are stopped for every customer; never rotated: nobody could hash them again
 FORM_TOKENS = "form-tokens"  # of forms that the gateway shows
 
 

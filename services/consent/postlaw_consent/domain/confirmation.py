@@ -61,4 +61,4 @@ def suppressed(history: Sequence[Fact], belongs: Belongs, *, confirming: bool) -
     """Whether nobody else's act may reach this person for this: an opt-out or a restriction stands. The way back is
     their own page. Of one who was erased nothing is left but that: they may come back, where they are to confirm it (`confirming`)."""
     state = fold(history)
-    return "restricted" in state.holds or state.is_closed(belongs, but_by_erasure=confirming)
+    return not state.holds.keys().isdisjoint({"restricted", "platform"}) or state.is_closed(belongs, but_by_erasure=confirming)

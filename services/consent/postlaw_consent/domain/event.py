@@ -11,7 +11,7 @@ from postlaw_consent.domain.scope import EVERYTHING, Scope
 Kind = Literal[
     "given", "withdrawn", "requested", "implied", "refused", "confirmed", "renewed", "complained", "expired", "invalidated", "objected",
     "restricted", "unrestricted", "paused", "resumed", "tracking_given", "tracking_withdrawn",
-    "bounced", "reachable", "erased",
+    "bounced", "reachable", "erased", "lifted",
 ]  # fmt: skip
 Route = Literal["api", "import", "one_click", "page"]
 

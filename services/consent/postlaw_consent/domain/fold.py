@@ -11,6 +11,8 @@ stricter of two readings:
   nothing.
 - An objection to processing on legitimate interest closes as one to marketing does; one to profiling ends tracking.
 - A pause or a restriction is lengthened by another one, and shortened only by its end being said.
+- What whoever runs the installation has stopped everywhere holds everything, of this customer as of all, until they lift it: it is no
+  opt-out, so nobody's consent, later or fresh or of whatever scope, can reopen it.
 - A hard bounce holds everything until the address is said to be reachable: it is no act of the person, and no opt-out.
 - An erasure is an opt-out of everything after which the consents before it, and relationships, and a yes to tracking, are no more.
 - A relationship stated anew, such as a contract that has ended, replaces what was stated of it before.
@@ -27,13 +29,14 @@ from zoneinfo import ZoneInfo
 from postlaw_consent.domain.event import EXPRESS, Kind, Route
 from postlaw_consent.domain.fact import Fact
 from postlaw_consent.domain.particulars import RUNNING
-from postlaw_consent.domain.scope import EVERYTHING, Belongs, Scope
+from postlaw_consent.domain.scope import EVERYTHING, PLATFORM, Belongs, Scope
 from postlaw_law.facts import ANY_TOPIC, Grant, Hold, HoldKind, OptOut, Person, TrackingSignal
 from postlaw_law.words import AddressKind, Evidence, RecipientKind, RouteEvent
 
 FRESH_ROUTES: frozenset[Route] = frozenset({"api", "page"})
 
 _ALL = EVERYTHING.key
+_PLATFORM = PLATFORM.key
 _OPT_OUTS = frozenset({"withdrawn", "refused", "complained", "objected"})
 _ENDS_HOLD: dict[Kind, HoldKind] = {"resumed": "paused", "unrestricted": "restricted", "reachable": "bounced"}
 _ALIKE_KEPT = 4  # grants that differ in time alone: the latest decide, the others are there in case one is declared invalid
@@ -74,7 +77,9 @@ class Fold:
         self.version = fact.version
         self._learn(fact)
         kind = fact.kind
-        if kind in EXPRESS:
+        if fact.scope == _PLATFORM:
+            self._by_platform(fact)
+        elif kind in EXPRESS:
             self._express(fact)
         elif kind == "implied":
             self._implied(fact)
@@ -99,6 +104,12 @@ class Fold:
         self.recipient_kind = terms.recipient_kind or self.recipient_kind
         self.address_kind = terms.address_kind or self.address_kind
         self.time_zone = terms.time_zone or self.time_zone
+
+    def _by_platform(self, fact: Fact) -> None:
+        if fact.kind == "withdrawn":
+            self._hold("platform", fact)
+        elif fact.kind == "lifted":
+            self.holds.pop("platform", None)
 
     def _express(self, fact: Fact) -> None:
         scope = fact.scope
@@ -221,6 +232,9 @@ class Fold:
 
         Without a break, because the receipt rests on that event's place in the log: mail of a scope that was reopened since could
         still be under way, and only a later event's place would say so."""
+        if scope == PLATFORM:
+            hold = self.holds.get("platform")
+            return int(hold.id) if hold is not None else None
         closed = self.closed.get(scope.key)
         if closed is None or scope.key in self.reopened or closed.said_by == self.erased:
             return None  # an erasure is no withdrawal

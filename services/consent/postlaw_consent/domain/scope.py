@@ -1,11 +1,12 @@
-"""What a consent, a withdrawal or a message is about, from narrow to wide: one list or topic, a brand, all mail of a customer."""
+"""What a consent, a withdrawal or a message is about, from narrow to wide: one list or topic, a brand, all mail of a customer, all mail of
+every customer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-ScopeKind = Literal["list", "topic", "brand", "everything"]
+ScopeKind = Literal["list", "topic", "brand", "everything", "platform"]
 
 # A token must carry its scope, and an unsubscribe link stays below 300 characters (domain/token.py).
 LONGEST_SCOPE_ID = 64
@@ -15,7 +16,7 @@ _LONGEST_BRAND_BYTES = 255  # a token has a byte for the length
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """`id` is the list's id or the topic's name (1 to 64 bytes of UTF-8), or the brand's name; empty for everything."""
+    """`id` is the list's id or the topic's name (1 to 64 bytes of UTF-8), or the brand's name; empty for everything and the platform."""
 
     kind: ScopeKind
     id: str = ""
@@ -23,12 +24,12 @@ class Scope:
     @property
     def key(self) -> str:
         """The scope as one string, as documents and the fold use it: `list:lst_…`, `topic:news`, `brand:Acme`,
-        `everything`."""
+        `everything`, `platform`."""
         return f"{self.kind}:{self.id}" if self.id else self.kind
 
     def problem(self) -> str | None:
         """What is wrong with it, in words for whoever sent it; None where nothing is."""
-        if self.kind == "everything":
+        if self.kind in ("everything", "platform"):
             return None
         if not self.id:
             return f"a scope of one {self.kind} needs its id"
@@ -42,6 +43,7 @@ class Scope:
 
 
 EVERYTHING = Scope("everything")
+PLATFORM = Scope("platform")  # closed and opened by whoever runs the installation alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Belongs:
     @property
     def covering(self) -> frozenset[str]:
         """The keys of the scopes whose opt-outs close it."""
-        return frozenset({self.scope.key, EVERYTHING.key, self.brand_key or EVERYTHING.key})
+        return frozenset({self.scope.key, EVERYTHING.key, PLATFORM.key, self.brand_key or EVERYTHING.key})
 
     @property
     def brand_key(self) -> str:
@@ -76,6 +78,8 @@ def scope_of(key: str) -> Scope:
     kind, _, id = key.partition(":")
     if kind == "everything":
         return EVERYTHING
+    if kind == "platform":
+        return PLATFORM
     if kind == "list":
         return Scope("list", id)
     if kind == "topic":

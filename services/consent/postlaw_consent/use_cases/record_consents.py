@@ -26,7 +26,7 @@ from postlaw_consent.domain.event import CLOSING, Actor, ConsentEvent, Kind, Rou
 from postlaw_consent.domain.fold import FRESH_ROUTES
 from postlaw_consent.domain.notice import Use
 from postlaw_consent.domain.particulars import NONE_STATED, Particulars
-from postlaw_consent.domain.scope import Scope
+from postlaw_consent.domain.scope import PLATFORM, Scope
 from postlaw_consent.expiries import Expiries
 from postlaw_consent.intents import Intents
 from postlaw_consent.ledger import Entry, Ledger, document_of
@@ -341,6 +341,8 @@ class RecordConsents:
 
 
 def _problems(consent: Consent) -> Iterator[tuple[str, str]]:
+    if (consent.kind == "lifted") != (consent.scope == PLATFORM):
+        yield "kind", "is for whoever runs the installation to say, of all its customers"
     if consent.kind in CLOSING:
         yield "kind", f"{consent.kind} stops mail: withdraw it, so that the answer can say that the mail has stopped"
     elif consent.kind == "expired":

@@ -1,4 +1,5 @@
-"""People whom a list of another provider names are stopped in everything, thousands at a time.
+"""People whom a list of another provider names are stopped in everything, thousands at a time; so are those whom whoever runs the
+installation has stopped everywhere, and who come to a customer now.
 
 It does not wait for what is under way, as a person's own withdrawal does: the answer is *recorded*. The events go to the bus, where
 sending's second gate closes by them, with an intent beforehand, so that a crash loses none.
@@ -17,7 +18,7 @@ from postlaw_common.telemetry import get_logger
 from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.domain.event import Actor, ConsentEvent
 from postlaw_consent.domain.fold import fold
-from postlaw_consent.domain.scope import EVERYTHING
+from postlaw_consent.domain.scope import EVERYTHING, Scope
 from postlaw_consent.intents import Intents
 from postlaw_consent.ledger import Entry, Ledger, Line, document_of
 from postlaw_consent.outgoing import Outgoing
@@ -30,7 +31,8 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """What is the same for all. `source` says whose list it is; by `idempotency_key`, never empty, a repetition knows its own events."""
+    """What is the same for all. `source` says whose list it is; by `idempotency_key`, never empty, a repetition knows its own events.
+    `scope`: everything of the customer, or of the platform."""
 
     tenant_id: str
     actor: Actor
@@ -38,6 +40,7 @@ class Suppression:
     source: str
     sealed_attestation: bytes
     idempotency_key: str
+    scope: Scope = EVERYTHING
 
 
 class SuppressMany:
@@ -49,7 +52,7 @@ class SuppressMany:
         self._now_us = now_us
 
     async def __call__(self, suppression: Suppression, address_keys: Sequence[bytes]) -> set[bytes]:
-        """Those who were stopped in everything before, by another act. Raises Unavailable, StoreUnavailable; asking again is safe."""
+        """Those who were stopped in the same scope before, by another act. Raises Unavailable, StoreUnavailable; asking again is safe."""
         already: set[bytes] = set()
         waiting = list(address_keys)
         histories: Mapping[bytes, list[Line]] = {}  # in the first round, which guesses that all are new
@@ -59,7 +62,7 @@ class SuppressMany:
                 history = histories.get(address_key, [])
                 if _did(history, suppression):
                     continue
-                if fold(line.fact for line in history).standing_withdrawal(EVERYTHING) is not None:
+                if fold(line.fact for line in history).standing_withdrawal(suppression.scope) is not None:
                     already.add(address_key)
                 else:
                     entries.append(self._entry(suppression, address_key, len(history) + 1))
@@ -98,7 +101,7 @@ class SuppressMany:
                 address_key=address_key,
                 version=version,
                 kind="withdrawn",
-                scope=EVERYTHING,
+                scope=suppression.scope,
                 route="import",
                 at_us=now,
                 recorded_at_us=now,

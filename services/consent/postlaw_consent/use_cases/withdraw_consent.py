@@ -61,8 +61,9 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who says stop to what, and how: `kind` is one of CLOSING. `campaign_id`: of the message whose link was used. `unless_standing`: a
-    pause, or a no to tracking, that stands just so already is not said again; a withdrawal never is."""
+    """Who says stop to what, and how: `kind` is one of CLOSING. `campaign_id`: of the message whose link was used. `source`: why, where it
+    is no act of the person. `unless_standing`: a pause, or a no to tracking, that stands just so already is not said again; a withdrawal
+    never is."""
 
     tenant_id: str
     address_key: bytes
@@ -75,6 +76,7 @@ class Request:
     kind: Kind = "withdrawn"
     particulars: Particulars = NONE_STATED
     unless_standing: bool = False
+    source: str = ""
 
 
 class AwaitStopped(Protocol):
@@ -182,6 +184,7 @@ class WithdrawConsent:
             recorded_at_us=now,
             actor=request.actor,
             on_behalf_of=request.on_behalf_of,
+            source=request.source,
             campaign_id=request.campaign_id,
             idempotency_key=request.idempotency_key,
             particulars=referring(request.particulars, ((line.fact.version, line.event().event_id) for line in history)),

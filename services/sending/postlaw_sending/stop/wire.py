@@ -21,7 +21,8 @@ _Event = consent.ConsentEvent
 # ends by itself, has ended. Whatever is not named here closes, a kind of a later version too.
 _LEAVING_ALONE = frozenset({
     _Event.KIND_GIVEN, _Event.KIND_REQUESTED, _Event.KIND_IMPLIED, _Event.KIND_CONFIRMED, _Event.KIND_RENEWED, _Event.KIND_EXPIRED,
-    _Event.KIND_UNRESTRICTED, _Event.KIND_RESUMED, _Event.KIND_REACHABLE, _Event.KIND_TRACKING_GIVEN, _Event.KIND_TRACKING_WITHDRAWN,
+    _Event.KIND_UNRESTRICTED, _Event.KIND_RESUMED, _Event.KIND_REACHABLE, _Event.KIND_LIFTED,
+    _Event.KIND_TRACKING_GIVEN, _Event.KIND_TRACKING_WITHDRAWN,
 })  # fmt: skip
 # The others that close, close everything: GDPR art. 18 and 21 and a pause know no topics. A complaint knows brands.
 _OF_THEIR_SCOPE = frozenset({_Event.KIND_WITHDRAWN, _Event.KIND_REFUSED, _Event.KIND_INVALIDATED})

@@ -12,7 +12,7 @@ from postlaw_subscribers.domain.import_job import GoneThrough
 from postlaw_subscribers.people import address_key_of, from_document, is_gone
 from postlaw_subscribers.person_keys import Keys, Wrapping
 from postlaw_subscribers.rooms import Rooms
-from postlaw_subscribers.use_cases.meet_digests import Person, named, stop
+from postlaw_subscribers.use_cases.meet_suppressions import Person, named, stop
 
 _PAGE = 4000
 _AT_ONCE = 100  # people opened before others get their turn on the event loop: some milliseconds

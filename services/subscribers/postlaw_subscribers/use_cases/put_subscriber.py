@@ -13,7 +13,7 @@ from postlaw_subscribers.domain.person import Person, Profile, subscriber_id
 from postlaw_subscribers.people import address_key_of, from_document, is_gone, tenant_of, to_document
 from postlaw_subscribers.person_keys import Keys
 from postlaw_subscribers.rooms import Rooms
-from postlaw_subscribers.use_cases.meet_digests import meet_digests
+from postlaw_subscribers.use_cases.meet_suppressions import meet_suppressions
 from postlaw_subscribers.use_cases.remove_person import clear_away, leave_address
 
 MAX_FIELDS_CHARACTERS = 10_240
@@ -84,7 +84,7 @@ async def change(
     changed = _changed(before, wanted, lists) + (["language"] if language not in (None, before.language) else [])
     if not changed:
         if announce:
-            await meet_digests(rooms, tenant_id, address_key, wanted.address)  # an earlier try may have come no further
+            await meet_suppressions(rooms, tenant_id, address_key, wanted.address)  # an earlier try may have come no further
         return before
     now_us = rooms.now_us()
     chosen = before.language if language is None else language
@@ -94,7 +94,7 @@ async def change(
         add_to_outbox(document, [rooms.events.subscriber_changed(person, changed)])
     written = await rooms.people.documents.replace(document, version=known["v"])
     if announce:
-        await meet_digests(rooms, tenant_id, address_key, wanted.address)
+        await meet_suppressions(rooms, tenant_id, address_key, wanted.address)
     await keep_in_step(rooms, written, keys)
     if announce:
         await rooms.outbox.publish_after_write(rooms.people.documents, written)
@@ -131,7 +131,7 @@ async def _add(rooms: Rooms, tenant_id: str, address_key: bytes, profile: Profil
     person = Person(tenant_id, address_key, subscriber_id(address_key, keys.generation), profile, lists, now_us, now_us, 1)
     document = add_to_outbox(to_document(person, keys), [rooms.events.subscriber_changed(person, _all_of(profile, lists))])
     await rooms.people.documents.insert(document)
-    await meet_digests(rooms, tenant_id, address_key, profile.address)  # before the copies: by them they could be mailed
+    await meet_suppressions(rooms, tenant_id, address_key, profile.address)  # before the copies: by them they could be mailed
     await keep_in_step(rooms, document, keys)
     await rooms.outbox.publish_after_write(rooms.people.documents, document)
     return person
@@ -158,7 +158,7 @@ async def _move(rooms: Rooms, known: Document, address_key: bytes, wanted: Profi
     document = to_document(person, keys) | {"moved_from": old_key}
     add_to_outbox(document, [rooms.events.subscriber_changed(person, changed)])
     await rooms.people.documents.insert(document)
-    await meet_digests(rooms, tenant_id, address_key, wanted.address)
+    await meet_suppressions(rooms, tenant_id, address_key, wanted.address)
     await finish_move(rooms, document)
     await keep_in_step(rooms, document, keys)
     await rooms.outbox.publish_after_write(rooms.people.documents, document)

@@ -12,7 +12,7 @@ from postlaw_subscribers.domain.person import Person
 from postlaw_subscribers.people import address_key_of, from_document, is_gone
 from postlaw_subscribers.person_keys import PROFILE_EVIDENCE, PROOF_EVIDENCE, place
 from postlaw_subscribers.rooms import Rooms
-from postlaw_subscribers.use_cases.meet_digests import meet_digests
+from postlaw_subscribers.use_cases.meet_suppressions import meet_suppressions
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ async def resolve_person(
     else:
         normalised, address_key = await rooms.address_key(tenant_id, address)
         if opening:
-            await meet_digests(rooms, tenant_id, address_key, normalised)
+            await meet_suppressions(rooms, tenant_id, address_key, normalised)
         document = await rooms.people.by_key(tenant_id, address_key)
     known = "" if document is None or is_gone(document) else document["subscriber_id"]
     if not profile_evidence and not proof_evidence:

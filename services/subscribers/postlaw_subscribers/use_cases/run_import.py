@@ -38,7 +38,7 @@ from postlaw_subscribers.use_cases.go_through_people import go_through
 from postlaw_subscribers.use_cases.import_batch import TOGETHER, ImportSource, Result, judge, store_new
 from postlaw_subscribers.use_cases.keep_digests import keep_digests
 from postlaw_subscribers.use_cases.known_rows import take_known
-from postlaw_subscribers.use_cases.meet_digests import Entrance
+from postlaw_subscribers.use_cases.meet_suppressions import Entrance
 from postlaw_subscribers.use_cases.row_consents import consents_of, record_consents
 from postlaw_subscribers.use_cases.suppress_rows import suppress_rows
 

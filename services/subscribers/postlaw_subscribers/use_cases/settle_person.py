@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from postlaw_subscribers.people import from_document, is_gone
 from postlaw_subscribers.rooms import Rooms
-from postlaw_subscribers.use_cases.meet_digests import meet_digests
+from postlaw_subscribers.use_cases.meet_suppressions import meet_suppressions
 from postlaw_subscribers.use_cases.put_subscriber import finish_move, keep_in_step
 from postlaw_subscribers.use_cases.remove_person import clear_away
 
@@ -15,7 +15,7 @@ async def settle_changed(rooms: Rooms, tenant_id: str, address_key: bytes, versi
     if document is None or is_gone(document) or document["revision"] != version:
         return
     keys = await rooms.person_keys.ensure(await rooms.person_keys.wrapping(tenant_id), address_key)
-    await meet_digests(rooms, tenant_id, address_key, from_document(document, keys).profile.address)
+    await meet_suppressions(rooms, tenant_id, address_key, from_document(document, keys).profile.address)
     if "moved_from" in document:
         await finish_move(rooms, document)
     await keep_in_step(rooms, document, keys)

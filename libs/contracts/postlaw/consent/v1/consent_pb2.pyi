@@ -159,12 +159,15 @@ class Scope(_message.Message):
     TOPIC_FIELD_NUMBER: _builtins.int
     EVERYTHING_FIELD_NUMBER: _builtins.int
     BRAND_FIELD_NUMBER: _builtins.int
+    PLATFORM_FIELD_NUMBER: _builtins.int
     list_id: _builtins.str
     topic: _builtins.str
     everything: _builtins.bool
     """all mail of this customer"""
     brand: _builtins.str
     """all lists and topics of this brand, as the customer writes its name: 1 to 100 characters"""
+    platform: _builtins.bool
+    """all mail of every customer: closed and opened by whoever runs the installation alone; in answers only"""
     def __init__(
         self,
         *,
@@ -172,12 +175,13 @@ class Scope(_message.Message):
         topic: _builtins.str = ...,
         everything: _builtins.bool = ...,
         brand: _builtins.str = ...,
+        platform: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "everything", b"everything", "list_id", b"list_id", "of", b"of", "topic", b"topic"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "everything", b"everything", "list_id", b"list_id", "of", b"of", "platform", b"platform", "topic", b"topic"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "everything", b"everything", "list_id", b"list_id", "of", b"of", "topic", b"topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "everything", b"everything", "list_id", b"list_id", "of", b"of", "platform", b"platform", "topic", b"topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_of: _TypeAlias = _typing.Literal["list_id", "topic", "everything", "brand"]  # noqa: Y015
+    _WhichOneofReturnType_of: _TypeAlias = _typing.Literal["list_id", "topic", "everything", "brand", "platform"]  # noqa: Y015
     _WhichOneofArgType_of: _TypeAlias = _typing.Literal["of", b"of"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_of) -> _WhichOneofReturnType_of | None: ...
 
@@ -516,10 +520,13 @@ class SuppressManyRequest(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     SEALED_ATTESTATION_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    PLATFORM_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """whose list it is"""
     sealed_attestation: _builtins.bytes
     idempotency_key: _builtins.str
+    platform: _builtins.bool
+    """in all mail of every customer, as whoever runs the installation says: opened by them alone"""
     @_builtins.property
     def address_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     def __init__(
@@ -529,14 +536,58 @@ class SuppressManyRequest(_message.Message):
         source: _builtins.str = ...,
         sealed_attestation: _builtins.bytes = ...,
         idempotency_key: _builtins.str = ...,
+        platform: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "idempotency_key", b"idempotency_key", "sealed_attestation", b"sealed_attestation", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "idempotency_key", b"idempotency_key", "platform", b"platform", "sealed_attestation", b"sealed_attestation", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SuppressManyRequest: _TypeAlias = SuppressManyRequest  # noqa: Y015
+
+@_typing.final
+class PlatformStopRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_KEY_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    address_key: _builtins.bytes
+    source: _builtins.str
+    """why"""
+    def __init__(
+        self,
+        *,
+        address_key: _builtins.bytes = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlatformStopRequest: _TypeAlias = PlatformStopRequest  # noqa: Y015
+
+@_typing.final
+class PlatformStopLifted(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIFTED_FIELD_NUMBER: _builtins.int
+    lifted: _builtins.bool
+    """false: it did not stand"""
+    def __init__(
+        self,
+        *,
+        lifted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lifted", b"lifted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlatformStopLifted: _TypeAlias = PlatformStopLifted  # noqa: Y015
 
 @_typing.final
 class SuppressManyResponse(_message.Message):
@@ -2679,6 +2730,8 @@ class ConsentEvent(_message.Message):
         """it takes mail again"""
         KIND_ERASED: ConsentEvent._Kind.ValueType  # 20
         """GDPR art. 17: what was consented to before is no more"""
+        KIND_LIFTED: ConsentEvent._Kind.ValueType  # 21
+        """whoever runs the installation takes back what they closed: of scope platform alone"""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
     KIND_UNSPECIFIED: ConsentEvent.Kind.ValueType  # 0
@@ -2716,6 +2769,8 @@ class ConsentEvent(_message.Message):
     """it takes mail again"""
     KIND_ERASED: ConsentEvent.Kind.ValueType  # 20
     """GDPR art. 17: what was consented to before is no more"""
+    KIND_LIFTED: ConsentEvent.Kind.ValueType  # 21
+    """whoever runs the installation takes back what they closed: of scope platform alone"""
 
     EVENT_ID_FIELD_NUMBER: _builtins.int
     TENANT_ID_FIELD_NUMBER: _builtins.int

@@ -50,6 +50,16 @@ class ConsentServiceStub:
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressManyRequest.SerializeToString,
                 response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressManyResponse.FromString,
                 _registered_method=True)
+        self.StopForPlatform = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/StopForPlatform',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.PlatformStopRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Withdrawal.FromString,
+                _registered_method=True)
+        self.LiftForPlatform = channel.unary_unary(
+                '/postlaw.consent.v1.ConsentService/LiftForPlatform',
+                request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.PlatformStopRequest.SerializeToString,
+                response_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.PlatformStopLifted.FromString,
+                _registered_method=True)
         self.RequestSuppressionExport = channel.unary_unary(
                 '/postlaw.consent.v1.ConsentService/RequestSuppressionExport',
                 request_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.RequestSuppressionExportRequest.SerializeToString,
@@ -228,6 +238,21 @@ class ConsentServiceServicer:
     def SuppressMany(self, request, context):
         """Up to 4,000 people, each named once, are stopped in everything, as a list of another provider says. Who is stopped already gets no
         second event. Recorded, and obeyed from then on; it does not wait for what is under way. Idempotent by idempotency_key within a person.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopForPlatform(self, request, context):
+        """Whoever runs the installation stops an address for all its customers: one customer's part of that, through the stop. Whoever is stopped
+        so already gets no second event.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LiftForPlatform(self, request, context):
+        """And takes that back; what the person or the customer closed stays closed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -464,6 +489,16 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.SuppressMany,
                     request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressManyRequest.FromString,
                     response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressManyResponse.SerializeToString,
+            ),
+            'StopForPlatform': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopForPlatform,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.PlatformStopRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.Withdrawal.SerializeToString,
+            ),
+            'LiftForPlatform': grpc.unary_unary_rpc_method_handler(
+                    servicer.LiftForPlatform,
+                    request_deserializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.PlatformStopRequest.FromString,
+                    response_serializer=postlaw_dot_consent_dot_v1_dot_consent__pb2.PlatformStopLifted.SerializeToString,
             ),
             'RequestSuppressionExport': grpc.unary_unary_rpc_method_handler(
                     servicer.RequestSuppressionExport,
@@ -703,6 +738,60 @@ class ConsentService:
             '/postlaw.consent.v1.ConsentService/SuppressMany',
             postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressManyRequest.SerializeToString,
             postlaw_dot_consent_dot_v1_dot_consent__pb2.SuppressManyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopForPlatform(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/StopForPlatform',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.PlatformStopRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.Withdrawal.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LiftForPlatform(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.consent.v1.ConsentService/LiftForPlatform',
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.PlatformStopRequest.SerializeToString,
+            postlaw_dot_consent_dot_v1_dot_consent__pb2.PlatformStopLifted.FromString,
             options,
             channel_credentials,
             insecure,

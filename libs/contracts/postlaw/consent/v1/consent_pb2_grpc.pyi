@@ -41,6 +41,12 @@ class ConsentServiceStub:
     """Up to 4,000 people, each named once, are stopped in everything, as a list of another provider says. Who is stopped already gets no
     second event. Recorded, and obeyed from then on; it does not wait for what is under way. Idempotent by idempotency_key within a person.
     """
+    StopForPlatform: _grpc.UnaryUnaryMultiCallable[_consent_pb2.PlatformStopRequest, _consent_pb2.Withdrawal]
+    """Whoever runs the installation stops an address for all its customers: one customer's part of that, through the stop. Whoever is stopped
+    so already gets no second event.
+    """
+    LiftForPlatform: _grpc.UnaryUnaryMultiCallable[_consent_pb2.PlatformStopRequest, _consent_pb2.PlatformStopLifted]
+    """And takes that back; what the person or the customer closed stays closed."""
     RequestSuppressionExport: _grpc.UnaryUnaryMultiCallable[_consent_pb2.RequestSuppressionExportRequest, _consent_pb2.SuppressionExport]
     """A customer asks to take out the list of those who said stop, for compliance. Nothing leaves before somebody else has approved."""
     GetSuppressionExport: _grpc.UnaryUnaryMultiCallable[_consent_pb2.SuppressionExportRequest, _consent_pb2.SuppressionExport]
@@ -115,6 +121,12 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """Up to 4,000 people, each named once, are stopped in everything, as a list of another provider says. Who is stopped already gets no
     second event. Recorded, and obeyed from then on; it does not wait for what is under way. Idempotent by idempotency_key within a person.
     """
+    StopForPlatform: _aio.UnaryUnaryMultiCallable[_consent_pb2.PlatformStopRequest, _consent_pb2.Withdrawal]  # type: ignore[assignment]
+    """Whoever runs the installation stops an address for all its customers: one customer's part of that, through the stop. Whoever is stopped
+    so already gets no second event.
+    """
+    LiftForPlatform: _aio.UnaryUnaryMultiCallable[_consent_pb2.PlatformStopRequest, _consent_pb2.PlatformStopLifted]  # type: ignore[assignment]
+    """And takes that back; what the person or the customer closed stays closed."""
     RequestSuppressionExport: _aio.UnaryUnaryMultiCallable[_consent_pb2.RequestSuppressionExportRequest, _consent_pb2.SuppressionExport]  # type: ignore[assignment]
     """A customer asks to take out the list of those who said stop, for compliance. Nothing leaves before somebody else has approved."""
     GetSuppressionExport: _aio.UnaryUnaryMultiCallable[_consent_pb2.SuppressionExportRequest, _consent_pb2.SuppressionExport]  # type: ignore[assignment]
@@ -204,6 +216,24 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Up to 4,000 people, each named once, are stopped in everything, as a list of another provider says. Who is stopped already gets no
         second event. Recorded, and obeyed from then on; it does not wait for what is under way. Idempotent by idempotency_key within a person.
         """
+
+    @_abc_1.abstractmethod
+    def StopForPlatform(
+        self,
+        request: _consent_pb2.PlatformStopRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.Withdrawal, _abc.Awaitable[_consent_pb2.Withdrawal]]:
+        """Whoever runs the installation stops an address for all its customers: one customer's part of that, through the stop. Whoever is stopped
+        so already gets no second event.
+        """
+
+    @_abc_1.abstractmethod
+    def LiftForPlatform(
+        self,
+        request: _consent_pb2.PlatformStopRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.PlatformStopLifted, _abc.Awaitable[_consent_pb2.PlatformStopLifted]]:
+        """And takes that back; what the person or the customer closed stays closed."""
 
     @_abc_1.abstractmethod
     def RequestSuppressionExport(

@@ -961,6 +961,73 @@ class ResolvedPerson(_message.Message):
 Global___ResolvedPerson: _TypeAlias = ResolvedPerson  # noqa: Y015
 
 @_typing.final
+class SuppressEverywhereRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    LIFT_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    reason: _builtins.str
+    """stands in the ledger of each customer who has the person"""
+    lift: _builtins.bool
+    """take it back"""
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        lift: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "lift", b"lift", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuppressEverywhereRequest: _TypeAlias = SuppressEverywhereRequest  # noqa: Y015
+
+@_typing.final
+class SuppressedEverywhere(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMERS_FIELD_NUMBER: _builtins.int
+    STOPPED_FIELD_NUMBER: _builtins.int
+    RECORDED_FIELD_NUMBER: _builtins.int
+    LIFTED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    customers: _builtins.int
+    """gone through so far"""
+    stopped: _builtins.int
+    """of these: where no mail to the person is under way or will begin"""
+    recorded: _builtins.int
+    """where that is durable and obeyed from now on, and one message may already be on its way"""
+    lifted: _builtins.int
+    """where it stood and was taken back"""
+    failed: _builtins.int
+    """where it could not be carried out: ask again"""
+    done: _builtins.bool
+    """that was all of them"""
+    def __init__(
+        self,
+        *,
+        customers: _builtins.int = ...,
+        stopped: _builtins.int = ...,
+        recorded: _builtins.int = ...,
+        lifted: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        done: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customers", b"customers", "done", b"done", "failed", b"failed", "lifted", b"lifted", "recorded", b"recorded", "stopped", b"stopped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuppressedEverywhere: _TypeAlias = SuppressedEverywhere  # noqa: Y015
+
+@_typing.final
 class JoinListRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -111,6 +111,11 @@ class SubscribersServiceStub:
                 request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.ResolvePersonRequest.SerializeToString,
                 response_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.ResolvedPerson.FromString,
                 _registered_method=True)
+        self.SuppressEverywhere = channel.unary_stream(
+                '/postlaw.subscribers.v1.SubscribersService/SuppressEverywhere',
+                request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SuppressEverywhereRequest.SerializeToString,
+                response_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SuppressedEverywhere.FromString,
+                _registered_method=True)
         self.JoinList = channel.unary_unary(
                 '/postlaw.subscribers.v1.SubscribersService/JoinList',
                 request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.JoinListRequest.SerializeToString,
@@ -243,6 +248,14 @@ class SubscribersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SuppressEverywhere(self, request, context):
+        """Whoever runs the installation stops an address for every customer there is or will be, or takes that back: kept first, then carried out
+        at each customer who has the person. Says how far it is, the last time with the outcome. Asking again is safe.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def JoinList(self, request, context):
         """Puts a person on a list, whether known or new, and changes nothing else about them.
         """
@@ -363,6 +376,11 @@ def add_SubscribersServiceServicer_to_server(servicer, server):
                     servicer.ResolvePerson,
                     request_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.ResolvePersonRequest.FromString,
                     response_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.ResolvedPerson.SerializeToString,
+            ),
+            'SuppressEverywhere': grpc.unary_stream_rpc_method_handler(
+                    servicer.SuppressEverywhere,
+                    request_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SuppressEverywhereRequest.FromString,
+                    response_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SuppressedEverywhere.SerializeToString,
             ),
             'JoinList': grpc.unary_unary_rpc_method_handler(
                     servicer.JoinList,
@@ -801,6 +819,33 @@ class SubscribersService:
             '/postlaw.subscribers.v1.SubscribersService/ResolvePerson',
             postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.ResolvePersonRequest.SerializeToString,
             postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.ResolvedPerson.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuppressEverywhere(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/postlaw.subscribers.v1.SubscribersService/SuppressEverywhere',
+            postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SuppressEverywhereRequest.SerializeToString,
+            postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SuppressedEverywhere.FromString,
             options,
             channel_credentials,
             insecure,

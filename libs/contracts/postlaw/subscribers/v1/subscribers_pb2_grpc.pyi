@@ -55,6 +55,10 @@ class SubscribersServiceStub:
     """The same people again, for a retry; who is gone is left out."""
     ResolvePerson: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.ResolvePersonRequest, _subscribers_pb2.ResolvedPerson]
     """Who is meant: by address or by subscriber id. Also seals evidence under the person's keys."""
+    SuppressEverywhere: _grpc.UnaryStreamMultiCallable[_subscribers_pb2.SuppressEverywhereRequest, _subscribers_pb2.SuppressedEverywhere]
+    """Whoever runs the installation stops an address for every customer there is or will be, or takes that back: kept first, then carried out
+    at each customer who has the person. Says how far it is, the last time with the outcome. Asking again is safe.
+    """
     JoinList: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.JoinListRequest, _subscribers_pb2.Subscriber]
     """Puts a person on a list, whether known or new, and changes nothing else about them."""
     GetProfile: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.GetProfileRequest, _subscribers_pb2.Profile]
@@ -96,6 +100,10 @@ class SubscribersServiceAsyncStub(SubscribersServiceStub):
     """The same people again, for a retry; who is gone is left out."""
     ResolvePerson: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.ResolvePersonRequest, _subscribers_pb2.ResolvedPerson]  # type: ignore[assignment]
     """Who is meant: by address or by subscriber id. Also seals evidence under the person's keys."""
+    SuppressEverywhere: _aio.UnaryStreamMultiCallable[_subscribers_pb2.SuppressEverywhereRequest, _subscribers_pb2.SuppressedEverywhere]  # type: ignore[assignment]
+    """Whoever runs the installation stops an address for every customer there is or will be, or takes that back: kept first, then carried out
+    at each customer who has the person. Says how far it is, the last time with the outcome. Asking again is safe.
+    """
     JoinList: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.JoinListRequest, _subscribers_pb2.Subscriber]  # type: ignore[assignment]
     """Puts a person on a list, whether known or new, and changes nothing else about them."""
     GetProfile: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.GetProfileRequest, _subscribers_pb2.Profile]  # type: ignore[assignment]
@@ -224,6 +232,16 @@ class SubscribersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_subscribers_pb2.ResolvedPerson, _abc.Awaitable[_subscribers_pb2.ResolvedPerson]]:
         """Who is meant: by address or by subscriber id. Also seals evidence under the person's keys."""
+
+    @_abc_1.abstractmethod
+    def SuppressEverywhere(
+        self,
+        request: _subscribers_pb2.SuppressEverywhereRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_subscribers_pb2.SuppressedEverywhere], _abc.AsyncIterator[_subscribers_pb2.SuppressedEverywhere]]:
+        """Whoever runs the installation stops an address for every customer there is or will be, or takes that back: kept first, then carried out
+        at each customer who has the person. Says how far it is, the last time with the outcome. Asking again is safe.
+        """
 
     @_abc_1.abstractmethod
     def JoinList(
