@@ -156,10 +156,11 @@ def link_in(mail: EmailMessage, part: str) -> str:
 
 
 @asynccontextmanager
-async def acme(state: Path) -> AsyncGenerator[Acme]:
+async def acme(state: Path, **sending_settings: object) -> AsyncGenerator[Acme]:
+    """`sending_settings`: further fields of SendingSettings."""
     clock, catcher = Clock(), Catcher()
     port = await catcher.start()
-    services = builders(sending=relay_on_loopback("127.0.0.1", port)).values()
+    services = builders(sending=relay_on_loopback("127.0.0.1", port).model_copy(update=sending_settings)).values()
     async with (
         mesh(state, list(services), now_us=clock) as m,
         httpx.AsyncClient(base_url=m.http_url(), headers={"accept": "text/html"}) as http,

@@ -6,6 +6,8 @@ from postlaw.sending.v1.sending_pb2_grpc import add_SendingServiceServicer_to_se
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background, Service, Servicer
 from postlaw_sending.campaigns import assembly as campaigns
+from postlaw_sending.messages.return_path import ReturnPaths
+from postlaw_sending.returns import assembly as returns
 from postlaw_sending.servicer import SendingServicer
 from postlaw_sending.settings import SendingSettings
 from postlaw_sending.singles import assembly as singles
@@ -19,8 +21,15 @@ DATABASE = "sending"
 
 def build(platform: Platform, settings: SendingSettings) -> Service:
     single = singles.assemble_singles(platform, DATABASE)
+    return_paths = ReturnPaths(platform.platform_keys, settings.return_host)
     parts = campaigns.assemble(
-        platform, DATABASE, HOLDINGS, settings.planner_backlog, is_single=is_attempt, settle_single=single.singles.settle
+        platform,
+        DATABASE,
+        HOLDINGS,
+        settings.planner_backlog,
+        is_single=is_attempt,
+        settle_single=single.singles.settle,
+        return_paths=return_paths,
     )
     stopping = stop.assemble_stop(platform, DATABASE)
     serving = settings.role in ("all", "api")
@@ -36,11 +45,17 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         attest=stopping.attest,
         list_holdings=stopping.holdings_now,
     )
-    topics = {topic.name: topic for topic in (*stop.TOPICS, *campaigns.TOPICS)}
+    returning = returns.assemble_returns(platform, DATABASE, return_paths, parts.campaigns, settings.inbox())
+
+    async def start() -> None:
+        await return_paths.start()
+        await stopping.ensure()
+
+    topics = {topic.name: topic for topic in (*stop.TOPICS, *campaigns.TOPICS, *returns.TOPICS)}
 
     return Service(
         name="sending",
-        databases={DATABASE: (*campaigns.COLLECTIONS, *singles.COLLECTIONS, *stop.COLLECTIONS)},
+        databases={DATABASE: (*campaigns.COLLECTIONS, *singles.COLLECTIONS, *stop.COLLECTIONS, *returns.COLLECTIONS)},
         topics=tuple(topics.values()),
         servicers=(Servicer("postlaw.sending.v1.SendingService", add_SendingServiceServicer_to_server, servicer),) if serving else (),
         consumers=parts.consumers if serving else (),
@@ -48,6 +63,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
             *parts.always,
             *((stopping.answering, *parts.planning, single.sweeping) if serving else ()),
             *((Background("worker", worker.run),) if working else ()),
+            *(returning if settings.role in ("all", "returns") else ()),
         ),
-        on_start=stopping.ensure,
+        on_start=start,
     )

@@ -8,14 +8,16 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from postlaw_sending.delivery.relay import Relay, TlsPolicy
+from postlaw_sending.returns.listener import Inbox
 
 
 class SendingSettings(BaseSettings):
-    """`role`: one process does everything, or the API with planner and projection, or delivery alone (which scales by itself)."""
+    """`role`: one process does everything, or the API with planner and projection, or delivery alone (which scales by itself),
+    or what comes back alone (which stands where the world's servers reach it)."""
 
     model_config = SettingsConfigDict(env_prefix="POSTLAW_SENDING_", env_ignore_empty=True, extra="ignore", frozen=True)
 
-    role: Literal["all", "api", "worker"] = Field(default="all", description="all, api or worker")
+    role: Literal["all", "api", "worker", "returns"] = Field(default="all", description="all, api, worker or returns")
 
     relay_host: str = Field(default="127.0.0.1", min_length=1, description="the host name of the server that takes our mail")
     relay_port: int = Field(default=2525, ge=1, le=65535, description="a port from 1 to 65535")
@@ -26,6 +28,18 @@ class SendingSettings(BaseSettings):
     relay_ehlo: str = Field(default="localhost", min_length=1, description="the name that we greet the relay with")
 
     planner_backlog: int = Field(default=32, ge=1, le=10_000, description="how many batches to plan ahead per partition, from 1 to 10000")
+
+    inbound: str = Field(default="", pattern=r"^(|[^:\s]+:\d{1,5})$", description="host:port where returned mail is taken, or leave it out")
+    inbound_certificate: str = Field(default="", description="the PEM file of the certificate that is shown there, or leave it out")
+    inbound_key: str = Field(default="", description="the PEM file of its key")
+    return_host: str = Field(default="", pattern=r"^[A-Za-z0-9.-]*$", description="the host name that returns are sent to, or leave it out")
+
+    def inbox(self) -> Inbox | None:
+        """None: returned mail is taken elsewhere, or nowhere."""
+        if not self.inbound:
+            return None
+        host, _, port = self.inbound.rpartition(":")
+        return Inbox(host, int(port), self.return_host or self.relay_ehlo, self.inbound_certificate, self.inbound_key)
 
     def relay(self) -> Relay:
         return Relay(

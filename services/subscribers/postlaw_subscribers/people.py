@@ -18,7 +18,7 @@ from postlaw_common.ordered_text import to_bytes
 from postlaw_common.outbox import OUTBOX_INDEX
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Store, VersionConflict
 from postlaw_common.store.bulk import bulk_insert
-from postlaw_subscribers.domain.person import Person, Profile, made_under
+from postlaw_subscribers.domain.person import KEY_BYTES, Person, Profile, made_under
 from postlaw_subscribers.person_keys import LANGUAGE, PROFILE, Keys, document_id, place
 
 DATABASE = "subscribers"
@@ -117,6 +117,11 @@ class People:
     async def by_key(self, tenant_id: str, address_key: bytes) -> Document | None:
         """The document of whoever has this address key, gone or not."""
         return await self.documents.get(document_id(tenant_id, address_key))
+
+    async def by_beginning(self, tenant_id: str, beginning: bytes) -> Document | None:
+        """The document of the one whose address key begins so, gone or not. A beginning has 13 bytes or more: 96 bits of a digest."""
+        [*found] = await self.page(tenant_id, document_id(tenant_id, beginning.ljust(KEY_BYTES, b"\0")), 1)
+        return found[0] if found and address_key_of(found[0]).startswith(beginning) else None
 
     async def by_id(self, tenant_id: str, subscriber_id: str) -> Document | None:
         """The document of a living person of this tenant, also after their address has changed."""

@@ -106,12 +106,13 @@ class SubscribersServicer:
 
     async def ResolvePerson(self, request: pb.ResolvePersonRequest, context: Any) -> pb.ResolvedPerson:
         if request.WhichOneof("who") is None:
-            raise Invalid("Say who is meant: by address or by subscriber_id.")
+            raise Invalid("Say who is meant: by address, by subscriber_id or by the beginning of an address key.")
         resolved = await resolve_person.resolve_person(
             self._rooms,
             current().tenant_id,
             address=request.address,
             subscriber_id=request.subscriber_id,
+            address_key_beginning=request.address_key_beginning,
             profile_evidence=request.profile_evidence,
             proof_evidence=request.proof_evidence,
             opening=request.opening,

@@ -18,6 +18,8 @@ SIGN_UPS = "sign-ups"  # seals what people sent with a form or a page, until it 
 PROFILE_LINKS = "profile-links"  # of links to people's own details, which lapse
 ADDRESS_CAPS = "address-caps"  # counts mails by address over all customers, without the address
 ADDRESS_INDEX = "address-index"  # names addresses that are stopped for every customer; never rotated: nobody could hash them again
+RETURN_PATHS = "return-paths"  # never rotated: a bounce may come days after its message
+RETURNED_MAIL = "returned-mail"  # seals what came back, until it is acted on
 FORM_TOKENS = "form-tokens"  # of forms that the gateway shows
 
 

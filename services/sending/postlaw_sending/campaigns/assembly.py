@@ -37,6 +37,7 @@ from postlaw_sending.campaigns.use_cases.read_campaigns import ReadCampaigns
 from postlaw_sending.campaigns.watch import CampaignWatch
 from postlaw_sending.campaigns.wire import CAMPAIGNS, JOBS, OUTCOMES, settled
 from postlaw_sending.messages.campaign import CompiledCampaign, compile_campaign
+from postlaw_sending.messages.return_path import ReturnPaths
 
 COLLECTIONS = (
     CAMPAIGN_DOCUMENTS, CAMPAIGN_KEYS, CUSTOMER_KEYS, LEASES, PLANS, RETRIES, BATCHES, TOTALS
@@ -51,6 +52,7 @@ class CampaignParts:
     create: CreateCampaign
     move: MoveCampaign
     read: ReadCampaigns
+    campaigns: Campaigns
     opener: BatchOpener
     watch: CampaignWatch
     always: Sequence[Background]
@@ -66,6 +68,7 @@ def assemble(
     *,
     is_single: Callable[[str], bool],
     settle_single: Callable[[Settled], Awaitable[None]],
+    return_paths: ReturnPaths,
 ) -> CampaignParts:
     """`database`: sending's own. `holdings`: the stop's, whose job offsets say what stands in the log. `is_single`: of a settled batch,
     whether it is a single message's, which `settle_single` takes."""
@@ -78,7 +81,7 @@ def assemble(
         return platform.bus.partitions
 
     def compiled(campaign: Campaign) -> CompiledCampaign:
-        return _compile(campaign, platform.public_url)
+        return _compile(campaign, platform.public_url, return_paths)
 
     contexts: list[ServiceContexts] = []
 
@@ -114,6 +117,7 @@ def assemble(
         create=CreateCampaign(campaigns, subscribers, acting, compiled, platform.now_us),
         move=MoveCampaign(campaigns, keys, leases, Identity(platform.channel), planner.nudge, platform.now_us),
         read=ReadCampaigns(campaigns, plans, outcomes, retries, settled, partitions),
+        campaigns=campaigns,
         opener=BatchOpener(keys, campaigns, watch, compiled),
         watch=watch,
         always=(Background("campaign watch", watch.run),),
@@ -126,7 +130,7 @@ def assemble(
     )
 
 
-def _compile(campaign: Campaign, public_url: str) -> CompiledCampaign:
+def _compile(campaign: Campaign, public_url: str, return_paths: ReturnPaths) -> CompiledCampaign:
     return compile_campaign(
         subject=campaign.template.subject,
         html=campaign.template.html,
@@ -139,4 +143,5 @@ def _compile(campaign: Campaign, public_url: str) -> CompiledCampaign:
         list_id=campaign.list_id,
         list_name=campaign.list_name,
         public_url=public_url,
+        return_paths=return_paths,
     )

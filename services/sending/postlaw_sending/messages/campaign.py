@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
 from postlaw_common.errors import FieldError, Invalid
@@ -18,6 +17,7 @@ from postlaw_sending.messages import footer
 from postlaw_sending.messages.headers import one_line, phrase, unstructured
 from postlaw_sending.messages.parts import encode
 from postlaw_sending.messages.plain import page_of
+from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.messages.templates import RenderFailed, Templates
 
 SIZE_LIMIT: Final = 1_000_000  # bytes of a rendered part
@@ -30,6 +30,8 @@ _NOT_IN_ID: Final = re.compile(r"[^A-Za-z0-9._-]")
 class Recipient(Protocol):
     """What a message needs to know; protos' JobRecipient is one."""
 
+    @property
+    def address_key(self) -> bytes: ...
     @property
     def subscriber_id(self) -> str: ...
     @property
@@ -64,6 +66,7 @@ class CompiledCampaign:
         list_name: str,
         link: str,
         has_html: bool,
+        return_paths: ReturnPaths,
         now: Callable[[], float],
     ) -> None:
         display_name, address = sender
@@ -74,6 +77,7 @@ class CompiledCampaign:
         self._html_footers = [(one + html.escape(link).encode(), footer.HTML_END) for one in html_footers]
         self._link = link
         self._has_html = has_html
+        self._return_path = return_paths.of
         self._now = now
         self._domain = address.rpartition(b"@")[2]
         self._campaign = _short(campaign_id)
@@ -158,11 +162,8 @@ class CompiledCampaign:
         return _Filled(subject, text, page)
 
     def envelope_from(self, recipient: Recipient) -> bytes:
-        """The return path of this recipient (VERP): a bounce names campaign and subscriber by id, and nobody by address.
-
-        At most 59 octets before the @ for ids of ours; RFC 5321 §4.5.3.1.1 allows 64.
-        """
-        return b"bounce+%b%b@%b" % (self._campaign, _short(recipient.subscriber_id), self._domain)
+        """The return path of this recipient (return_path.py)."""
+        return self._return_path(self._campaign, recipient.address_key, self._domain)
 
     def _part(self, rendered: str, field: str, end: bytes) -> _Part:
         body = rendered.encode()
@@ -191,6 +192,7 @@ def compile_campaign(
     list_id: str,
     list_name: str,
     public_url: str,
+    return_paths: ReturnPaths,
     now: Callable[[], float] = time.time,
 ) -> CompiledCampaign:
     """Compile protos' Campaign. `public_url` is the gateway's: links are `<public_url>/u/<token>`. `now`: seconds since the epoch.
@@ -224,11 +226,11 @@ def compile_campaign(
         list_name=list_name or list_id,
         link=public_url.rstrip("/") + "/u/",
         has_html=bool(html.strip()),
+        return_paths=return_paths,
         now=now,
     )
 
 
-@lru_cache(64)  # a message needs its recipient's twice
 def _short(id: str) -> bytes:
     """An id without its prefix, as it can stand in an address; of an id that is not one of ours, a digest."""
     tail = id.rpartition("_")[2]

@@ -24,6 +24,7 @@ from postlaw_common.testing.mesh import Mesh, fake, mesh
 from postlaw_sending.campaigns.assembly import CampaignParts, assemble
 from postlaw_sending.campaigns.domain.recipients import State
 from postlaw_sending.campaigns.wire import JOBS, OUTCOMES, SealedBatch
+from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.service import build
 from postlaw_sending.settings import SendingSettings
 from postlaw_sending.singles.assembly import assemble_singles
@@ -59,7 +60,15 @@ class World:
 
     def reopened(self) -> CampaignParts:
         """Campaigns as a process has them that has just begun."""
-        return assemble(self.platform, "sending", HOLDINGS, 32, is_single=is_attempt, settle_single=self.singles.settle)
+        return assemble(
+            self.platform,
+            "sending",
+            HOLDINGS,
+            32,
+            is_single=is_attempt,
+            settle_single=self.singles.settle,
+            return_paths=ReturnPaths(self.platform.platform_keys),
+        )
 
     @property
     def bus(self) -> Bus:

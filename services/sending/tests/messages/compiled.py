@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import email.policy
 from collections.abc import Mapping
@@ -9,9 +10,26 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 
 from postlaw_sending.messages import CompiledCampaign, compile_campaign
+from postlaw_sending.messages.return_path import ReturnPaths
 
 TOKEN = b"v1.AAECAwQFBgcICQoLDA0ODw"
 CAMPAIGN, LIST, SUBSCRIBER = "cmp_01m84s6memev1rrrm3cf6xsn86", "lst_01m84s6memev1rrrm3cf6xsn87", "sub_01m84s6mfrfwvr1ynydrhx30pw"
+ADDRESS_KEY = bytes([1, *range(200, 232)])
+
+
+class _OneKey:
+    async def get(self, name: str, version: int = 1, *, create: bool = True) -> bytes:
+        return bytes(range(32))
+
+
+def started_return_paths(host: str = "") -> ReturnPaths:
+    """Under a key that is always the same."""
+    paths = ReturnPaths(_OneKey(), host)
+    asyncio.run(paths.start())
+    return paths
+
+
+RETURN_PATHS = started_return_paths()
 
 
 @dataclass(frozen=True)
@@ -20,6 +38,7 @@ class Person:
     fields: Mapping[str, str] = field(default_factory=dict[str, str])
     opt_out_token: bytes = TOKEN
     subscriber_id: str = SUBSCRIBER
+    address_key: bytes = ADDRESS_KEY
     footer: int = 0
 
 
@@ -32,6 +51,7 @@ def campaign(
     postal_address: str = "Gartenweg 1\n12345 Berlin\nGermany",
     contact: str = "Tel. +49 30 123456",
     list_name: str = "Spring news",
+    return_paths: ReturnPaths = RETURN_PATHS,
 ) -> CompiledCampaign:
     return compile_campaign(
         subject=subject,
@@ -45,6 +65,7 @@ def campaign(
         campaign_id=CAMPAIGN,
         list_id=LIST,
         public_url="https://mail.example.net/",
+        return_paths=return_paths,
         now=lambda: 1_800_000_000.5,
     )
 

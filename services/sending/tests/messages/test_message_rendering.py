@@ -11,9 +11,23 @@ from postlaw_common.errors import Invalid
 from postlaw_common.testing.promises import promise
 from postlaw_sending.messages import RenderFailed
 from postlaw_sending.messages.footer import FORMS, Form
-from services.sending.tests.messages.compiled import CAMPAIGN, LIST, SUBSCRIBER, TOKEN, Person, campaign, lines, parsed, part
+from services.sending.tests.messages.compiled import (
+    ADDRESS_KEY,
+    CAMPAIGN,
+    LIST,
+    RETURN_PATHS,
+    SUBSCRIBER,
+    TOKEN,
+    Person,
+    campaign,
+    lines,
+    parsed,
+    part,
+    started_return_paths,
+)  # fmt: skip
 
 GOLDEN = Path(__file__).parent / "golden.eml"
+RETURN_PATH = b"b+01m84s6memev1rrrm3cf6xsn8601c8c9cacbcccdcecfd0d1d2d30b7113d734@blumen.example"
 
 
 def test_a_message_is_what_it_was() -> None:
@@ -97,13 +111,29 @@ def test_the_headers_name_list_campaign_and_message() -> None:
     assert other["Message-ID"] != message["Message-ID"]
 
 
+def test_the_return_path_is_what_it_was() -> None:
+    """Bounces come days later: what once was sent must still be read. Change it only on purpose."""
+    assert campaign().envelope_from(Person()) == RETURN_PATH
+    assert campaign(return_paths=started_return_paths("returns.example")).envelope_from(Person()).endswith(b"@returns.example")
+
+
 def test_the_return_path_names_nobody() -> None:
     """RFC 5321 §4.5.3.1.1: 64 octets at most before the @."""
     envelope = campaign().envelope_from(Person(address="ada.lovelace@example.com"))
     local, _, domain = envelope.partition(b"@")
-    assert domain == b"blumen.example" and local.startswith(b"bounce+") and len(local) <= 64
+    assert domain == b"blumen.example" and local.startswith(b"b+") and len(local) == 64
     assert b"ada" not in envelope and TOKEN not in envelope
-    assert campaign().envelope_from(Person(subscriber_id="Ümlaut id")) != envelope
+    assert campaign().envelope_from(Person(address_key=bytes(33))) != envelope
+
+
+@promise("M6")
+def test_a_return_path_is_read_in_any_case_and_not_once_anything_in_it_was_changed() -> None:
+    path = campaign().envelope_from(Person()).decode()
+    assert RETURN_PATHS.read(path.upper()) == RETURN_PATHS.read(path) == (CAMPAIGN, ADDRESS_KEY[:13])
+    for place, character in enumerate(path.partition("@")[0]):
+        other = "1" if character != "1" else "2"
+        assert RETURN_PATHS.read(path[:place] + other + path[place + 1 :]) is None
+    assert [RETURN_PATHS.read(wrong) for wrong in ("", "@", "b+@x", f"x{path}", path.partition("@")[0], f"{path}@x")] == [None] * 6
 
 
 def test_a_message_without_html_is_plain_text() -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from postlaw_common.crypto import seal
-from postlaw_common.errors import NotFound
+from postlaw_common.errors import Invalid, NotFound
 from postlaw_common.store import Document
 from postlaw_subscribers.domain.masking import mask
-from postlaw_subscribers.domain.person import Person
+from postlaw_subscribers.domain.person import KEY_BYTES, Person
 from postlaw_subscribers.people import address_key_of, from_document, is_gone
 from postlaw_subscribers.person_keys import PROFILE_EVIDENCE, PROOF_EVIDENCE, place
 from postlaw_subscribers.rooms import Rooms
 from postlaw_subscribers.use_cases.meet_suppressions import meet_suppressions
+
+SHORTEST_BEGINNING = 13  # bytes: a key's version and 96 bits of its digest, so that two people never share one
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +59,24 @@ async def resolve_person(
     *,
     address: str = "",
     subscriber_id: str = "",
+    address_key_beginning: bytes = b"",
     profile_evidence: bytes = b"",
     proof_evidence: bytes = b"",
     opening: bool = False,
 ) -> Resolved:
     """`opening`: something is to be recorded that opens, so whoever a suppression list names is stopped before that. Who has an id has met
-    the lists when they came. Raises Invalid (the address), NotFound (the id)."""
+    the lists when they came. Raises Invalid (the address, the beginning),
+    NotFound (the id, the beginning)."""
     normalised = ""
     if subscriber_id:
         document = await rooms.people.by_id(tenant_id, subscriber_id)
+        if document is None:
+            raise NotFound("There is no such subscriber.")
+        address_key = address_key_of(document)
+    elif address_key_beginning:
+        if not SHORTEST_BEGINNING <= len(address_key_beginning) <= KEY_BYTES:
+            raise Invalid(f"The beginning of an address key has {SHORTEST_BEGINNING} to {KEY_BYTES} bytes.")
+        document = await rooms.people.by_beginning(tenant_id, address_key_beginning)
         if document is None:
             raise NotFound("There is no such subscriber.")
         address_key = address_key_of(document)

@@ -721,6 +721,101 @@ class CampaignChanged(_message.Message):
 Global___CampaignChanged: _TypeAlias = CampaignChanged  # noqa: Y015
 
 @_typing.final
+class MessageReturned(_message.Message):
+    """Something came back of one message, and was acted on: the first of it counts, a copy of it makes no event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[MessageReturned._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: MessageReturned._Kind.ValueType  # 0
+        """a mail to the return path that is none of the others"""
+        KIND_BOUNCE: MessageReturned._Kind.ValueType  # 1
+        """RFC 3464, or told in prose"""
+        KIND_COMPLAINT: MessageReturned._Kind.ValueType  # 2
+        """RFC 5965"""
+        KIND_AUTO_REPLY: MessageReturned._Kind.ValueType  # 3
+        """RFC 3834"""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
+    KIND_UNSPECIFIED: MessageReturned.Kind.ValueType  # 0
+    """a mail to the return path that is none of the others"""
+    KIND_BOUNCE: MessageReturned.Kind.ValueType  # 1
+    """RFC 3464, or told in prose"""
+    KIND_COMPLAINT: MessageReturned.Kind.ValueType  # 2
+    """RFC 5965"""
+    KIND_AUTO_REPLY: MessageReturned.Kind.ValueType  # 3
+    """RFC 3834"""
+
+    class _Class:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ClassEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[MessageReturned._Class.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        CLASS_UNSPECIFIED: MessageReturned._Class.ValueType  # 0
+        """nothing went wrong"""
+        CLASS_HARD: MessageReturned._Class.ValueType  # 1
+        """the address is no good"""
+        CLASS_SOFT: MessageReturned._Class.ValueType  # 2
+        """this time it did not go"""
+
+    class Class(_Class, metaclass=_ClassEnumTypeWrapper): ...
+    CLASS_UNSPECIFIED: MessageReturned.Class.ValueType  # 0
+    """nothing went wrong"""
+    CLASS_HARD: MessageReturned.Class.ValueType  # 1
+    """the address is no good"""
+    CLASS_SOFT: MessageReturned.Class.ValueType  # 2
+    """this time it did not go"""
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_KEY_FIELD_NUMBER: _builtins.int
+    SUBSCRIBER_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    RECEIVED_AT_FIELD_NUMBER: _builtins.int
+    STOPPED_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    campaign_id: _builtins.str
+    address_key: _builtins.bytes
+    """of whom the message was for; empty where nobody is known by it any more"""
+    subscriber_id: _builtins.str
+    kind: Global___MessageReturned.Kind.ValueType
+    outcome: Global___MessageReturned.Class.ValueType
+    status: _builtins.str
+    """RFC 3463, its three numbers; empty where nothing says it"""
+    stopped: _builtins.bool
+    """consent has taken it: no mail goes to this person any more"""
+    @_builtins.property
+    def received_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        campaign_id: _builtins.str = ...,
+        address_key: _builtins.bytes = ...,
+        subscriber_id: _builtins.str = ...,
+        kind: Global___MessageReturned.Kind.ValueType = ...,
+        outcome: Global___MessageReturned.Class.ValueType = ...,
+        status: _builtins.str = ...,
+        received_at: _timestamp_pb2.Timestamp | None = ...,
+        stopped: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["received_at", b"received_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "campaign_id", b"campaign_id", "kind", b"kind", "outcome", b"outcome", "received_at", b"received_at", "status", b"status", "stopped", b"stopped", "subscriber_id", b"subscriber_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MessageReturned: _TypeAlias = MessageReturned  # noqa: Y015
+
+@_typing.final
 class BatchSettled(_message.Message):
     """One batch came to its end: what became of each of its recipients. Parallel lists, one place a recipient."""
 

@@ -897,11 +897,14 @@ class ResolvePersonRequest(_message.Message):
 
     ADDRESS_FIELD_NUMBER: _builtins.int
     SUBSCRIBER_ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_KEY_BEGINNING_FIELD_NUMBER: _builtins.int
     PROFILE_EVIDENCE_FIELD_NUMBER: _builtins.int
     PROOF_EVIDENCE_FIELD_NUMBER: _builtins.int
     OPENING_FIELD_NUMBER: _builtins.int
     address: _builtins.str
     subscriber_id: _builtins.str
+    address_key_beginning: _builtins.bytes
+    """13 bytes of it or more, as return paths name people; also of someone whose address has changed since"""
     profile_evidence: _builtins.bytes
     """sealed under the profile key"""
     proof_evidence: _builtins.bytes
@@ -913,15 +916,16 @@ class ResolvePersonRequest(_message.Message):
         *,
         address: _builtins.str = ...,
         subscriber_id: _builtins.str = ...,
+        address_key_beginning: _builtins.bytes = ...,
         profile_evidence: _builtins.bytes = ...,
         proof_evidence: _builtins.bytes = ...,
         opening: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "address_key_beginning", b"address_key_beginning", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "opening", b"opening", "profile_evidence", b"profile_evidence", "proof_evidence", b"proof_evidence", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "address_key_beginning", b"address_key_beginning", "opening", b"opening", "profile_evidence", b"profile_evidence", "proof_evidence", b"proof_evidence", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_who: _TypeAlias = _typing.Literal["address", "subscriber_id"]  # noqa: Y015
+    _WhichOneofReturnType_who: _TypeAlias = _typing.Literal["address", "subscriber_id", "address_key_beginning"]  # noqa: Y015
     _WhichOneofArgType_who: _TypeAlias = _typing.Literal["who", b"who"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_who) -> _WhichOneofReturnType_who | None: ...
 

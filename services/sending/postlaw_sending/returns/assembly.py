@@ -1,0 +1,48 @@
+"""Returns, wired by hand. Nothing is opened here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from postlaw_common.bus import Topic
+from postlaw_common.platform import Platform
+from postlaw_common.service import Background
+from postlaw_common.service_context import ServiceContexts
+from postlaw_sending.campaigns.campaigns import Campaigns
+from postlaw_sending.messages.return_path import ReturnPaths, SentMessage
+from postlaw_sending.returns.acting import Acting
+from postlaw_sending.returns.listener import Inbox, Listener
+from postlaw_sending.returns.people import People
+from postlaw_sending.returns.received import RECEIVED, Received
+from postlaw_sending.returns.wire import RETURNS
+
+COLLECTIONS = (RECEIVED,)
+TOPICS = (Topic(RETURNS),)
+
+
+def assemble_returns(
+    platform: Platform, database: str, paths: ReturnPaths, campaigns: Campaigns, inbox: Inbox | None
+) -> Sequence[Background]:
+    """What runs where returns are taken: nothing without an `inbox`. `database`: sending's own."""
+    if inbox is None:
+        return ()
+    store = platform.store(database)
+    received = Received(lambda: store.collection(RECEIVED.name), platform.platform_keys, platform.now_us)
+
+    @cache  # channels are made once the loop runs
+    def contexts() -> ServiceContexts:
+        return ServiceContexts(platform.channel("identity"), "sending", now_us=platform.now_us)
+
+    acting = Acting(received, campaigns.find, People(platform.channel, contexts), platform.bus)
+
+    async def take(about: SentMessage, content: bytes) -> None:
+        await received.take(about, content)
+        acting.nudge()
+
+    listener = Listener(inbox, paths.read, take)
+    return (
+        Background("returned mail", listener.run),
+        Background("acting on returned mail", acting.run),
+        Background("forgetting returned mail", acting.keep_forgetting),
+    )

@@ -1,0 +1,171 @@
+"""The server that takes returned mail (RFC 5321): only for addresses that prove themselves, and 250 only once the mail is durable.
+
+Anybody may connect. So there are limits to size, to connections, to commands, to wrong addresses, and to messages a minute; who reaches
+one is told to try later, which every server does that has something to return.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from postlaw_common.keys import KeysUnavailable
+from postlaw_common.store import StoreUnavailable
+from postlaw_common.telemetry import get_logger, meter
+from postlaw_sending.messages.return_path import SentMessage
+
+LARGEST_MAIL: Final = 5 << 20  # octets; a report may return the whole message, and none of ours is half as large
+MOST_CONNECTIONS: Final = 200
+MOST_FROM_ONE: Final = 20  # connections of one address
+MOST_A_MINUTE: Final = 1_200  # messages of one address
+MOST_WRONG: Final = 10  # recipients of a connection that are none of ours
+_COMMANDS: Final = {"*": 50, "MAIL": 1_000, "RCPT": 1_000, "DATA": 1_000, "RSET": 1_000}
+_IDLE_S: Final = 120.0
+
+_log = get_logger("sending.returns")
+_taken = meter("postlaw.sending").create_counter(
+    "postlaw.sending.returns.received",
+    unit="{message}",
+    description="Mail at the return path, by answer (taken, unknown, busy, unavailable)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """Where we listen, the name that we greet with, and the certificate that STARTTLS shows: two PEM files, or "" for no TLS."""
+
+    host: str
+    port: int
+    name: str
+    certificate: str = ""
+    key: str = ""
+
+
+class Listener:
+    """`read`: whose message an address stands for; None where it is none of ours. `take`: makes a mail durable."""
+
+    def __init__(
+        self, inbox: Inbox, read: Callable[[str], SentMessage | None], take: Callable[[SentMessage, bytes], Awaitable[None]]
+    ) -> None:
+        self._inbox = inbox
+        self._read = read
+        self._take = take
+        self._connected: Counter[str] = Counter()
+        self._minute: tuple[int, Counter[str]] = (0, Counter())
+        self.port = 0  # once it listens
+
+    async def run(self) -> None:
+        """Listens until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd's, which tells of every address otherwise
+        tls = _context(self._inbox)
+        server = await loop.create_server(lambda: _Connection(self, self._inbox.name, tls, loop), self._inbox.host, self._inbox.port)
+        self.port = server.sockets[0].getsockname()[1]
+        _log.info("returned mail is taken", host=self._inbox.host, port=self.port, tls=tls is not None)
+        try:
+            await server.serve_forever()
+        finally:
+            server.close()
+
+    def admit(self, peer: str) -> bool:
+        """Whether one more connection of this address is taken."""
+        if self._connected.total() >= MOST_CONNECTIONS or self._connected[peer] >= MOST_FROM_ONE:
+            return False
+        self._connected[peer] += 1
+        return True
+
+    def gone(self, peer: str) -> None:
+        self._connected[peer] -= 1
+        if not self._connected[peer]:
+            del self._connected[peer]
+
+    async def handle_RCPT(self, server: _Connection, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        if server.wrong >= MOST_WRONG:  # whoever guesses learns no more from this connection
+            return "421 4.7.0 Too many wrong addresses"
+        if self._read(address) is None:
+            server.wrong += 1
+            _taken.add(1, {"answer": "unknown"})
+            return "550 5.1.1 There is no such address here"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(self, server: _Connection, session: Session, envelope: Envelope) -> str:
+        if not self._in_time(server.peer_address):
+            _taken.add(1, {"answer": "busy"})
+            return "451 4.7.1 Too much mail at once, try again later"
+        content = envelope.original_content or b""
+        try:
+            for about in filter(None, map(self._read, envelope.rcpt_tos)):
+                await self._take(about, content)
+        except (StoreUnavailable, KeysUnavailable) as away:
+            _log.warning("returned mail cannot be kept now", failure=type(away).__name__)
+            _taken.add(1, {"answer": "unavailable"})
+            return "451 4.3.0 Cannot be kept now, try again later"
+        _taken.add(1, {"answer": "taken"})
+        return "250 2.0.0 Taken"
+
+    async def handle_exception(self, error: Exception) -> str:
+        _log.error("a mail could not be taken", exc_info=error)
+        return "451 4.3.0 Cannot be kept now, try again later"
+
+    def _in_time(self, peer: str) -> bool:
+        minute = int(time.monotonic() // 60)
+        if self._minute[0] != minute:
+            self._minute = (minute, Counter())
+        self._minute[1][peer] += 1
+        return self._minute[1][peer] <= MOST_A_MINUTE
+
+
+class _Connection(SMTP):
+    """One client's. What it reads beyond a limit of its own, aiosmtpd refuses: line length, size (RFC 1870), commands."""
+
+    def __init__(self, listener: Listener, name: str, tls: ssl.SSLContext | None, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(
+            listener,
+            data_size_limit=LARGEST_MAIL,
+            enable_SMTPUTF8=True,
+            hostname=name,
+            ident="ESMTP",
+            tls_context=tls,
+            timeout=_IDLE_S,
+            auth_exclude_mechanism=["LOGIN", "PLAIN"],
+            command_call_limit=_COMMANDS,
+            loop=loop,
+        )
+        self._listener = listener
+        self._admitted = False
+        self.peer_address = ""
+        self.wrong = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not self.peer_address:  # STARTTLS calls this a second time
+            self.peer_address = str((transport.get_extra_info("peername") or ("?",))[0])
+            self._admitted = self._listener.admit(self.peer_address)
+            if not self._admitted and isinstance(transport, asyncio.WriteTransport):
+                transport.write(b"421 4.7.0 Too many connections, try again later\r\n")
+                transport.close()
+                return
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._admitted:
+            self._admitted = False
+            self._listener.gone(self.peer_address)
+            super().connection_lost(error)
+
+
+def _context(inbox: Inbox) -> ssl.SSLContext | None:
+    if not inbox.certificate:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(inbox.certificate, inbox.key or None)
+    return context

@@ -1,0 +1,117 @@
+"""Mail that came back, as documents: durable before its sender is told 250, sealed until it is acted on, and afterwards only that it came.
+
+`_id` is made of whose message it is about and of the mail's own Message-ID, so a server that never heard our 250 and sends it
+again changes nothing: also weeks later, as long as servers try.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.parser import BytesHeaderParser
+from typing import Final, Protocol
+
+from postlaw_common.crypto import open_sealed, seal
+from postlaw_common.ids import new_id
+from postlaw_common.keys.platform import RETURNED_MAIL
+from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_sending.messages.return_path import SentMessage
+from postlaw_sending.returns.reading import LARGEST
+
+RECEIVED: Final = CollectionSpec("returned_mail", (Index("open"), Index("done_on")))
+KEPT_DAYS: Final = 14  # no server tries longer (RFC 5321 §4.5.4.1 says four to five days)
+
+_OPEN: Final = "1"
+_LONGEST_ID: Final = 998
+
+
+class Keys(Protocol):
+    """The part of PlatformKeys that is used here."""
+
+    async def get(self, name: str, version: int = 1, *, create: bool = True) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One that waits. `event_id`: of the one event that it makes, however often it is acted on. `content`: its first megabyte."""
+
+    id: str
+    version: int
+    about: SentMessage
+    event_id: str
+    received_at_us: int
+    content: bytes
+
+
+class Received:
+    """`collection`: `returned_mail` of the database `sending`."""
+
+    def __init__(self, collection: Callable[[], Collection], keys: Keys, now_us: Callable[[], int]) -> None:
+        self._open = collection
+        self._keys = keys
+        self._now_us = now_us
+
+    async def take(self, about: SentMessage, content: bytes) -> None:
+        """Durable when it returns; a repeat changes nothing. Raises StoreUnavailable, KeysUnavailable."""
+        id = _identity(about, content)
+        key = await self._keys.get(RETURNED_MAIL)
+        try:
+            await self._open().insert(
+                {
+                    "_id": id,
+                    "open": _OPEN,
+                    "about": list(about),
+                    "event_id": new_id("evt"),
+                    "received_us": self._now_us(),
+                    "mail": seal(key, content[:LARGEST], _place(id)),
+                }
+            )
+        except AlreadyExists:
+            return
+
+    async def waiting(self) -> AsyncIterator[Mail]:
+        """All that nothing has yet been done about. Raises StoreUnavailable, KeysUnavailable."""
+        key = await self._keys.get(RETURNED_MAIL)
+        async for page in self._open().scan("open", _OPEN):
+            for document in page:
+                yield _mail(document, open_sealed(key, document["mail"], _place(document["_id"])))
+
+    async def done(self, mail: Mail) -> None:
+        """Its effect is durable elsewhere: of the mail itself nothing is kept."""
+        day = _day(self._now_us())
+        try:
+            await self._open().replace({"_id": mail.id, "done_on": day}, version=mail.version)
+        except VersionConflict:
+            return  # another process acted on it as well, to the same effect
+
+    async def forget(self) -> int:
+        """Removes what was done more than KEPT_DAYS ago, of twice that time; returns how many."""
+        removed = 0
+        for days in range(KEPT_DAYS + 1, 2 * KEPT_DAYS + 1):
+            async for page in self._open().scan("done_on", _day(self._now_us(), days)):
+                for document in page:
+                    removed += await self._open().delete(document["_id"])
+        return removed
+
+
+def _mail(document: Document, content: bytes) -> Mail:
+    campaign_id, person = document["about"]
+    return Mail(document["_id"], document["v"], SentMessage(campaign_id, person), document["event_id"], document["received_us"], content)
+
+
+def _identity(about: SentMessage, content: bytes) -> str:
+    """By its Message-ID; by all of it where it has none, or one that cannot be meant."""
+    own = BytesHeaderParser().parsebytes(content[:LARGEST].partition(b"\r\n\r\n")[0]).get("Message-ID")
+    text = str(own).strip() if own is not None else ""
+    meant = text.encode("utf-8", "replace") if "@" in text and len(text) <= _LONGEST_ID else content
+    return hashlib.sha256(b"\0".join([about.campaign_id.encode(), about.person, meant])).hexdigest()
+
+
+def _day(now_us: int, days_ago: int = 0) -> str:
+    return (datetime.fromtimestamp(now_us / 1e6, UTC) - timedelta(days=days_ago)).date().isoformat()
+
+
+def _place(id: str) -> bytes:
+    return f"returned-mail/{id}".encode()
