@@ -29,7 +29,7 @@ class Fields:
         self._values = cast("dict[str, Any]", value)
         for name in self._values:
             if known is not None and name not in known:
-                self._wrong(name, f"unknown field; there are {', '.join(sorted(known))}")
+                self._wrong(name, f"unknown field; there are {', '.join(sorted(known)) or 'none'}")
 
     def _wrong(self, name: str, what: str) -> NoReturn:
         raise CaseInvalid(f"{'.'.join(part for part in (self._place, name) if part) or 'case'}: {what}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -51,7 +51,10 @@ def check(document: object, law: Law) -> Iterator[Outcome]:
 def _outcome(n: int, vector: object, seen: set[str], known: frozenset[str], answer: Callable[[Fields], dict[str, Any]]) -> Outcome:
     id, expected = f"vectors[{n}]", dict[str, Any]()
     try:
-        id = Fields(vector, "", None).text("id")
+        name = Fields(vector, "", None).text("id")
+        if not (name and name.isprintable()):
+            raise CaseInvalid(f"id: it is {name!r}, and must be a text that can be shown on a line")
+        id = name
         case = Fields(vector, "", known)
         if id in seen:
             raise CaseInvalid(f"id: {id} stands twice in this file")
@@ -69,16 +72,19 @@ def _expected(case: Fields) -> dict[str, Any]:
     expected = case.mapping("expect")
     if not expected:
         raise CaseInvalid("expect: missing; say what the answer must be")
+    said = case.child("expect", None)
     for name in (name for name in _INSTANTS if expected.get(name) is not None):
-        case.child("expect", None).instant(name)
+        said.instant(name)
+    said.flag("allow")
+    said.texts("reasons", [])
     return expected
 
 
 def _same(name: str, expected: object, found: object) -> bool:
     if name in _INSTANTS and isinstance(expected, str) and isinstance(found, str):
         return datetime.fromisoformat(expected) == datetime.fromisoformat(found)
-    if name == "reasons" and isinstance(expected, list):
-        return sorted(cast("Iterable[str]", expected)) == found
+    if name == "reasons" and expected is not None:
+        return sorted(cast("list[str]", expected)) == found
     return expected == found
 
 

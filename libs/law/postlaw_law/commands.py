@@ -43,7 +43,7 @@ def check_command(files: tuple[Path, ...], as_json: bool) -> None:
                 unreadable += outcome.answer is None
                 passed += outcome.passed
                 _show(file, outcome, as_json)
-        except (OSError, ValueError) as wrong:
+        except (OSError, ValueError, RecursionError) as wrong:  # the last: brackets in brackets without end
             unreadable += 1
             reason = wrong if isinstance(wrong, CaseInvalid | OSError) else f"not JSON: {wrong}"
             click.echo(json.dumps({"file": str(file), "unreadable": str(reason)}) if as_json else f"{file}: no file of vectors: {reason}")

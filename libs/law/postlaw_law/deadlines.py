@@ -1,4 +1,5 @@
-"""The statutes' clocks (section 13 of the model): which day something is due, by the parameters of the law in force when it began.
+"""The statutes' clocks (section 13 of the model): which day something is due, by the parameters of the law in force when it began; of
+the first that there was, where it began earlier.
 
 Local days are given as such: whoever has an instant reads it in the zone that the rule names (clocks.local_day). `holidays` are those
 besides Saturdays and Sundays, as public_holidays.py lists them; an empty list gives the earlier, stricter day.

@@ -29,8 +29,9 @@ class Regime:
         return (rule for rule in self.rules if isinstance(rule, kind) and rule.in_force(day))
 
     def the(self, kind: type[R], day: date) -> R:
-        """The one rule of this kind that is in force. LookupError where the regime has none that day."""
-        for rule in self.in_force(kind, day):
+        """The one rule of this kind that is in force; of a day before the regime's first, the one that it began with. LookupError where
+        there is none."""
+        for rule in self.in_force(kind, max(day, self.effective_from)):
             return rule
         raise LookupError(f"{self.name} has no rule of kind {kind.__name__} on {day}")
 

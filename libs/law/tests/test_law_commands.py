@@ -81,6 +81,8 @@ EVENT = {"type": "purchase", "at": "2026-05-01T08:00:00Z"}
         ({"sender": "US"}, "sender: unknown field"),
         ({"message_class": "newsletter"}, "message_class: it is 'newsletter'"),
         ({"expect": {}}, "expect: missing"),
+        ({"expect": {"allow": 1}}, "expect.allow: it is 1, and must be true or false"),
+        ({"expect": {"allow": False, "reasons": [{}, "NO_ROUTE"]}}, "expect.reasons: it is [{}, 'NO_ROUTE'], and must be a list of texts"),
         ({"expect": {"allow": True, "expires_at": "2026-06-15T00:00:00"}}, "expect.expires_at: '2026-06-15T00:00:00' has no time zone"),
         ({"now": "9999-12-31T00:00:00Z"}, "now: 9999-12-31 00:00:00+00:00 lies outside the years 1900 to 9000"),
     ],
@@ -98,13 +100,28 @@ def test_a_missing_field_is_named(tmp_path: Path) -> None:
     assert "dv-001 cannot be read: sender_territory: missing" in ran(written(tmp_path, whole)).output
 
 
+def test_a_clock_that_takes_no_facts_says_so(tmp_path: Path) -> None:
+    result = ran(written(tmp_path, vector("dc-001", facts={"months": 6}), schema="clock-vectors"))
+    assert "dc-001 cannot be read: facts.months: unknown field; there are none" in result.output
+
+
+@pytest.mark.parametrize("id", ["", "a\nb", "\ud800"])
+def test_an_id_that_cannot_be_shown_is_named_by_its_place_and_the_others_are_answered(tmp_path: Path, id: str) -> None:
+    result = ran(written(tmp_path, vector("dv-001", id=id), vector("dv-002")))
+    assert result.exit_code == 2
+    assert f"vectors[0] cannot be read: id: it is {id!r}" in result.output
+    assert "1 as expected" in result.output
+
+
 def test_an_id_that_stands_twice_is_named(tmp_path: Path) -> None:
     result = ran(written(tmp_path, vector("dv-001"), vector("dv-001")))
     assert result.exit_code == 2
     assert "dv-001 stands twice" in result.output
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"schema": "other"}', '{"schema": "clock-vectors", "schema_version": 2, "vectors": []}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"schema": "other"}', '{"schema": "clock-vectors", "schema_version": 2, "vectors": []}', "[" * 100_000]
+)
 def test_a_file_that_is_none_of_vectors_exits_2(tmp_path: Path, text: str) -> None:
     path = tmp_path / "other.json"
     path.write_text(text, encoding="utf-8")
