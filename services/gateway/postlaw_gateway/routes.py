@@ -80,6 +80,7 @@ _IMPORT = "/v1/imports/{import_id}"
 _NOTICE = "/v1/notices/{notice_hash}"
 _SUBSCRIBER = "/v1/subscribers/{subscriber_id}"
 _SUPPRESSIONS = "/v1/suppression-exports/{suppression_export_id}"
+_TEMPLATE = "/v1/templates/{template_id}/versions/{version}"
 # A consent is recorded by people's names for things; what only the mesh can know is not taken from outside.
 _CONSENT_HIDDEN = frozenset(f"consents.{name}" for name in ("route", "idempotency_key", "address_key", "particulars.refers_to_version"))
 
@@ -178,8 +179,22 @@ ROUTES: Sequence[Route] = (
         "address where the person is still known, else the keyed hash alone; scope, reason, since.",
     ),
     Route(
+        "POST", "/v1/templates", "sending.CreateTemplate", "Write a template", "templates", 201,
+        location=_TEMPLATE, key_field="idempotency_key",
+        description="Version 1 of it. Versions never change; `PUT` adds the next one. A template without text gets one made of its HTML.",
+    ),
+    Route("GET", "/v1/templates", "sending.ListTemplateVersions", "All versions of all templates, in pages", "templates"),
+    Route("GET", _TEMPLATE, "sending.GetTemplateVersion", "One version of a template", "templates"),
+    Route("PUT", _TEMPLATE, "sending.AddTemplateVersion", "Add the version after the last one", "templates"),
+    Route("POST", _TEMPLATE + "/approve", "sending.ApproveTemplateVersion", "Approve a version that another wrote", "templates",
+          description="With a key that may (`templates:approve`) and that is not its author's. A service or transactional template that "
+          "advertises is refused, with each place."),
+    Route("POST", _TEMPLATE + "/retire", "sending.RetireTemplateVersion", "Retire a version, for good", "templates"),
+    Route(
         "POST", "/v1/campaigns", "sending.CreateCampaign", "Draft a campaign", "campaigns", 201,
         location=_CAMPAIGN, key_field="idempotency_key",
+        description="With a `template` of its own, which is always commercial; or with an approved one, by `template_id` and "
+        "`template_version`, whose class and states it has.",
     ),
     Route("GET", "/v1/campaigns", "sending.ListCampaigns", "All campaigns, in pages", "campaigns"),
     Route("GET", _CAMPAIGN, "sending.GetCampaign", "One campaign, with its status and totals", "campaigns"),

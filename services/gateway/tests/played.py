@@ -21,7 +21,7 @@ TENANT = "ten_" + "0" * 26
 EVERYTHING = (
     "lists:read", "lists:write", "subscribers:read", "subscribers:write", "consents:read", "consents:write", "campaigns:read",
     "campaigns:write", "campaigns:launch", "audit:read", "keys:read", "keys:write",
-    "suppressions:approve", "suppressions:export",
+    "suppressions:approve", "suppressions:export", "templates:read", "templates:write", "templates:approve",
 )  # fmt: skip
 
 FORM_ID = "frm_01m8b7khwte0h8fj6kpey0vyxp"
@@ -347,7 +347,8 @@ class FakeSending:
             await self.hold.wait()
         made = sending_pb2.Campaign(
             campaign_id=new_id("cmp"), tenant_id=TENANT, name=request.name, list_id=request.list_id, sender=request.sender,
-            template=request.template, status=sending_pb2.Campaign.STATUS_DRAFT, version=1,
+            template=request.template, status=sending_pb2.Campaign.STATUS_DRAFT, version=1, template_id=request.template_id,
+            template_version=request.template_version,
         )  # fmt: skip
         self.campaigns[made.campaign_id] = made
         return made
@@ -367,6 +368,14 @@ class FakeSending:
         self.states.append(request.state)
         one = sending_pb2.Recipient(subscriber_id="sub_1", state=sending_pb2.RECIPIENT_STATE_REFUSED, reason="no_consent")
         return sending_pb2.ListRecipientsResponse(recipients=[one], next_page_token="more")
+
+    async def CreateTemplate(self, request: Any, context: Any) -> sending_pb2.TemplateVersion:
+        return sending_pb2.TemplateVersion(template_id="tpl_1", version=1, template_class=request.template_class, template=request.template)
+
+    async def ApproveTemplateVersion(self, request: Any, context: Any) -> sending_pb2.TemplateVersion:
+        return sending_pb2.TemplateVersion(
+            template_id=request.template_id, version=request.version, status=sending_pb2.TemplateVersion.STATUS_APPROVED
+        )
 
 
 class FakeAudit:

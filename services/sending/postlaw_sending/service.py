@@ -15,6 +15,7 @@ from postlaw_sending.singles.domain import is_attempt
 from postlaw_sending.singles.opening import opener, status
 from postlaw_sending.stop import assembly as stop
 from postlaw_sending.stop.holdings import HOLDINGS
+from postlaw_sending.templates import assembly as templates
 
 DATABASE = "sending"
 
@@ -22,11 +23,13 @@ DATABASE = "sending"
 def build(platform: Platform, settings: SendingSettings) -> Service:
     single = singles.assemble_singles(platform, DATABASE)
     return_paths = ReturnPaths(platform.platform_keys, settings.return_host)
+    written = templates.assemble_templates(platform, DATABASE)
     parts = campaigns.assemble(
         platform,
         DATABASE,
         HOLDINGS,
         settings.planner_backlog,
+        approved=written.judge.approved_now,
         is_single=is_attempt,
         settle_single=single.singles.settle,
         return_paths=return_paths,
@@ -41,6 +44,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         move=parts.move,
         read=parts.read,
         send=single.send,
+        templates=written,
         await_stopped=stopping.answer,
         attest=stopping.attest,
         list_holdings=stopping.holdings_now,
@@ -51,17 +55,25 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         await return_paths.start()
         await stopping.ensure()
 
-    topics = {topic.name: topic for topic in (*stop.TOPICS, *campaigns.TOPICS, *returns.TOPICS)}
+    topics = {topic.name: topic for topic in (*stop.TOPICS, *campaigns.TOPICS, *returns.TOPICS, *templates.TOPICS)}
 
     return Service(
         name="sending",
-        databases={DATABASE: (*campaigns.COLLECTIONS, *singles.COLLECTIONS, *stop.COLLECTIONS, *returns.COLLECTIONS)},
+        databases={
+            DATABASE: (
+                *campaigns.COLLECTIONS,
+                *singles.COLLECTIONS,
+                *stop.COLLECTIONS,
+                *returns.COLLECTIONS,
+                *templates.COLLECTIONS,
+            )
+        },
         topics=tuple(topics.values()),
         servicers=(Servicer("postlaw.sending.v1.SendingService", add_SendingServiceServicer_to_server, servicer),) if serving else (),
         consumers=parts.consumers if serving else (),
         backgrounds=(
             *parts.always,
-            *((stopping.answering, *parts.planning, single.sweeping) if serving else ()),
+            *((stopping.answering, *parts.planning, single.sweeping, written.sweeping) if serving else ()),
             *((Background("worker", worker.run),) if working else ()),
             *(returning if settings.role in ("all", "returns") else ()),
         ),

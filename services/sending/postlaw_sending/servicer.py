@@ -8,7 +8,7 @@ from typing import Any
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.foreground import answering
 from postlaw_sending.campaigns.domain.campaign import Move
-from postlaw_sending.campaigns.use_cases.create_campaign import CreateCampaign
+from postlaw_sending.campaigns.use_cases.create_campaign import Asked, CreateCampaign
 from postlaw_sending.campaigns.use_cases.move_campaign import MoveCampaign
 from postlaw_sending.campaigns.use_cases.read_campaigns import ReadCampaigns
 from postlaw_sending.campaigns.wire import (
@@ -20,9 +20,11 @@ from postlaw_sending.campaigns.wire import (
     template_from_wire,
 )
 from postlaw_sending.singles.send_message import SendMessage
+from postlaw_sending.templates.assembly import TemplateParts
+from postlaw_sending.templates.calls import TemplateCalls
 
 
-class SendingServicer:
+class SendingServicer(TemplateCalls):
     """`await_stopped`, `attest` and `list_holdings` are the stop's."""
 
     def __init__(
@@ -32,10 +34,12 @@ class SendingServicer:
         move: MoveCampaign,
         read: ReadCampaigns,
         send: SendMessage,
+        templates: TemplateParts,
         await_stopped: Callable[[sending.AwaitStoppedRequest], Awaitable[sending.AwaitStoppedResponse]],
         attest: Callable[[sending.AttestWorkerEndRequest], Awaitable[sending.AttestWorkerEndResponse]],
         list_holdings: Callable[[sending.ListHoldingsRequest], Awaitable[sending.ListHoldingsResponse]],
     ) -> None:
+        super().__init__(templates.write, templates.judge)
         self._create = create
         self._move = move
         self._read = read
@@ -45,9 +49,17 @@ class SendingServicer:
         self._list_holdings = list_holdings
 
     async def CreateCampaign(self, request: sending.CreateCampaignRequest, context: Any) -> sending.Campaign:
-        sender, template = sender_from_wire(request.sender), template_from_wire(request.template)
-        message = facts_given(request.message)
-        campaign = await self._create(request.name, request.list_id, sender, template, message, request.idempotency_key)
+        asked = Asked(
+            name=request.name,
+            list_id=request.list_id,
+            sender=sender_from_wire(request.sender),
+            template=template_from_wire(request.template) if request.HasField("template") else None,
+            message=facts_given(request.message) if request.HasField("message") else None,
+            template_id=request.template_id,
+            template_version=request.template_version,
+            idempotency_key=request.idempotency_key,
+        )
+        campaign = await self._create(asked)
         return campaign_to_wire(campaign, await self._read.totals(campaign))
 
     async def GetCampaign(self, request: sending.GetCampaignRequest, context: Any) -> sending.Campaign:

@@ -23,14 +23,17 @@ CUSTOMER = frozenset(
         "subscribers:write",
         "suppressions:approve",
         "suppressions:export",
+        "templates:approve",
+        "templates:read",
+        "templates:write",
     }
 )
 
 # What only the mesh's own background work may hold: people's data in bulk, and mail to one of them.
 INNER = frozenset({"audience:read", "decisions:read", "messages:send"})
 
-# A service never handles credentials on its own account, nor takes out who said stop, whoever started its work.
-SERVICE = (CUSTOMER | INNER) - {"keys:read", "keys:write", "suppressions:approve", "suppressions:export"}
+# A service never handles credentials on its own account, nor takes out who said stop, nor approves, whoever started its work.
+SERVICE = (CUSTOMER | INNER) - {"keys:read", "keys:write", "suppressions:approve", "suppressions:export", "templates:approve"}
 
 
 def beyond(asked: Iterable[str], allowed: Iterable[str]) -> list[str]:

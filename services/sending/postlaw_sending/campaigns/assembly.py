@@ -31,7 +31,7 @@ from postlaw_sending.campaigns.planner import Planner
 from postlaw_sending.campaigns.planning import Planning
 from postlaw_sending.campaigns.plans import PLANS, Plans
 from postlaw_sending.campaigns.retries import RETRIES, Retries
-from postlaw_sending.campaigns.use_cases.create_campaign import CreateCampaign
+from postlaw_sending.campaigns.use_cases.create_campaign import CreateCampaign, Words
 from postlaw_sending.campaigns.use_cases.move_campaign import MoveCampaign
 from postlaw_sending.campaigns.use_cases.read_campaigns import ReadCampaigns
 from postlaw_sending.campaigns.watch import CampaignWatch
@@ -66,11 +66,13 @@ def assemble(
     holdings: CollectionSpec,
     backlog_limit: int,
     *,
+    approved: Callable[[str, int, str], Awaitable[Words]],
     is_single: Callable[[str], bool],
     settle_single: Callable[[Settled], Awaitable[None]],
     return_paths: ReturnPaths,
 ) -> CampaignParts:
-    """`database`: sending's own. `holdings`: the stop's, whose job offsets say what stands in the log. `is_single`: of a settled batch,
+    """`database`: sending's own. `approved`: a template's version. `holdings`: the stop's, whose job offsets say what stands in the log.
+    `is_single`: of a settled batch,
     whether it is a single message's, which `settle_single` takes."""
     store = platform.store(database)
 
@@ -113,9 +115,14 @@ def assemble(
         contexts=acting,
         backlog_limit=backlog_limit,
     )
+
+    async def ready(campaign: Campaign) -> None:
+        if campaign.template_id:  # it may have been retired since
+            await approved(campaign.template_id, campaign.template_version, campaign.tenant_id)
+
     return CampaignParts(
-        create=CreateCampaign(campaigns, subscribers, acting, compiled, platform.now_us),
-        move=MoveCampaign(campaigns, keys, leases, Identity(platform.channel), planner.nudge, platform.now_us),
+        create=CreateCampaign(campaigns, subscribers, acting, approved, compiled, platform.now_us),
+        move=MoveCampaign(campaigns, keys, leases, Identity(platform.channel), ready, planner.nudge, platform.now_us),
         read=ReadCampaigns(campaigns, plans, outcomes, retries, settled, partitions),
         campaigns=campaigns,
         opener=BatchOpener(keys, campaigns, watch, compiled),

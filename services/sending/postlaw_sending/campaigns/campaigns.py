@@ -123,11 +123,13 @@ def _to_document(campaign: Campaign) -> Document:
         "contact": campaign.contact,
         "revision": campaign.version,
         "brand": campaign.brand,
+        "named_template": [campaign.template_id, campaign.template_version],
     }
 
 
 def _from_document(document: Document) -> Campaign:
     kind, id = document["launched_by"]
+    template_id, template_version = document.get("named_template", ("", 0))  # as before there were any
     return Campaign(
         campaign_id=document["_id"],
         tenant_id=document["tenant_id"],
@@ -147,4 +149,6 @@ def _from_document(document: Document) -> Campaign:
         contact=document.get("contact", ""),
         version=document["revision"],
         brand=document.get("brand", ""),  # as before there were any
+        template_id=template_id,
+        template_version=template_version,
     )

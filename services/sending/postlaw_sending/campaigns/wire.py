@@ -34,7 +34,7 @@ _STATUS = {
     Status.FINISHED: sending.Campaign.STATUS_FINISHED,
 }
 _STATUS_BACK = {number: status for status, number in _STATUS.items()}
-_ACTOR_KINDS = {
+ACTOR_KINDS = {
     "api_key": identity.Actor.KIND_API_KEY,
     "user": identity.Actor.KIND_USER,
     "service": identity.Actor.KIND_SERVICE,
@@ -70,7 +70,7 @@ def campaign_to_wire(campaign: Campaign, totals: Totals | None = None) -> sendin
         name=campaign.name,
         list_id=campaign.list_id,
         sender=sending.Sender(name=campaign.sender.name, address=campaign.sender.address, postal_address=campaign.sender.postal_address),
-        template=sending.Template(subject=campaign.template.subject, html=campaign.template.html, text=campaign.template.text),
+        template=template_to_wire(campaign.template),
         status=_STATUS[campaign.status],
         totals=totals_to_wire(totals) if totals else None,
         created_at=timestamp(campaign.created_at_us),
@@ -79,6 +79,8 @@ def campaign_to_wire(campaign: Campaign, totals: Totals | None = None) -> sendin
         version=campaign.version,
         message=law_message(campaign),
         brand=campaign.brand,
+        template_id=campaign.template_id,
+        template_version=campaign.template_version,
     )
 
 
@@ -99,6 +101,8 @@ def campaign_from_wire(message: sending.Campaign) -> Campaign:
         ended_at_us=micros(message.finished_at),
         version=message.version,
         brand=message.brand,
+        template_id=message.template_id,
+        template_version=message.template_version,
     )
 
 
@@ -108,6 +112,10 @@ def sender_from_wire(sender: sending.Sender) -> Sender:
 
 def template_from_wire(template: sending.Template) -> Template:
     return Template(template.subject, template.html, template.text)
+
+
+def template_to_wire(template: Template) -> sending.Template:
+    return sending.Template(subject=template.subject, html=template.html, text=template.text)
 
 
 def facts_from_wire(message: consent.Message) -> MessageFacts:
@@ -171,7 +179,7 @@ def changed(campaign: Campaign, actor: Actor | None) -> bytes:
         campaign_id=campaign.campaign_id,
         status=_STATUS[campaign.status],
         version=campaign.version,
-        actor=identity.Actor(kind=_ACTOR_KINDS[actor.kind], id=actor.id) if actor else None,
+        actor=identity.Actor(kind=ACTOR_KINDS[actor.kind], id=actor.id) if actor else None,
     ).SerializeToString()
 
 

@@ -208,7 +208,7 @@ def compile_campaign(
             raise BadAddress("before the @, only ASCII: not every server takes another (RFC 6531)")
     except (BadAddress, UnicodeError) as error:
         wrong.append(FieldError("sender.address", str(error)))
-    named = {"sender.name": sender_name, "sender.postal_address": postal_address, "template.subject": subject, "template.text": text}
+    named = {"sender.name": sender_name, "sender.postal_address": postal_address}
     wrong += [FieldError(field, "must not be empty") for field, value in named.items() if not one_line(value)]
     templates = Templates(subject, text, html)
     wrong += templates.wrong

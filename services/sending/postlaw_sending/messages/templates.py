@@ -12,6 +12,7 @@ from typing import Final
 from minijinja import Environment, TemplateError
 
 from postlaw_common.errors import FieldError
+from postlaw_sending.messages.headers import one_line
 from postlaw_sending.messages.plain import MARKS, Plain, plain
 
 FIELDS: Final = ("subject", "text", "html")  # of protos' Template
@@ -37,7 +38,8 @@ class Templates:
             debug=False, fuel=FUEL, auto_escape_callback=lambda name: name == "html", keep_trailing_newline=True
         )
         self._constant: dict[str, str] = {}
-        self.wrong: list[FieldError] = []
+        required = {"subject": subject, "text": text}
+        self.wrong = [FieldError(f"template.{field}", "must not be empty") for field, source in required.items() if not one_line(source)]
         self.plain: dict[str, Plain | None] = {}
         for field, source in zip(FIELDS, (subject, text, html), strict=True):
             source = _crlf(source)

@@ -30,10 +30,11 @@ from postlaw_sending.settings import SendingSettings
 from postlaw_sending.singles.assembly import assemble_singles
 from postlaw_sending.singles.domain import is_attempt
 from postlaw_sending.stop.holdings import HOLDINGS
+from postlaw_sending.templates.assembly import assemble_templates
 from services.sending.tests.campaigns.played import PARTITIONS, FakeConsent, FakeIdentity, FakeSubscribers
 
 TENANT = "ten_00000000000000000000000001"
-SCOPES = ("campaigns:write", "campaigns:read", "campaigns:launch")
+SCOPES = ("campaigns:write", "campaigns:read", "campaigns:launch", "templates:read", "templates:write")
 Verdict = Callable[[sending.JobRecipient, int], tuple[State, str]]
 
 
@@ -65,6 +66,7 @@ class World:
             "sending",
             HOLDINGS,
             32,
+            approved=assemble_templates(self.platform, "sending").judge.approved_now,
             is_single=is_attempt,
             settle_single=self.singles.settle,
             return_paths=ReturnPaths(self.platform.platform_keys),
@@ -81,16 +83,24 @@ class World:
     def as_tenant(self, tenant_id: str) -> Any:
         return SendingServiceStub(self.mesh.channel("sending", caller=self.mesh.caller(tenant_id, SCOPES)))
 
+    def as_approver(self, credential_id: str = "key_2", tenant_id: str = TENANT) -> Any:
+        caller = self.mesh.caller(tenant_id, ["templates:approve"], credential_id=credential_id)
+        return SendingServiceStub(self.mesh.channel("sending", caller=caller))
+
     async def draft(self, list_id: str = "lst_1", *, key: str = "", **changed: Any) -> sending.Campaign:
         request = sending.CreateCampaignRequest(
             name="June",
             list_id=list_id,
             sender=sending.Sender(name="Shop", address="news@shop.example", postal_address="1 Main St"),
-            template=sending.Template(subject="Hello {{ name }}", text="Hello {{ name }}"),
             idempotency_key=key,
         )
+        if "template_id" not in changed:
+            request.template.CopyFrom(sending.Template(subject="Hello {{ name }}", text="Hello {{ name }}"))
         for name, value in changed.items():
-            getattr(request, name).CopyFrom(value)
+            if isinstance(value, str | int):
+                setattr(request, name, value)
+            else:
+                getattr(request, name).CopyFrom(value)
         return await self.stub.CreateCampaign(request)
 
     async def launched(self, list_id: str = "lst_1") -> str:

@@ -60,8 +60,8 @@ async def test_a_message_is_described_in_the_laws_words_or_refused_field_by_fiel
 async def test_the_first_gate_hears_what_the_campaign_says_of_its_messages(open_world: Opened) -> None:
     async with open_world() as world:
         world.people.add_list("lst_1", range(8))
-        campaign = await sent_to(world, consent.Message(message_class="mixed", states=["similar", "own_goods", "similar"]))
-        assert campaign.message == consent.Message(message_class="mixed", states=["own_goods", "similar"])
+        campaign = await sent_to(world, consent.Message(states=["similar", "own_goods", "similar"]))
+        assert campaign.message == consent.Message(message_class="commercial", states=["own_goods", "similar"])
         assert world.law.asked and all(request.message == campaign.message for request in world.law.asked)
 
 
@@ -83,7 +83,7 @@ async def test_a_draft_with_other_words_for_the_law_is_another_draft(open_world:
         first = await world.draft(key="k", message=consent.Message(states=["similar"]))
         assert await world.draft(key="k", message=consent.Message(message_class="commercial", states=["similar"])) == first
         with pytest.raises(KeyReused):
-            await world.draft(key="k", message=consent.Message(message_class="transactional", states=["similar"]))
+            await world.draft(key="k", message=consent.Message(states=["own_goods", "similar"]))
 
 
 @promise("M8")

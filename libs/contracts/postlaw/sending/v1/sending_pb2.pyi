@@ -22,6 +22,32 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _TemplateClass:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TemplateClassEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TemplateClass.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TEMPLATE_CLASS_UNSPECIFIED: _TemplateClass.ValueType  # 0
+    TEMPLATE_CLASS_MARKETING: _TemplateClass.ValueType  # 1
+    """rests on consent, or on what a law lets stand for it"""
+    TEMPLATE_CLASS_SERVICE: _TemplateClass.ValueType  # 2
+    """legitimate interest: changed terms, a security notice"""
+    TEMPLATE_CLASS_TRANSACTIONAL: _TemplateClass.ValueType  # 3
+    """a contract: an order, an invoice"""
+
+class TemplateClass(_TemplateClass, metaclass=_TemplateClassEnumTypeWrapper):
+    """Decides on what the law lets it rest (promise G2)."""
+
+TEMPLATE_CLASS_UNSPECIFIED: TemplateClass.ValueType  # 0
+TEMPLATE_CLASS_MARKETING: TemplateClass.ValueType  # 1
+"""rests on consent, or on what a law lets stand for it"""
+TEMPLATE_CLASS_SERVICE: TemplateClass.ValueType  # 2
+"""legitimate interest: changed terms, a security notice"""
+TEMPLATE_CLASS_TRANSACTIONAL: TemplateClass.ValueType  # 3
+"""a contract: an order, an invoice"""
+Global___TemplateClass: _TypeAlias = TemplateClass  # noqa: Y015
+
 class _RecipientState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -106,6 +132,8 @@ class Campaign(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     BRAND_FIELD_NUMBER: _builtins.int
+    TEMPLATE_ID_FIELD_NUMBER: _builtins.int
+    TEMPLATE_VERSION_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
     tenant_id: _builtins.str
     name: _builtins.str
@@ -114,6 +142,9 @@ class Campaign(_message.Message):
     version: _builtins.int
     brand: _builtins.str
     """the list's"""
+    template_id: _builtins.str
+    """whose words `template` has; empty: written for this campaign alone"""
+    template_version: _builtins.int
     @_builtins.property
     def sender(self) -> Global___Sender: ...
     @_builtins.property
@@ -147,10 +178,12 @@ class Campaign(_message.Message):
         version: _builtins.int = ...,
         message: _consent_pb2.Message | None = ...,
         brand: _builtins.str = ...,
+        template_id: _builtins.str = ...,
+        template_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "message", b"message", "sender", b"sender", "template", b"template", "totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "list_id", b"list_id", "message", b"message", "name", b"name", "sender", b"sender", "status", b"status", "template", b"template", "tenant_id", b"tenant_id", "totals", b"totals", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "list_id", b"list_id", "message", b"message", "name", b"name", "sender", b"sender", "status", b"status", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tenant_id", b"tenant_id", "totals", b"totals", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -193,6 +226,7 @@ class Template(_message.Message):
     subject: _builtins.str
     html: _builtins.str
     text: _builtins.str
+    """made from `html` where it is empty"""
     def __init__(
         self,
         *,
@@ -207,6 +241,226 @@ class Template(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Template: _TypeAlias = Template  # noqa: Y015
+
+@_typing.final
+class TemplateVersion(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Status:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[TemplateVersion._Status.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATUS_UNSPECIFIED: TemplateVersion._Status.ValueType  # 0
+        STATUS_DRAFT: TemplateVersion._Status.ValueType  # 1
+        STATUS_APPROVED: TemplateVersion._Status.ValueType  # 2
+        STATUS_RETIRED: TemplateVersion._Status.ValueType  # 3
+        """for good: no campaign is made or launched with it"""
+
+    class Status(_Status, metaclass=_StatusEnumTypeWrapper): ...
+    STATUS_UNSPECIFIED: TemplateVersion.Status.ValueType  # 0
+    STATUS_DRAFT: TemplateVersion.Status.ValueType  # 1
+    STATUS_APPROVED: TemplateVersion.Status.ValueType  # 2
+    STATUS_RETIRED: TemplateVersion.Status.ValueType  # 3
+    """for good: no campaign is made or launched with it"""
+
+    TEMPLATE_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    TEMPLATE_CLASS_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    WRITTEN_BY_FIELD_NUMBER: _builtins.int
+    APPROVED_BY_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    APPROVED_AT_FIELD_NUMBER: _builtins.int
+    RETIRED_AT_FIELD_NUMBER: _builtins.int
+    template_id: _builtins.str
+    version: _builtins.int
+    """from 1"""
+    tenant_id: _builtins.str
+    name: _builtins.str
+    template_class: Global___TemplateClass.ValueType
+    status: Global___TemplateVersion.Status.ValueType
+    written_by: _builtins.str
+    """kind and id"""
+    approved_by: _builtins.str
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def template(self) -> Global___Template: ...
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def approved_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def retired_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        template_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        tenant_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        template_class: Global___TemplateClass.ValueType = ...,
+        states: _abc.Iterable[_builtins.str] | None = ...,
+        template: Global___Template | None = ...,
+        status: Global___TemplateVersion.Status.ValueType = ...,
+        written_by: _builtins.str = ...,
+        approved_by: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        approved_at: _timestamp_pb2.Timestamp | None = ...,
+        retired_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "created_at", b"created_at", "retired_at", b"retired_at", "template", b"template"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "approved_by", b"approved_by", "created_at", b"created_at", "name", b"name", "retired_at", b"retired_at", "states", b"states", "status", b"status", "template", b"template", "template_class", b"template_class", "template_id", b"template_id", "tenant_id", b"tenant_id", "version", b"version", "written_by", b"written_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TemplateVersion: _TypeAlias = TemplateVersion  # noqa: Y015
+
+@_typing.final
+class CreateTemplateRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TEMPLATE_CLASS_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    template_class: Global___TemplateClass.ValueType
+    idempotency_key: _builtins.str
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what is true of its messages, as in consent's Message"""
+
+    @_builtins.property
+    def template(self) -> Global___Template: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        template_class: Global___TemplateClass.ValueType = ...,
+        states: _abc.Iterable[_builtins.str] | None = ...,
+        template: Global___Template | None = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "name", b"name", "states", b"states", "template", b"template", "template_class", b"template_class"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateTemplateRequest: _TypeAlias = CreateTemplateRequest  # noqa: Y015
+
+@_typing.final
+class AddTemplateVersionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEMPLATE_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    TEMPLATE_CLASS_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    template_id: _builtins.str
+    version: _builtins.int
+    """one more than the last"""
+    name: _builtins.str
+    template_class: Global___TemplateClass.ValueType
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def template(self) -> Global___Template: ...
+    def __init__(
+        self,
+        *,
+        template_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        name: _builtins.str = ...,
+        template_class: Global___TemplateClass.ValueType = ...,
+        states: _abc.Iterable[_builtins.str] | None = ...,
+        template: Global___Template | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "states", b"states", "template", b"template", "template_class", b"template_class", "template_id", b"template_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddTemplateVersionRequest: _TypeAlias = AddTemplateVersionRequest  # noqa: Y015
+
+@_typing.final
+class TemplateVersionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEMPLATE_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    template_id: _builtins.str
+    version: _builtins.int
+    def __init__(
+        self,
+        *,
+        template_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["template_id", b"template_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TemplateVersionRequest: _TypeAlias = TemplateVersionRequest  # noqa: Y015
+
+@_typing.final
+class ListTemplateVersionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTemplateVersionsRequest: _TypeAlias = ListTemplateVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListTemplateVersionsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEMPLATES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def templates(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateVersion]: ...
+    def __init__(
+        self,
+        *,
+        templates: _abc.Iterable[Global___TemplateVersion] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "templates", b"templates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTemplateVersionsResponse: _TypeAlias = ListTemplateVersionsResponse  # noqa: Y015
 
 @_typing.final
 class Totals(_message.Message):
@@ -289,17 +543,24 @@ class CreateCampaignRequest(_message.Message):
     TEMPLATE_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    TEMPLATE_ID_FIELD_NUMBER: _builtins.int
+    TEMPLATE_VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     list_id: _builtins.str
     idempotency_key: _builtins.str
     """a repeated request is answered with the same draft"""
+    template_id: _builtins.str
+    """class and states are then this version's"""
+    template_version: _builtins.int
     @_builtins.property
     def sender(self) -> Global___Sender: ...
     @_builtins.property
-    def template(self) -> Global___Template: ...
+    def template(self) -> Global___Template:
+        """the campaign's own, always commercial; or else an approved one:"""
+
     @_builtins.property
     def message(self) -> _consent_pb2.Message:
-        """default: commercial. Defects are found by sending itself, never taken from outside"""
+        """of an own template: commercial, and its states. Defects are found by sending itself"""
 
     def __init__(
         self,
@@ -310,10 +571,12 @@ class CreateCampaignRequest(_message.Message):
         template: Global___Template | None = ...,
         idempotency_key: _builtins.str = ...,
         message: _consent_pb2.Message | None = ...,
+        template_id: _builtins.str = ...,
+        template_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "sender", b"sender", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "list_id", b"list_id", "message", b"message", "name", b"name", "sender", b"sender", "template", b"template"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "list_id", b"list_id", "message", b"message", "name", b"name", "sender", b"sender", "template", b"template", "template_id", b"template_id", "template_version", b"template_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -814,6 +1077,47 @@ class MessageReturned(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MessageReturned: _TypeAlias = MessageReturned  # noqa: Y015
+
+@_typing.final
+class TemplateChanged(_message.Message):
+    """A template's version was made, approved or retired."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    TEMPLATE_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    TEMPLATE_CLASS_FIELD_NUMBER: _builtins.int
+    CONTENT_HASH_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    template_id: _builtins.str
+    version: _builtins.int
+    status: Global___TemplateVersion.Status.ValueType
+    template_class: Global___TemplateClass.ValueType
+    content_hash: _builtins.bytes
+    """SHA-256 of the version's Template"""
+    @_builtins.property
+    def actor(self) -> _context_pb2.Actor: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        template_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        status: Global___TemplateVersion.Status.ValueType = ...,
+        template_class: Global___TemplateClass.ValueType = ...,
+        content_hash: _builtins.bytes = ...,
+        actor: _context_pb2.Actor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "content_hash", b"content_hash", "status", b"status", "template_class", b"template_class", "template_id", b"template_id", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TemplateChanged: _TypeAlias = TemplateChanged  # noqa: Y015
 
 @_typing.final
 class BatchSettled(_message.Message):

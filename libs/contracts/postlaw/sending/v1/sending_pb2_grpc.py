@@ -75,6 +75,36 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListRecipientsRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListRecipientsResponse.FromString,
                 _registered_method=True)
+        self.CreateTemplate = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/CreateTemplate',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.CreateTemplateRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersion.FromString,
+                _registered_method=True)
+        self.AddTemplateVersion = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/AddTemplateVersion',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.AddTemplateVersionRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersion.FromString,
+                _registered_method=True)
+        self.GetTemplateVersion = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/GetTemplateVersion',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersionRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersion.FromString,
+                _registered_method=True)
+        self.ListTemplateVersions = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/ListTemplateVersions',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListTemplateVersionsRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListTemplateVersionsResponse.FromString,
+                _registered_method=True)
+        self.ApproveTemplateVersion = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/ApproveTemplateVersion',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersionRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersion.FromString,
+                _registered_method=True)
+        self.RetireTemplateVersion = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/RetireTemplateVersion',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersionRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersion.FromString,
+                _registered_method=True)
         self.SendMessage = channel.unary_unary(
                 '/postlaw.sending.v1.SendingService/SendMessage',
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageRequest.SerializeToString,
@@ -144,6 +174,45 @@ class SendingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListRecipients(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateTemplate(self, request, context):
+        """Version 1 of a new template. Versions never change: whoever wants other words adds one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddTemplateVersion(self, request, context):
+        """The version after the last one; the same version again is answered as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTemplateVersion(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTemplateVersions(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveTemplateVersion(self, request, context):
+        """By another credential than its author's. Refused where a service or transactional one advertises, with the places.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetireTemplateVersion(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -219,6 +288,36 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.ListRecipients,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListRecipientsRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListRecipientsResponse.SerializeToString,
+            ),
+            'CreateTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateTemplate,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.CreateTemplateRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersion.SerializeToString,
+            ),
+            'AddTemplateVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddTemplateVersion,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.AddTemplateVersionRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersion.SerializeToString,
+            ),
+            'GetTemplateVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTemplateVersion,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersionRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersion.SerializeToString,
+            ),
+            'ListTemplateVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTemplateVersions,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListTemplateVersionsRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListTemplateVersionsResponse.SerializeToString,
+            ),
+            'ApproveTemplateVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveTemplateVersion,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersionRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersion.SerializeToString,
+            ),
+            'RetireTemplateVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetireTemplateVersion,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersionRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersion.SerializeToString,
             ),
             'SendMessage': grpc.unary_unary_rpc_method_handler(
                     servicer.SendMessage,
@@ -458,6 +557,168 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/ListRecipients',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.ListRecipientsRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.ListRecipientsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/CreateTemplate',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.CreateTemplateRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddTemplateVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/AddTemplateVersion',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.AddTemplateVersionRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTemplateVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/GetTemplateVersion',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersionRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTemplateVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/ListTemplateVersions',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ListTemplateVersionsRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ListTemplateVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveTemplateVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/ApproveTemplateVersion',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersionRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetireTemplateVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/RetireTemplateVersion',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersionRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersion.FromString,
             options,
             channel_credentials,
             insecure,

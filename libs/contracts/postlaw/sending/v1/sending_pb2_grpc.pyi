@@ -41,6 +41,15 @@ class SendingServiceStub:
     ResumeCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]
     CancelCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]
     ListRecipients: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ListRecipientsRequest, _sending_pb2.ListRecipientsResponse]
+    CreateTemplate: _grpc.UnaryUnaryMultiCallable[_sending_pb2.CreateTemplateRequest, _sending_pb2.TemplateVersion]
+    """Version 1 of a new template. Versions never change: whoever wants other words adds one."""
+    AddTemplateVersion: _grpc.UnaryUnaryMultiCallable[_sending_pb2.AddTemplateVersionRequest, _sending_pb2.TemplateVersion]
+    """The version after the last one; the same version again is answered as it is."""
+    GetTemplateVersion: _grpc.UnaryUnaryMultiCallable[_sending_pb2.TemplateVersionRequest, _sending_pb2.TemplateVersion]
+    ListTemplateVersions: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ListTemplateVersionsRequest, _sending_pb2.ListTemplateVersionsResponse]
+    ApproveTemplateVersion: _grpc.UnaryUnaryMultiCallable[_sending_pb2.TemplateVersionRequest, _sending_pb2.TemplateVersion]
+    """By another credential than its author's. Refused where a service or transactional one advertises, with the places."""
+    RetireTemplateVersion: _grpc.UnaryUnaryMultiCallable[_sending_pb2.TemplateVersionRequest, _sending_pb2.TemplateVersion]
     SendMessage: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SendMessageRequest, _sending_pb2.SendMessageResponse]
     """One message to one person, on a decision that consent has just made: the same batches, claims, gates and settling as a campaign's."""
     AwaitStopped: _grpc.UnaryUnaryMultiCallable[_sending_pb2.AwaitStoppedRequest, _sending_pb2.AwaitStoppedResponse]
@@ -63,6 +72,15 @@ class SendingServiceAsyncStub(SendingServiceStub):
     ResumeCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
     CancelCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
     ListRecipients: _aio.UnaryUnaryMultiCallable[_sending_pb2.ListRecipientsRequest, _sending_pb2.ListRecipientsResponse]  # type: ignore[assignment]
+    CreateTemplate: _aio.UnaryUnaryMultiCallable[_sending_pb2.CreateTemplateRequest, _sending_pb2.TemplateVersion]  # type: ignore[assignment]
+    """Version 1 of a new template. Versions never change: whoever wants other words adds one."""
+    AddTemplateVersion: _aio.UnaryUnaryMultiCallable[_sending_pb2.AddTemplateVersionRequest, _sending_pb2.TemplateVersion]  # type: ignore[assignment]
+    """The version after the last one; the same version again is answered as it is."""
+    GetTemplateVersion: _aio.UnaryUnaryMultiCallable[_sending_pb2.TemplateVersionRequest, _sending_pb2.TemplateVersion]  # type: ignore[assignment]
+    ListTemplateVersions: _aio.UnaryUnaryMultiCallable[_sending_pb2.ListTemplateVersionsRequest, _sending_pb2.ListTemplateVersionsResponse]  # type: ignore[assignment]
+    ApproveTemplateVersion: _aio.UnaryUnaryMultiCallable[_sending_pb2.TemplateVersionRequest, _sending_pb2.TemplateVersion]  # type: ignore[assignment]
+    """By another credential than its author's. Refused where a service or transactional one advertises, with the places."""
+    RetireTemplateVersion: _aio.UnaryUnaryMultiCallable[_sending_pb2.TemplateVersionRequest, _sending_pb2.TemplateVersion]  # type: ignore[assignment]
     SendMessage: _aio.UnaryUnaryMultiCallable[_sending_pb2.SendMessageRequest, _sending_pb2.SendMessageResponse]  # type: ignore[assignment]
     """One message to one person, on a decision that consent has just made: the same batches, claims, gates and settling as a campaign's."""
     AwaitStopped: _aio.UnaryUnaryMultiCallable[_sending_pb2.AwaitStoppedRequest, _sending_pb2.AwaitStoppedResponse]  # type: ignore[assignment]
@@ -130,6 +148,51 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sending_pb2.ListRecipientsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.ListRecipientsResponse, _abc.Awaitable[_sending_pb2.ListRecipientsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def CreateTemplate(
+        self,
+        request: _sending_pb2.CreateTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.TemplateVersion, _abc.Awaitable[_sending_pb2.TemplateVersion]]:
+        """Version 1 of a new template. Versions never change: whoever wants other words adds one."""
+
+    @_abc_1.abstractmethod
+    def AddTemplateVersion(
+        self,
+        request: _sending_pb2.AddTemplateVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.TemplateVersion, _abc.Awaitable[_sending_pb2.TemplateVersion]]:
+        """The version after the last one; the same version again is answered as it is."""
+
+    @_abc_1.abstractmethod
+    def GetTemplateVersion(
+        self,
+        request: _sending_pb2.TemplateVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.TemplateVersion, _abc.Awaitable[_sending_pb2.TemplateVersion]]: ...
+
+    @_abc_1.abstractmethod
+    def ListTemplateVersions(
+        self,
+        request: _sending_pb2.ListTemplateVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.ListTemplateVersionsResponse, _abc.Awaitable[_sending_pb2.ListTemplateVersionsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ApproveTemplateVersion(
+        self,
+        request: _sending_pb2.TemplateVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.TemplateVersion, _abc.Awaitable[_sending_pb2.TemplateVersion]]:
+        """By another credential than its author's. Refused where a service or transactional one advertises, with the places."""
+
+    @_abc_1.abstractmethod
+    def RetireTemplateVersion(
+        self,
+        request: _sending_pb2.TemplateVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.TemplateVersion, _abc.Awaitable[_sending_pb2.TemplateVersion]]: ...
 
     @_abc_1.abstractmethod
     def SendMessage(

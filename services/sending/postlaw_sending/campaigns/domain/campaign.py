@@ -61,7 +61,7 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """minijinja; `html` may be empty."""
+    """minijinja; `html` may be empty, and before it is kept so may `text`: it is then made of the HTML."""
 
     subject: str
     html: str
@@ -70,7 +70,8 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """`brand`: of the list, "" for none. Times in microseconds since the epoch, 0: not yet. `launched_by`: kind and id of who launched it;
+    """`brand`: of the list, "" for none. `template_id` and `template_version`: whose words, class and states it has, "" and 0 for its
+    own. Times in microseconds since the epoch, 0: not yet. `launched_by`: kind and id of who launched it;
     `contact`: the customer's, as it was then. `version` 0: not stored yet."""
 
     campaign_id: str
@@ -89,6 +90,8 @@ class Campaign:
     contact: str = ""
     version: int = 0
     brand: str = ""
+    template_id: str = ""
+    template_version: int = 0
 
     @property
     def ended(self) -> bool:

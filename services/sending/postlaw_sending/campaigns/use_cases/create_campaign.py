@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from postlaw_common.caller import current
 from postlaw_common.errors import FieldError, Invalid, NotFound
@@ -12,7 +14,36 @@ from postlaw_sending.campaigns.campaigns import Campaigns
 from postlaw_sending.campaigns.clients import Subscribers
 from postlaw_sending.campaigns.contexts import Contexts
 from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Template
-from postlaw_sending.campaigns.domain.ruling import MessageFacts
+from postlaw_sending.campaigns.domain.ruling import COMMERCIAL, MessageFacts
+from postlaw_sending.messages.text_of_html import text_or_made
+
+
+class Words(Protocol):
+    """An approved version of a template, as far as a campaign takes it on."""
+
+    @property
+    def template(self) -> Template: ...
+    @property
+    def message(self) -> MessageFacts: ...
+
+
+# By id, version and customer. Raises NotFound, Conflict.
+ApprovedWords = Callable[[str, int, str], Awaitable[Words]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A draft as a customer asks for it: with words of its own (`template` and `message`), or with those of a named template's
+    version. None and "": not given. `message` states what the law is told."""
+
+    name: str
+    list_id: str
+    sender: Sender
+    template: Template | None
+    message: MessageFacts | None
+    template_id: str = ""
+    template_version: int = 0
+    idempotency_key: str = ""
 
 
 class CreateCampaign:
@@ -23,40 +54,58 @@ class CreateCampaign:
         campaigns: Campaigns,
         subscribers: Subscribers,
         contexts: Callable[[], Contexts],
+        approved: ApprovedWords,
         check: Callable[[Campaign], object],
         now_us: Callable[[], int],
     ) -> None:
         self._campaigns = campaigns
         self._subscribers = subscribers
         self._contexts = contexts
+        self._approved = approved
         self._check = check
         self._now_us = now_us
 
-    async def __call__(
-        self, name: str, list_id: str, sender: Sender, template: Template, message: MessageFacts, idempotency_key: str
-    ) -> Campaign:
-        """Raises Invalid (also for a list that does not exist), KeyReused, Unavailable."""
+    async def __call__(self, asked: Asked) -> Campaign:
+        """Raises Invalid (also for a list or a template that does not exist), Conflict where the template is not approved, KeyReused,
+        Unavailable."""
         caller = current()
         campaign_id = new_id("cmp")
-        list_name, brand = await self._list_named(list_id, campaign_id)
+        template, message = await self._words(asked, caller.tenant_id)
+        list_name, brand = await self._list_named(asked.list_id, campaign_id)
         campaign = Campaign(
             campaign_id=campaign_id,
             tenant_id=caller.tenant_id,
-            name=name,
-            list_id=list_id,
+            name=asked.name,
+            list_id=asked.list_id,
             list_name=list_name,
-            sender=sender,
+            sender=asked.sender,
             template=template,
             message=message,
             created_at_us=self._now_us(),
             brand=brand,
+            template_id=asked.template_id,
+            template_version=asked.template_version,
         )
         self._check(campaign)
-        asked = fingerprint(
-            name, list_id, sender.name, sender.address, sender.postal_address, template.subject, template.html, template.text,
-            message.message_class, *message.states,
-        )  # fmt: skip
-        return await self._campaigns.insert(campaign, caller.actor, RequestKey(caller.tenant_id, idempotency_key), asked)
+        sender = asked.sender
+        said = [asked.name, asked.list_id, sender.name, sender.address, sender.postal_address]
+        said += [template.subject, template.html, template.text, message.message_class, *message.states]
+        if asked.template_id:
+            said += [asked.template_id, str(asked.template_version)]
+        key = RequestKey(caller.tenant_id, asked.idempotency_key)
+        return await self._campaigns.insert(campaign, caller.actor, key, fingerprint(*said))
+
+    async def _words(self, asked: Asked, tenant_id: str) -> tuple[Template, MessageFacts]:
+        _refuse_two_sources(asked)
+        if asked.template is not None:
+            template = replace(asked.template, text=text_or_made(asked.template.text, asked.template.html))
+            return template, asked.message or MessageFacts()
+        try:
+            words = await self._approved(asked.template_id, asked.template_version, tenant_id)
+        except NotFound as missing:
+            wrong = FieldError("template_id", missing.detail)
+            raise Invalid("The campaign names a template that does not exist.", fields=[wrong]) from missing
+        return words.template, words.message
 
     async def _list_named(self, list_id: str, campaign_id: str) -> tuple[str, str]:
         # In our own name: whoever may write campaigns need not have the right to read lists.
@@ -68,3 +117,26 @@ class CreateCampaign:
             except NotFound as missing:
                 wrong = FieldError("list_id", "there is no such list; create it first")
                 raise Invalid("The campaign has no list to go to.", fields=[wrong]) from missing
+
+
+def _refuse_two_sources(asked: Asked) -> None:
+    """Words, class and states come from one place. What nobody has approved may rest on nothing but the law of advertising."""
+    wrong: list[FieldError] = []
+    if asked.template_id:
+        named = "leave it out: it is the named template's"
+        wrong += [
+            FieldError(field, named) for field, given in (("template", asked.template), ("message", asked.message)) if given is not None
+        ]
+        if asked.template_version < 1:
+            wrong.append(FieldError("template_version", "which version of the template? Give its number"))
+    else:
+        if asked.template is None:
+            wrong.append(FieldError("template", "give a template, or name an approved one by template_id and template_version"))
+        if asked.template_version:
+            wrong.append(FieldError("template_version", "belongs to a template_id, which is not given"))
+        if asked.message is not None and asked.message.message_class != COMMERCIAL:
+            wrong.append(
+                FieldError("message.message_class", "a campaign's own template is commercial: for another class, name an approved template")
+            )
+    if wrong:
+        raise Invalid("The campaign's words are not said once.", fields=wrong)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from postlaw_common.caller import current
@@ -15,7 +15,7 @@ from postlaw_sending.campaigns.leases import Leases
 
 
 class MoveCampaign:
-    """`nudge` tells this process's planner that there is something to do."""
+    """`ready` refuses a draft that may not be launched. `nudge` tells this process's planner that there is something to do."""
 
     def __init__(
         self,
@@ -23,6 +23,7 @@ class MoveCampaign:
         keys: CampaignKeys,
         leases: Leases,
         identity: Identity,
+        ready: Callable[[Campaign], Awaitable[None]],
         nudge: Callable[[], None],
         now_us: Callable[[], int],
     ) -> None:
@@ -30,6 +31,7 @@ class MoveCampaign:
         self._keys = keys
         self._leases = leases
         self._identity = identity
+        self._ready = ready
         self._nudge = nudge
         self._now_us = now_us
 
@@ -57,6 +59,8 @@ class MoveCampaign:
         campaign = await self._campaigns.get(campaign_id, tenant_id)
         if campaign.ended:
             return ""
+        if campaign.status is Status.DRAFT:
+            await self._ready(campaign)
         await self._keys.make(tenant_id, campaign_id)
         await self._leases.offer(campaign_id)
         return await self._identity.contact(tenant_id) if campaign.status is Status.DRAFT else ""
