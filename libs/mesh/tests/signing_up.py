@@ -31,7 +31,7 @@ from postlaw_mesh.dev import relay_on_loopback
 
 SCOPES = (
     "lists:write", "subscribers:write", "subscribers:read", "consents:read", "consents:write", "campaigns:write", "campaigns:launch",
-    "campaigns:read",
+    "campaigns:read", "domains:read", "domains:write",
 )  # fmt: skip
 WORDING = "Yes, send me the weekly news of Acme by e-mail."
 _PATIENCE_S = 30

@@ -75,6 +75,7 @@ class Route:
 
 
 _CAMPAIGN = "/v1/campaigns/{campaign_id}"
+_DOMAIN = "/v1/sender-domains/{domain}"
 _FORM = "/v1/forms/{form_id}"
 _IMPORT = "/v1/imports/{import_id}"
 _NOTICE = "/v1/notices/{notice_hash}"
@@ -203,6 +204,19 @@ ROUTES: Sequence[Route] = (
     Route("POST", _CAMPAIGN + "/resume", "sending.ResumeCampaign", "Go on sending", "campaigns"),
     Route("POST", _CAMPAIGN + "/cancel", "sending.CancelCampaign", "End a campaign for good", "campaigns"),
     Route("GET", _CAMPAIGN + "/recipients", "sending.ListRecipients", "What became of each recipient, in pages", "campaigns"),
+    Route(
+        "POST", "/v1/sender-domains", "sending.RegisterSenderDomain", "Register a domain to mail from", "sender-domains", 201,
+        location=_DOMAIN,
+        description="Publish its `dns_records`, with SPF, DMARC and MX, and have it checked: campaigns go from verified domains alone.",
+    ),
+    Route("GET", "/v1/sender-domains", "sending.ListSenderDomains", "All sender domains, in pages", "sender-domains"),
+    Route("GET", _DOMAIN, "sending.GetSenderDomain", "One sender domain: its state, its records, and what the last checks found",
+          "sender-domains"),
+    Route("POST", _DOMAIN + "/check", "sending.CheckSenderDomain", "Ask the DNS now", "sender-domains"),
+    Route("POST", _DOMAIN + "/rotate-keys", "sending.RotateDkimKeys", "Make new DKIM keys, used once they are published",
+          "sender-domains",
+          description="The keys before them go on signing until a check finds the new ones, and their records are to stay for seven days "
+          "more."),
     Route("GET", "/v1/audit/events/{event_id}/proof", "audit.GetEventProof", "Proof that an event is in the log", "audit", fresh_s=60),
     Route("GET", "/v1/audit/checkpoint", "audit.GetCheckpoint", "The log's size and root, signed; open to everyone", "audit"),
     Route("GET", "/v1/audit/consistency", "audit.GetConsistencyProof", "Proof that the log has only grown between two sizes", "audit"),

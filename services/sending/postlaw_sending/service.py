@@ -6,6 +6,8 @@ from postlaw.sending.v1.sending_pb2_grpc import add_SendingServiceServicer_to_se
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background, Service, Servicer
 from postlaw_sending.campaigns import assembly as campaigns
+from postlaw_sending.domains import assembly as domains
+from postlaw_sending.domains.watching import DomainWatch
 from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.returns import assembly as returns
 from postlaw_sending.servicer import SendingServicer
@@ -24,6 +26,8 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     single = singles.assemble_singles(platform, DATABASE)
     return_paths = ReturnPaths(platform.platform_keys, settings.return_host)
     written = templates.assemble_templates(platform, DATABASE)
+    domain = domains.assemble_domains(platform, DATABASE, settings.resolver(), settings.expected_of_domains())
+    denying = settings.unverified_domains == "deny"
     parts = campaigns.assemble(
         platform,
         DATABASE,
@@ -33,11 +37,14 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         is_single=is_attempt,
         settle_single=single.singles.settle,
         return_paths=return_paths,
+        may_send_from=domain.keep.require_verified if denying else None,
     )
+    watch = DomainWatch(domain.domains, domain.keep, parts.pause_senders if denying else None, platform.now_us)
+    checking = Background("sender domains", watch.run)
     stopping = stop.assemble_stop(platform, DATABASE)
     serving = settings.role in ("all", "api")
     working = settings.role in ("all", "worker")
-    opening = opener(single.singles, parts.opener.open, platform.public_url)
+    opening = domain.signers.opener(opener(single.singles, parts.opener.open, platform.public_url))
     worker = stop.WorkerParts(platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us))
     servicer = SendingServicer(
         create=parts.create,
@@ -45,6 +52,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         read=parts.read,
         send=single.send,
         templates=written,
+        domains=domain.keep,
         await_stopped=stopping.answer,
         attest=stopping.attest,
         list_holdings=stopping.holdings_now,
@@ -55,7 +63,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         await return_paths.start()
         await stopping.ensure()
 
-    topics = {topic.name: topic for topic in (*stop.TOPICS, *campaigns.TOPICS, *returns.TOPICS, *templates.TOPICS)}
+    topics = {topic.name: topic for topic in (*stop.TOPICS, *campaigns.TOPICS, *returns.TOPICS, *templates.TOPICS, *domains.TOPICS)}
 
     return Service(
         name="sending",
@@ -66,6 +74,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                 *stop.COLLECTIONS,
                 *returns.COLLECTIONS,
                 *templates.COLLECTIONS,
+                *domains.COLLECTIONS,
             )
         },
         topics=tuple(topics.values()),
@@ -73,7 +82,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         consumers=parts.consumers if serving else (),
         backgrounds=(
             *parts.always,
-            *((stopping.answering, *parts.planning, single.sweeping, written.sweeping) if serving else ()),
+            *((stopping.answering, *parts.planning, single.sweeping, written.sweeping, *domain.backgrounds, checking) if serving else ()),
             *((Background("worker", worker.run),) if working else ()),
             *(returning if settings.role in ("all", "returns") else ()),
         ),

@@ -19,6 +19,8 @@ from postlaw_sending.campaigns.wire import (
     state_from_wire,
     template_from_wire,
 )
+from postlaw_sending.domains.use_cases.keep_domains import KeepDomains
+from postlaw_sending.domains.wire import domain_to_wire
 from postlaw_sending.singles.send_message import SendMessage
 from postlaw_sending.templates.assembly import TemplateParts
 from postlaw_sending.templates.calls import TemplateCalls
@@ -35,6 +37,7 @@ class SendingServicer(TemplateCalls):
         read: ReadCampaigns,
         send: SendMessage,
         templates: TemplateParts,
+        domains: KeepDomains,
         await_stopped: Callable[[sending.AwaitStoppedRequest], Awaitable[sending.AwaitStoppedResponse]],
         attest: Callable[[sending.AttestWorkerEndRequest], Awaitable[sending.AttestWorkerEndResponse]],
         list_holdings: Callable[[sending.ListHoldingsRequest], Awaitable[sending.ListHoldingsResponse]],
@@ -44,6 +47,7 @@ class SendingServicer(TemplateCalls):
         self._move = move
         self._read = read
         self._send = send
+        self._domains = domains
         self._await_stopped = await_stopped
         self._attest = attest
         self._list_holdings = list_holdings
@@ -92,6 +96,22 @@ class SendingServicer(TemplateCalls):
 
     async def SendMessage(self, request: sending.SendMessageRequest, context: Any) -> sending.SendMessageResponse:
         return sending.SendMessageResponse(message_id=await self._send(request))
+
+    async def RegisterSenderDomain(self, request: sending.SenderDomainRequest, context: Any) -> sending.SenderDomain:
+        return domain_to_wire(await self._domains.register(request.domain))
+
+    async def GetSenderDomain(self, request: sending.SenderDomainRequest, context: Any) -> sending.SenderDomain:
+        return domain_to_wire(await self._domains.get(request.domain))
+
+    async def ListSenderDomains(self, request: sending.ListSenderDomainsRequest, context: Any) -> sending.ListSenderDomainsResponse:
+        found, next_page = await self._domains.page(request.page_size, request.page_token)
+        return sending.ListSenderDomainsResponse(sender_domains=map(domain_to_wire, found), next_page_token=next_page)
+
+    async def CheckSenderDomain(self, request: sending.SenderDomainRequest, context: Any) -> sending.SenderDomain:
+        return domain_to_wire(await self._domains.check(request.domain))
+
+    async def RotateDkimKeys(self, request: sending.SenderDomainRequest, context: Any) -> sending.SenderDomain:
+        return domain_to_wire(await self._domains.rotate(request.domain))
 
     async def AwaitStopped(self, request: sending.AwaitStoppedRequest, context: Any) -> sending.AwaitStoppedResponse:
         with answering():  # the planner, where it runs in this process, steps aside

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from postlaw_sending.delivery.relay import Relay, TlsPolicy
+from postlaw_sending.domains.checking import Expected
+from postlaw_sending.domains.dns import Resolver
 from postlaw_sending.returns.listener import Inbox
 
 
@@ -41,6 +43,26 @@ class SendingSettings(BaseSettings):
         host, _, port = self.inbound.rpartition(":")
         return Inbox(host, int(port), self.return_host or self.relay_ehlo, self.inbound_certificate, self.inbound_key)
 
+    dns: str = Field(default="", description="name servers with commas between them, like 127.0.0.1:5353; empty: the system's")
+    addresses: str = Field(default="", description="the IP addresses that our mail leaves from, with commas between them")
+    spf_include: str = Field(default="", description="the name that customers' SPF records include")
+    unverified_domains: Literal["allow", "deny"] = Field(
+        default="deny",
+        description="deny, or allow where all mail is captured: what becomes of campaigns from domains that are not verified",
+    )
+
+    @field_validator("dns", "addresses")
+    @classmethod
+    def _are_servers(cls, value: str) -> str:
+        Resolver(_listed(value))
+        return value
+
+    def resolver(self) -> Resolver:
+        return Resolver(_listed(self.dns))
+
+    def expected_of_domains(self) -> Expected:
+        return Expected(_listed(self.addresses), self.spf_include.strip().lower())
+
     def relay(self) -> Relay:
         return Relay(
             host=self.relay_host,
@@ -51,3 +73,7 @@ class SendingSettings(BaseSettings):
             tls_ca=self.relay_tls_ca,
             ehlo=self.relay_ehlo,
         )
+
+
+def _listed(value: str) -> list[str]:
+    return [item.strip() for item in value.split(",") if item.strip()]

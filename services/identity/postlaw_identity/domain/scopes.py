@@ -15,6 +15,8 @@ CUSTOMER = frozenset(
         "campaigns:write",
         "consents:read",
         "consents:write",
+        "domains:read",
+        "domains:write",
         "keys:read",
         "keys:write",
         "lists:read",

@@ -32,7 +32,8 @@ from postlaw_sending.campaigns.planning import Planning
 from postlaw_sending.campaigns.plans import PLANS, Plans
 from postlaw_sending.campaigns.retries import RETRIES, Retries
 from postlaw_sending.campaigns.use_cases.create_campaign import CreateCampaign, Words
-from postlaw_sending.campaigns.use_cases.move_campaign import MoveCampaign
+from postlaw_sending.campaigns.use_cases.move_campaign import MoveCampaign, SenderCheck
+from postlaw_sending.campaigns.use_cases.pause_senders import PauseSenders
 from postlaw_sending.campaigns.use_cases.read_campaigns import ReadCampaigns
 from postlaw_sending.campaigns.watch import CampaignWatch
 from postlaw_sending.campaigns.wire import CAMPAIGNS, JOBS, OUTCOMES, settled
@@ -51,6 +52,7 @@ class CampaignParts:
 
     create: CreateCampaign
     move: MoveCampaign
+    pause_senders: PauseSenders
     read: ReadCampaigns
     campaigns: Campaigns
     opener: BatchOpener
@@ -70,10 +72,10 @@ def assemble(
     is_single: Callable[[str], bool],
     settle_single: Callable[[Settled], Awaitable[None]],
     return_paths: ReturnPaths,
+    may_send_from: SenderCheck | None = None,
 ) -> CampaignParts:
     """`database`: sending's own. `approved`: a template's version. `holdings`: the stop's, whose job offsets say what stands in the log.
-    `is_single`: of a settled batch,
-    whether it is a single message's, which `settle_single` takes."""
+    `is_single`: of a settled batch, whether it is a single message's, which `settle_single` takes. `may_send_from`: see MoveCampaign."""
     store = platform.store(database)
 
     def opened(spec: CollectionSpec) -> Collection:
@@ -122,7 +124,8 @@ def assemble(
 
     return CampaignParts(
         create=CreateCampaign(campaigns, subscribers, acting, approved, compiled, platform.now_us),
-        move=MoveCampaign(campaigns, keys, leases, Identity(platform.channel), ready, planner.nudge, platform.now_us),
+        move=MoveCampaign(campaigns, keys, leases, Identity(platform.channel), ready, planner.nudge, platform.now_us, may_send_from),
+        pause_senders=PauseSenders(campaigns, platform.now_us),
         read=ReadCampaigns(campaigns, plans, outcomes, retries, settled, partitions),
         campaigns=campaigns,
         opener=BatchOpener(keys, campaigns, watch, compiled),

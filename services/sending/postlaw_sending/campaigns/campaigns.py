@@ -124,6 +124,7 @@ def _to_document(campaign: Campaign) -> Document:
         "revision": campaign.version,
         "brand": campaign.brand,
         "named_template": [campaign.template_id, campaign.template_version],
+        "paused_because": campaign.paused_because,
     }
 
 
@@ -151,4 +152,5 @@ def _from_document(document: Document) -> Campaign:
         brand=document.get("brand", ""),  # as before there were any
         template_id=template_id,
         template_version=template_version,
+        paused_because=document.get("paused_because", ""),
     )

@@ -81,6 +81,7 @@ def campaign_to_wire(campaign: Campaign, totals: Totals | None = None) -> sendin
         brand=campaign.brand,
         template_id=campaign.template_id,
         template_version=campaign.template_version,
+        paused_because=campaign.paused_because,
     )
 
 
@@ -103,6 +104,7 @@ def campaign_from_wire(message: sending.Campaign) -> Campaign:
         brand=message.brand,
         template_id=message.template_id,
         template_version=message.template_version,
+        paused_because=message.paused_because,
     )
 
 
@@ -179,8 +181,12 @@ def changed(campaign: Campaign, actor: Actor | None) -> bytes:
         campaign_id=campaign.campaign_id,
         status=_STATUS[campaign.status],
         version=campaign.version,
-        actor=identity.Actor(kind=ACTOR_KINDS[actor.kind], id=actor.id) if actor else None,
+        actor=actor_to_wire(actor) if actor else None,
     ).SerializeToString()
+
+
+def actor_to_wire(actor: Actor) -> identity.Actor:
+    return identity.Actor(kind=ACTOR_KINDS[actor.kind], id=actor.id)
 
 
 def status_of(value: bytes) -> tuple[str, str, int]:

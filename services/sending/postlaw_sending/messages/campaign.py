@@ -101,6 +101,11 @@ class CompiledCampaign:
         self._date_of = 0
         self._date = b""
 
+    @property
+    def sender_domain(self) -> str:
+        """Of From, in lower case."""
+        return self._domain.decode("ascii").lower()
+
     def render(self, recipient: Recipient) -> bytes:
         """One whole RFC 5322 message with CRLF line ends. RenderFailed: for this recipient only.
 

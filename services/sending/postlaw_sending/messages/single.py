@@ -56,6 +56,11 @@ class CompiledSingle:
         self._id = single.message_id.rpartition("_")[2].encode()
         self._domain = single.sender_address.rpartition("@")[2].encode()
 
+    @property
+    def sender_domain(self) -> str:
+        """Of From, in lower case."""
+        return self._single.sender_address.rpartition("@")[2].lower()
+
     def render(self, recipient: Recipient) -> bytes:
         """One whole RFC 5322 message. Raises RenderFailed."""
         single = self._single

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.crypto import SealBroken, open_sealed
 from postlaw_common.errors import Invalid, Unavailable
 from postlaw_common.keys import KeysUnavailable
 from postlaw_common.store import StoreUnavailable
+from postlaw_sending.campaigns.opening import OpenBatch
 from postlaw_sending.campaigns.sealing import place
 from postlaw_sending.messages.single import CompiledSingle
 from postlaw_sending.singles.domain import is_attempt, status_of
 from postlaw_sending.singles.singles import Singles
 from postlaw_sending.singles.wire import opened
-from postlaw_sending.worker.jobs import OpenBatch, Opener
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +26,13 @@ class OpenSingle:
     compiled: CompiledSingle
 
 
-class CampaignOpener(Protocol):
-    def __call__(self, sealed: sending.SealedBatch, partition: int, /) -> Awaitable[OpenBatch]: ...
+Open = Callable[[sending.SealedBatch, int], Awaitable[OpenBatch | OpenSingle]]
 
 
-def opener(singles: Singles, of_campaigns: CampaignOpener, public_url: str) -> Opener:
+def opener(singles: Singles, of_campaigns: Callable[[sending.SealedBatch, int], Awaitable[OpenBatch]], public_url: str) -> Open:
     """Opens whatever stands on the topics of jobs and of single messages. Raises as campaigns.opening.BatchOpener does."""
 
-    async def open_batch(sealed: sending.SealedBatch, partition: int) -> OpenBatch:
+    async def open_batch(sealed: sending.SealedBatch, partition: int) -> OpenBatch | OpenSingle:
         if not is_attempt(sealed.campaign_id):
             return await of_campaigns(sealed, partition)
         try:

@@ -34,7 +34,9 @@ from postlaw_sending.templates.assembly import assemble_templates
 from services.sending.tests.campaigns.played import PARTITIONS, FakeConsent, FakeIdentity, FakeSubscribers
 
 TENANT = "ten_00000000000000000000000001"
-SCOPES = ("campaigns:write", "campaigns:read", "campaigns:launch", "templates:read", "templates:write")
+SCOPES = (
+    "campaigns:write", "campaigns:read", "campaigns:launch", "templates:read", "templates:write", "domains:read", "domains:write",
+)  # fmt: skip
 Verdict = Callable[[sending.JobRecipient, int], tuple[State, str]]
 
 
@@ -209,14 +211,20 @@ def open_world(tmp_path: Path) -> Opened:
 
     @asynccontextmanager
     async def opened(
-        people: FakeSubscribers | None = None, law: FakeConsent | None = None, *, backlog: int = 32, now_us: Callable[[], int] | None = None
+        people: FakeSubscribers | None = None,
+        law: FakeConsent | None = None,
+        *,
+        backlog: int = 32,
+        now_us: Callable[[], int] | None = None,
+        **settings: Any,
     ) -> AsyncGenerator[World]:
         people, law, identity = people or FakeSubscribers(), law or FakeConsent(), FakeIdentity()
         platforms: list[Platform] = []
 
         def build_sending(platform: Platform) -> Service:
             platforms.append(platform)
-            return build(platform, SendingSettings(role="api", planner_backlog=backlog))
+            usual = {"role": "api", "planner_backlog": backlog, "unverified_domains": "allow"}
+            return build(platform, SendingSettings.model_validate({**usual, **settings}))
 
         builders = [
             fake("subscribers", add_SubscribersServiceServicer_to_server, people),

@@ -134,6 +134,7 @@ class Campaign(_message.Message):
     BRAND_FIELD_NUMBER: _builtins.int
     TEMPLATE_ID_FIELD_NUMBER: _builtins.int
     TEMPLATE_VERSION_FIELD_NUMBER: _builtins.int
+    PAUSED_BECAUSE_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
     tenant_id: _builtins.str
     name: _builtins.str
@@ -145,6 +146,8 @@ class Campaign(_message.Message):
     template_id: _builtins.str
     """whose words `template` has; empty: written for this campaign alone"""
     template_version: _builtins.int
+    paused_because: _builtins.str
+    """where nobody asked for the pause"""
     @_builtins.property
     def sender(self) -> Global___Sender: ...
     @_builtins.property
@@ -180,10 +183,11 @@ class Campaign(_message.Message):
         brand: _builtins.str = ...,
         template_id: _builtins.str = ...,
         template_version: _builtins.int = ...,
+        paused_because: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "message", b"message", "sender", b"sender", "template", b"template", "totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "list_id", b"list_id", "message", b"message", "name", b"name", "sender", b"sender", "status", b"status", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tenant_id", b"tenant_id", "totals", b"totals", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "list_id", b"list_id", "message", b"message", "name", b"name", "paused_because", b"paused_because", "sender", b"sender", "status", b"status", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tenant_id", b"tenant_id", "totals", b"totals", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -950,6 +954,288 @@ class AttestWorkerEndResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AttestWorkerEndResponse: _TypeAlias = AttestWorkerEndResponse  # noqa: Y015
+
+@_typing.final
+class SenderDomainRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    domain: _builtins.str
+    def __init__(
+        self,
+        *,
+        domain: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SenderDomainRequest: _TypeAlias = SenderDomainRequest  # noqa: Y015
+
+@_typing.final
+class ListSenderDomainsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSenderDomainsRequest: _TypeAlias = ListSenderDomainsRequest  # noqa: Y015
+
+@_typing.final
+class ListSenderDomainsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENDER_DOMAINS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def sender_domains(self) -> _containers.RepeatedCompositeFieldContainer[Global___SenderDomain]: ...
+    def __init__(
+        self,
+        *,
+        sender_domains: _abc.Iterable[Global___SenderDomain] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "sender_domains", b"sender_domains"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSenderDomainsResponse: _TypeAlias = ListSenderDomainsResponse  # noqa: Y015
+
+@_typing.final
+class SenderDomain(_message.Message):
+    """What a customer may mail from, and what the DNS says of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[SenderDomain._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: SenderDomain._State.ValueType  # 0
+        STATE_UNVERIFIED: SenderDomain._State.ValueType  # 1
+        STATE_VERIFIED: SenderDomain._State.ValueType  # 2
+        """every check passes, or only warns: campaigns may go from it"""
+        STATE_FAILING: SenderDomain._State.ValueType  # 3
+        """it was verified, and two checks in a row failed"""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper): ...
+    STATE_UNSPECIFIED: SenderDomain.State.ValueType  # 0
+    STATE_UNVERIFIED: SenderDomain.State.ValueType  # 1
+    STATE_VERIFIED: SenderDomain.State.ValueType  # 2
+    """every check passes, or only warns: campaigns may go from it"""
+    STATE_FAILING: SenderDomain.State.ValueType  # 3
+    """it was verified, and two checks in a row failed"""
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DNS_RECORDS_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    CHECKED_AT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    domain: _builtins.str
+    """in A-labels"""
+    state: Global___SenderDomain.State.ValueType
+    version: _builtins.int
+    @_builtins.property
+    def dns_records(self) -> _containers.RepeatedCompositeFieldContainer[Global___DnsRecord]:
+        """to be published, of the keys"""
+
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___DomainCheck]:
+        """the last ones"""
+
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def checked_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        domain: _builtins.str = ...,
+        state: Global___SenderDomain.State.ValueType = ...,
+        dns_records: _abc.Iterable[Global___DnsRecord] | None = ...,
+        checks: _abc.Iterable[Global___DomainCheck] | None = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        checked_at: _timestamp_pb2.Timestamp | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checked_at", b"checked_at", "created_at", b"created_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked_at", b"checked_at", "checks", b"checks", "created_at", b"created_at", "dns_records", b"dns_records", "domain", b"domain", "state", b"state", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SenderDomain: _TypeAlias = SenderDomain  # noqa: Y015
+
+@_typing.final
+class DnsRecord(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Use:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _UseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[DnsRecord._Use.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        USE_UNSPECIFIED: DnsRecord._Use.ValueType  # 0
+        USE_WAITS: DnsRecord._Use.ValueType  # 1
+        """until a check finds it published"""
+        USE_SIGNS: DnsRecord._Use.ValueType  # 2
+        USE_ENDS: DnsRecord._Use.ValueType  # 3
+        """no longer signed with; leave the record in place until it is no longer listed"""
+
+    class Use(_Use, metaclass=_UseEnumTypeWrapper): ...
+    USE_UNSPECIFIED: DnsRecord.Use.ValueType  # 0
+    USE_WAITS: DnsRecord.Use.ValueType  # 1
+    """until a check finds it published"""
+    USE_SIGNS: DnsRecord.Use.ValueType  # 2
+    USE_ENDS: DnsRecord.Use.ValueType  # 3
+    """no longer signed with; leave the record in place until it is no longer listed"""
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    USE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    type: _builtins.str
+    value: _builtins.str
+    use: Global___DnsRecord.Use.ValueType
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        type: _builtins.str = ...,
+        value: _builtins.str = ...,
+        use: Global___DnsRecord.Use.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "type", b"type", "use", b"use", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DnsRecord: _TypeAlias = DnsRecord  # noqa: Y015
+
+@_typing.final
+class DomainCheck(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Result:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[DomainCheck._Result.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        RESULT_UNSPECIFIED: DomainCheck._Result.ValueType  # 0
+        RESULT_PASS: DomainCheck._Result.ValueType  # 1
+        RESULT_WARN: DomainCheck._Result.ValueType  # 2
+        RESULT_FAIL: DomainCheck._Result.ValueType  # 3
+        RESULT_UNKNOWN: DomainCheck._Result.ValueType  # 4
+        """the DNS did not answer: never held against a domain"""
+
+    class Result(_Result, metaclass=_ResultEnumTypeWrapper): ...
+    RESULT_UNSPECIFIED: DomainCheck.Result.ValueType  # 0
+    RESULT_PASS: DomainCheck.Result.ValueType  # 1
+    RESULT_WARN: DomainCheck.Result.ValueType  # 2
+    RESULT_FAIL: DomainCheck.Result.ValueType  # 3
+    RESULT_UNKNOWN: DomainCheck.Result.ValueType  # 4
+    """the DNS did not answer: never held against a domain"""
+
+    ID_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    EXPECTED_FIELD_NUMBER: _builtins.int
+    FOUND_FIELD_NUMBER: _builtins.int
+    WHAT_TO_DO_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """spf, dmarc, mx, or "dkim:" and a selector"""
+    result: Global___DomainCheck.Result.ValueType
+    expected: _builtins.str
+    found: _builtins.str
+    what_to_do: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        result: Global___DomainCheck.Result.ValueType = ...,
+        expected: _builtins.str = ...,
+        found: _builtins.str = ...,
+        what_to_do: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected", b"expected", "found", b"found", "id", b"id", "result", b"result", "what_to_do", b"what_to_do"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DomainCheck: _TypeAlias = DomainCheck  # noqa: Y015
+
+@_typing.final
+class SenderDomainChanged(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    SELECTORS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    domain: _builtins.str
+    state: Global___SenderDomain.State.ValueType
+    version: _builtins.int
+    @_builtins.property
+    def failed(self) -> _containers.RepeatedCompositeFieldContainer[Global___DomainCheck]: ...
+    @_builtins.property
+    def selectors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """of the keys that it is signed with"""
+
+    @_builtins.property
+    def actor(self) -> _context_pb2.Actor:
+        """none: a check on schedule"""
+
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        domain: _builtins.str = ...,
+        state: Global___SenderDomain.State.ValueType = ...,
+        failed: _abc.Iterable[Global___DomainCheck] | None = ...,
+        selectors: _abc.Iterable[_builtins.str] | None = ...,
+        version: _builtins.int = ...,
+        actor: _context_pb2.Actor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "domain", b"domain", "failed", b"failed", "selectors", b"selectors", "state", b"state", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SenderDomainChanged: _TypeAlias = SenderDomainChanged  # noqa: Y015
 
 @_typing.final
 class CampaignChanged(_message.Message):

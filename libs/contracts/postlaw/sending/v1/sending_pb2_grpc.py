@@ -105,6 +105,31 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersionRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersion.FromString,
                 _registered_method=True)
+        self.RegisterSenderDomain = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/RegisterSenderDomain',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.FromString,
+                _registered_method=True)
+        self.GetSenderDomain = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/GetSenderDomain',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.FromString,
+                _registered_method=True)
+        self.ListSenderDomains = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/ListSenderDomains',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListSenderDomainsRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListSenderDomainsResponse.FromString,
+                _registered_method=True)
+        self.CheckSenderDomain = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/CheckSenderDomain',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.FromString,
+                _registered_method=True)
+        self.RotateDkimKeys = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/RotateDkimKeys',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.FromString,
+                _registered_method=True)
         self.SendMessage = channel.unary_unary(
                 '/postlaw.sending.v1.SendingService/SendMessage',
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageRequest.SerializeToString,
@@ -218,6 +243,39 @@ class SendingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RegisterSenderDomain(self, request, context):
+        """A domain to mail from, with DKIM keys of its own. One that is registered is answered as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSenderDomain(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSenderDomains(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckSenderDomain(self, request, context):
+        """Asks the DNS now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateDkimKeys(self, request, context):
+        """New DKIM keys, which sign once a check finds them published; while some wait for that, no others are made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SendMessage(self, request, context):
         """One message to one person, on a decision that consent has just made: the same batches, claims, gates and settling as a campaign's.
         """
@@ -318,6 +376,31 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.RetireTemplateVersion,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersionRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersion.SerializeToString,
+            ),
+            'RegisterSenderDomain': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterSenderDomain,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.SerializeToString,
+            ),
+            'GetSenderDomain': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSenderDomain,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.SerializeToString,
+            ),
+            'ListSenderDomains': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSenderDomains,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListSenderDomainsRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListSenderDomainsResponse.SerializeToString,
+            ),
+            'CheckSenderDomain': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckSenderDomain,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.SerializeToString,
+            ),
+            'RotateDkimKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateDkimKeys,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.SerializeToString,
             ),
             'SendMessage': grpc.unary_unary_rpc_method_handler(
                     servicer.SendMessage,
@@ -719,6 +802,141 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/RetireTemplateVersion',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersionRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.TemplateVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterSenderDomain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/RegisterSenderDomain',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSenderDomain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/GetSenderDomain',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSenderDomains(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/ListSenderDomains',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ListSenderDomainsRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ListSenderDomainsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckSenderDomain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/CheckSenderDomain',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateDkimKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/RotateDkimKeys',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.FromString,
             options,
             channel_credentials,
             insecure,

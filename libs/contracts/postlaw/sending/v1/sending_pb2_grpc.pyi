@@ -50,6 +50,14 @@ class SendingServiceStub:
     ApproveTemplateVersion: _grpc.UnaryUnaryMultiCallable[_sending_pb2.TemplateVersionRequest, _sending_pb2.TemplateVersion]
     """By another credential than its author's. Refused where a service or transactional one advertises, with the places."""
     RetireTemplateVersion: _grpc.UnaryUnaryMultiCallable[_sending_pb2.TemplateVersionRequest, _sending_pb2.TemplateVersion]
+    RegisterSenderDomain: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SenderDomainRequest, _sending_pb2.SenderDomain]
+    """A domain to mail from, with DKIM keys of its own. One that is registered is answered as it is."""
+    GetSenderDomain: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SenderDomainRequest, _sending_pb2.SenderDomain]
+    ListSenderDomains: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ListSenderDomainsRequest, _sending_pb2.ListSenderDomainsResponse]
+    CheckSenderDomain: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SenderDomainRequest, _sending_pb2.SenderDomain]
+    """Asks the DNS now."""
+    RotateDkimKeys: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SenderDomainRequest, _sending_pb2.SenderDomain]
+    """New DKIM keys, which sign once a check finds them published; while some wait for that, no others are made."""
     SendMessage: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SendMessageRequest, _sending_pb2.SendMessageResponse]
     """One message to one person, on a decision that consent has just made: the same batches, claims, gates and settling as a campaign's."""
     AwaitStopped: _grpc.UnaryUnaryMultiCallable[_sending_pb2.AwaitStoppedRequest, _sending_pb2.AwaitStoppedResponse]
@@ -81,6 +89,14 @@ class SendingServiceAsyncStub(SendingServiceStub):
     ApproveTemplateVersion: _aio.UnaryUnaryMultiCallable[_sending_pb2.TemplateVersionRequest, _sending_pb2.TemplateVersion]  # type: ignore[assignment]
     """By another credential than its author's. Refused where a service or transactional one advertises, with the places."""
     RetireTemplateVersion: _aio.UnaryUnaryMultiCallable[_sending_pb2.TemplateVersionRequest, _sending_pb2.TemplateVersion]  # type: ignore[assignment]
+    RegisterSenderDomain: _aio.UnaryUnaryMultiCallable[_sending_pb2.SenderDomainRequest, _sending_pb2.SenderDomain]  # type: ignore[assignment]
+    """A domain to mail from, with DKIM keys of its own. One that is registered is answered as it is."""
+    GetSenderDomain: _aio.UnaryUnaryMultiCallable[_sending_pb2.SenderDomainRequest, _sending_pb2.SenderDomain]  # type: ignore[assignment]
+    ListSenderDomains: _aio.UnaryUnaryMultiCallable[_sending_pb2.ListSenderDomainsRequest, _sending_pb2.ListSenderDomainsResponse]  # type: ignore[assignment]
+    CheckSenderDomain: _aio.UnaryUnaryMultiCallable[_sending_pb2.SenderDomainRequest, _sending_pb2.SenderDomain]  # type: ignore[assignment]
+    """Asks the DNS now."""
+    RotateDkimKeys: _aio.UnaryUnaryMultiCallable[_sending_pb2.SenderDomainRequest, _sending_pb2.SenderDomain]  # type: ignore[assignment]
+    """New DKIM keys, which sign once a check finds them published; while some wait for that, no others are made."""
     SendMessage: _aio.UnaryUnaryMultiCallable[_sending_pb2.SendMessageRequest, _sending_pb2.SendMessageResponse]  # type: ignore[assignment]
     """One message to one person, on a decision that consent has just made: the same batches, claims, gates and settling as a campaign's."""
     AwaitStopped: _aio.UnaryUnaryMultiCallable[_sending_pb2.AwaitStoppedRequest, _sending_pb2.AwaitStoppedResponse]  # type: ignore[assignment]
@@ -193,6 +209,44 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sending_pb2.TemplateVersionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.TemplateVersion, _abc.Awaitable[_sending_pb2.TemplateVersion]]: ...
+
+    @_abc_1.abstractmethod
+    def RegisterSenderDomain(
+        self,
+        request: _sending_pb2.SenderDomainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.SenderDomain, _abc.Awaitable[_sending_pb2.SenderDomain]]:
+        """A domain to mail from, with DKIM keys of its own. One that is registered is answered as it is."""
+
+    @_abc_1.abstractmethod
+    def GetSenderDomain(
+        self,
+        request: _sending_pb2.SenderDomainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.SenderDomain, _abc.Awaitable[_sending_pb2.SenderDomain]]: ...
+
+    @_abc_1.abstractmethod
+    def ListSenderDomains(
+        self,
+        request: _sending_pb2.ListSenderDomainsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.ListSenderDomainsResponse, _abc.Awaitable[_sending_pb2.ListSenderDomainsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def CheckSenderDomain(
+        self,
+        request: _sending_pb2.SenderDomainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.SenderDomain, _abc.Awaitable[_sending_pb2.SenderDomain]]:
+        """Asks the DNS now."""
+
+    @_abc_1.abstractmethod
+    def RotateDkimKeys(
+        self,
+        request: _sending_pb2.SenderDomainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.SenderDomain, _abc.Awaitable[_sending_pb2.SenderDomain]]:
+        """New DKIM keys, which sign once a check finds them published; while some wait for that, no others are made."""
 
     @_abc_1.abstractmethod
     def SendMessage(

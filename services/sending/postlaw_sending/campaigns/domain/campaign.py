@@ -72,7 +72,8 @@ class Template:
 class Campaign:
     """`brand`: of the list, "" for none. `template_id` and `template_version`: whose words, class and states it has, "" and 0 for its
     own. Times in microseconds since the epoch, 0: not yet. `launched_by`: kind and id of who launched it;
-    `contact`: the customer's, as it was then. `version` 0: not stored yet."""
+    `contact`: the customer's, as it was then. `paused_because`: why, where nobody asked for the pause.
+    `version` 0: not stored yet."""
 
     campaign_id: str
     tenant_id: str
@@ -92,6 +93,7 @@ class Campaign:
     brand: str = ""
     template_id: str = ""
     template_version: int = 0
+    paused_because: str = ""
 
     @property
     def ended(self) -> bool:
@@ -108,6 +110,7 @@ def moved(campaign: Campaign, move: Move, now_us: int) -> Campaign:
     return replace(
         campaign,
         status=target,
+        paused_because="",
         launched_at_us=now_us if move is Move.LAUNCH else campaign.launched_at_us,
         ended_at_us=now_us if target in (Status.CANCELLED, Status.FINISHED) else 0,
     )

@@ -13,9 +13,12 @@ from postlaw_sending.campaigns.domain.campaign import Campaign, Move, Status, Wr
 from postlaw_sending.campaigns.keys import CampaignKeys
 from postlaw_sending.campaigns.leases import Leases
 
+SenderCheck = Callable[[str, str], Awaitable[None]]  # (tenant, address)
+
 
 class MoveCampaign:
-    """`ready` refuses a draft that may not be launched. `nudge` tells this process's planner that there is something to do."""
+    """`ready` refuses a draft that may not be launched. `nudge` tells this process's planner that there is something to do.
+    `may_send_from` raises Conflict where a customer may not mail from an address; None: from any."""
 
     def __init__(
         self,
@@ -26,6 +29,7 @@ class MoveCampaign:
         ready: Callable[[Campaign], Awaitable[None]],
         nudge: Callable[[], None],
         now_us: Callable[[], int],
+        may_send_from: SenderCheck | None,
     ) -> None:
         self._campaigns = campaigns
         self._keys = keys
@@ -34,10 +38,13 @@ class MoveCampaign:
         self._ready = ready
         self._nudge = nudge
         self._now_us = now_us
+        self._may_send_from = may_send_from
 
     async def __call__(self, campaign_id: str, move: Move) -> Campaign:
         """The campaign after the move; one that is there already is answered as it is. Raises NotFound, Conflict, Unavailable."""
         caller = current()
+        if move in (Move.LAUNCH, Move.RESUME):
+            await self._require_sender(campaign_id, caller.tenant_id)
         contact = await self._prepare(campaign_id, caller.tenant_id) if move is Move.LAUNCH else ""
         now_us = self._now_us()
         launched_by = (caller.actor.kind, caller.actor.id)
@@ -52,6 +59,11 @@ class MoveCampaign:
         campaign, _ = await self._campaigns.change(campaign_id, caller.tenant_id, change, caller.actor)
         self._nudge()
         return campaign
+
+    async def _require_sender(self, campaign_id: str, tenant_id: str) -> None:
+        campaign = await self._campaigns.get(campaign_id, tenant_id)
+        if self._may_send_from is not None and campaign.status in (Status.DRAFT, Status.PAUSED):
+            await self._may_send_from(tenant_id, campaign.sender.address)
 
     async def _prepare(self, campaign_id: str, tenant_id: str) -> str:
         """The key, and the lease by which a planner finds the campaign: before it says "sending", so that a crash forgets neither.

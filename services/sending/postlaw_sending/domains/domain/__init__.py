@@ -1,0 +1,1 @@
+"""What a sender domain is: entities and rules, without the DNS."""
