@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import smtplib
 from pathlib import Path
 
 import pytest
 
+from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
+from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceStub
 from postlaw_common.events import from_record
 from postlaw_common.testing.promises import promise
 from postlaw_mesh.dev import free_port
@@ -17,7 +20,8 @@ from postlaw_mesh.dev import free_port
 from .signing_up import WORDING, Acme, acme
 from .test_suppression_lists import HELD, imported
 
-ANN, BOB = "ann@example.com", "bob@example.com"
+ANN, BOB, CAT, DAN = "ann@example.com", "bob@example.com", "cat@example.com", "dan@example.com"
+HOST = "returns.postlaw.example"
 BOUNCE = """\
 From: MAILER-DAEMON@mx.example.com
 To: {to}
@@ -41,6 +45,33 @@ Action: failed
 Status: {status}
 Diagnostic-Code: smtp; 550 {status} {said}
 
+--x--
+"""
+COMPLAINT = """\
+From: feedback@provider.example
+To: complaints@{host}
+Subject: FW: The news
+Message-ID: <{id}@provider.example>
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=feedback-report; boundary="x"
+
+--x
+Content-Type: text/plain
+
+This is a complaint about a message that one of our users received.
+
+--x
+Content-Type: message/feedback-report
+
+Feedback-Type: abuse
+User-Agent: Provider/1.0
+Version: 1
+{named}
+
+--x
+Content-Type: message/rfc822
+
+{original}
 --x--
 """
 
@@ -80,11 +111,11 @@ async def consented(customer: Acme, *addresses: str) -> None:
 @promise("M6")
 async def test_whoever_cannot_be_reached_is_mailed_no_more_and_a_forged_bounce_stops_nobody(tmp_path: Path) -> None:
     port = free_port()
-    async with acme(tmp_path, inbound=f"127.0.0.1:{port}", return_host="returns.postlaw.example") as customer:
+    async with acme(tmp_path, inbound=f"127.0.0.1:{port}", return_host=HOST) as customer:
         await consented(customer, ANN, BOB)
         await customer.campaign()
         path = return_path_of(customer, ANN)
-        assert path.endswith("@returns.postlaw.example")
+        assert path.endswith(f"@{HOST}")
 
         forged = return_path_of(customer, BOB)
         forged = forged.replace(forged[-30:], path[-30:])  # Bob's ids under another's tag
@@ -104,3 +135,62 @@ async def test_whoever_cannot_be_reached_is_mailed_no_more_and_a_forged_bounce_s
             sending.MessageReturned.KIND_BOUNCE, sending.MessageReturned.CLASS_HARD, "5.1.1", True,
         )  # fmt: skip
         assert (await customer.kinds(ANN)).count("bounced") == 1 and "bounced" not in await customer.kinds(BOB)
+
+
+def unsubscribing_of(customer: Acme, address: str) -> tuple[str, str]:
+    """The header's mail: to whom, with which subject (RFC 2369 §3.2, RFC 6068 §2)."""
+    [mail] = customer.mails_to(address)
+    found = re.fullmatch(r"<(https?://\S+)>,\s<mailto:([^?]+)\?subject=([^>]+)>", str(mail["List-Unsubscribe"]))
+    assert found is not None and found[1].endswith(found[3])
+    return found[2], found[3]
+
+
+async def acts_of(customer: Acme, address: str) -> list[tuple[str, consent.Scope, consent.Route.ValueType]]:
+    """All but consents, once there are any."""
+    async with asyncio.timeout(30):
+        while not (acts := [event for event in await customer.events(address) if event.kind != consent.ConsentEvent.KIND_GIVEN]):
+            await asyncio.sleep(0.05)
+    return [(consent.ConsentEvent.Kind.Name(act.kind), act.scope, act.route) for act in acts]
+
+
+@promise("M5", "M6")
+async def test_a_mail_or_a_complaint_stops_what_its_token_or_return_path_names_and_whose_name_it_bears_counts_for_nothing(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    async with acme(tmp_path, inbound=f"127.0.0.1:{port}", return_host=HOST) as customer:
+        lists = customer.stub(SubscribersServiceStub, "subscribers")
+        customer.list_id = (await lists.CreateList(subscribers.CreateListRequest(name="North news", brand="North"))).list_id
+        await consented(customer, ANN, BOB, CAT, DAN)
+        await customer.campaign()
+        to, token = unsubscribing_of(customer, ANN)
+        assert to == f"unsubscribe@{HOST}"
+
+        for subject in ("unsubscribe", "A" * len(token)):
+            mail = f"From: {BOB}\nTo: {to}\nSubject: {subject}\nMessage-ID: <{len(subject)}@example.com>\n\n"
+            if subject == "unsubscribe":
+                with pytest.raises(smtplib.SMTPDataError) as refused:
+                    await returned(port, to, mail)
+                assert refused.value.smtp_code == 550
+            else:
+                await returned(port, to, mail)
+        await returned(port, to.upper(), f"From: {BOB}\nTo: {to}\nSubject: {token[:70]}\n {token[70:]}\nMessage-ID: <a@x.example>\n\n")
+        north, this = consent.Scope(brand="North"), consent.Scope(list_id=customer.list_id)
+        assert await acts_of(customer, ANN) == [("KIND_WITHDRAWN", this, consent.ROUTE_MAIL)]
+
+        _, of_bob = unsubscribing_of(customer, BOB)  # the provider hides who it was, but not the link
+        original = f"From: news@acme.example\nTo: redacted@provider.example\nList-Unsubscribe: <https://acme.example/u/{of_bob}>\n\nNews.\n"
+        await returned(port, f"complaints@{HOST}", COMPLAINT.format(host=HOST, id="b", named="", original=original))
+        named = f"Original-Mail-From: <{return_path_of(customer, CAT)}>"
+        await returned(port, f"complaints@{HOST}", COMPLAINT.format(host=HOST, id="c", named=named, original="Subject: News\n\nNews.\n"))
+        for person in (BOB, CAT):
+            assert await acts_of(customer, person) == [("KIND_COMPLAINED", north, consent.ROUTE_API)]
+
+        path = return_path_of(customer, DAN)
+        await returned(
+            port, path, f"From: {DAN}\nTo: {path}\nSubject: Re: The news\nMessage-ID: <d@x.example>\n\nPlease remove me!\n\n> News.\n"
+        )
+        assert await acts_of(customer, DAN) == [("KIND_WITHDRAWN", north, consent.ROUTE_MAIL)]
+
+        again = await customer.campaign()
+        assert again.totals.sent == 0 and again.totals.refused == 4

@@ -49,7 +49,8 @@ from postlaw_consent.wire import (
 _TOGETHER = 50  # people resolved at a time
 _LONGEST_KEY = 200
 _GIVEN_BY: frozenset[Route] = frozenset({"api", "import", "page"})
-_BY_LINK: frozenset[Route] = frozenset({"one_click", "page"})
+_STOPPED_BY: frozenset[Route] = frozenset({*_GIVEN_BY, "mail"})
+_BY_LINK: frozenset[Route] = frozenset({"one_click", "page", "mail"})
 
 
 class ConsentServicer:
@@ -145,7 +146,7 @@ class ConsentServicer:
     async def WithdrawConsent(self, request: pb.WithdrawConsentRequest, context: Any) -> pb.Withdrawal:
         kind, particulars = _closing(request)
         scope = scope_of_act(kind, scope_from_wire(request.scope))
-        route = _allowed(route_from_wire(request.route, "api"), _GIVEN_BY)
+        route = _allowed(route_from_wire(request.route, "api"), _STOPPED_BY)
         address_key = await self._person(request)
         actor, on_behalf_of = _actors()
         receipt = await self._withdraw_consent(
@@ -186,6 +187,7 @@ class ConsentServicer:
             already_withdrawn=described.already_withdrawn,
             list_name=described.list_name,
             address_key=described.optout.address_key,
+            campaign_id=described.optout.campaign_id,
         )
 
     async def DescribePreferences(self, request: pb.DescribePreferencesRequest, context: Any) -> pb.Preferences:

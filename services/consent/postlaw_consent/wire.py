@@ -28,6 +28,7 @@ _ROUTES: dict[Route, pb.Route.ValueType] = {
     "import": pb.ROUTE_IMPORT,
     "one_click": pb.ROUTE_ONE_CLICK,
     "page": pb.ROUTE_PAGE,
+    "mail": pb.ROUTE_MAIL,
 }
 _ACTORS: dict[str, context_pb2.Actor.Kind.ValueType] = {
     "api_key": context_pb2.Actor.KIND_API_KEY,

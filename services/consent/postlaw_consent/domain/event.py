@@ -13,7 +13,7 @@ Kind = Literal[
     "restricted", "unrestricted", "paused", "resumed", "tracking_given", "tracking_withdrawn",
     "bounced", "reachable", "erased", "lifted",
 ]  # fmt: skip
-Route = Literal["api", "import", "one_click", "page"]
+Route = Literal["api", "import", "one_click", "page", "mail"]
 
 # Who gives one of these says yes, in so many words.
 EXPRESS: frozenset[Kind] = frozenset({"given", "confirmed", "renewed"})

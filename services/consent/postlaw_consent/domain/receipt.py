@@ -27,6 +27,7 @@ _METHODS: dict[Route, str] = {
     "import": "import",
     "one_click": "one-click unsubscribe",
     "page": "page behind the person's own link",
+    "mail": "mail of the person",
 }
 _WITHDRAWAL = "the link in every message, in one click (RFC 8058) or on the page behind it; or by the controller"
 _CONSENTS = EXPRESS | {"implied", "tracking_given"}

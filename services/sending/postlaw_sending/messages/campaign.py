@@ -86,6 +86,9 @@ class CompiledCampaign:
         list_label = _NOT_IN_ID.sub("-", list_id).encode()
         # RFC 2919 §3; RFC 8058 §3.1; Feedback-ID is read from the right: sender, kind of mail, list, campaign
         self._list = b"\r\nList-Id: %b <%b.%b>\r\nList-Unsubscribe: <%b" % (phrase(list_name), list_label, self._domain, link.encode())
+        # RFC 6068 §2. On a line of its own: two tokens may be longer than a line (RFC 5322 §2.1.1).
+        mailbox = return_paths.unsubscribing
+        self._mailto = b">,\r\n <mailto:%b?subject=" % mailbox if mailbox else b""
         self._tail = (
             b">\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
             b"Feedback-ID: %b:%b:campaign:postlaw\r\nMIME-Version: 1.0\r\n" % (_NOT_IN_ID.sub("-", campaign_id).encode(), list_label)
@@ -131,7 +134,7 @@ class CompiledCampaign:
         pieces = [
             self._head, to, b">\r\nSubject: ", unstructured(subject, 9), b"\r\nDate: ", self._date_now(),
             b"\r\nMessage-ID: <", self._campaign, b".", _short(recipient.subscriber_id), b"@", self._domain, b">",
-            self._list, token, self._tail,
+            self._list, token, self._mailto, token if self._mailto else b"", self._tail,
             b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: ", encoding, b"\r\n\r\n", text,
         ]  # fmt: skip
         if filled.html is not None:

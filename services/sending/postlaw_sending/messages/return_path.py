@@ -19,6 +19,9 @@ _PERSON: Final = 13  # an address key's version and 96 bits of its digest
 _TAG: Final = 5
 _OURS: Final = re.compile(rb"b\+([a-z0-9]{26})([0-9a-f]{26})([0-9a-f]{10})@[^@]+")
 
+UNSUBSCRIBE: Final = "unsubscribe"  # at our host: what stands in List-Unsubscribe
+COMPLAINTS: Final = "complaints"  # at our host: what is registered with providers' feedback loops
+
 
 class Keys(Protocol):
     """The part of PlatformKeys that is used here."""
@@ -43,6 +46,18 @@ class ReturnPaths:
 
     async def start(self) -> None:
         self._key = await self._keys.get(RETURN_PATHS)
+
+    @property
+    def unsubscribing(self) -> bytes:
+        """Where a mail with an unsubscribe token in its subject stops mail; b"" without a host of our own."""
+        return b"%b@%b" % (UNSUBSCRIBE.encode(), self._host) if self._host else b""
+
+    def mailbox(self, address: str) -> str | None:
+        """UNSUBSCRIBE or COMPLAINTS, at our host. None for every other address."""
+        local, _, host = address.lower().rpartition("@")
+        return (
+            local if self._host and host.encode("utf-8", "replace") == self._host.lower() and local in (UNSUBSCRIBE, COMPLAINTS) else None
+        )
 
     def of(self, campaign: bytes, address_key: bytes, domain: bytes) -> bytes:
         """The return path of one message. `campaign`: its id without the prefix; `domain`: the sender's."""

@@ -4,17 +4,15 @@ again, to the same effect: consent knows the key, the event its id."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from postlaw_common.bus import Bus
 from postlaw_common.consumers import OUTAGES
 from postlaw_common.telemetry import get_logger, meter
-from postlaw_sending.campaigns.domain.campaign import Campaign
-from postlaw_sending.returns.classify import classify
-from postlaw_sending.returns.people import NOBODY, Person
+from postlaw_sending.messages.return_path import SentMessage
+from postlaw_sending.returns.people import About
 from postlaw_sending.returns.received import Mail, Received
-from postlaw_sending.returns.verdict import verdict_of
+from postlaw_sending.returns.verdict import Act, Verdict, verdict_of
 from postlaw_sending.returns.wire import returned_record
 
 TOGETHER: Final = 16  # each waits up to eight seconds for the stop
@@ -28,23 +26,20 @@ _acted = meter("postlaw.sending").create_counter(
 
 
 class People(Protocol):
-    """Asked in the name of the campaign's customer."""
+    """returns.people.People, whose methods raise Unavailable and every other PostlawError."""
 
-    async def find(self, tenant_id: str, beginning: bytes) -> Person:
-        """By the beginning of their address key; NOBODY where they were deleted. Raises PostlawError."""
-        ...
+    async def of_message(self, sent: SentMessage) -> About | None: ...
 
-    async def bounced(self, tenant_id: str, person: Person, key: str) -> None:
-        """The address is no good: no mail goes there any more. `key`: of the mail that says so. Raises PostlawError."""
-        ...
+    async def of_token(self, token: str) -> About | None: ...
+
+    async def withdraw(self, token: str) -> None: ...
+
+    async def stop(self, about: About, act: Act, key: str) -> None: ...
 
 
 class Acting:
-    """`campaign`: by id, whoever's it is; None for one that never was."""
-
-    def __init__(self, received: Received, campaign: Callable[[str], Awaitable[Campaign | None]], people: People, bus: Bus) -> None:
+    def __init__(self, received: Received, people: People, bus: Bus) -> None:
         self._received = received
-        self._campaign = campaign
         self._people = people
         self._bus = bus
         self._arrived = asyncio.Event()
@@ -93,14 +88,21 @@ class Acting:
                 _log.alert("a returned mail cannot be acted on", failure=type(failed).__name__)
 
     async def _one(self, mail: Mail) -> None:
-        campaign = await self._campaign(mail.about.campaign_id)
-        if campaign is not None:
-            verdict = verdict_of(await asyncio.to_thread(classify, mail.content))
-            person = await self._people.find(campaign.tenant_id, mail.about.person)
-            stopped = verdict.cls == "hard" and person != NOBODY
-            if stopped:
-                await self._people.bounced(campaign.tenant_id, person, f"returned/{mail.id}")
-            record = returned_record(mail, campaign.tenant_id, person, verdict, stopped=stopped, partitions=self._bus.partitions)
-            await self._bus.publish([record])
-            _acted.add(1, {"kind": verdict.kind, "class": verdict.cls})
+        verdict = await asyncio.to_thread(verdict_of, mail.content)
+        if isinstance(mail.about, SentMessage):
+            await self._tell(mail, await self._people.of_message(mail.about), verdict)
+        elif verdict.act == "complained":
+            await self._tell(mail, await self._people.of_token(mail.about), verdict)
+        elif await self._people.of_token(mail.about) is not None:
+            await self._people.withdraw(mail.about)  # of which consent's own event tells
+        _acted.add(1, {"kind": verdict.kind, "class": verdict.cls})
         await self._received.done(mail)
+
+    async def _tell(self, mail: Mail, about: About | None, verdict: Verdict) -> None:
+        """Consent and the bus."""
+        if about is None:
+            return
+        act = verdict.act if about.address_key else None
+        if act is not None:
+            await self._people.stop(about, act, f"returned/{mail.id}")
+        await self._bus.publish([returned_record(mail, about, verdict, stopped=act is not None, partitions=self._bus.partitions)])

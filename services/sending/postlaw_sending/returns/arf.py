@@ -34,11 +34,27 @@ def _address(value: str) -> str:
 
 def _addressees(parts: Sequence[Message]) -> list[str]:
     """Whom the message that is complained about was for."""
+    about = original(parts)
+    named = (address for _, address in email.utils.getaddresses(reading.headers(about, "to"))) if about else ()
+    return [address for address in named if "@" in address and not address.lower().startswith(_REDACTED)]
+
+
+def original(parts: Sequence[Message]) -> Message | None:
+    """The message that is complained about, or its headers."""
     for part in parts:
         if part.get_content_type().lower() in ("message/rfc822", "text/rfc822-headers", "message/rfc822-headers"):
             payload = part.get_payload()
-            original = payload[0] if isinstance(payload, list) and payload else reading.parse(reading.body(part).encode())
-            if isinstance(original, Message):
-                named = (address for _, address in email.utils.getaddresses(reading.headers(original, "to")))
-                return [address for address in named if "@" in address and not address.lower().startswith(_REDACTED)]
-    return []
+            found = payload[0] if isinstance(payload, list) and payload else reading.parse(reading.body(part).encode())
+            if isinstance(found, Message):
+                return found
+    return None
+
+
+def mail_from(parts: Sequence[Message]) -> list[str]:
+    """The return path of that message, by every field that may name it (RFC 5965 §3.2)."""
+    report = next((part for part in parts if part.get_content_type().lower() == "message/feedback-report"), None)
+    fields = [field for group in reading.fields(report) for field in group] if report else []
+    about = original(parts)
+    return [_address(value) for name, value in fields if name == "original-mail-from"] + [
+        _address(value) for value in (reading.headers(about, "return-path") if about else ())
+    ]

@@ -10,10 +10,11 @@ from postlaw_common.platform import Platform
 from postlaw_common.service import Background
 from postlaw_common.service_context import ServiceContexts
 from postlaw_sending.campaigns.campaigns import Campaigns
-from postlaw_sending.messages.return_path import ReturnPaths, SentMessage
+from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.returns.acting import Acting
 from postlaw_sending.returns.listener import Inbox, Listener
 from postlaw_sending.returns.people import People
+from postlaw_sending.returns.proofs import Proof
 from postlaw_sending.returns.received import RECEIVED, Received
 from postlaw_sending.returns.wire import RETURNS
 
@@ -34,13 +35,13 @@ def assemble_returns(
     def contexts() -> ServiceContexts:
         return ServiceContexts(platform.channel("identity"), "sending", now_us=platform.now_us)
 
-    acting = Acting(received, campaigns.find, People(platform.channel, contexts), platform.bus)
+    acting = Acting(received, People(platform.channel, contexts, campaigns.find), platform.bus)
 
-    async def take(about: SentMessage, content: bytes) -> None:
+    async def take(about: Proof, content: bytes) -> None:
         await received.take(about, content)
         acting.nudge()
 
-    listener = Listener(inbox, paths.read, take)
+    listener = Listener(inbox, paths, take)
     return (
         Background("returned mail", listener.run),
         Background("acting on returned mail", acting.run),

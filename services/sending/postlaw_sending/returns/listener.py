@@ -20,7 +20,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from postlaw_common.keys import KeysUnavailable
 from postlaw_common.store import StoreUnavailable
 from postlaw_common.telemetry import get_logger, meter
-from postlaw_sending.messages.return_path import SentMessage
+from postlaw_sending.messages.return_path import ReturnPaths
+from postlaw_sending.returns.proofs import Proof, proof_in
 
 LARGEST_MAIL: Final = 5 << 20  # octets; a report may return the whole message, and none of ours is half as large
 MOST_CONNECTIONS: Final = 200
@@ -34,7 +35,7 @@ _log = get_logger("sending.returns")
 _taken = meter("postlaw.sending").create_counter(
     "postlaw.sending.returns.received",
     unit="{message}",
-    description="Mail at the return path, by answer (taken, unknown, busy, unavailable)",
+    description="Mail at the return path, by answer (taken, unknown, unproven, busy, unavailable)",
 )
 
 
@@ -50,13 +51,11 @@ class Inbox:
 
 
 class Listener:
-    """`read`: whose message an address stands for; None where it is none of ours. `take`: makes a mail durable."""
+    """`take`: makes a mail durable, with what proves it to be about a message of ours."""
 
-    def __init__(
-        self, inbox: Inbox, read: Callable[[str], SentMessage | None], take: Callable[[SentMessage, bytes], Awaitable[None]]
-    ) -> None:
+    def __init__(self, inbox: Inbox, paths: ReturnPaths, take: Callable[[Proof, bytes], Awaitable[None]]) -> None:
         self._inbox = inbox
-        self._read = read
+        self._paths = paths
         self._take = take
         self._connected: Counter[str] = Counter()
         self._minute: tuple[int, Counter[str]] = (0, Counter())
@@ -90,7 +89,7 @@ class Listener:
     async def handle_RCPT(self, server: _Connection, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         if server.wrong >= MOST_WRONG:  # whoever guesses learns no more from this connection
             return "421 4.7.0 Too many wrong addresses"
-        if self._read(address) is None:
+        if self._paths.read(address) is None and self._paths.mailbox(address) is None:
             server.wrong += 1
             _taken.add(1, {"answer": "unknown"})
             return "550 5.1.1 There is no such address here"
@@ -102,8 +101,12 @@ class Listener:
             _taken.add(1, {"answer": "busy"})
             return "451 4.7.1 Too much mail at once, try again later"
         content = envelope.original_content or b""
+        proofs = [await self._proof(address, content) for address in envelope.rcpt_tos]
+        if not any(proofs):
+            _taken.add(1, {"answer": "unproven"})
+            return "550 5.7.1 This is about no message of ours; the link at the end of each message works"
         try:
-            for about in filter(None, map(self._read, envelope.rcpt_tos)):
+            for about in filter(None, proofs):
                 await self._take(about, content)
         except (StoreUnavailable, KeysUnavailable) as away:
             _log.warning("returned mail cannot be kept now", failure=type(away).__name__)
@@ -111,6 +114,10 @@ class Listener:
             return "451 4.3.0 Cannot be kept now, try again later"
         _taken.add(1, {"answer": "taken"})
         return "250 2.0.0 Taken"
+
+    async def _proof(self, address: str, content: bytes) -> Proof | None:
+        mailbox = self._paths.mailbox(address)
+        return self._paths.read(address) if mailbox is None else await asyncio.to_thread(proof_in, mailbox, content, self._paths.read)
 
     async def handle_exception(self, error: Exception) -> str:
         _log.error("a mail could not be taken", exc_info=error)

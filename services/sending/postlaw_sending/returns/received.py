@@ -1,7 +1,7 @@
 """Mail that came back, as documents: durable before its sender is told 250, sealed until it is acted on, and afterwards only that it came.
 
-`_id` is made of whose message it is about and of the mail's own Message-ID, so a server that never heard our 250 and sends it
-again changes nothing: also weeks later, as long as servers try.
+`_id` is made of whose message it is about, or by which token, and of the mail's own Message-ID, so a server that never heard our
+250 and sends it again changes nothing: also weeks later, as long as servers try.
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ from datetime import UTC, datetime, timedelta
 from email.parser import BytesHeaderParser
 from typing import Final, Protocol
 
+import msgspec
+
 from postlaw_common.crypto import open_sealed, seal
 from postlaw_common.ids import new_id
 from postlaw_common.keys.platform import RETURNED_MAIL
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
-from postlaw_sending.messages.return_path import SentMessage
+from postlaw_sending.returns.proofs import Proof
 from postlaw_sending.returns.reading import LARGEST
 
 RECEIVED: Final = CollectionSpec("returned_mail", (Index("open"), Index("done_on")))
 KEPT_DAYS: Final = 14  # no server tries longer (RFC 5321 §4.5.4.1 says four to five days)
 
+_packed = msgspec.msgpack.Encoder().encode
+_unpacked = msgspec.msgpack.Decoder(tuple[Proof, bytes]).decode
 _OPEN: Final = "1"
 _LONGEST_ID: Final = 998
 
@@ -39,7 +43,7 @@ class Mail:
 
     id: str
     version: int
-    about: SentMessage
+    about: Proof
     event_id: str
     received_at_us: int
     content: bytes
@@ -53,7 +57,7 @@ class Received:
         self._keys = keys
         self._now_us = now_us
 
-    async def take(self, about: SentMessage, content: bytes) -> None:
+    async def take(self, about: Proof, content: bytes) -> None:
         """Durable when it returns; a repeat changes nothing. Raises StoreUnavailable, KeysUnavailable."""
         id = _identity(about, content)
         key = await self._keys.get(RETURNED_MAIL)
@@ -62,10 +66,9 @@ class Received:
                 {
                     "_id": id,
                     "open": _OPEN,
-                    "about": list(about),
                     "event_id": new_id("evt"),
                     "received_us": self._now_us(),
-                    "mail": seal(key, content[:LARGEST], _place(id)),
+                    "mail": seal(key, _packed((about, content[:LARGEST])), _place(id)),
                 }
             )
         except AlreadyExists:
@@ -96,17 +99,17 @@ class Received:
         return removed
 
 
-def _mail(document: Document, content: bytes) -> Mail:
-    campaign_id, person = document["about"]
-    return Mail(document["_id"], document["v"], SentMessage(campaign_id, person), document["event_id"], document["received_us"], content)
+def _mail(document: Document, packed: bytes) -> Mail:
+    about, content = _unpacked(packed)
+    return Mail(document["_id"], document["v"], about, document["event_id"], document["received_us"], content)
 
 
-def _identity(about: SentMessage, content: bytes) -> str:
+def _identity(about: Proof, content: bytes) -> str:
     """By its Message-ID; by all of it where it has none, or one that cannot be meant."""
     own = BytesHeaderParser().parsebytes(content[:LARGEST].partition(b"\r\n\r\n")[0]).get("Message-ID")
     text = str(own).strip() if own is not None else ""
     meant = text.encode("utf-8", "replace") if "@" in text and len(text) <= _LONGEST_ID else content
-    return hashlib.sha256(b"\0".join([about.campaign_id.encode(), about.person, meant])).hexdigest()
+    return hashlib.sha256(b"\0".join([_packed(about), meant])).hexdigest()
 
 
 def _day(now_us: int, days_ago: int = 0) -> str:

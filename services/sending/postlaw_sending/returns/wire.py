@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -10,7 +10,7 @@ from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import Record
 from postlaw_common.events import new_event, to_record
 from postlaw_sending.campaigns.campaigns import partition_of
-from postlaw_sending.returns.people import Person
+from postlaw_sending.returns.people import About
 from postlaw_sending.returns.received import Mail
 from postlaw_sending.returns.returned import Class, Kind
 from postlaw_sending.returns.verdict import Verdict
@@ -18,10 +18,11 @@ from postlaw_sending.returns.verdict import Verdict
 RETURNS: Final = "postlaw.sending.returns.v1"
 MESSAGE_RETURNED: Final = "postlaw.sending.MessageReturned"
 
-_KINDS: Final[dict[Kind, sending.MessageReturned.Kind.ValueType]] = {
+_KINDS: Final[dict[Kind | Literal["unsubscribe"], sending.MessageReturned.Kind.ValueType]] = {
     "dsn": sending.MessageReturned.KIND_BOUNCE,
     "arf": sending.MessageReturned.KIND_COMPLAINT,
     "auto-reply": sending.MessageReturned.KIND_AUTO_REPLY,
+    "unsubscribe": sending.MessageReturned.KIND_UNSUBSCRIBE,
     "none": sending.MessageReturned.KIND_UNSPECIFIED,
 }
 _CLASSES: Final[dict[Class, sending.MessageReturned.Class.ValueType]] = {
@@ -32,15 +33,15 @@ _CLASSES: Final[dict[Class, sending.MessageReturned.Class.ValueType]] = {
 }
 
 
-def returned_record(mail: Mail, tenant_id: str, person: Person, verdict: Verdict, *, stopped: bool, partitions: int) -> Record:
+def returned_record(mail: Mail, about: About, verdict: Verdict, *, stopped: bool, partitions: int) -> Record:
     """The one event of a mail: its id was noted when the mail was taken, so a repeat is the same event."""
     received_at = Timestamp()
     received_at.FromMicroseconds(mail.received_at_us)
     said = sending.MessageReturned(
-        tenant_id=tenant_id,
-        campaign_id=mail.about.campaign_id,
-        address_key=person.address_key,
-        subscriber_id=person.subscriber_id,
+        tenant_id=about.tenant_id,
+        campaign_id=about.campaign_id,
+        address_key=about.address_key,
+        subscriber_id=about.subscriber_id,
         kind=_KINDS[verdict.kind],
         outcome=_CLASSES[verdict.cls],
         status=verdict.status,
@@ -51,10 +52,10 @@ def returned_record(mail: Mail, tenant_id: str, person: Person, verdict: Verdict
         MESSAGE_RETURNED,
         said.SerializeToString(),
         source="sending",
-        subject=mail.about.campaign_id,
+        subject=about.campaign_id,
         sequence=0,
-        tenant_id=tenant_id,
+        tenant_id=about.tenant_id,
         event_id=mail.event_id,
         time_us=mail.received_at_us,
     )
-    return to_record(event, RETURNS, partition_of(mail.about.campaign_id, partitions))
+    return to_record(event, RETURNS, partition_of(about.campaign_id, partitions))

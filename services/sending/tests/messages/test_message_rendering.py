@@ -48,6 +48,17 @@ def test_the_unsubscribe_link_is_in_the_headers_and_in_both_bodies() -> None:
     assert page.index(link) < page.index("</body>")
 
 
+@promise("M5")
+def test_where_returned_mail_is_taken_a_mail_unsubscribes_too() -> None:
+    """RFC 8058 §3.1: one HTTPS link, other schemes beside it. RFC 5322 §2.1.1: lines of 998 octets at most, also of the longest token."""
+    longest = b"A" * 520
+    message = campaign(return_paths=started_return_paths("returns.example")).render(Person(opt_out_token=longest))
+    link = f"https://mail.example.net/u/{longest.decode()}"
+    assert parsed(message)["List-Unsubscribe"] == f"<{link}>, <mailto:unsubscribe@returns.example?subject={longest.decode()}>"
+    assert parsed(message)["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert max(map(len, message.split(b"\r\n"))) <= 998
+
+
 @promise("M4")
 def test_the_footer_names_sender_place_and_reason_in_both_bodies() -> None:
     message = parsed(campaign().render(Person(fields={"name": "Ada"})))

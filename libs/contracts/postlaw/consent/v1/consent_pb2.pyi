@@ -55,6 +55,8 @@ class _RouteEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Route.ValueType
     """RFC 8058"""
     ROUTE_PAGE: _Route.ValueType  # 4
     """the unsubscribe page"""
+    ROUTE_MAIL: _Route.ValueType  # 5
+    """a mail of the person's: to the address in List-Unsubscribe, or a reply that says so"""
 
 class Route(_Route, metaclass=_RouteEnumTypeWrapper): ...
 
@@ -65,6 +67,8 @@ ROUTE_ONE_CLICK: Route.ValueType  # 3
 """RFC 8058"""
 ROUTE_PAGE: Route.ValueType  # 4
 """the unsubscribe page"""
+ROUTE_MAIL: Route.ValueType  # 5
+"""a mail of the person's: to the address in List-Unsubscribe, or a reply that says so"""
 Global___Route: _TypeAlias = Route  # noqa: Y015
 
 class _EvidenceGrade:
@@ -927,12 +931,15 @@ class TokenDescription(_message.Message):
     ALREADY_WITHDRAWN_FIELD_NUMBER: _builtins.int
     LIST_NAME_FIELD_NUMBER: _builtins.int
     ADDRESS_KEY_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     already_withdrawn: _builtins.bool
     list_name: _builtins.str
     """of a scope that is a list; empty where it is not known"""
     address_key: _builtins.bytes
     """whose token it is"""
+    campaign_id: _builtins.str
+    """of the message that it came in; empty where it came in none"""
     @_builtins.property
     def scope(self) -> Global___Scope: ...
     def __init__(
@@ -943,10 +950,11 @@ class TokenDescription(_message.Message):
         already_withdrawn: _builtins.bool = ...,
         list_name: _builtins.str = ...,
         address_key: _builtins.bytes = ...,
+        campaign_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "already_withdrawn", b"already_withdrawn", "list_name", b"list_name", "scope", b"scope", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "already_withdrawn", b"already_withdrawn", "campaign_id", b"campaign_id", "list_name", b"list_name", "scope", b"scope", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

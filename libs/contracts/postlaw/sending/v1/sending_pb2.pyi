@@ -1289,6 +1289,8 @@ class MessageReturned(_message.Message):
         """RFC 5965"""
         KIND_AUTO_REPLY: MessageReturned._Kind.ValueType  # 3
         """RFC 3834"""
+        KIND_UNSUBSCRIBE: MessageReturned._Kind.ValueType  # 4
+        """a reply of the person's that says so"""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
     KIND_UNSPECIFIED: MessageReturned.Kind.ValueType  # 0
@@ -1299,6 +1301,8 @@ class MessageReturned(_message.Message):
     """RFC 5965"""
     KIND_AUTO_REPLY: MessageReturned.Kind.ValueType  # 3
     """RFC 3834"""
+    KIND_UNSUBSCRIBE: MessageReturned.Kind.ValueType  # 4
+    """a reply of the person's that says so"""
 
     class _Class:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -1340,7 +1344,7 @@ class MessageReturned(_message.Message):
     status: _builtins.str
     """RFC 3463, its three numbers; empty where nothing says it"""
     stopped: _builtins.bool
-    """consent has taken it: no mail goes to this person any more"""
+    """consent has taken it: no mail goes to this person any more, or none of the campaign's brand"""
     @_builtins.property
     def received_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
