@@ -86,6 +86,12 @@ class Listener:
         if not self._connected[peer]:
             del self._connected[peer]
 
+    async def handle_EHLO(
+        self, server: _Connection, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return [line for line in responses if not line[4:].startswith("AUTH")]  # nobody has a password here
+
     async def handle_RCPT(self, server: _Connection, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         if server.wrong >= MOST_WRONG:  # whoever guesses learns no more from this connection
             return "421 4.7.0 Too many wrong addresses"

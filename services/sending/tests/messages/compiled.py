@@ -17,14 +17,14 @@ CAMPAIGN, LIST, SUBSCRIBER = "cmp_01m84s6memev1rrrm3cf6xsn86", "lst_01m84s6memev
 ADDRESS_KEY = bytes([1, *range(200, 232)])
 
 
-class _OneKey:
+class OneKey:
     async def get(self, name: str, version: int = 1, *, create: bool = True) -> bytes:
         return bytes(range(32))
 
 
 def started_return_paths(host: str = "") -> ReturnPaths:
     """Under a key that is always the same."""
-    paths = ReturnPaths(_OneKey(), host)
+    paths = ReturnPaths(OneKey(), host)
     asyncio.run(paths.start())
     return paths
 
