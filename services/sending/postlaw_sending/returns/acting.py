@@ -12,6 +12,7 @@ from postlaw_common.telemetry import get_logger, meter
 from postlaw_sending.messages.return_path import SentMessage
 from postlaw_sending.returns.people import About
 from postlaw_sending.returns.received import Mail, Received
+from postlaw_sending.returns.soft_bounces import SoftBounces
 from postlaw_sending.returns.verdict import Act, Verdict, verdict_of
 from postlaw_sending.returns.wire import returned_record
 
@@ -38,8 +39,9 @@ class People(Protocol):
 
 
 class Acting:
-    def __init__(self, received: Received, people: People, bus: Bus) -> None:
+    def __init__(self, received: Received, soft_bounces: SoftBounces, people: People, bus: Bus) -> None:
         self._received = received
+        self._soft_bounces = soft_bounces
         self._people = people
         self._bus = bus
         self._arrived = asyncio.Event()
@@ -66,6 +68,7 @@ class Acting:
         while True:
             try:
                 await self._received.forget()
+                await self._soft_bounces.forget(self._received.now_us())
             except OUTAGES as away:
                 _log.warning("what was returned long ago is kept a while longer", failure=type(away).__name__)
             await asyncio.sleep(FORGET_EVERY_S)
@@ -102,7 +105,13 @@ class Acting:
         """Consent and the bus."""
         if about is None:
             return
-        act = verdict.act if about.address_key else None
+        act = await self._act_for(mail, about, verdict) if about.address_key else None
         if act is not None:
             await self._people.stop(about, act, f"returned/{mail.id}")
         await self._bus.publish([returned_record(mail, about, verdict, stopped=act is not None, partitions=self._bus.partitions)])
+
+    async def _act_for(self, mail: Mail, about: About, verdict: Verdict) -> Act | None:
+        if verdict.cls != "soft":
+            return verdict.act
+        too_many = await self._soft_bounces.add(about.tenant_id, about.address_key, about.campaign_id, mail.received_at_us)
+        return "bounced" if too_many else None

@@ -16,9 +16,10 @@ from postlaw_sending.returns.listener import Inbox, Listener
 from postlaw_sending.returns.people import People
 from postlaw_sending.returns.proofs import Proof
 from postlaw_sending.returns.received import RECEIVED, Received
+from postlaw_sending.returns.soft_bounces import SOFT_BOUNCES, SoftBounces
 from postlaw_sending.returns.wire import RETURNS
 
-COLLECTIONS = (RECEIVED,)
+COLLECTIONS = (RECEIVED, SOFT_BOUNCES)
 TOPICS = (Topic(RETURNS),)
 
 
@@ -35,7 +36,9 @@ def assemble_returns(
     def contexts() -> ServiceContexts:
         return ServiceContexts(platform.channel("identity"), "sending", now_us=platform.now_us)
 
-    acting = Acting(received, People(platform.channel, contexts, campaigns.find), platform.bus)
+    acting = Acting(
+        received, SoftBounces(lambda: store.collection(SOFT_BOUNCES.name)), People(platform.channel, contexts, campaigns.find), platform.bus
+    )
 
     async def take(about: Proof, content: bytes) -> None:
         await received.take(about, content)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from email.parser import BytesHeaderParser
 from typing import Final, Protocol
 
@@ -19,6 +18,7 @@ from postlaw_common.crypto import open_sealed, seal
 from postlaw_common.ids import new_id
 from postlaw_common.keys.platform import RETURNED_MAIL
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_sending.returns.days import day_of
 from postlaw_sending.returns.proofs import Proof
 from postlaw_sending.returns.reading import LARGEST
 
@@ -55,7 +55,7 @@ class Received:
     def __init__(self, collection: Callable[[], Collection], keys: Keys, now_us: Callable[[], int]) -> None:
         self._open = collection
         self._keys = keys
-        self._now_us = now_us
+        self.now_us = now_us
 
     async def take(self, about: Proof, content: bytes) -> None:
         """Durable when it returns; a repeat changes nothing. Raises StoreUnavailable, KeysUnavailable."""
@@ -67,7 +67,7 @@ class Received:
                     "_id": id,
                     "open": _OPEN,
                     "event_id": new_id("evt"),
-                    "received_us": self._now_us(),
+                    "received_us": self.now_us(),
                     "mail": seal(key, _packed((about, content[:LARGEST])), _place(id)),
                 }
             )
@@ -83,7 +83,7 @@ class Received:
 
     async def done(self, mail: Mail) -> None:
         """Its effect is durable elsewhere: of the mail itself nothing is kept."""
-        day = _day(self._now_us())
+        day = day_of(self.now_us())
         try:
             await self._open().replace({"_id": mail.id, "done_on": day}, version=mail.version)
         except VersionConflict:
@@ -93,7 +93,7 @@ class Received:
         """Removes what was done more than KEPT_DAYS ago, of twice that time; returns how many."""
         removed = 0
         for days in range(KEPT_DAYS + 1, 2 * KEPT_DAYS + 1):
-            async for page in self._open().scan("done_on", _day(self._now_us(), days)):
+            async for page in self._open().scan("done_on", day_of(self.now_us(), days)):
                 for document in page:
                     removed += await self._open().delete(document["_id"])
         return removed
@@ -110,10 +110,6 @@ def _identity(about: Proof, content: bytes) -> str:
     text = str(own).strip() if own is not None else ""
     meant = text.encode("utf-8", "replace") if "@" in text and len(text) <= _LONGEST_ID else content
     return hashlib.sha256(b"\0".join([_packed(about), meant])).hexdigest()
-
-
-def _day(now_us: int, days_ago: int = 0) -> str:
-    return (datetime.fromtimestamp(now_us / 1e6, UTC) - timedelta(days=days_ago)).date().isoformat()
 
 
 def _place(id: str) -> bytes:

@@ -7,6 +7,7 @@ import smtplib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from postlaw_sending.returns.listener import LARGEST_MAIL, Inbox, Listener
 from postlaw_sending.returns.people import About
 from postlaw_sending.returns.proofs import Proof, proof_in
 from postlaw_sending.returns.received import KEPT_DAYS, RECEIVED, Received
+from postlaw_sending.returns.soft_bounces import SOFT_BOUNCES, SoftBounces
 from postlaw_sending.returns.verdict import verdict_of
 from services.sending.tests.messages.compiled import ADDRESS_KEY, CAMPAIGN, OneKey, Person, campaign, started_return_paths
 
@@ -36,12 +38,12 @@ TOKEN = "AbCd-_19" * 29
 DAY_US = 86_400_000_000
 
 
-def bounce(id: str = "1") -> bytes:
+def bounce(id: str = "1", status: str = "5.1.1") -> bytes:
     return (
         f"From: MAILER-DAEMON@mx.example\r\nTo: {PATH}\r\nMessage-ID: <{id}@mx.example>\r\nMIME-Version: 1.0\r\n"
         'Content-Type: multipart/report; report-type=delivery-status; boundary="x"\r\n\r\n--x\r\nContent-Type: text/plain\r\n\r\nNo.\r\n'
         "--x\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example\r\n\r\n"
-        "Final-Recipient: rfc822; a@b.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n--x--\r\n"
+        f"Final-Recipient: rfc822; a@b.example\r\nAction: failed\r\nStatus: {status}\r\n\r\n--x--\r\n"
     ).encode()
 
 
@@ -116,7 +118,7 @@ class BreakingCollection:
 @asynccontextmanager
 async def opened(state: Path) -> AsyncGenerator[Store]:
     store = open_store("sqlite:", "sending", state=str(state))
-    await store.start([RECEIVED])
+    await store.start([RECEIVED, SOFT_BOUNCES])
     yield store
     await store.close()
 
@@ -129,7 +131,7 @@ def received_in(store: Store, breaking: Breaking | None = None, now_us: Callable
 
 
 def acting(store: Store, outside: Any, breaking: Breaking | None = None) -> Acting:
-    return Acting(received_in(store, breaking), outside, outside)
+    return Acting(received_in(store, breaking), SoftBounces(lambda: store.collection(SOFT_BOUNCES.name)), outside, outside)
 
 
 @asynccontextmanager
@@ -189,6 +191,39 @@ async def test_one_mail_that_cannot_be_acted_on_holds_no_other_up(tmp_path: Path
         await acting(store, outside).act()
         assert len(outside.acts) == 1
         assert [f"returned/{mail.id}" async for mail in received.waiting()] == [outside.refused]
+
+
+@pytest.mark.parametrize(
+    ("days", "acts"),
+    [
+        ((0, 0, 2, 2, 5), ["bounced"] * 2),
+        ((0, 0, 1, 1, 1, 1), []),  # a bad night
+        ((0, 1, 2, 3), []),
+        ((0, 3, 6, 9, 14), []),  # the first counts no more
+        ((0, 3, 6, 9, 14, 15, 16), ["bounced"] * 4),  # 3, 6, 9, 14, 15; and each report after that
+    ],
+)
+async def test_an_address_that_refuses_again_and_again_on_several_days_is_no_good_and_any_other_is_left_alone(
+    days: tuple[int, ...], acts: list[str], tmp_path: Path
+) -> None:
+    """Of each message come two reports, and the second is acted on twice."""
+    now = 1_800_000_000_000_000
+    async with opened(tmp_path) as store:
+        outside = Outside()
+        for number, day in enumerate(days):
+            at = now + day * DAY_US
+            sent_message, received = SentMessage(f"cmp_{number}", SENT.person), received_in(store, None, partial(int, at))
+            await received.take(sent_message, bounce("delayed", "4.4.7"))
+            await acting(store, outside).act()
+            await received.take(sent_message, bounce("failed", "4.2.2"))
+            breaking = Breaking()
+            breaking.at = 0
+            with suppress(StoreUnavailable):
+                await acting(store, outside, breaking).act()
+            await acting(store, outside).act()
+        assert list(outside.acts.values()) == acts
+        await SoftBounces(lambda: store.collection(SOFT_BOUNCES.name)).forget(now + (days[-1] + 15) * DAY_US)
+        assert await store.collection(SOFT_BOUNCES.name).count() == 0
 
 
 @promise("M6")
