@@ -70,8 +70,14 @@ class TooLarge(PostlawError):
     type, title, status = "too-large", "The request is too large", 413
 
 
-class KeyReused(PostlawError):
-    type, title, status = "idempotency-key-reused", "This Idempotency-Key was used for another request", 422
+class Unprocessable(PostlawError):
+    """Well formed, and refused for what it asks: `type` says by which rule."""
+
+    type, title, status = "unprocessable", "The request cannot be carried out as it is", 422
+
+
+class KeyReused(Unprocessable):
+    type, title = "idempotency-key-reused", "This Idempotency-Key was used for another request"
 
 
 class RateLimited(PostlawError):

@@ -199,7 +199,10 @@ ROUTES: Sequence[Route] = (
     ),
     Route("GET", "/v1/campaigns", "sending.ListCampaigns", "All campaigns, in pages", "campaigns"),
     Route("GET", _CAMPAIGN, "sending.GetCampaign", "One campaign, with its status and totals", "campaigns"),
-    Route("POST", _CAMPAIGN + "/launch", "sending.LaunchCampaign", "Begin to send", "campaigns"),
+    Route("GET", _CAMPAIGN + "/checklist", "sending.GetChecklist", "What must pass before a campaign may start", "campaigns",
+          description="Looked at now, as a launch would: up to 1,000 people of the audience are decided on. An item that fails "
+          "refuses the launch, and says what to do about it; one that warns does not."),
+    Route("POST", _CAMPAIGN + "/launch", "sending.LaunchCampaign", "Begin to send, if the checklist passes", "campaigns"),
     Route("POST", _CAMPAIGN + "/pause", "sending.PauseCampaign", "Pause sending", "campaigns"),
     Route("POST", _CAMPAIGN + "/resume", "sending.ResumeCampaign", "Go on sending", "campaigns"),
     Route("POST", _CAMPAIGN + "/cancel", "sending.CancelCampaign", "End a campaign for good", "campaigns"),

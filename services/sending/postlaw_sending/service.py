@@ -49,6 +49,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     servicer = SendingServicer(
         create=parts.create,
         move=parts.move,
+        checklist=parts.checklist,
         read=parts.read,
         send=single.send,
         templates=written,

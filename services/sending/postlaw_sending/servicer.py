@@ -9,6 +9,7 @@ from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.foreground import answering
 from postlaw_sending.campaigns.domain.campaign import Move
 from postlaw_sending.campaigns.use_cases.create_campaign import Asked, CreateCampaign
+from postlaw_sending.campaigns.use_cases.get_checklist import GetChecklist
 from postlaw_sending.campaigns.use_cases.move_campaign import MoveCampaign
 from postlaw_sending.campaigns.use_cases.read_campaigns import ReadCampaigns
 from postlaw_sending.campaigns.wire import (
@@ -19,6 +20,7 @@ from postlaw_sending.campaigns.wire import (
     state_from_wire,
     template_from_wire,
 )
+from postlaw_sending.checklist.wire import checklist_to_wire
 from postlaw_sending.domains.use_cases.keep_domains import KeepDomains
 from postlaw_sending.domains.wire import domain_to_wire
 from postlaw_sending.singles.send_message import SendMessage
@@ -34,6 +36,7 @@ class SendingServicer(TemplateCalls):
         *,
         create: CreateCampaign,
         move: MoveCampaign,
+        checklist: GetChecklist,
         read: ReadCampaigns,
         send: SendMessage,
         templates: TemplateParts,
@@ -45,6 +48,7 @@ class SendingServicer(TemplateCalls):
         super().__init__(templates.write, templates.judge)
         self._create = create
         self._move = move
+        self._checklist = checklist
         self._read = read
         self._send = send
         self._domains = domains
@@ -75,6 +79,9 @@ class SendingServicer(TemplateCalls):
 
     async def LaunchCampaign(self, request: sending.GetCampaignRequest, context: Any) -> sending.Campaign:
         return await self._moved(request, Move.LAUNCH)
+
+    async def GetChecklist(self, request: sending.GetCampaignRequest, context: Any) -> sending.Checklist:
+        return checklist_to_wire(await self._checklist(request.campaign_id))
 
     async def PauseCampaign(self, request: sending.GetCampaignRequest, context: Any) -> sending.Campaign:
         return await self._moved(request, Move.PAUSE)

@@ -24,6 +24,7 @@ from postlaw_common.errors import (
     TooLarge,
     Unauthenticated,
     Unavailable,
+    Unprocessable,
     VersionMismatch,
 )
 
@@ -47,7 +48,7 @@ _CODES: dict[int, grpc.StatusCode] = {
 _FAMILY: dict[int, type[PostlawError]] = {
     error.status: error
     for error in (
-        Invalid, Unauthenticated, Denied, NotFound, Conflict, VersionMismatch, TooLarge, KeyReused, RateLimited, Unavailable,
+        Invalid, Unauthenticated, Denied, NotFound, Conflict, VersionMismatch, TooLarge, Unprocessable, RateLimited, Unavailable,
         DeadlineExceeded,
     )
 }  # fmt: skip
@@ -63,6 +64,8 @@ def details_of(error: PostlawError) -> bytes:
     detail = error.detail[:_LONGEST_DETAIL]
     status = status_pb2.Status(code=code_of(error).value[0], message=detail)
     info = error_details_pb2.ErrorInfo(reason=error.type, domain=_DOMAIN, metadata={"status": str(error.status)})
+    if isinstance(error, KeyReused):  # two of the family share a status
+        info.metadata["reused"] = "key"
     if error.incident:
         info.metadata["incident"] = error.incident
     status.details.add().Pack(info)
@@ -117,6 +120,8 @@ def _from_details(value: bytes) -> PostlawError | None:
         return None
     number = info.metadata.get("status", "")
     family = _FAMILY.get(int(number), PostlawError) if number.isdigit() else PostlawError
+    if info.metadata.get("reused") == "key":
+        family = KeyReused
     return family(
         status.message,
         type=info.reason,

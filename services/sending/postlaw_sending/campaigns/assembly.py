@@ -32,11 +32,13 @@ from postlaw_sending.campaigns.planning import Planning
 from postlaw_sending.campaigns.plans import PLANS, Plans
 from postlaw_sending.campaigns.retries import RETRIES, Retries
 from postlaw_sending.campaigns.use_cases.create_campaign import CreateCampaign, Words
+from postlaw_sending.campaigns.use_cases.get_checklist import GetChecklist
 from postlaw_sending.campaigns.use_cases.move_campaign import MoveCampaign, SenderCheck
 from postlaw_sending.campaigns.use_cases.pause_senders import PauseSenders
 from postlaw_sending.campaigns.use_cases.read_campaigns import ReadCampaigns
 from postlaw_sending.campaigns.watch import CampaignWatch
 from postlaw_sending.campaigns.wire import CAMPAIGNS, JOBS, OUTCOMES, settled
+from postlaw_sending.checklist.checklist import Checklist
 from postlaw_sending.messages.campaign import CompiledCampaign, compile_campaign
 from postlaw_sending.messages.return_path import ReturnPaths
 
@@ -53,6 +55,7 @@ class CampaignParts:
     create: CreateCampaign
     move: MoveCampaign
     pause_senders: PauseSenders
+    checklist: GetChecklist
     read: ReadCampaigns
     campaigns: Campaigns
     opener: BatchOpener
@@ -104,13 +107,15 @@ def assemble(
     outcomes = Outcomes(lambda: opened(BATCHES), lambda: opened(TOTALS), lambda: opened(RETRIES))
     watch = CampaignWatch(platform.bus, campaigns)
     subscribers = Subscribers(platform.channel)
+    consent = Consent(platform.channel, platform.generation)
+    sampling = Consent(platform.channel, platform.generation, bulk=False)
     planner = Planner(
         partitions=partitions,
         campaigns=campaigns,
         leases=leases,
         keys=keys,
         watch=watch,
-        planning=Planning(platform.bus, plans, retries, subscribers, Consent(platform.channel, platform.generation), platform.now_us),
+        planning=Planning(platform.bus, plans, retries, subscribers, consent, platform.now_us),
         backlog=Backlog(platform.bus, lambda: opened(holdings), backlog_limit),
         retries=retries,
         ending=Ending(campaigns, outcomes, platform.now_us),
@@ -118,13 +123,16 @@ def assemble(
         backlog_limit=backlog_limit,
     )
 
-    async def ready(campaign: Campaign) -> None:
+    async def check_template(campaign: Campaign) -> None:
         if campaign.template_id:  # it may have been retired since
             await approved(campaign.template_id, campaign.template_version, campaign.tenant_id)
 
+    checklist = Checklist(subscribers, sampling, sampling.described, acting, compiled, partitions, check_template, may_send_from)
+    identity = Identity(platform.channel)
     return CampaignParts(
         create=CreateCampaign(campaigns, subscribers, acting, approved, compiled, platform.now_us),
-        move=MoveCampaign(campaigns, keys, leases, Identity(platform.channel), ready, planner.nudge, platform.now_us, may_send_from),
+        move=MoveCampaign(campaigns, keys, leases, identity, checklist, planner.nudge, platform.now_us, may_send_from),
+        checklist=GetChecklist(campaigns, identity, checklist, platform.now_us),
         pause_senders=PauseSenders(campaigns, platform.now_us),
         read=ReadCampaigns(campaigns, plans, outcomes, retries, settled, partitions),
         campaigns=campaigns,

@@ -35,11 +35,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """`each`, in the order asked; what it says stands in `rulings` at its `verdict`. `gate`: on what they rest."""
+    """`each`, in the order asked; what it says stands in `rulings`, and in `verdicts` as it came, at its `verdict`. `gate`: on what
+    they rest."""
 
     each: Sequence[Decision]
     rulings: Sequence[Ruling]
     gate: Gate
+    verdicts: Sequence[consent.Verdict] = ()
 
 
 class Subscribers:
@@ -69,9 +71,10 @@ class Subscribers:
 
 
 class Consent:
-    """`channel` and `generation` (of the topics): the platform's."""
+    """`channel` and `generation` (of the topics): the platform's. `bulk`: of a partition, whole audiences are decided."""
 
-    def __init__(self, channel: Channel, generation: Callable[[], str]) -> None:
+    def __init__(self, channel: Channel, generation: Callable[[], str], *, bulk: bool = True) -> None:
+        self._bulk = bulk
         self._channel = channel
         self._generation = generation
 
@@ -87,7 +90,7 @@ class Consent:
                 address_keys=address_keys,
                 opt_out_tokens=True,
                 campaign_id=campaign.campaign_id,
-                bulk=True,
+                bulk=self._bulk,
                 message=law_message(campaign),
             )
         )
@@ -103,7 +106,13 @@ class Consent:
             generation=answer.generation,
             inputs_hash=answer.inputs_hash,
         )
-        return Decisions(answer.decisions, [*map(ruling_of, answer.verdicts)], gate)
+        return Decisions(answer.decisions, [*map(ruling_of, answer.verdicts)], gate, answer.verdicts)
+
+    async def described(self, token: bytes) -> tuple[str, str]:
+        """Whose link it is: the customer's id, and the list's. Raises NotFound for a token that is none, Unavailable."""
+        stub: consent_grpc.ConsentServiceAsyncStub = consent_grpc.ConsentServiceStub(self._channel("consent"))
+        found = await stub.DescribeToken(consent.DescribeTokenRequest(token=token.decode("ascii")))
+        return found.tenant_id, found.scope.list_id
 
 
 class Identity:

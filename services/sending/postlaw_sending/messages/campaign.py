@@ -169,6 +169,11 @@ class CompiledCampaign:
         page = self._part(render("html", values), "html", token.join(self._html_footers[form])) if self._has_html else None
         return _Filled(subject, text, page)
 
+    @property
+    def unsubscribe_at(self) -> str:
+        """Where a recipient stops the mail: their token follows."""
+        return self._link
+
     def envelope_from(self, recipient: Recipient) -> bytes:
         """The return path of this recipient (return_path.py)."""
         return self._return_path(self._campaign, recipient.address_key, self._domain)

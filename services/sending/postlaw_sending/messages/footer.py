@@ -17,7 +17,7 @@ from postlaw_sending.messages.headers import one_line
 Why = Literal["subscribed", "relationship", "listed"]
 
 _END_OF_BODY = re.compile(rb"</body\s*>", re.IGNORECASE)
-_LABEL = "Advertisement"
+LABEL = "Advertisement"
 _OBJECT = "You may object to marketing mail at any time, free of charge."
 
 
@@ -48,14 +48,14 @@ class Sender:
 
 def text_footer(sender: Sender, list_name: str, form: Form) -> bytes:
     """Up to where the unsubscribe link follows; UTF-8, CRLF."""
-    label = [_LABEL] if form.labelled else []
+    label = [LABEL] if form.labelled else []
     lines = ["", "", "-- ", *label, *sender.lines(), "", _why(sender, list_name, form.why), _OBJECT, "Unsubscribe: "]
     return "\r\n".join(lines).encode()
 
 
 def html_footer(sender: Sender, list_name: str, form: Form) -> bytes:
     """Up to where the unsubscribe link follows, and HTML_END after it; UTF-8, CRLF. Styles are inline and our own."""
-    label = f"<p><strong>{_LABEL}</strong></p>\r\n" if form.labelled else ""
+    label = f"<p><strong>{LABEL}</strong></p>\r\n" if form.labelled else ""
     who = "<br>".join(map(html.escape, sender.lines()))
     return (
         '\r\n<div style="clear:both;margin:24px 0 0;padding:16px;border-top:1px solid #999;background:#fff;color:#222;'

@@ -31,7 +31,7 @@ class RenderFailed(Exception):
 class Templates:
     """The compiled templates of one campaign. `wrong`: what is wrong with them, for whoever writes them; render only if empty.
 
-    `plain`: those that put values in their places and do nothing else (plain.py)."""
+    `plain`: those that put values in their places and do nothing else (plain.py). `names`: the values that they read."""
 
     def __init__(self, subject: str, text: str, html: str) -> None:
         self._environment = Environment(
@@ -40,6 +40,7 @@ class Templates:
         self._constant: dict[str, str] = {}
         required = {"subject": subject, "text": text}
         self.wrong = [FieldError(f"template.{field}", "must not be empty") for field, source in required.items() if not one_line(source)]
+        self.names: set[str] = set()
         self.plain: dict[str, Plain | None] = {}
         for field, source in zip(FIELDS, (subject, text, html), strict=True):
             source = _crlf(source)
@@ -52,8 +53,14 @@ class Templates:
             except (TemplateError, UnicodeError) as error:
                 self.wrong.append(FieldError(f"template.{field}", _explain(error)))
                 continue
+            self.names |= self._environment.undeclared_variables_in_template(field)
             self._try(field)
             self.plain[field] = plain(source, partial(self._output, field), escaped=field == "html")
+
+    @property
+    def placed(self) -> set[str]:
+        """Of `names`, those that simply stand somewhere: without them there is a gap."""
+        return set().union(*(template.names for template in self.plain.values() if template))
 
     def render(self, field: str, values: dict[str, str]) -> str:
         """RenderFailed."""

@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.identity.v1 import context_pb2, identity_pb2
 from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
-from postlaw_common.caller import Actor
+from postlaw_common.caller import Actor, current
 from postlaw_common.errors import NotFound, Unavailable
 from postlaw_common.testing.mesh import Mesh
 
@@ -89,12 +89,16 @@ class FakeConsent:
     asked: list[consent.GetDecisionsRequest] = field(default_factory=list[consent.GetDecisionsRequest])
     away: bool = False
     generation: Callable[[], str] = lambda: ""
+    tenant_id: str = ""  # of who asked last
+    leads_to: tuple[str, str] | None = None  # every link, if not to that customer's list
+    dead_links: bool = False
 
     async def GetDecisions(self, request: consent.GetDecisionsRequest, context: Any) -> consent.GetDecisionsResponse:
         if self.away:
             raise Unavailable("The test has taken consent away.")
         assert len(request.address_keys) <= 1000
         self.asked.append(request)
+        self.tenant_id = current().tenant_id
         answer = consent.GetDecisionsResponse(
             consent_offset=17,
             law_version="law-1",
@@ -113,6 +117,14 @@ class FakeConsent:
             token = b"tok" + key.hex().encode() if verdict.allow else b""
             answer.decisions.add(allow=verdict.allow, verdict=places[said], opt_out_token=token)
         return answer
+
+    async def DescribeToken(self, request: consent.DescribeTokenRequest, context: Any) -> consent.TokenDescription:
+        if self.away:
+            raise Unavailable("The test has taken consent away.")
+        if self.dead_links:
+            raise NotFound("This link is none of ours.")
+        tenant_id, list_id = self.leads_to or (self.tenant_id, self.asked[-1].scope.list_id)
+        return consent.TokenDescription(tenant_id=tenant_id, scope=consent.Scope(list_id=list_id))
 
 
 @dataclass

@@ -65,6 +65,8 @@ async def test_nothing_is_launched_or_resumed_from_a_domain_that_is_not_verified
         with pytest.raises(Conflict) as refused:
             await world.stub.LaunchCampaign(asked)
         assert refused.value.type == "domain-not-verified"
+        items = (await world.stub.GetChecklist(asked)).items
+        assert [item.id for item in items if item.state == sending.Checklist.STATE_FAIL] == ["domain"]
         assert (await world.get(draft.campaign_id)).status == C.STATUS_DRAFT
         await world.stub.RegisterSenderDomain(SHOP)
         with pytest.raises(Conflict, match="unverified"):

@@ -8,7 +8,7 @@ import pytest
 
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
-from postlaw_common.errors import Conflict, Denied, Invalid, KeyReused, NotFound
+from postlaw_common.errors import Conflict, Denied, Invalid, KeyReused, NotFound, Unprocessable
 from postlaw_common.events import from_record
 from postlaw_common.testing.promises import promise
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .conftest import Opened, World
 
 V = sending.TemplateVersion
-ORDER = sending.Template(subject="Your order {{ number }}", html="<p>Dear {{ name }},</p><p>it is on its way.</p>")
+ORDER = sending.Template(subject="Your order, {{ name }}", html="<p>Dear {{ name }},</p><p>it is on its way.</p>")
 SHOP = sending.Template(subject="Your order", html='<p>On its way.</p>\n<p><a href="https://shop.example/sale">Shop now</a></p>')
 
 
@@ -133,9 +133,9 @@ async def test_only_an_approved_version_is_drafted_and_launched(open_world: Open
         await world.as_approver().ApproveTemplateVersion(named(version))
         campaign = await world.draft(**names)
         await world.stub.RetireTemplateVersion(named(version))
-        with pytest.raises(Conflict) as retired:
+        with pytest.raises(Unprocessable) as retired:
             await world.stub.LaunchCampaign(sending.GetCampaignRequest(campaign_id=campaign.campaign_id))
-        assert retired.value.type == "template-not-approved"
+        assert [item.field for item in retired.value.fields] == ["template"]
         assert (await world.get(campaign.campaign_id)).status == sending.Campaign.STATUS_DRAFT
         with pytest.raises(Conflict) as gone:
             await world.as_approver().ApproveTemplateVersion(named(version))

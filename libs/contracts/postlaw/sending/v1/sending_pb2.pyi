@@ -606,6 +606,77 @@ class GetCampaignRequest(_message.Message):
 Global___GetCampaignRequest: _TypeAlias = GetCampaignRequest  # noqa: Y015
 
 @_typing.final
+class Checklist(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Checklist._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: Checklist._State.ValueType  # 0
+        STATE_PASS: Checklist._State.ValueType  # 1
+        STATE_WARN: Checklist._State.ValueType  # 2
+        STATE_FAIL: Checklist._State.ValueType  # 3
+        """the campaign cannot be launched"""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper): ...
+    STATE_UNSPECIFIED: Checklist.State.ValueType  # 0
+    STATE_PASS: Checklist.State.ValueType  # 1
+    STATE_WARN: Checklist.State.ValueType  # 2
+    STATE_FAIL: Checklist.State.ValueType  # 3
+    """the campaign cannot be launched"""
+
+    @_typing.final
+    class Item(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ID_FIELD_NUMBER: _builtins.int
+        STATE_FIELD_NUMBER: _builtins.int
+        WHAT_FIELD_NUMBER: _builtins.int
+        WHAT_TO_DO_FIELD_NUMBER: _builtins.int
+        id: _builtins.str
+        """sender, postal_address, subject …"""
+        state: Global___Checklist.State.ValueType
+        what: _builtins.str
+        """was found"""
+        what_to_do: _builtins.str
+        def __init__(
+            self,
+            *,
+            id: _builtins.str = ...,
+            state: Global___Checklist.State.ValueType = ...,
+            what: _builtins.str = ...,
+            what_to_do: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "state", b"state", "what", b"what", "what_to_do", b"what_to_do"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PASSED_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    passed: _builtins.bool
+    """no item fails"""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Checklist.Item]: ...
+    def __init__(
+        self,
+        *,
+        passed: _builtins.bool = ...,
+        items: _abc.Iterable[Global___Checklist.Item] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "passed", b"passed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Checklist: _TypeAlias = Checklist  # noqa: Y015
+
+@_typing.final
 class ListCampaignsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

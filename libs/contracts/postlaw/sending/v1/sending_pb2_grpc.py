@@ -55,6 +55,11 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Campaign.FromString,
                 _registered_method=True)
+        self.GetChecklist = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/GetChecklist',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Checklist.FromString,
+                _registered_method=True)
         self.PauseCampaign = channel.unary_unary(
                 '/postlaw.sending.v1.SendingService/PauseCampaign',
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.SerializeToString,
@@ -176,6 +181,13 @@ class SendingServiceServicer:
 
     def LaunchCampaign(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetChecklist(self, request, context):
+        """What a launch would look at now, and refuse by (promise M7).
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -326,6 +338,11 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.LaunchCampaign,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Campaign.SerializeToString,
+            ),
+            'GetChecklist': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetChecklist,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Checklist.SerializeToString,
             ),
             'PauseCampaign': grpc.unary_unary_rpc_method_handler(
                     servicer.PauseCampaign,
@@ -532,6 +549,33 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/LaunchCampaign',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.Campaign.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetChecklist(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/GetChecklist',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.Checklist.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,8 @@ class SendingServiceStub:
     GetCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]
     ListCampaigns: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ListCampaignsRequest, _sending_pb2.ListCampaignsResponse]
     LaunchCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]
+    GetChecklist: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Checklist]
+    """What a launch would look at now, and refuse by (promise M7)."""
     PauseCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]
     ResumeCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]
     CancelCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]
@@ -76,6 +78,8 @@ class SendingServiceAsyncStub(SendingServiceStub):
     GetCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
     ListCampaigns: _aio.UnaryUnaryMultiCallable[_sending_pb2.ListCampaignsRequest, _sending_pb2.ListCampaignsResponse]  # type: ignore[assignment]
     LaunchCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
+    GetChecklist: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Checklist]  # type: ignore[assignment]
+    """What a launch would look at now, and refuse by (promise M7)."""
     PauseCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
     ResumeCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
     CancelCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
@@ -136,6 +140,14 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sending_pb2.GetCampaignRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.Campaign, _abc.Awaitable[_sending_pb2.Campaign]]: ...
+
+    @_abc_1.abstractmethod
+    def GetChecklist(
+        self,
+        request: _sending_pb2.GetCampaignRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.Checklist, _abc.Awaitable[_sending_pb2.Checklist]]:
+        """What a launch would look at now, and refuse by (promise M7)."""
 
     @_abc_1.abstractmethod
     def PauseCampaign(

@@ -12,12 +12,13 @@ from postlaw_sending.campaigns.clients import Identity
 from postlaw_sending.campaigns.domain.campaign import Campaign, Move, Status, WrongMove, moved
 from postlaw_sending.campaigns.keys import CampaignKeys
 from postlaw_sending.campaigns.leases import Leases
+from postlaw_sending.checklist.items import Item, refuse_failed
 
 SenderCheck = Callable[[str, str], Awaitable[None]]  # (tenant, address)
 
 
 class MoveCampaign:
-    """`ready` refuses a draft that may not be launched. `nudge` tells this process's planner that there is something to do.
+    """`checklist` is what must pass before a launch. `nudge` tells this process's planner that there is something to do.
     `may_send_from` raises Conflict where a customer may not mail from an address; None: from any."""
 
     def __init__(
@@ -26,7 +27,7 @@ class MoveCampaign:
         keys: CampaignKeys,
         leases: Leases,
         identity: Identity,
-        ready: Callable[[Campaign], Awaitable[None]],
+        checklist: Callable[[Campaign], Awaitable[list[Item]]],
         nudge: Callable[[], None],
         now_us: Callable[[], int],
         may_send_from: SenderCheck | None,
@@ -35,13 +36,14 @@ class MoveCampaign:
         self._keys = keys
         self._leases = leases
         self._identity = identity
-        self._ready = ready
+        self._checklist = checklist
         self._nudge = nudge
         self._now_us = now_us
         self._may_send_from = may_send_from
 
     async def __call__(self, campaign_id: str, move: Move) -> Campaign:
-        """The campaign after the move; one that is there already is answered as it is. Raises NotFound, Conflict, Unavailable."""
+        """The campaign after the move; one that is there already is answered as it is. Raises NotFound, Conflict, Unavailable;
+        Unprocessable where an item of its checklist fails."""
         caller = current()
         if move in (Move.LAUNCH, Move.RESUME):
             await self._require_sender(campaign_id, caller.tenant_id)
@@ -71,8 +73,10 @@ class MoveCampaign:
         campaign = await self._campaigns.get(campaign_id, tenant_id)
         if campaign.ended:
             return ""
+        contact = ""
         if campaign.status is Status.DRAFT:
-            await self._ready(campaign)
+            contact = await self._identity.contact(tenant_id)
+            refuse_failed(await self._checklist(replace(campaign, contact=contact, launched_at_us=self._now_us())))
         await self._keys.make(tenant_id, campaign_id)
         await self._leases.offer(campaign_id)
-        return await self._identity.contact(tenant_id) if campaign.status is Status.DRAFT else ""
+        return contact

@@ -1,0 +1,1 @@
+"""What is looked at before a campaign may start (promise M7)."""

@@ -1,0 +1,188 @@
+"""Everything that is looked at before a launch, in order. What needs a part that is away is said not to have been looked at: it stops
+no launch, for without subscribers nobody is in an audience, and without consent no message has a token or goes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Final, Protocol, cast
+
+from postlaw_common.caller import Caller, current
+from postlaw_common.errors import Conflict, NotFound, PostlawError, Unavailable
+from postlaw_sending.campaigns.clients import DECIDED_AT_ONCE, Consent, Page, Subscribers
+from postlaw_sending.campaigns.contexts import Contexts
+from postlaw_sending.campaigns.domain.campaign import Campaign
+from postlaw_sending.campaigns.wire import job_batch, recipients
+from postlaw_sending.checklist import audience_checks, message_checks
+from postlaw_sending.checklist.audience_checks import Sample
+from postlaw_sending.checklist.items import Item
+from postlaw_sending.messages.campaign import CompiledCampaign, Recipient
+from postlaw_sending.messages.footer import NUMBER_OF
+from postlaw_sending.messages.templates import RenderFailed, Templates
+
+LOOKED_AT: Final = 1_000  # people, at most
+_RENDERED: Final = 20  # of them, whose messages are made
+_LABELLED: Final = NUMBER_OF["listed", True]
+_SCOPES: Final = ("audience:read", "decisions:read")
+
+# Of a token: the customer's id and the list's.
+DescribeToken = Callable[[bytes], Awaitable[tuple[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Somebody who does not exist, where the list has nobody to render for."""
+
+    fields: dict[str, str]
+    footer: int = 0
+    subscriber_id: str = "sub_preview"
+    address: str = "preview@example.com"
+    opt_out_token: bytes = b"preview"
+    address_key: bytes = bytes(33)
+
+
+class Compile(Protocol):
+    def __call__(self, campaign: Campaign, /) -> CompiledCampaign: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Checklist:
+    """`check_template` raises NotFound or Conflict where the version that a campaign names is not approved, `may_send_from` Conflict
+    where this customer may not mail from that address (None: from any)."""
+
+    subscribers: Subscribers
+    consent: Consent
+    describe_token: DescribeToken
+    contexts: Callable[[], Contexts]
+    compile: Compile
+    partitions: Callable[[], int]
+    check_template: Callable[[Campaign], Awaitable[None]]
+    may_send_from: Callable[[str, str], Awaitable[None]] | None
+
+    async def __call__(self, campaign: Campaign) -> list[Item]:
+        """`campaign`: with the contact, and the time of launch, that it has or would have now."""
+        caller = current()
+        template = Templates(campaign.template.subject, campaign.template.text, campaign.template.html)
+        sample, away = Sample(), ""
+        try:
+            await self._look(campaign, caller, sample)
+        except Unavailable as unavailable:
+            away = unavailable.detail
+        compiled = self.compile(campaign)
+        preview = Preview(dict.fromkeys(template.names, "sample"))
+        readers: Sequence[Recipient] = sample.allowed[:_RENDERED] or [preview]
+        rendered, failure = _rendered(compiled, readers)
+        items = [
+            await self._template(campaign),
+            message_checks.sender(campaign),
+            await self._domain(campaign),
+            _renders(len(rendered), len(readers), failure),
+        ]
+        if rendered:
+            first = message_checks.shown(rendered[0])
+            largest = message_checks.shown(max(rendered, key=len))
+            items += [
+                message_checks.postal_address(campaign, first),
+                message_checks.subject(campaign, str(first.headers["Subject"])),
+                _label(compiled, replace(preview, footer=_LABELLED)),
+                *message_checks.parts(largest),
+                message_checks.links(first, ours=compiled.unsubscribe_at),
+            ]
+        if away:
+            said = f"Could not be looked at: {away}"[:150]
+            return [*items, *(Item(id, "warn", said, "Look again.") for id in ("audience", "fields", "unsubscribe"))]
+        return [
+            *items,
+            audience_checks.audience(sample),
+            audience_checks.fields(template.names, template.placed, sample),
+            await self._unsubscribe(campaign, compiled, sample),
+        ]
+
+    async def _look(self, campaign: Campaign, caller: Caller, sample: Sample) -> None:
+        """The first people of partition after partition: the hash that spreads people over them makes that a fair sample."""
+        actor = caller.on_behalf_of or caller.actor
+        async with self.contexts().acting(campaign.tenant_id, actor, _SCOPES, f"checklist of {campaign.campaign_id}"):
+            for partition in range(self.partitions()):
+                room = LOOKED_AT - len(sample.people)
+                if room < 1:
+                    return
+                stream = cast("AsyncGenerator[Page]", self.subscribers.audience(campaign.list_id, partition, b""))
+                async with aclosing(stream) as pages:
+                    page = await anext(pages, None)
+                if page is not None and page.address_keys:
+                    await self._decide(campaign, partition, page, sample)
+
+    async def _decide(self, campaign: Campaign, partition: int, page: Page, sample: Sample) -> None:
+        answer = await self.consent.decide(campaign, partition, page.address_keys[:DECIDED_AT_ONCE])
+        sample.people += recipients(job_batch(page.people, answer.each, answer.rulings))
+        for decision in answer.each:
+            verdict = answer.verdicts[decision.verdict]
+            if verdict.allow:
+                sample.bases.update(f"{regime}: {basis}" for regime, basis in verdict.bases.items())
+
+    async def _template(self, campaign: Campaign) -> Item:
+        try:
+            await self.check_template(campaign)
+        except Unavailable:
+            raise
+        except PostlawError as wrong:
+            return Item("template", "fail", wrong.detail[:150], "Draft the campaign with an approved version.")
+        said = "An approved version." if campaign.template_id else "The campaign's own, as advertising."
+        return Item("template", "pass", said)
+
+    async def _domain(self, campaign: Campaign) -> Item:
+        if self.may_send_from is None:
+            return Item("domain", "warn", "Here any domain may be sent from.", "In production it must be verified.")
+        try:
+            await self.may_send_from(campaign.tenant_id, campaign.sender.address)
+        except Conflict as unverified:
+            return Item("domain", "fail", unverified.detail[:190])
+        return Item("domain", "pass", "The sender's domain is verified.")
+
+    async def _unsubscribe(self, campaign: Campaign, compiled: CompiledCampaign, sample: Sample) -> Item:
+        """One real link, as one of the sample would get it: it stands where it must, and is known as theirs where it leads."""
+        if not sample.allowed:
+            return Item("unsubscribe", "warn", "There is nobody whose link could be tried.", "Look again when there is.")
+        person = sample.allowed[0]
+        try:
+            message = message_checks.shown(compiled.render(person))
+            link = compiled.unsubscribe_at + person.opt_out_token.decode("ascii")
+            known = await self.describe_token(person.opt_out_token)
+        except RenderFailed as failed:
+            return Item("unsubscribe", "warn", f"No message could be made: {failed.reason}", "See the item renders.")
+        except NotFound:
+            return Item("unsubscribe", "fail", "The unsubscribe link leads nowhere.", "Tell us: it should lead to the list.")
+        except Unavailable as away:
+            return Item("unsubscribe", "warn", f"Could not be looked at: {away.detail}"[:150], "Look again.")
+        if missing := list(message_checks.unsubscribe_shown(message, link)):
+            return Item("unsubscribe", "fail", f"The way to stop is missing in {', '.join(missing)}.", "Tell us: it should stand there.")
+        if known != (campaign.tenant_id, campaign.list_id):
+            return Item("unsubscribe", "fail", "The unsubscribe link does not lead to this list.", "Tell us: it should.")
+        return Item("unsubscribe", "pass", "A real link stands in headers and bodies, and leads to the list.")
+
+
+def _rendered(compiled: CompiledCampaign, readers: Iterable[Recipient]) -> tuple[list[bytes], str]:
+    """(their messages, why the last that could not be made was not)."""
+    made: list[bytes] = []
+    failure = ""
+    for reader in readers:
+        try:
+            made.append(compiled.render(reader))
+        except RenderFailed as failed:
+            failure = failed.reason
+    return made, failure
+
+
+def _renders(made: int, tried: int, failure: str) -> Item:
+    if not failure:
+        return Item("renders", "pass", f"{made} of {tried} messages tried were made.")
+    said = f"{tried - made} of {tried} messages tried could not be made: {failure}"[:150]
+    return Item("renders", "warn" if made else "fail", said, "Give the template a default where a field may be missing.")
+
+
+def _label(compiled: CompiledCampaign, preview: Preview) -> Item:
+    made, failure = _rendered(compiled, [preview])
+    if failure:
+        return Item("label", "warn", f"No message could be made to look: {failure}"[:150], "See the item renders.")
+    return message_checks.label(message_checks.shown(made[0]))
