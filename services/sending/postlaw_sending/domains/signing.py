@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from postlaw.sending.v1 import sending_pb2 as sending
+from postlaw_common.crypto import SealBroken
 from postlaw_common.errors import Unavailable
 from postlaw_common.keys import KeysUnavailable
 from postlaw_common.store import StoreUnavailable
+from postlaw_common.telemetry import get_logger
 from postlaw_sending.domains.dkim_keys import DkimKeys
 from postlaw_sending.domains.sender_domains import SenderDomains
 from postlaw_sending.messages.dkim import DkimKey, signed
@@ -19,6 +21,7 @@ from postlaw_sending.worker.live_batch import Compiled, Recipient
 
 KEPT_S = 60.0  # a new key is used within this time; the one before it stays published for seven days
 _KEPT = 1024  # domains
+log = get_logger("sending.signing")
 
 
 class FromDomain(Compiled, Protocol):
@@ -76,9 +79,11 @@ class Signers:
                 self._known.pop(next(iter(self._known)))
         try:
             return await asyncio.shield(known[1])
-        except (StoreUnavailable, KeysUnavailable) as away:
+        except (StoreUnavailable, KeysUnavailable, SealBroken, KeyError) as away:
             if self._known.get(place) is known:
                 del self._known[place]
+            if isinstance(away, SealBroken | KeyError):  # held back rather than sent without its signature
+                log.alert("a DKIM key does not open: it was changed or moved, or the customer's key is gone", domain=domain)
             raise Unavailable("The sender's DKIM keys cannot be read now. Try again.") from away
 
     async def _load(self, tenant_id: str, domain: str) -> list[DkimKey]:

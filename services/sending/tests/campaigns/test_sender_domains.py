@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from typing import TYPE_CHECKING
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postlaw.sending.v1 import sending_pb2 as sending
-from postlaw_common.errors import Conflict, Invalid, NotFound
+from postlaw_common.errors import Conflict, Invalid, NotFound, Unavailable
 from postlaw_common.testing.promises import promise
 from postlaw_sending.domains.assembly import DomainParts, assemble_domains
 from postlaw_sending.domains.checking import Expected
 from postlaw_sending.domains.dns import Resolver
+from postlaw_sending.domains.sender_domains import DOMAIN_DOCUMENTS
 from postlaw_sending.domains.watching import DomainWatch
 from postlaw_sending.domains.wire import DOMAINS
 from postlaw_sending.testing.dns_server import DnsServer, dns_server
@@ -172,6 +174,36 @@ def _loaded(private: bytes) -> object:
     from cryptography.hazmat.primitives.serialization import load_der_private_key
 
     return load_der_private_key(private, None)
+
+
+@promise("M1")
+async def test_mail_waits_rather_than_going_unsigned_where_its_key_does_not_open(open_world: Opened) -> None:
+    async with dns_server() as server, open_world(dns=server.address) as world:
+        world.people.add_list("lst_1", range(10))
+        found = await verified(world, server)
+        sealed, partition = await first_batch(world, await world.launched())
+        parts, _ = watched(world, server)
+        opened = await parts.signers.opener(world.parts.opener.open)(sealed, partition)
+        assert opened.compiled.render(opened.recipients[0]).startswith(b"DKIM-Signature: ")
+        documents = world.store.collection(DOMAIN_DOCUMENTS.name)
+        [kept] = await documents.find("tenant_id", found.tenant_id)
+        first, second = kept["keys"]
+        moved = kept | {"keys": [first | {"sealed": second["sealed"]}, second]}
+        await documents.replace(moved, version=kept["v"])
+        parts, _ = watched(world, server)  # with nothing in memory
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await parts.signers.opener(world.parts.opener.open)(sealed, partition)
+
+
+async def first_batch(world: World, campaign_id: str) -> tuple[sending.SealedBatch, int]:
+    async with asyncio.timeout(30):
+        while True:
+            for partition in range(world.bus.partitions):
+                for record in await world.records(partition):
+                    if record.campaign_id == campaign_id:
+                        return record, partition
+            await asyncio.sleep(0.02)
 
 
 async def test_domains_are_told_apart_by_customer_and_listed_in_pages(open_world: Opened) -> None:
