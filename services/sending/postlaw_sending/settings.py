@@ -61,7 +61,7 @@ class SendingSettings(BaseSettings):
         return Resolver(_listed(self.dns))
 
     def expected_of_domains(self) -> Expected:
-        return Expected(_listed(self.addresses), self.spf_include.strip().lower())
+        return Expected(_listed(self.addresses), self.spf_include.strip().lower(), self.relay_ehlo)
 
     def relay(self) -> Relay:
         return Relay(

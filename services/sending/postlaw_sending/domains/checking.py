@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 
 from postlaw_sending.domains.dns import Dns, DnsUnknown
 from postlaw_sending.domains.domain.sender_domain import Algorithm, Check, DkimKey, Result, SenderDomain
@@ -12,11 +13,12 @@ from postlaw_sending.domains.spf import Spf, check_host, record_of
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Of the installation. `addresses`: from which we hand mail over; `include`: what customers' SPF records are to include.
-    Empty where a relay sends, whose business they then are."""
+    """Of the installation. `addresses`: from which we hand mail over; `ehlo`: the name that it greets with;
+    `include`: what customers' SPF records are to include. Empty where a relay sends, whose business they then are."""
 
     addresses: Sequence[str] = ()
     include: str = ""
+    ehlo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Checking:
             await self._told("dmarc", _DMARC_EXPECTED, lambda: self._dmarc(name)),
             await self._told("mx", _MX_EXPECTED, lambda: self._mx(name)),
         ]
+        for address in self._expected.addresses:
+            checks.append(await self._told(f"fcrdns:{address}", _FCRDNS_EXPECTED, lambda address=address: self._fcrdns(address)))
         return Findings(tuple(checks), published)
 
     async def _told(self, id: str, expected: str, look: Callable[[], Awaitable[Check]]) -> Check:
@@ -116,7 +120,21 @@ class Checking:
                 return Check("mx", Result.OK, _MX_EXPECTED, said or f"no MX, but an address of {domain}")
         return Check("mx", Result.FAIL, _MX_EXPECTED, f"{said}: no address" if said else "nothing", what_to_do)
 
+    async def _fcrdns(self, address: str) -> Check:
+        """RFC 8601 §2.7.3 (iprev), and that the name we greet with is the address's (RFC 5321 §4.1.4). Not the customer's to repair."""
+        id, what_to_do = f"fcrdns:{address}", "Tell whoever runs this installation."
+        names = await self._dns.names(address)
+        if not any([await self._is_at(name, address) for name in names]):
+            return Check(id, Result.WARN, _FCRDNS_EXPECTED, _said(names), what_to_do)
+        if not await self._is_at(self._expected.ehlo, address):
+            return Check(id, Result.WARN, _FCRDNS_EXPECTED, f"{self._expected.ehlo} is another address's", what_to_do)
+        return Check(id, Result.OK, _FCRDNS_EXPECTED, _said(names))
 
+    async def _is_at(self, name: str, address: str) -> bool:
+        return ip_address(address) in [ip_address(found) for found in await self._dns.addresses(name)]
+
+
+_FCRDNS_EXPECTED = "a name that leads back to the address, and a greeting with a name of it"
 _DMARC_EXPECTED = "v=DMARC1; p=…"
 _MX_EXPECTED = "a server that takes the domain's mail"
 

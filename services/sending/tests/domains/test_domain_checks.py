@@ -30,6 +30,8 @@ async def server() -> AsyncGenerator[DnsServer]:
         made.put_text("_dmarc.shop.example", "v=DMARC1; p=none")
         made.put("news.shop.example", "MX", "10 mx.shop.example.")
         made.put("mx.shop.example", "AAAA", "2001:db8::7")
+        made.put("3.2.0.192.in-addr.arpa", "PTR", "other.mail.example.", "out.mail.example.")
+        made.put("out.mail.example", "A", "192.0.2.3")
         yield made
 
 
@@ -38,13 +40,19 @@ def resolver(server: DnsServer) -> Resolver:
 
 
 async def results(server: DnsServer, expected: Expected | None = None) -> dict[str, Check]:
-    found = await Checking(resolver(server), expected or Expected(["192.0.2.3", "2001:db8::1"], "_spf.mail.example"))(DOMAIN)
+    found = await Checking(resolver(server), expected or Expected(["192.0.2.3"], "_spf.mail.example", "out.mail.example"))(DOMAIN)
     return {check.id: check for check in found.checks}
 
 
 async def test_a_domain_with_everything_passes_everything(server: DnsServer) -> None:
     checks = await results(server)
-    assert {id: check.result for id, check in checks.items()} == dict.fromkeys(("dkim:k", "dkim:ke", "spf", "dmarc", "mx"), Result.OK)
+    ids = ("dkim:k", "dkim:ke", "spf", "dmarc", "mx", "fcrdns:192.0.2.3")
+    assert {id: check.result for id, check in checks.items()} == dict.fromkeys(ids, Result.OK)
+
+
+def null_mx(server: DnsServer) -> None:
+    """It is to stand alone: beside another, nobody knows which of them counts."""
+    server.put("news.shop.example", "MX", "0 .", "10 mx.shop.example.")
 
 
 Change = Callable[[DnsServer], None]
@@ -74,7 +82,12 @@ Change = Callable[[DnsServer], None]
             Result.FAIL,
             id="2 DMARC",
         ),
-        pytest.param(lambda s: s.put("news.shop.example", "MX", "0 ."), "mx", Result.FAIL, id="null MX, RFC 7505"),
+        pytest.param(null_mx, "mx", Result.FAIL, id="null MX, RFC 7505"),
+        pytest.param(lambda s: s.put("3.2.0.192.in-addr.arpa", "PTR"), "fcrdns:192.0.2.3", Result.WARN, id="no PTR"),
+        pytest.param(lambda s: s.put("out.mail.example", "A", "192.0.2.4"), "fcrdns:192.0.2.3", Result.WARN, id="not led back"),
+        pytest.param(
+            lambda s: s.put("3.2.0.192.in-addr.arpa", "PTR", "nobody.example."), "fcrdns:192.0.2.3", Result.WARN, id="a PTR to nowhere"
+        ),
         pytest.param(lambda s: s.put("mx.shop.example", "AAAA"), "mx", Result.FAIL, id="MX without an address"),
         pytest.param(lambda s: s.put("news.shop.example", "MX"), "mx", Result.FAIL, id="neither MX nor address"),
     ],

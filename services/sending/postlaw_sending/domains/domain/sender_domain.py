@@ -46,7 +46,7 @@ class DkimKey:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`id`: `spf`, `dmarc`, `mx`, or `dkim:` and a selector."""
+    """`id`: `spf`, `dmarc`, `mx`, `dkim:` and a selector, or `fcrdns:` and an address of the installation's."""
 
     id: str
     result: Result
