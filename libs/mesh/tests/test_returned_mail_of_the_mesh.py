@@ -11,6 +11,7 @@ import pytest
 
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
+from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
 from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceStub
 from postlaw_common.events import from_record
@@ -134,6 +135,9 @@ async def test_whoever_cannot_be_reached_is_mailed_no_more_and_a_forged_bounce_s
         assert (told.kind, told.outcome, told.status, told.stopped) == (
             sending.MessageReturned.KIND_BOUNCE, sending.MessageReturned.CLASS_HARD, "5.1.1", True,
         )  # fmt: skip
+        operator = SendingServiceStub(customer.mesh.channel("sending", as_service="operator"))
+        assert list((await operator.ListHeldReturns(sending.ListHeldReturnsRequest())).held) == []
+        assert (await operator.ReleaseHeldReturns(sending.ReleaseHeldReturnsRequest(provider="example.com"))).released == 0
         assert (await customer.kinds(ANN)).count("bounced") == 1 and "bounced" not in await customer.kinds(BOB)
 
 

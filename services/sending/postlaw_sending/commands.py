@@ -93,6 +93,43 @@ def attest(worker: str, as_json: bool) -> None:
     click.echo(json.dumps({"worker": worker, "cleared": cleared}) if as_json else f"{cleared} recipients no longer count as under way")
 
 
+@sending.command("held-returns")
+@as_json
+def held_returns(as_json: bool) -> None:
+    """Providers whose hard bounces are held back: they had far more on one day than on those before.
+
+    \b
+    Example:
+      postlaw sending held-returns
+    Exit codes: 0 done, 1 sending cannot be asked, 2 wrong usage.
+    """
+
+    async def ask(stub: SendingServiceAsyncStub) -> pb.ListHeldReturnsResponse:
+        return await stub.ListHeldReturns(pb.ListHeldReturnsRequest())
+
+    for held in _asked(ask).held:
+        click.echo(json.dumps({"provider": held.provider, "mails": held.mails}) if as_json else f"{held.provider}  {held.mails} held back")
+
+
+@sending.command("release-returns")
+@click.argument("provider")
+@as_json
+def release_returns(provider: str, as_json: bool) -> None:
+    """Say that a provider's hard bounces are true: those people are mailed no more, and what comes today is held back no more.
+
+    \b
+    Example:
+      postlaw sending release-returns mail.example
+    Exit codes: 0 done, 1 sending cannot be asked, 2 wrong usage.
+    """
+
+    async def ask(stub: SendingServiceAsyncStub) -> pb.ReleaseHeldReturnsResponse:
+        return await stub.ReleaseHeldReturns(pb.ReleaseHeldReturnsRequest(provider=provider))
+
+    released = _asked(ask).released
+    click.echo(json.dumps({"provider": provider, "released": released}) if as_json else f"{released} mails are acted on")
+
+
 def _asked(ask: Callable[[SendingServiceAsyncStub], Awaitable[T]]) -> T:
     async def work() -> T:
         directory = directory_from_outside(load(PlatformSettings))

@@ -46,6 +46,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     working = settings.role in ("all", "worker")
     opening = domain.signers.opener(opener(single.singles, parts.opener.open, platform.public_url))
     worker = stop.WorkerParts(platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us))
+    returning = returns.assemble_returns(platform, DATABASE, return_paths, parts.campaigns, settings.inbox())
     servicer = SendingServicer(
         create=parts.create,
         move=parts.move,
@@ -57,8 +58,8 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         await_stopped=stopping.answer,
         attest=stopping.attest,
         list_holdings=stopping.holdings_now,
+        held_returns=returning.held,
     )
-    returning = returns.assemble_returns(platform, DATABASE, return_paths, parts.campaigns, settings.inbox())
 
     async def start() -> None:
         await return_paths.start()
@@ -85,7 +86,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
             *parts.always,
             *((stopping.answering, *parts.planning, single.sweeping, written.sweeping, *domain.backgrounds, checking) if serving else ()),
             *((Background("worker", worker.run),) if working else ()),
-            *(returning if settings.role in ("all", "returns") else ()),
+            *(returning.taking if settings.role in ("all", "returns") else ()),
         ),
         on_start=start,
     )

@@ -23,6 +23,7 @@ from postlaw_sending.campaigns.wire import (
 from postlaw_sending.checklist.wire import checklist_to_wire
 from postlaw_sending.domains.use_cases.keep_domains import KeepDomains
 from postlaw_sending.domains.wire import domain_to_wire
+from postlaw_sending.returns.held import HeldReturns
 from postlaw_sending.singles.send_message import SendMessage
 from postlaw_sending.templates.assembly import TemplateParts
 from postlaw_sending.templates.calls import TemplateCalls
@@ -44,6 +45,7 @@ class SendingServicer(TemplateCalls):
         await_stopped: Callable[[sending.AwaitStoppedRequest], Awaitable[sending.AwaitStoppedResponse]],
         attest: Callable[[sending.AttestWorkerEndRequest], Awaitable[sending.AttestWorkerEndResponse]],
         list_holdings: Callable[[sending.ListHoldingsRequest], Awaitable[sending.ListHoldingsResponse]],
+        held_returns: HeldReturns,
     ) -> None:
         super().__init__(templates.write, templates.judge)
         self._create = create
@@ -55,6 +57,7 @@ class SendingServicer(TemplateCalls):
         self._await_stopped = await_stopped
         self._attest = attest
         self._list_holdings = list_holdings
+        self._held_returns = held_returns
 
     async def CreateCampaign(self, request: sending.CreateCampaignRequest, context: Any) -> sending.Campaign:
         asked = Asked(
@@ -129,3 +132,9 @@ class SendingServicer(TemplateCalls):
 
     async def ListHoldings(self, request: sending.ListHoldingsRequest, context: Any) -> sending.ListHoldingsResponse:
         return await self._list_holdings(request)
+
+    async def ListHeldReturns(self, request: sending.ListHeldReturnsRequest, context: Any) -> sending.ListHeldReturnsResponse:
+        return await self._held_returns.list()
+
+    async def ReleaseHeldReturns(self, request: sending.ReleaseHeldReturnsRequest, context: Any) -> sending.ReleaseHeldReturnsResponse:
+        return await self._held_returns.release(request)

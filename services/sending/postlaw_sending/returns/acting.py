@@ -11,6 +11,7 @@ from postlaw_common.consumers import OUTAGES
 from postlaw_common.telemetry import get_logger, meter
 from postlaw_sending.messages.return_path import SentMessage
 from postlaw_sending.returns.people import About
+from postlaw_sending.returns.providers import Providers
 from postlaw_sending.returns.received import Mail, Received
 from postlaw_sending.returns.soft_bounces import SoftBounces
 from postlaw_sending.returns.verdict import Act, Verdict, verdict_of
@@ -39,9 +40,10 @@ class People(Protocol):
 
 
 class Acting:
-    def __init__(self, received: Received, soft_bounces: SoftBounces, people: People, bus: Bus) -> None:
+    def __init__(self, received: Received, soft_bounces: SoftBounces, providers: Providers, people: People, bus: Bus) -> None:
         self._received = received
         self._soft_bounces = soft_bounces
+        self._providers = providers
         self._people = people
         self._bus = bus
         self._arrived = asyncio.Event()
@@ -92,6 +94,8 @@ class Acting:
 
     async def _one(self, mail: Mail) -> None:
         verdict = await asyncio.to_thread(verdict_of, mail.content)
+        if verdict.cls == "hard" and verdict.provider and not mail.released and await self._held(mail, verdict.provider):
+            return
         if isinstance(mail.about, SentMessage):
             await self._tell(mail, await self._people.of_message(mail.about), verdict)
         elif verdict.act == "complained":
@@ -100,6 +104,17 @@ class Acting:
             await self._people.withdraw(mail.about)  # of which consent's own event tells
         _acted.add(1, {"kind": verdict.kind, "class": verdict.cls})
         await self._received.done(mail)
+
+    async def _held(self, mail: Mail, provider: str) -> bool:
+        """Whether it waits for an operator's word, who can tell a provider's mistake from a list of dead addresses."""
+        held, first = await self._providers.counted(provider, mail.received_at_us)
+        if first:
+            _log.alert("hard bounces of a provider are held back", provider=provider)
+        if held:
+            await self._received.hold(mail, provider)
+            if not await self._providers.holds(provider):  # released in between, before this one was there to be let go
+                await self._received.release(provider)
+        return held
 
     async def _tell(self, mail: Mail, about: About | None, verdict: Verdict) -> None:
         """Consent and the bus."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from typing import Final, Protocol
@@ -22,7 +23,7 @@ from postlaw_sending.returns.days import day_of
 from postlaw_sending.returns.proofs import Proof
 from postlaw_sending.returns.reading import LARGEST
 
-RECEIVED: Final = CollectionSpec("returned_mail", (Index("open"), Index("done_on")))
+RECEIVED: Final = CollectionSpec("returned_mail", (Index("open"), Index("done_on"), Index("held_for")))
 KEPT_DAYS: Final = 14  # no server tries longer (RFC 5321 §4.5.4.1 says four to five days)
 
 _packed = msgspec.msgpack.Encoder().encode
@@ -39,7 +40,8 @@ class Keys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One that waits. `event_id`: of the one event that it makes, however often it is acted on. `content`: its first megabyte."""
+    """One that waits. `event_id`: of the one event that it makes, however often it is acted on. `content`: its first megabyte.
+    `released`: it was held back, and is no more."""
 
     id: str
     version: int
@@ -47,6 +49,7 @@ class Mail:
     event_id: str
     received_at_us: int
     content: bytes
+    released: bool
 
 
 class Received:
@@ -81,6 +84,27 @@ class Received:
             for document in page:
                 yield _mail(document, open_sealed(key, document["mail"], _place(document["_id"])))
 
+    async def hold(self, mail: Mail, provider: str) -> None:
+        """It waits for `release`."""
+        document = await self._open().get(mail.id, linearizable=True)
+        if document is not None:
+            with suppress(VersionConflict):  # another process is at it as well, to the same effect
+                await self._open().replace(document | {"open": None, "held_for": provider}, version=mail.version)
+
+    async def held(self, provider: str) -> int:
+        """How many wait for it."""
+        return await self._open().count("held_for", provider)
+
+    async def release(self, provider: str) -> int:
+        """They are acted on from now on; returns how many."""
+        released = 0
+        async for page in self._open().scan("held_for", provider):
+            for document in page:
+                with suppress(VersionConflict):
+                    await self._open().replace(document | {"open": _OPEN, "held_for": None, "released": True}, version=document["v"])
+                    released += 1
+        return released
+
     async def done(self, mail: Mail) -> None:
         """Its effect is durable elsewhere: of the mail itself nothing is kept."""
         day = day_of(self.now_us())
@@ -101,7 +125,9 @@ class Received:
 
 def _mail(document: Document, packed: bytes) -> Mail:
     about, content = _unpacked(packed)
-    return Mail(document["_id"], document["v"], about, document["event_id"], document["received_us"], content)
+    return Mail(
+        document["_id"], document["v"], about, document["event_id"], document["received_us"], content, document.get("released", False)
+    )
 
 
 def _identity(about: Proof, content: bytes) -> str:

@@ -19,12 +19,14 @@ _ACTS: Final[Mapping[Class, Act]] = {"complaint": "complained", "hard": "bounced
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`status`: of RFC 3463; "" where nothing says it. `act`: None where nothing follows."""
+    """`status`: of RFC 3463; "" where nothing says it. `act`: None where nothing follows. `provider`: the domain of whom the report names,
+    or ""."""
 
     kind: Kind | Literal["unsubscribe"]
     cls: Class
     status: str
     act: Act | None
+    provider: str = ""
 
 
 def verdict_of(content: bytes) -> Verdict:
@@ -32,7 +34,9 @@ def verdict_of(content: bytes) -> Verdict:
     returned = classify(content)
     found = min(returned.recipients, key=lambda one: _GRAVEST_FIRST.index(one.cls), default=None)
     if found is not None:
-        return Verdict(returned.kind, found.cls, found.status or "", _ACTS.get(found.cls))
+        return Verdict(
+            returned.kind, found.cls, found.status or "", _ACTS.get(found.cls), (found.recipient or "").rpartition("@")[2].lower()
+        )
     if returned.kind == "none" and says_unsubscribe(content):
         return Verdict("unsubscribe", "none", "", "withdrawn")
     return Verdict(returned.kind, "none", "", None)

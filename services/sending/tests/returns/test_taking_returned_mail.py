@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import BusUnavailable, Record
 from postlaw_common.errors import Invalid, Unavailable
 from postlaw_common.rpc.tls import DevelopmentCA
@@ -23,9 +24,11 @@ from postlaw_common.testing.promises import promise
 from postlaw_sending.messages.return_path import COMPLAINTS, UNSUBSCRIBE, SentMessage
 from postlaw_sending.returns import listener as listening
 from postlaw_sending.returns.acting import Acting
+from postlaw_sending.returns.held import HeldReturns
 from postlaw_sending.returns.listener import LARGEST_MAIL, Inbox, Listener
 from postlaw_sending.returns.people import About
 from postlaw_sending.returns.proofs import Proof, proof_in
+from postlaw_sending.returns.providers import AT_LEAST, PROVIDERS, Providers, is_spike
 from postlaw_sending.returns.received import KEPT_DAYS, RECEIVED, Received
 from postlaw_sending.returns.soft_bounces import SOFT_BOUNCES, SoftBounces
 from postlaw_sending.returns.verdict import verdict_of
@@ -118,7 +121,7 @@ class BreakingCollection:
 @asynccontextmanager
 async def opened(state: Path) -> AsyncGenerator[Store]:
     store = open_store("sqlite:", "sending", state=str(state))
-    await store.start([RECEIVED, SOFT_BOUNCES])
+    await store.start([RECEIVED, SOFT_BOUNCES, PROVIDERS])
     yield store
     await store.close()
 
@@ -130,8 +133,14 @@ def received_in(store: Store, breaking: Breaking | None = None, now_us: Callable
     return Received(lambda: collection, OneKey(), now_us)
 
 
+def providers_in(store: Store) -> Providers:
+    return Providers(lambda: store.collection(PROVIDERS.name))
+
+
 def acting(store: Store, outside: Any, breaking: Breaking | None = None) -> Acting:
-    return Acting(received_in(store, breaking), SoftBounces(lambda: store.collection(SOFT_BOUNCES.name)), outside, outside)
+    return Acting(
+        received_in(store, breaking), SoftBounces(lambda: store.collection(SOFT_BOUNCES.name)), providers_in(store), outside, outside
+    )
 
 
 @asynccontextmanager
@@ -224,6 +233,35 @@ async def test_an_address_that_refuses_again_and_again_on_several_days_is_no_goo
         assert list(outside.acts.values()) == acts
         await SoftBounces(lambda: store.collection(SOFT_BOUNCES.name)).forget(now + (days[-1] + 15) * DAY_US)
         assert await store.collection(SOFT_BOUNCES.name).count() == 0
+
+
+async def test_when_a_provider_calls_everybody_unknown_its_bounces_wait_for_an_operators_word(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        outside, received, providers = Outside(), received_in(store), providers_in(store)
+        calls = HeldReturns(received, providers)
+
+        async def bounced(first: int, last: int) -> int:
+            for number in range(first, last):
+                await received.take(SENT, bounce(str(number)))
+            await acting(store, outside).act()
+            return len(outside.acts)
+
+        assert await bounced(0, AT_LEAST - 1) == AT_LEAST - 1
+        assert await bounced(200, 203) == AT_LEAST - 1
+        [held] = (await calls.list()).held
+        assert (held.provider, held.mails) == ("b.example", 3)
+        assert [mail async for mail in received.waiting()] == []
+        assert (await calls.release(sending.ReleaseHeldReturnsRequest(provider="b.example"))).released == 3
+        assert await bounced(300, 302) == AT_LEAST + 4
+        assert list((await calls.list()).held) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "today", "spike"), [(0, 99, False), (0, 100, True), (130, 100, False), (130, 101, True), (13_000, 9_000, False)]
+)
+def test_a_day_is_a_spike_where_it_has_many_and_ten_times_what_the_days_before_had(before: int, today: int, spike: bool) -> None:
+    """`before`: of the 13 days before, together."""
+    assert is_spike({"2027-01-14": before, "2027-01-15": today}, "2027-01-15") == spike
 
 
 @promise("M6")

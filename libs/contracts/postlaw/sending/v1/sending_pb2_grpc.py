@@ -155,6 +155,16 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHoldingsRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHoldingsResponse.FromString,
                 _registered_method=True)
+        self.ListHeldReturns = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/ListHeldReturns',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldReturnsRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldReturnsResponse.FromString,
+                _registered_method=True)
+        self.ReleaseHeldReturns = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/ReleaseHeldReturns',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldReturnsRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldReturnsResponse.FromString,
+                _registered_method=True)
 
 
 class SendingServiceServicer:
@@ -316,6 +326,20 @@ class SendingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListHeldReturns(self, request, context):
+        """Providers whose hard bounces are held back, since they had far more of them on one day than on those before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseHeldReturns(self, request, context):
+        """They were true: they are acted on, and so is what comes today.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SendingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -438,6 +462,16 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.ListHoldings,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHoldingsRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHoldingsResponse.SerializeToString,
+            ),
+            'ListHeldReturns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHeldReturns,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldReturnsRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldReturnsResponse.SerializeToString,
+            ),
+            'ReleaseHeldReturns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseHeldReturns,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldReturnsRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldReturnsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1089,6 +1123,60 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/ListHoldings',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHoldingsRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHoldingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHeldReturns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/ListHeldReturns',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldReturnsRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldReturnsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseHeldReturns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/ReleaseHeldReturns',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldReturnsRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldReturnsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -68,6 +68,10 @@ class SendingServiceStub:
     """Whoever saw a worker's process end, sockets and all, says so: what it left open no longer counts as under way."""
     ListHoldings: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ListHoldingsRequest, _sending_pb2.ListHoldingsResponse]
     """Who holds which partition, and what stands open there: for whoever is on call."""
+    ListHeldReturns: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ListHeldReturnsRequest, _sending_pb2.ListHeldReturnsResponse]
+    """Providers whose hard bounces are held back, since they had far more of them on one day than on those before."""
+    ReleaseHeldReturns: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ReleaseHeldReturnsRequest, _sending_pb2.ReleaseHeldReturnsResponse]
+    """They were true: they are acted on, and so is what comes today."""
 
 @_typing.type_check_only
 class SendingServiceAsyncStub(SendingServiceStub):
@@ -109,6 +113,10 @@ class SendingServiceAsyncStub(SendingServiceStub):
     """Whoever saw a worker's process end, sockets and all, says so: what it left open no longer counts as under way."""
     ListHoldings: _aio.UnaryUnaryMultiCallable[_sending_pb2.ListHoldingsRequest, _sending_pb2.ListHoldingsResponse]  # type: ignore[assignment]
     """Who holds which partition, and what stands open there: for whoever is on call."""
+    ListHeldReturns: _aio.UnaryUnaryMultiCallable[_sending_pb2.ListHeldReturnsRequest, _sending_pb2.ListHeldReturnsResponse]  # type: ignore[assignment]
+    """Providers whose hard bounces are held back, since they had far more of them on one day than on those before."""
+    ReleaseHeldReturns: _aio.UnaryUnaryMultiCallable[_sending_pb2.ReleaseHeldReturnsRequest, _sending_pb2.ReleaseHeldReturnsResponse]  # type: ignore[assignment]
+    """They were true: they are acted on, and so is what comes today."""
 
 class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Campaigns, their delivery, and the stop."""
@@ -291,5 +299,21 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.ListHoldingsResponse, _abc.Awaitable[_sending_pb2.ListHoldingsResponse]]:
         """Who holds which partition, and what stands open there: for whoever is on call."""
+
+    @_abc_1.abstractmethod
+    def ListHeldReturns(
+        self,
+        request: _sending_pb2.ListHeldReturnsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.ListHeldReturnsResponse, _abc.Awaitable[_sending_pb2.ListHeldReturnsResponse]]:
+        """Providers whose hard bounces are held back, since they had far more of them on one day than on those before."""
+
+    @_abc_1.abstractmethod
+    def ReleaseHeldReturns(
+        self,
+        request: _sending_pb2.ReleaseHeldReturnsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.ReleaseHeldReturnsResponse, _abc.Awaitable[_sending_pb2.ReleaseHeldReturnsResponse]]:
+        """They were true: they are acted on, and so is what comes today."""
 
 def add_SendingServiceServicer_to_server(servicer: SendingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,83 @@
+"""Hard bounces counted by provider, so that one whose servers call everybody unknown by mistake does not cost a customer their people.
+
+A provider is the domain of the address that a report names. A document is named by its digest: most domains are few people's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Final
+
+from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_sending.returns.days import day_of
+
+PROVIDERS: Final = CollectionSpec("bounces_by_provider", (Index("holding"),))
+AT_LEAST: Final = 100  # on one day
+TIMES: Final = 10  # what the days before had on average
+DAYS: Final = 14
+
+_HOLDING: Final = "1"
+
+
+class Providers:
+    """`collection`: `bounces_by_provider` of the database `sending`."""
+
+    def __init__(self, collection: Callable[[], Collection]) -> None:
+        self._open = collection
+
+    async def counted(self, provider: str, at_us: int) -> tuple[bool, bool]:
+        """Counts one more: whether it is held back, and whether it is the first that is. One that is counted twice holds back sooner, which
+        costs nothing. Raises StoreUnavailable."""
+        id, today = _name(provider), day_of(at_us)
+        while True:
+            document = await self._open().get(id, linearizable=True)
+            days: dict[str, int] = document["days"] if document else {}
+            days = {day: number for day, number in days.items() if day > day_of(at_us, DAYS)}
+            days[today] = days.get(today, 0) + 1
+            held_before = document is not None and document["holding"] == _HOLDING
+            holding = held_before or (is_spike(days, today) and (document is None or document["released_on"] != today))
+            fresh: Document = {
+                "_id": id,
+                "days": days,
+                "holding": _HOLDING if holding else None,
+                "provider": provider if holding else "",
+                "released_on": document["released_on"] if document else "",
+            }
+            try:
+                if document is None:
+                    await self._open().insert(fresh)
+                else:
+                    await self._open().replace(fresh, version=document["v"])
+            except (AlreadyExists, VersionConflict):
+                continue
+            return holding, holding and not held_before
+
+    async def holds(self, provider: str) -> bool:
+        """Whether this provider's are held back, as of now. Raises StoreUnavailable."""
+        document = await self._open().get(_name(provider), linearizable=True)
+        return document is not None and document["holding"] == _HOLDING
+
+    async def holding(self) -> list[str]:
+        """The providers whose bounces are held back."""
+        return sorted([document["provider"] async for page in self._open().scan("holding", _HOLDING) for document in page])
+
+    async def release(self, provider: str, now_us: int) -> None:
+        """Nothing of this provider's is held back any more today."""
+        while (document := await self._open().get(_name(provider), linearizable=True)) is not None:
+            try:
+                await self._open().replace(
+                    document | {"holding": None, "provider": "", "released_on": day_of(now_us)}, version=document["v"]
+                )
+            except VersionConflict:
+                continue
+            return
+
+
+def is_spike(days: dict[str, int], today: str) -> bool:
+    before = sum(number for day, number in days.items() if day != today) / (DAYS - 1)
+    return days[today] >= AT_LEAST and days[today] > TIMES * before
+
+
+def _name(provider: str) -> str:
+    return hashlib.sha256(provider.encode()).hexdigest()
