@@ -155,6 +155,7 @@ def _compile(campaign: Campaign, public_url: str, return_paths: ReturnPaths) -> 
         text=campaign.template.text,
         sender_name=campaign.sender.name,
         sender_address=campaign.sender.address,
+        reply_to=campaign.sender.reply_to,
         postal_address=campaign.sender.postal_address,
         contact=campaign.contact,
         campaign_id=campaign.campaign_id,

@@ -111,7 +111,7 @@ def _to_document(campaign: Campaign) -> Document:
         "name": campaign.name,
         "list_id": campaign.list_id,
         "list_name": campaign.list_name,
-        "sender": [campaign.sender.name, campaign.sender.address, campaign.sender.postal_address],
+        "sender": [campaign.sender.name, campaign.sender.address, campaign.sender.postal_address, campaign.sender.reply_to],
         "template": [campaign.template.subject, campaign.template.html, campaign.template.text],
         "message_class": campaign.message.message_class,
         "message_states": list(campaign.message.states),

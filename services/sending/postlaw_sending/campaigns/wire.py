@@ -69,7 +69,7 @@ def campaign_to_wire(campaign: Campaign, totals: Totals | None = None) -> sendin
         tenant_id=campaign.tenant_id,
         name=campaign.name,
         list_id=campaign.list_id,
-        sender=sending.Sender(name=campaign.sender.name, address=campaign.sender.address, postal_address=campaign.sender.postal_address),
+        sender=sender_to_wire(campaign.sender),
         template=template_to_wire(campaign.template),
         status=_STATUS[campaign.status],
         totals=totals_to_wire(totals) if totals else None,
@@ -109,7 +109,11 @@ def campaign_from_wire(message: sending.Campaign) -> Campaign:
 
 
 def sender_from_wire(sender: sending.Sender) -> Sender:
-    return Sender(sender.name, sender.address, sender.postal_address)
+    return Sender(sender.name, sender.address, sender.postal_address, sender.reply_to)
+
+
+def sender_to_wire(sender: Sender) -> sending.Sender:
+    return sending.Sender(name=sender.name, address=sender.address, postal_address=sender.postal_address, reply_to=sender.reply_to)
 
 
 def template_from_wire(template: sending.Template) -> Template:

@@ -61,6 +61,7 @@ class CompiledCampaign:
         *,
         templates: Templates,
         sender: tuple[bytes, bytes],
+        reply_to: bytes,
         footers: tuple[Sequence[bytes], Sequence[bytes]],
         ids: tuple[str, str],
         list_name: str,
@@ -82,7 +83,8 @@ class CompiledCampaign:
         self._domain = address.rpartition(b"@")[2]
         self._campaign = _short(campaign_id)
         self._boundary = b"=_" + hashlib.sha256(campaign_id.encode()).hexdigest()[:32].encode()
-        self._head = b"From: %b <%b>\r\nTo: <" % (display_name, address)
+        answers = b"Reply-To: <%b>\r\n" % reply_to if reply_to else b""
+        self._head = b"From: %b <%b>\r\n%bTo: <" % (display_name, address, answers)
         list_label = _NOT_IN_ID.sub("-", list_id).encode()
         # RFC 2919 §3; RFC 8058 §3.1; Feedback-ID is read from the right: sender, kind of mail, list, campaign
         self._list = b"\r\nList-Id: %b <%b.%b>\r\nList-Unsubscribe: <%b" % (phrase(list_name), list_label, self._domain, link.encode())
@@ -199,6 +201,7 @@ def compile_campaign(
     text: str,
     sender_name: str,
     sender_address: str,
+    reply_to: str = "",
     postal_address: str,
     contact: str,
     campaign_id: str,
@@ -214,13 +217,8 @@ def compile_campaign(
     then stands for it.
     """
     wrong: list[FieldError] = []
-    address = b""
-    try:
-        address, needs_utf8 = path(sender_address.encode())
-        if needs_utf8 or not address:
-            raise BadAddress("before the @, only ASCII: not every server takes another (RFC 6531)")
-    except (BadAddress, UnicodeError) as error:
-        wrong.append(FieldError("sender.address", str(error)))
+    address = _ours("sender.address", sender_address, wrong)
+    answers = _ours("sender.reply_to", reply_to, wrong) if reply_to else b""
     named = {"sender.name": sender_name, "sender.postal_address": postal_address}
     wrong += [FieldError(field, "must not be empty") for field, value in named.items() if not one_line(value)]
     templates = Templates(subject, text, html)
@@ -231,6 +229,7 @@ def compile_campaign(
     return CompiledCampaign(
         templates=templates,
         sender=(phrase(sender_name), address),
+        reply_to=answers,
         footers=(
             [footer.text_footer(who, list_name, form) for form in footer.FORMS],
             [footer.html_footer(who, list_name, form) for form in footer.FORMS],
@@ -250,3 +249,15 @@ def _short(id: str) -> bytes:
     if _ID.fullmatch(tail):
         return tail.encode()
     return hashlib.sha256(id.encode()).hexdigest()[:26].encode()
+
+
+def _ours(field: str, address: str, wrong: list[FieldError]) -> bytes:
+    """As it stands in a header; what is wrong with it is added to `wrong`."""
+    try:
+        made, needs_utf8 = path(address.encode())
+        if needs_utf8 or not made:
+            raise BadAddress("before the @, only ASCII: not every server takes another (RFC 6531)")
+    except (BadAddress, UnicodeError) as error:
+        wrong.append(FieldError(field, str(error)))
+        return b""
+    return made

@@ -117,3 +117,12 @@ async def test_a_sender_is_who_they_say(open_world: Opened, name: str, address: 
     async with open_world() as world:
         sender = sending.Sender(name=name, address=address, postal_address="1 Main St")
         assert (await looked_at(world, sender=sender))["sender"].state == state
+
+
+@promise("M1")
+async def test_answers_that_somebody_reads_are_enough_and_stay_with_the_campaign(open_world: Opened) -> None:
+    async with open_world() as world:
+        sender = sending.Sender(name="Shop", address="no-reply@shop.example", postal_address="1 Main St", reply_to="post@shop.example")
+        assert (await looked_at(world, sender=sender))["sender"].state == L.STATE_PASS
+        (listed,) = (await world.stub.ListCampaigns(sending.ListCampaignsRequest())).campaigns
+        assert listed.sender == sender

@@ -54,9 +54,12 @@ class WrongMove(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sender:
+    """`reply_to`: "" where answers go to the address."""
+
     name: str
     address: str
     postal_address: str
+    reply_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)

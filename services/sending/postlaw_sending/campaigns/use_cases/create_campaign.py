@@ -90,6 +90,8 @@ class CreateCampaign:
         sender = asked.sender
         said = [asked.name, asked.list_id, sender.name, sender.address, sender.postal_address]
         said += [template.subject, template.html, template.text, message.message_class, *message.states]
+        if sender.reply_to:
+            said.append(f"reply to {sender.reply_to}")
         if asked.template_id:
             said += [asked.template_id, str(asked.template_version)]
         key = RequestKey(caller.tenant_id, asked.idempotency_key)
