@@ -10,7 +10,7 @@ from typing import Final, Protocol, cast
 
 from postlaw_common.caller import Caller, current
 from postlaw_common.errors import Conflict, NotFound, PostlawError, Unavailable
-from postlaw_sending.campaigns.clients import DECIDED_AT_ONCE, Consent, Page, Subscribers
+from postlaw_sending.campaigns.clients import PAGE_SIZE, Consent, Page, Subscribers
 from postlaw_sending.campaigns.contexts import Contexts
 from postlaw_sending.campaigns.domain.campaign import Campaign
 from postlaw_sending.campaigns.wire import job_batch, recipients
@@ -104,8 +104,7 @@ class Checklist:
         actor = caller.on_behalf_of or caller.actor
         async with self.contexts().acting(campaign.tenant_id, actor, _SCOPES, f"checklist of {campaign.campaign_id}"):
             for partition in range(self.partitions()):
-                room = LOOKED_AT - len(sample.people)
-                if room < 1:
+                if len(sample.people) + PAGE_SIZE > LOOKED_AT:
                     return
                 stream = cast("AsyncGenerator[Page]", self.subscribers.audience(campaign.list_id, partition, b""))
                 async with aclosing(stream) as pages:
@@ -114,7 +113,7 @@ class Checklist:
                     await self._decide(campaign, partition, page, sample)
 
     async def _decide(self, campaign: Campaign, partition: int, page: Page, sample: Sample) -> None:
-        answer = await self.consent.decide(campaign, partition, page.address_keys[:DECIDED_AT_ONCE])
+        answer = await self.consent.decide(campaign, partition, page.address_keys)
         sample.people += recipients(job_batch(page.people, answer.each, answer.rulings))
         for decision in answer.each:
             verdict = answer.verdicts[decision.verdict]
