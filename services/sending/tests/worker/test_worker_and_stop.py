@@ -107,7 +107,7 @@ async def test_every_act_that_says_stop_closes_the_gate_and_is_answered_stopped(
 
 @promise("M6")
 async def test_an_act_that_opens_or_is_of_tracking_stops_no_message(mill: Mill) -> None:
-    assert len(LEAVING_ALONE) == 11
+    assert len(LEAVING_ALONE) == 12
     await mill.send_to(range(3))
     for kind in LEAVING_ALONE:
         await mill.withdraw(1, scope=consent.Scope(), kind=kind)
