@@ -1,7 +1,7 @@
 """DKIM signatures (RFC 6376) over whole messages, relaxed/relaxed, by RSA-SHA256 and by Ed25519-SHA256 (RFC 8463) beside it.
 
 A message is canonicalised once, whatever number of keys sign it: 20 µs beside the 500 and more of an RSA-2048 signature, so nothing is
-kept of what a campaign's messages have in common (docs/adr/0032).
+kept of what a campaign's messages have in common (docs/adr/0029-sender-domains-and-dkim.md).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Subjects that deceive, and those that must never be taken for it. Measured on public mails: ADR 30."""
+"""Subjects that deceive, and those that must never be taken for it. Measured on public mails: ADR 27."""
 
 from __future__ import annotations
 
