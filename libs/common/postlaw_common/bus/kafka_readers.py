@@ -27,14 +27,23 @@ class KafkaEndOffsets:
     def __init__(self, consumer: AIOKafkaConsumer, connection: Connection) -> None:
         self._consumer = consumer
         self._servers = connection.servers
+        self._met: set[str] = set()  # topics that the client has looked up
 
     async def end_offsets(self, partitions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
         if not partitions:
             return {}
         with as_unavailable("asking for end offsets", self._servers):
             async with asyncio.timeout(PROBE_TIMEOUT):
+                await self._meet({topic for topic, _ in partitions} - self._met)
                 found = await self._consumer.end_offsets([TopicPartition(*partition) for partition in partitions])
         return {(partition.topic, partition.partition): offset for partition, offset in found.items()}
+
+    async def _meet(self, topics: set[str]) -> None:
+        """In one question the client looks up topics that are new to it one after another, a tenth of a second each: a dozen of them took
+        longer than the whole answer may. Asked about side by side, all are looked up at once."""
+        if len(topics) > 1:
+            await asyncio.gather(*(self._consumer.end_offsets([TopicPartition(topic, 0)]) for topic in topics))
+        self._met |= topics
 
     async def beginning_offset(self, partition: TopicPartition) -> int:
         with as_unavailable("asking for first offsets", self._servers):
