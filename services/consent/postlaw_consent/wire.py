@@ -1,4 +1,7 @@
-"""Dataclasses to protobuf and back. An event is serialized here once: ledger, bus and audit hold these bytes."""
+"""Dataclasses to protobuf and back. An event is serialized here once: ledger, bus and audit hold these bytes.
+
+Longer than most: both ways of each message stand side by side, as its round trip is tested.
+"""
 
 from __future__ import annotations
 

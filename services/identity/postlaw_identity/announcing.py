@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 
 from postlaw_common.bus import Record
-from postlaw_common.events import new_event, to_record
+from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_identity.domain.announcements import Announcement, SenderIdentityChanged, SigningKeyRotated, TenantCreated
 
 RING = "signing-keys"  # the subject of the ring's events
@@ -32,5 +31,4 @@ class Announcing:
             subject, sequence, tenant_id = key.api_key_id, key.version, key.tenant_id
         type, data = self._encode(announcement)
         event = new_event(type, data, source="identity", subject=subject, sequence=sequence, tenant_id=tenant_id, time_us=time_us)
-        digest = hashlib.blake2b(subject.encode(), digest_size=8).digest()
-        return to_record(event, self._topic, int.from_bytes(digest, "big") % self._partitions())
+        return to_record(event, self._topic, partition_of(subject, self._partitions()))

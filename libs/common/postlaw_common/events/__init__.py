@@ -5,6 +5,7 @@ The same bytes stand in the document, on the bus and in the audit log, so reconc
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
 from functools import lru_cache
@@ -85,6 +86,11 @@ def to_record(event: Event, topic: str, partition: int, key: bytes | None = None
         headers[TRACEPARENT] = event.traceparent.encode()
     headers["content-type"] = b"application/protobuf"
     return Record(topic=topic, partition=partition, value=event.data, key=key or event.subject.encode(), headers=headers)
+
+
+def partition_of(subject: str, partitions: int) -> int:
+    """Where the events of a thing go that belongs to no person: by its id, so that they stay in order."""
+    return int.from_bytes(hashlib.blake2b(subject.encode(), digest_size=8).digest(), "big") % partitions
 
 
 def from_record(record: Received) -> Event:

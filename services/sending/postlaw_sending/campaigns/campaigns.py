@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 
 from postlaw_common.caller import Actor
 from postlaw_common.errors import NotFound
-from postlaw_common.events import new_event, to_record
+from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_common.made_once import MADE_UNDER, RequestKey
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
@@ -20,11 +19,6 @@ from postlaw_sending.campaigns.domain.ruling import COMMERCIAL, MessageFacts
 from postlaw_sending.campaigns.wire import CAMPAIGN_CHANGED, CAMPAIGNS, changed
 
 CAMPAIGN_DOCUMENTS = CollectionSpec("campaigns", (Index("tenant_id"), OUTBOX_INDEX, MADE_UNDER))
-
-
-def partition_of(campaign_id: str, partitions: int) -> int:
-    """Where a campaign's own events go: by its id, so that they stay in order."""
-    return int.from_bytes(hashlib.blake2b(campaign_id.encode(), digest_size=8).digest(), "big") % partitions
 
 
 class Campaigns:

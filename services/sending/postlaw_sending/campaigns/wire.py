@@ -1,4 +1,7 @@
-"""Campaigns' protobuf on one side, plain values on the other."""
+"""Campaigns' protobuf on one side, plain values on the other.
+
+Longer than most by a few lines: both ways of each message stand side by side.
+"""
 
 from __future__ import annotations
 

@@ -3,13 +3,12 @@ a check that changes nothing but its own time is not."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, replace
 
 from postlaw_common.caller import Actor
 from postlaw_common.errors import NotFound
-from postlaw_common.events import new_event, to_record
+from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
 from postlaw_sending.domains.domain.sender_domain import Algorithm, Check, DkimKey, Result, SenderDomain, State
@@ -93,8 +92,7 @@ class SenderDomains:
             sequence=domain.version,
             tenant_id=domain.tenant_id,
         )
-        partition = int.from_bytes(hashlib.blake2b(id.encode(), digest_size=8).digest(), "big") % self._partitions()
-        return add_to_outbox(document, [to_record(event, DOMAINS, partition)])
+        return add_to_outbox(document, [to_record(event, DOMAINS, partition_of(id, self._partitions()))])
 
 
 def _heard(domain: SenderDomain) -> tuple[object, ...]:

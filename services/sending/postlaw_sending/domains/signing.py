@@ -69,7 +69,7 @@ class Signers:
         self._known: dict[tuple[str, str], tuple[float, asyncio.Future[list[DkimKey]]]] = {}
 
     async def of(self, tenant_id: str, domain: str) -> list[DkimKey]:
-        """None where the domain is not registered, or its keys are not published. Raises Unavailable."""
+        """Empty where the domain is not registered, or its keys are not published. Raises Unavailable."""
         place = (tenant_id, domain)
         known = self._known.get(place)
         if known is None or self._monotonic() - known[0] >= KEPT_S:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from postlaw_common.store import Collection
+
 
 def day_of(at_us: int, days_before: int = 0) -> str:
     """The date in UTC, ISO 8601. `at_us`: microseconds since the epoch."""
     return (datetime.fromtimestamp(at_us / 1e6, UTC) - timedelta(days=days_before)).date().isoformat()
+
+
+async def forget_old(collection: Collection, field: str, now_us: int, kept_days: int) -> int:
+    """Removes the documents whose day is more than that ago, of twice that time, in case nobody came by then; returns how many."""
+    removed = 0
+    for days in range(kept_days + 1, 2 * kept_days + 1):
+        async for page in collection.scan(field, day_of(now_us, days)):
+            for document in page:
+                removed += await collection.delete(document["_id"])
+    return removed

@@ -19,7 +19,7 @@ from postlaw_common.crypto import open_sealed, seal
 from postlaw_common.ids import new_id
 from postlaw_common.keys.platform import RETURNED_MAIL
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
-from postlaw_sending.returns.days import day_of
+from postlaw_sending.returns.days import day_of, forget_old
 from postlaw_sending.returns.proofs import Proof
 from postlaw_sending.returns.reading import LARGEST
 
@@ -115,12 +115,7 @@ class Received:
 
     async def forget(self) -> int:
         """Removes what was done more than KEPT_DAYS ago, of twice that time; returns how many."""
-        removed = 0
-        for days in range(KEPT_DAYS + 1, 2 * KEPT_DAYS + 1):
-            async for page in self._open().scan("done_on", day_of(self.now_us(), days)):
-                for document in page:
-                    removed += await self._open().delete(document["_id"])
-        return removed
+        return await forget_old(self._open(), "done_on", self.now_us(), KEPT_DAYS)
 
 
 def _mail(document: Document, packed: bytes) -> Mail:

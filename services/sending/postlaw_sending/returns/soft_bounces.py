@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
-from postlaw_sending.returns.days import day_of
+from postlaw_sending.returns.days import day_of, forget_old
 
 SOFT_BOUNCES: Final = CollectionSpec("soft_bounces", (Index("last_on"),))
 MOST: Final = 5
@@ -44,7 +44,4 @@ class SoftBounces:
 
     async def forget(self, now_us: int) -> None:
         """Removes people none of whose bounces counts any more, of twice that time. Raises StoreUnavailable."""
-        for days in range(WITHIN_DAYS + 1, 2 * WITHIN_DAYS + 1):
-            async for page in self._open().scan("last_on", day_of(now_us, days)):
-                for document in page:
-                    await self._open().delete(document["_id"])
+        await forget_old(self._open(), "last_on", now_us, WITHIN_DAYS)

@@ -8,8 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import Record
-from postlaw_common.events import new_event, to_record
-from postlaw_sending.campaigns.campaigns import partition_of
+from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_sending.returns.people import About
 from postlaw_sending.returns.received import Mail
 from postlaw_sending.returns.returned import Class, Kind

@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 from postlaw_common.caller import Actor
 from postlaw_common.errors import NotFound
-from postlaw_common.events import new_event, to_record
+from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_common.made_once import MADE_UNDER, RequestKey
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
-from postlaw_sending.campaigns.campaigns import partition_of
 from postlaw_sending.campaigns.domain.campaign import Template
 from postlaw_sending.templates.domain import Class, Status, TemplateVersion, Who
 from postlaw_sending.templates.wire import TEMPLATE_CHANGED, TEMPLATES, changed

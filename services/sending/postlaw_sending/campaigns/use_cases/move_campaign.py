@@ -45,9 +45,11 @@ class MoveCampaign:
         """The campaign after the move; one that is there already is answered as it is. Raises NotFound, Conflict, Unavailable;
         Unprocessable where an item of its checklist fails."""
         caller = current()
+        contact = ""
         if move in (Move.LAUNCH, Move.RESUME):
-            await self._require_sender(campaign_id, caller.tenant_id)
-        contact = await self._prepare(campaign_id, caller.tenant_id) if move is Move.LAUNCH else ""
+            before = await self._campaigns.get(campaign_id, caller.tenant_id)
+            await self._require_sender(before)
+            contact = await self._prepare(before) if move is Move.LAUNCH else ""
         now_us = self._now_us()
         launched_by = (caller.actor.kind, caller.actor.id)
 
@@ -62,21 +64,19 @@ class MoveCampaign:
         self._nudge()
         return campaign
 
-    async def _require_sender(self, campaign_id: str, tenant_id: str) -> None:
-        campaign = await self._campaigns.get(campaign_id, tenant_id)
+    async def _require_sender(self, campaign: Campaign) -> None:
         if self._may_send_from is not None and campaign.status in (Status.DRAFT, Status.PAUSED):
-            await self._may_send_from(tenant_id, campaign.sender.address)
+            await self._may_send_from(campaign.tenant_id, campaign.sender.address)
 
-    async def _prepare(self, campaign_id: str, tenant_id: str) -> str:
+    async def _prepare(self, campaign: Campaign) -> str:
         """The key, and the lease by which a planner finds the campaign: before it says "sending", so that a crash forgets neither.
         Returns the customer's contact: read once, so that what the law is told and what every footer says is the same."""
-        campaign = await self._campaigns.get(campaign_id, tenant_id)
         if campaign.ended:
             return ""
         contact = ""
         if campaign.status is Status.DRAFT:
-            contact = await self._identity.contact(tenant_id)
+            contact = await self._identity.contact(campaign.tenant_id)
             refuse_failed(await self._checklist(replace(campaign, contact=contact, launched_at_us=self._now_us())))
-        await self._keys.make(tenant_id, campaign_id)
-        await self._leases.offer(campaign_id)
+        await self._keys.make(campaign.tenant_id, campaign.campaign_id)
+        await self._leases.offer(campaign.campaign_id)
         return contact
