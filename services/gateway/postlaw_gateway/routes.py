@@ -203,6 +203,13 @@ ROUTES: Sequence[Route] = (
           description="Looked at now, as a launch would: up to 1,000 people of the audience are decided on. An item that fails "
           "refuses the launch, and says what to do about it; one that warns does not."),
     Route("POST", _CAMPAIGN + "/launch", "sending.LaunchCampaign", "Begin to send, if the checklist passes", "campaigns"),
+    Route(
+        "POST", _CAMPAIGN + "/schedule", "sending.ScheduleCampaign", "Have a draft begin by itself", "campaigns",
+        description="`at` an instant, or at `local_time` on each recipient's own clock: by the time zone in their field `time_zone`, else "
+        "by `time_zone` here, else by yours. What a launch looks at is looked at when its time comes; where that fails, it is a draft "
+        "again, and `paused_because` says why.",
+    ),
+    Route("POST", _CAMPAIGN + "/unschedule", "sending.UnscheduleCampaign", "Make a scheduled campaign a draft again", "campaigns"),
     Route("POST", _CAMPAIGN + "/pause", "sending.PauseCampaign", "Pause sending", "campaigns"),
     Route("POST", _CAMPAIGN + "/resume", "sending.ResumeCampaign", "Go on sending", "campaigns"),
     Route("POST", _CAMPAIGN + "/cancel", "sending.CancelCampaign", "End a campaign for good", "campaigns"),

@@ -50,6 +50,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     servicer = SendingServicer(
         create=parts.create,
         move=parts.move,
+        schedule=parts.schedule,
         checklist=parts.checklist,
         read=parts.read,
         send=single.send,

@@ -12,9 +12,11 @@ from postlaw_sending.campaigns.use_cases.create_campaign import Asked, CreateCam
 from postlaw_sending.campaigns.use_cases.get_checklist import GetChecklist
 from postlaw_sending.campaigns.use_cases.move_campaign import MoveCampaign
 from postlaw_sending.campaigns.use_cases.read_campaigns import ReadCampaigns
+from postlaw_sending.campaigns.use_cases.schedule_campaign import ScheduleCampaign
 from postlaw_sending.campaigns.wire import (
     campaign_to_wire,
     facts_given,
+    micros,
     recipient_to_wire,
     sender_from_wire,
     state_from_wire,
@@ -37,6 +39,7 @@ class SendingServicer(TemplateCalls):
         *,
         create: CreateCampaign,
         move: MoveCampaign,
+        schedule: ScheduleCampaign,
         checklist: GetChecklist,
         read: ReadCampaigns,
         send: SendMessage,
@@ -50,6 +53,7 @@ class SendingServicer(TemplateCalls):
         super().__init__(templates.write, templates.judge)
         self._create = create
         self._move = move
+        self._schedule = schedule
         self._checklist = checklist
         self._read = read
         self._send = send
@@ -69,6 +73,7 @@ class SendingServicer(TemplateCalls):
             template_id=request.template_id,
             template_version=request.template_version,
             idempotency_key=request.idempotency_key,
+            messages_per_hour=request.messages_per_hour,
         )
         campaign = await self._create(asked)
         return campaign_to_wire(campaign, await self._read.totals(campaign))
@@ -85,6 +90,13 @@ class SendingServicer(TemplateCalls):
 
     async def GetChecklist(self, request: sending.GetCampaignRequest, context: Any) -> sending.Checklist:
         return checklist_to_wire(await self._checklist(request.campaign_id))
+
+    async def ScheduleCampaign(self, request: sending.ScheduleCampaignRequest, context: Any) -> sending.Campaign:
+        at_us = micros(request.at) if request.HasField("at") else 0
+        return campaign_to_wire(await self._schedule(request.campaign_id, at_us, request.local_time, request.time_zone))
+
+    async def UnscheduleCampaign(self, request: sending.GetCampaignRequest, context: Any) -> sending.Campaign:
+        return await self._moved(request, Move.UNSCHEDULE)
 
     async def PauseCampaign(self, request: sending.GetCampaignRequest, context: Any) -> sending.Campaign:
         return await self._moved(request, Move.PAUSE)

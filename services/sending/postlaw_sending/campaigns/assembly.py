@@ -23,10 +23,12 @@ from postlaw_sending.campaigns.consumers import outcomes_consumer
 from postlaw_sending.campaigns.domain.campaign import Campaign
 from postlaw_sending.campaigns.domain.recipients import Settled
 from postlaw_sending.campaigns.ending import Ending
+from postlaw_sending.campaigns.kept_back import KEPT_BACK, KeptBack
 from postlaw_sending.campaigns.keys import CAMPAIGN_KEYS, CampaignKeys, keep_destroying
 from postlaw_sending.campaigns.leases import LEASES, Leases
 from postlaw_sending.campaigns.opening import BatchOpener
 from postlaw_sending.campaigns.outcomes import BATCHES, TOTALS, Outcomes
+from postlaw_sending.campaigns.paces import PACES, Paces
 from postlaw_sending.campaigns.planner import Planner
 from postlaw_sending.campaigns.planning import Planning
 from postlaw_sending.campaigns.plans import PLANS, Plans
@@ -36,6 +38,7 @@ from postlaw_sending.campaigns.use_cases.get_checklist import GetChecklist
 from postlaw_sending.campaigns.use_cases.move_campaign import MoveCampaign, SenderCheck
 from postlaw_sending.campaigns.use_cases.pause_senders import PauseSenders
 from postlaw_sending.campaigns.use_cases.read_campaigns import ReadCampaigns
+from postlaw_sending.campaigns.use_cases.schedule_campaign import BeginScheduled, ScheduleCampaign
 from postlaw_sending.campaigns.watch import CampaignWatch
 from postlaw_sending.campaigns.wire import CAMPAIGNS, JOBS, OUTCOMES, settled
 from postlaw_sending.checklist.checklist import Checklist
@@ -43,7 +46,7 @@ from postlaw_sending.messages.campaign import CompiledCampaign, compile_campaign
 from postlaw_sending.messages.return_path import ReturnPaths
 
 COLLECTIONS = (
-    CAMPAIGN_DOCUMENTS, CAMPAIGN_KEYS, CUSTOMER_KEYS, LEASES, PLANS, RETRIES, BATCHES, TOTALS
+    CAMPAIGN_DOCUMENTS, CAMPAIGN_KEYS, CUSTOMER_KEYS, LEASES, PLANS, RETRIES, KEPT_BACK, PACES, BATCHES, TOTALS
 )  # fmt: skip
 TOPICS = (Topic(CAMPAIGNS), Topic(JOBS), Topic(OUTCOMES))
 
@@ -54,6 +57,8 @@ class CampaignParts:
 
     create: CreateCampaign
     move: MoveCampaign
+    schedule: ScheduleCampaign
+    begin_scheduled: BeginScheduled
     pause_senders: PauseSenders
     checklist: GetChecklist
     read: ReadCampaigns
@@ -104,6 +109,8 @@ def assemble(
     leases = Leases(lambda: opened(LEASES), f"{socket.gethostname()}-{os.getpid()}-{new_id('pln')}", platform.generation)
     plans = Plans(lambda: opened(PLANS))
     retries = Retries(lambda: opened(RETRIES), lambda: opened(BATCHES))
+    kept = KeptBack(lambda: opened(KEPT_BACK))
+    paces = Paces(lambda: opened(PACES))
     outcomes = Outcomes(lambda: opened(BATCHES), lambda: opened(TOTALS), lambda: opened(RETRIES))
     watch = CampaignWatch(platform.bus, campaigns)
     subscribers = Subscribers(platform.channel)
@@ -115,9 +122,10 @@ def assemble(
         leases=leases,
         keys=keys,
         watch=watch,
-        planning=Planning(platform.bus, plans, retries, subscribers, consent, platform.now_us),
+        planning=Planning(platform.bus, plans, retries, kept, paces, subscribers, consent, platform.now_us),
         backlog=Backlog(platform.bus, lambda: opened(holdings), backlog_limit),
         retries=retries,
+        kept=kept,
         ending=Ending(campaigns, outcomes, platform.now_us),
         contexts=acting,
         backlog_limit=backlog_limit,
@@ -129,9 +137,18 @@ def assemble(
 
     checklist = Checklist(subscribers, sampling, sampling.described, acting, compiled, partitions, check_template, may_send_from)
     identity = Identity(platform.channel)
+    move = MoveCampaign(campaigns, keys, leases, identity, checklist, planner.nudge, platform.now_us, may_send_from)
+    begin_scheduled = BeginScheduled(campaigns, move, acting, platform.now_us)
+
+    async def forget(campaign_id: str) -> None:
+        await kept.forget(campaign_id)
+        await paces.forget(campaign_id)
+
     return CampaignParts(
         create=CreateCampaign(campaigns, subscribers, acting, approved, compiled, platform.now_us),
-        move=MoveCampaign(campaigns, keys, leases, identity, checklist, planner.nudge, platform.now_us, may_send_from),
+        move=move,
+        schedule=ScheduleCampaign(campaigns, identity, platform.now_us),
+        begin_scheduled=begin_scheduled,
         checklist=GetChecklist(campaigns, identity, checklist, platform.now_us),
         pause_senders=PauseSenders(campaigns, platform.now_us),
         read=ReadCampaigns(campaigns, plans, outcomes, retries, settled, partitions),
@@ -142,7 +159,8 @@ def assemble(
         planning=(
             Background("campaign outbox", outbox.run),
             Background("planner", planner.run),
-            Background("campaign keys", lambda: keep_destroying(keys, campaigns, platform.now_us)),
+            Background("scheduled campaigns", begin_scheduled.run),
+            Background("campaign keys", lambda: keep_destroying(keys, campaigns, platform.now_us, forget)),
         ),
         consumers=(outcomes_consumer(outcomes, is_single, settle_single),),
     )

@@ -16,9 +16,12 @@ from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
 from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Status, Template
 from postlaw_sending.campaigns.domain.ruling import COMMERCIAL, MessageFacts
+from postlaw_sending.campaigns.domain.schedule import Schedule
 from postlaw_sending.campaigns.wire import CAMPAIGN_CHANGED, CAMPAIGNS, changed
 
-CAMPAIGN_DOCUMENTS = CollectionSpec("campaigns", (Index("tenant_id"), OUTBOX_INDEX, MADE_UNDER))
+CAMPAIGN_DOCUMENTS = CollectionSpec("campaigns", (Index("tenant_id"), Index("scheduled"), OUTBOX_INDEX, MADE_UNDER))
+
+_SCHEDULED = "yes"
 
 
 class Campaigns:
@@ -58,6 +61,10 @@ class Campaigns:
     async def page(self, tenant_id: str, *, after: str, limit: int) -> list[Campaign]:
         """Oldest first; ids sort by time of making."""
         return [_from_document(document) for document in await self._open().find("tenant_id", tenant_id, after=after, limit=limit)]
+
+    async def scheduled(self) -> list[Campaign]:
+        """Everybody's that begin by themselves one day."""
+        return [_from_document(document) async for page in self._open().scan("scheduled", _SCHEDULED) for document in page]
 
     async def change(
         self, campaign_id: str, tenant_id: str, change: Callable[[Campaign], Campaign], actor: Actor | None
@@ -119,7 +126,23 @@ def _to_document(campaign: Campaign) -> Document:
         "brand": campaign.brand,
         "named_template": [campaign.template_id, campaign.template_version],
         "paused_because": campaign.paused_because,
+        "schedule": _schedule_to_document(campaign.schedule),
+        "scheduled": _SCHEDULED if campaign.status is Status.SCHEDULED else None,
+        "messages_per_hour": campaign.messages_per_hour,
     }
+
+
+def _schedule_to_document(schedule: Schedule | None) -> Document | None:
+    if schedule is None:
+        return None
+    return {"at_us": schedule.at_us, "local_time": schedule.local_time, "time_zone": schedule.time_zone, "by": list(schedule.by)}
+
+
+def _schedule_from_document(document: Document | None) -> Schedule | None:
+    if document is None:
+        return None
+    kind, id = document["by"]
+    return Schedule(document["at_us"], document["local_time"], document["time_zone"], (kind, id))
 
 
 def _from_document(document: Document) -> Campaign:
@@ -147,4 +170,6 @@ def _from_document(document: Document) -> Campaign:
         template_id=template_id,
         template_version=template_version,
         paused_because=document.get("paused_because", ""),
+        schedule=_schedule_from_document(document.get("schedule")),
+        messages_per_hour=document.get("messages_per_hour", 0),
     )

@@ -123,5 +123,12 @@ class Identity:
 
     async def contact(self, tenant_id: str) -> str:
         """What a customer's messages name beside its postal address; "" where it has none. Raises NotFound, Unavailable."""
+        return (await self._tenant(tenant_id)).sender_identity.contact
+
+    async def time_zone(self, tenant_id: str) -> str:
+        """A customer's civil time, an IANA name. Raises NotFound, Unavailable."""
+        return (await self._tenant(tenant_id)).sender_identity.time_zone or "UTC"
+
+    async def _tenant(self, tenant_id: str) -> identity.Tenant:
         stub: identity_grpc.IdentityServiceAsyncStub = identity_grpc.IdentityServiceStub(self._channel("identity"))
-        return (await stub.GetTenant(identity.GetTenantRequest(tenant_id=tenant_id))).sender_identity.contact
+        return await stub.GetTenant(identity.GetTenantRequest(tenant_id=tenant_id))

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from postlaw_common.errors import NotFound
 from postlaw_sending.campaigns.campaigns import Campaigns
 from postlaw_sending.campaigns.domain.campaign import Campaign, Move, Status, WrongMove, moved
+from postlaw_sending.campaigns.led import Led
 from postlaw_sending.campaigns.outcomes import Outcomes
-from postlaw_sending.campaigns.planning import Led
 
 
 class Ending:

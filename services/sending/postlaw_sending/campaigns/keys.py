@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from postlaw_common.crypto import open_sealed, seal
 from postlaw_common.errors import NotFound
@@ -66,22 +66,26 @@ class CampaignKeys:
         return [document["_id"] async for page in self._open().scan("alive", "yes") for document in page]
 
 
-async def destroy_lapsed(keys: CampaignKeys, campaigns: Campaigns, now_us: int) -> int:
-    """Destroys the keys of campaigns that ended 72 hours ago or earlier; returns how many."""
+Forget = Callable[[str], Awaitable[None]]  # of a campaign's id
+
+
+async def destroy_lapsed(keys: CampaignKeys, campaigns: Campaigns, now_us: int, forget: Forget) -> int:
+    """Destroys the keys of campaigns that ended 72 hours ago or earlier, after `forget` has removed what else they left; how many."""
     destroyed = 0
     for campaign_id in await keys.alive():
         campaign = await campaigns.find(campaign_id)
         if campaign is not None and campaign.ended and now_us - campaign.ended_at_us >= KEPT_AFTER_END_US:
+            await forget(campaign_id)
             await keys.destroy(campaign_id)
             destroyed += 1
     return destroyed
 
 
-async def keep_destroying(keys: CampaignKeys, campaigns: Campaigns, now_us: Callable[[], int]) -> None:
+async def keep_destroying(keys: CampaignKeys, campaigns: Campaigns, now_us: Callable[[], int], forget: Forget) -> None:
     """A background: looks every ten minutes. A store that cannot be reached is tried again."""
     while True:
         try:
-            await destroy_lapsed(keys, campaigns, now_us())
+            await destroy_lapsed(keys, campaigns, now_us(), forget)
         except Exception as error:
             log.warning("campaign keys could not be looked at", error=type(error).__name__)
         await asyncio.sleep(_CHECK_EVERY_S)

@@ -20,9 +20,11 @@ from postlaw_sending.campaigns.campaigns import Campaigns
 from postlaw_sending.campaigns.contexts import Contexts
 from postlaw_sending.campaigns.domain.campaign import Status
 from postlaw_sending.campaigns.ending import Ending
+from postlaw_sending.campaigns.kept_back import KeptBack
 from postlaw_sending.campaigns.keys import CampaignKeyDestroyed, CampaignKeys
 from postlaw_sending.campaigns.leases import Leases
-from postlaw_sending.campaigns.planning import GROUP, Led, Planning
+from postlaw_sending.campaigns.led import Led
+from postlaw_sending.campaigns.planning import GROUP, Planning
 from postlaw_sending.campaigns.retries import Retries
 from postlaw_sending.campaigns.watch import CampaignWatch
 
@@ -55,6 +57,7 @@ class Planner:
         planning: Planning,
         backlog: Backlog,
         retries: Retries,
+        kept: KeptBack,
         ending: Ending,
         contexts: Callable[[], Contexts],
         backlog_limit: int,
@@ -67,6 +70,7 @@ class Planner:
         self._planning = planning
         self._backlog = backlog
         self._retries = retries
+        self._kept = kept
         self._ending = ending
         self._contexts = contexts
         # A group is planned only when there is room for a whole one: single batches would cost a durable write each.
@@ -140,7 +144,7 @@ class Planner:
         status = await self._watch.see(campaign_id)
         if led is None or led.campaign.status != status:
             campaign = await self._campaigns.find(campaign_id)
-            if campaign is None or campaign.status is Status.DRAFT:
+            if campaign is None or campaign.not_begun:
                 return  # a launch that is under way, or was cut off
             if led is None:
                 try:
@@ -156,6 +160,7 @@ class Planner:
                 led.next_look.clear()
                 await led.close_readers()
         led.anybody_waits = await self._retries.any(campaign_id)
+        led.anybody_kept = led.campaign.keeps_back and await self._kept.any(campaign_id)
         if await self._ending.reached(led, self._partitions()):
             self._led.pop(campaign_id, None)
             await led.close_readers()

@@ -8,70 +8,29 @@ in the log and publishes what is missing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from postlaw_common.bus import Bus, Record
 from postlaw_common.crypto import seal
 from postlaw_common.foreground import step_aside
 from postlaw_sending.campaigns.audience import AudienceReader
 from postlaw_sending.campaigns.clients import DECIDED_AT_ONCE, PAGE_SIZE, Consent, Page, Subscribers
-from postlaw_sending.campaigns.domain.campaign import Campaign, Status
-from postlaw_sending.campaigns.domain.plan import Intent, Plan, PlannedBatch
+from postlaw_sending.campaigns.domain.campaign import Status
+from postlaw_sending.campaigns.domain.plan import Intent, Kept, Plan, PlannedBatch
 from postlaw_sending.campaigns.domain.recipients import CAMPAIGN_CANCELLED, GONE
+from postlaw_sending.campaigns.kept_back import KeptBack
+from postlaw_sending.campaigns.led import Led
+from postlaw_sending.campaigns.paces import Paces
+from postlaw_sending.campaigns.placing import keep_back
 from postlaw_sending.campaigns.plans import Plans
 from postlaw_sending.campaigns.retries import Retries, Retry
 from postlaw_sending.campaigns.sealing import place
 from postlaw_sending.campaigns.wire import JOBS, Gate, batch_number, job_batch, job_batch_again, sealed_batch
 
 GROUP = 10  # batches a plan's write
+KEPT_AT_ONCE = 50  # groups of people kept back that a turn looks at
 LOOKED_AT_ONCE = 32  # records of the log held in memory while looking for a group
-
-
-@dataclass(slots=True)
-class Led:
-    """A campaign that this process plans. What is known of a partition is dropped, and read again, after any failure there."""
-
-    campaign: Campaign
-    key: bytes
-    plans: dict[int, Plan] = field(default_factory=dict[int, Plan])
-    unplanned: set[int] = field(default_factory=set[int])  # partitions that a cancelled campaign never came to
-    anybody_waits: bool = False  # somewhere in this campaign
-    next_look: dict[int, float] = field(default_factory=dict[int, float])  # when to look for waiting ones, by partition
-    not_before: dict[int, float] = field(default_factory=dict[int, float])  # after a failure, by partition
-    failures: dict[int, int] = field(default_factory=dict[int, int])
-    busy: set[int] = field(default_factory=set[int])  # partitions with a turn under way
-    readers: dict[int, AudienceReader] = field(default_factory=dict[int, AudienceReader])
-
-    def has_work(self, partition: int, now: float) -> bool:
-        """Whether a turn may find something; `now`, monotonic seconds."""
-        if self.campaign.status not in (Status.SENDING, Status.CANCELLED) or now < self.not_before.get(partition, 0.0):
-            return False
-        if partition in self.unplanned:
-            return False
-        plan = self.plans.get(partition)
-        if plan is None or (not plan.complete and self.campaign.status is Status.SENDING):
-            return True
-        return self.anybody_waits and now >= self.next_look.get(partition, 0.0)
-
-    @property
-    def planned(self) -> list[Plan] | None:
-        """The plans of all partitions once nothing of the audience is left to plan; None before."""
-        plans = list(self.plans.values())
-        ready = all(plan.intent is None and (plan.complete or self.campaign.status is Status.CANCELLED) for plan in plans)
-        return plans if ready else None
-
-    async def forget(self, partition: int) -> None:
-        """Nothing that was known of this partition counts any more."""
-        self.plans.pop(partition, None)
-        reader = self.readers.pop(partition, None)
-        if reader is not None:
-            await reader.close()
-
-    async def close_readers(self) -> None:
-        """But for those in use; whoever uses one closes it."""
-        for partition in self.readers.keys() - self.busy:
-            await self.readers.pop(partition).close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +42,35 @@ class Prepared:
     gate: Gate
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What a turn does. `after`: the last address_key taken from the audience, b"" where nobody was; `complete`: it is read to its end."""
+
+    batches: Sequence[Prepared]
+    kept: Sequence[Kept] = ()
+    after: bytes = b""
+    complete: bool = False
+
+
 class Planning:
     """Everything that a turn needs."""
 
     def __init__(
-        self, bus: Bus, plans: Plans, retries: Retries, subscribers: Subscribers, consent: Consent, now_us: Callable[[], int]
+        self,
+        bus: Bus,
+        plans: Plans,
+        retries: Retries,
+        kept: KeptBack,
+        paces: Paces,
+        subscribers: Subscribers,
+        consent: Consent,
+        now_us: Callable[[], int],
     ) -> None:
         self._bus = bus
         self._plans = plans
         self._retries = retries
+        self._kept = kept
+        self._paces = paces
         self._subscribers = subscribers
         self._consent = consent
         self._now_us = now_us
@@ -108,17 +87,19 @@ class Planning:
                 led.unplanned.add(partition)
                 return False
         waiting = await self._take_up(led, plan, room) if led.anybody_waits else []
+        if not waiting and led.anybody_kept:
+            waiting = await self._take_kept(led, plan, room)
         if waiting:
-            published = await self._publish(led, plan, waiting, jobs_end, complete=plan.complete)
+            published = await self._publish(led, plan, Group(waiting, complete=plan.complete), jobs_end)
             await self._close(led, published)
             return True
         if plan.complete or led.campaign.status is not Status.SENDING:
             return False
-        group, complete = await self._next_of_audience(led, plan, min(room, GROUP))
-        published = await self._publish(led, plan, group, jobs_end, complete=complete)
-        if complete:
+        group = await self._next_of_audience(led, plan, min(room, GROUP))
+        published = await self._publish(led, plan, group, jobs_end)
+        if group.complete:
             await self._close(led, published)
-        return bool(group)
+        return bool(group.batches or group.kept)
 
     async def _load(self, led: Led, partition: int) -> Plan | None:
         """The plan as it stands in the store, with an open group brought to its end. None: a cancelled campaign never came here."""
@@ -138,10 +119,16 @@ class Planning:
         found = await self._found(led.campaign.campaign_id, plan.partition, intent)
         missing = next((i for i in range(len(intent.batches)) if intent.first + i not in found), len(intent.batches))
         batches = intent.batches[missing:]
-        retries = {retry.id: retry for retry in await self._retries.get([id for batch in batches for id in batch.retries])}
-        prepared = [await self._prepare_again(led, plan.partition, batch, retries) for batch in batches]
-        await self._bus.publish(self._sealed(led, plan.partition, intent.first + missing, prepared))
-        await self._retries.remove([id for batch in intent.batches for id in batch.retries])
+        await self._kept.put(led.campaign.campaign_id, plan.partition, intent.kept)
+        ids: dict[bytes, str] = {}
+        for waited in await self._retries.get([id for batch in batches for id in batch.retries]):
+            ids.update(_ids(waited))
+        for waited in await self._kept.get([id for batch in batches for id in batch.kept]):
+            ids.update(_ids(waited))
+        prepared = [await self._prepare_again(led, plan.partition, batch, ids) for batch in batches]
+        if prepared:
+            await self._bus.publish(self._sealed(led, plan.partition, intent.first + missing, prepared))
+        await self._taken(led.campaign.campaign_id, intent.batches)
 
     async def _found(self, campaign_id: str, partition: int, intent: Intent) -> set[int]:
         wanted = set(range(intent.first, intent.first + len(intent.batches)))
@@ -170,20 +157,52 @@ class Planning:
                 batches.append([retry])
             else:
                 break
-        prepared: list[Prepared] = []
-        for batch in batches:
-            keys = [key for retry in batch for key in retry.address_keys]
-            planned = PlannedBatch(batch[0].attempt, keys, tuple(retry.id for retry in batch))
-            prepared.append(await self._prepare_again(led, plan.partition, planned, {retry.id: retry for retry in batch}))
-        return prepared
+        planned = [
+            PlannedBatch(batch[0].attempt, [key for retry in batch for key in retry.address_keys], tuple(retry.id for retry in batch))
+            for batch in batches
+        ]
+        return [
+            await self._prepare_again(led, plan.partition, batch, ids) for batch, ids in zip(planned, map(_ids_of, batches), strict=True)
+        ]
 
-    async def _prepare_again(self, led: Led, partition: int, batch: PlannedBatch, retries: dict[str, Retry]) -> Prepared:
-        """A batch of exactly these people, opened and decided again."""
+    async def _take_kept(self, led: Led, plan: Plan, room: int) -> list[Prepared]:
+        """Those whose time has come, as far as the campaign's pace goes."""
+        campaign, now_us = led.campaign, self._now_us()
+        an_hour = 0 if campaign.ended else campaign.messages_per_hour
+        allowed, paid = await self._paces.allowed(campaign.campaign_id, an_hour, now_us) if an_hour else (GROUP * PAGE_SIZE, None)
+        if not allowed:
+            return []
+        due = await self._kept.due(campaign.campaign_id, plan.partition, now_us, any_time=campaign.ended, limit=KEPT_AT_ONCE)
+        batches: list[list[Kept]] = []
+        taken = 0
+        for group in due:
+            size = len(group.address_keys)
+            if taken and taken + size > allowed:
+                break
+            if batches and sum(len(one.address_keys) for one in batches[-1]) + size <= PAGE_SIZE:
+                batches[-1].append(group)
+            elif len(batches) < min(room, GROUP):
+                batches.append([group])
+            else:
+                break
+            taken += size
+        if an_hour and taken and not await self._paces.pay(campaign.campaign_id, paid, an_hour, now_us, taken):
+            return []
+        planned = [
+            PlannedBatch(0, [key for group in batch for key in group.address_keys], kept=tuple(group.id for group in batch))
+            for batch in batches
+        ]
+        return [
+            await self._prepare_again(led, plan.partition, batch, ids) for batch, ids in zip(planned, map(_ids_of, batches), strict=True)
+        ]
+
+    async def _taken(self, campaign_id: str, batches: Sequence[PlannedBatch]) -> None:
+        await self._retries.remove([id for batch in batches for id in batch.retries])
+        await self._kept.taken(campaign_id, [id for batch in batches for id in batch.kept])
+
+    async def _prepare_again(self, led: Led, partition: int, batch: PlannedBatch, ids: Mapping[bytes, str]) -> Prepared:
+        """A batch of exactly these people, opened and decided again. `ids`: their subscriber ids."""
         campaign = led.campaign
-        ids: dict[bytes, str] = {}
-        for id in batch.retries:
-            if id in retries:
-                ids.update(zip(retries[id].address_keys, retries[id].subscriber_ids, strict=True))
         # After a cancellation nobody's data is opened; the first gate is asked about nobody, for the offset that the batch carries.
         people = {} if campaign.ended else await self._subscribers.people(batch.address_keys)
         known = [key for key in batch.address_keys if key in people]
@@ -193,15 +212,19 @@ class Planning:
         again = job_batch_again(batch.address_keys, people, decisions, answer.rulings, ids, otherwise)
         return Prepared(batch, again, answer.gate)
 
-    async def _next_of_audience(self, led: Led, plan: Plan, pages: int) -> tuple[list[Prepared], bool]:
+    async def _next_of_audience(self, led: Led, plan: Plan, pages: int) -> Group:
         reader = led.readers.get(plan.partition)
         if reader is None:
             list_id, partition = led.campaign.list_id, plan.partition
             reader = led.readers[partition] = AudienceReader(lambda after: self._subscribers.audience(list_id, partition, after))
         taken, complete = await reader.take(plan.after, pages)
+        after = taken[-1].address_keys[-1] if taken else b""
+        kept: Sequence[Kept] = ()
+        if led.campaign.keeps_back:
+            taken, kept = keep_back(led.campaign, plan, taken, self._now_us())
         parts = list(_parts(taken))
         decided = await asyncio.gather(*(self._decide(led, plan.partition, part) for part in parts))
-        return [prepared for part in decided for prepared in part], complete
+        return Group([prepared for part in decided for prepared in part], kept, after, complete)
 
     async def _decide(self, led: Led, partition: int, pages: Sequence[Page]) -> list[Prepared]:
         """The first gate for up to 1,000 people in one call."""
@@ -217,12 +240,17 @@ class Planning:
             await step_aside()  # a page takes a millisecond
         return prepared
 
-    async def _publish(self, led: Led, plan: Plan, group: Sequence[Prepared], jobs_end: int, *, complete: bool) -> Plan:
-        stored = await self._plans.replace(plan.with_group([one.batch for one in group], jobs_end=jobs_end, complete=complete))
+    async def _publish(self, led: Led, plan: Plan, group: Group, jobs_end: int) -> Plan:
+        batches = [one.batch for one in group.batches]
+        announced = plan.with_group(batches, jobs_end=jobs_end, complete=group.complete, kept=group.kept, after=group.after)
+        stored = await self._plans.replace(announced)
         led.plans.pop(plan.partition, None)  # until it is published, nobody may believe that it was
-        if group:
-            await self._bus.publish(self._sealed(led, plan.partition, plan.next_batch, group))
-            await self._retries.remove([id for one in group for id in one.batch.retries])
+        if group.kept:
+            await self._kept.put(led.campaign.campaign_id, plan.partition, group.kept)
+            led.anybody_kept = True
+        if batches:
+            await self._bus.publish(self._sealed(led, plan.partition, plan.next_batch, group.batches))
+            await self._taken(led.campaign.campaign_id, batches)
         led.plans[plan.partition] = stored
         return stored
 
@@ -239,6 +267,14 @@ class Planning:
             value = sealed_batch(campaign, number, one.batch.attempt, one.gate, len(one.batch.address_keys), seal(led.key, one.people, aad))
             records.append(Record(JOBS, partition, value, campaign.campaign_id.encode()))
         return records
+
+
+def _ids(waited: Retry | Kept) -> dict[bytes, str]:
+    return dict(zip(waited.address_keys, waited.subscriber_ids, strict=True))
+
+
+def _ids_of(batch: Sequence[Retry | Kept]) -> dict[bytes, str]:
+    return {key: id for waited in batch for key, id in _ids(waited).items()}
 
 
 def _parts(pages: Sequence[Page]) -> list[list[Page]]:

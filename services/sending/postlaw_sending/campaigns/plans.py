@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index
-from postlaw_sending.campaigns.domain.plan import Intent, Plan, PlannedBatch
+from postlaw_sending.campaigns.domain.plan import Intent, Kept, Plan, PlannedBatch
 
 PLANS = CollectionSpec("plans", (Index("campaign_id"),))
 
@@ -61,7 +61,12 @@ def _to_document(plan: Plan) -> Document:
             "first": plan.intent.first,
             "jobs_end": plan.intent.jobs_end,
             "batches": [
-                {"attempt": batch.attempt, **_joined(batch.address_keys), "retries": list(batch.retries)} for batch in plan.intent.batches
+                {"attempt": batch.attempt, **_joined(batch.address_keys), "retries": list(batch.retries), "kept": list(batch.kept)}
+                for batch in plan.intent.batches
+            ],
+            "kept": [
+                {"id": group.id, "due_us": group.due_us, **_joined(group.address_keys), "subscriber_ids": list(group.subscriber_ids)}
+                for group in plan.intent.kept
             ],
         },
     }
@@ -82,8 +87,14 @@ def _from_document(document: Document) -> Plan:
             first=intent["first"],
             jobs_end=intent["jobs_end"],
             batches=tuple(
-                PlannedBatch(batch["attempt"], _parted(batch["width"], batch["joined"]), tuple(batch["retries"]))
+                PlannedBatch(
+                    batch["attempt"], _parted(batch["width"], batch["joined"]), tuple(batch["retries"]), tuple(batch.get("kept", ()))
+                )
                 for batch in intent["batches"]
+            ),
+            kept=tuple(
+                Kept(group["id"], group["due_us"], tuple(_parted(group["width"], group["joined"])), tuple(group["subscriber_ids"]))
+                for group in intent.get("kept", ())  # as before anybody was kept back
             ),
         ),
         version=document["v"],

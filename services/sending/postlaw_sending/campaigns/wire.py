@@ -13,11 +13,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.identity.v1 import context_pb2 as identity
 from postlaw.sending.v1 import sending_pb2 as sending
+from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
 from postlaw_common.caller import Actor
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Status, Template
 from postlaw_sending.campaigns.domain.recipients import Outcome, Settled, State, Totals
 from postlaw_sending.campaigns.domain.ruling import COMMERCIAL, NOT_ALLOWED, MessageFacts, Ruling, defects, ruling
+from postlaw_sending.campaigns.domain.schedule import Schedule
 from postlaw_sending.messages.footer import NUMBER_OF
 
 CAMPAIGNS = "postlaw.sending.campaigns.v1"
@@ -31,6 +33,7 @@ Decision = consent.Decision
 
 _STATUS = {
     Status.DRAFT: sending.Campaign.STATUS_DRAFT,
+    Status.SCHEDULED: sending.Campaign.STATUS_SCHEDULED,
     Status.SENDING: sending.Campaign.STATUS_SENDING,
     Status.PAUSED: sending.Campaign.STATUS_PAUSED,
     Status.CANCELLED: sending.Campaign.STATUS_CANCELLED,
@@ -85,11 +88,13 @@ def campaign_to_wire(campaign: Campaign, totals: Totals | None = None) -> sendin
         template_id=campaign.template_id,
         template_version=campaign.template_version,
         paused_because=campaign.paused_because,
+        schedule=schedule_to_wire(campaign.schedule) if campaign.schedule else None,
+        messages_per_hour=campaign.messages_per_hour,
     )
 
 
 def campaign_from_wire(message: sending.Campaign) -> Campaign:
-    """All but the list's name, who launched it and the contact of then, which are not said outside."""
+    """All but the list's name, who scheduled and launched it and the contact of then, which are not said outside."""
     return Campaign(
         campaign_id=message.campaign_id,
         tenant_id=message.tenant_id,
@@ -108,7 +113,18 @@ def campaign_from_wire(message: sending.Campaign) -> Campaign:
         template_id=message.template_id,
         template_version=message.template_version,
         paused_because=message.paused_because,
+        schedule=schedule_from_wire(message.schedule) if message.HasField("schedule") else None,
+        messages_per_hour=message.messages_per_hour,
     )
+
+
+def schedule_to_wire(schedule: Schedule) -> sending.Schedule:
+    return sending.Schedule(at=timestamp(schedule.at_us), local_time=schedule.local_time, time_zone=schedule.time_zone)
+
+
+def schedule_from_wire(schedule: sending.Schedule) -> Schedule:
+    """But for who scheduled it, which is not said outside."""
+    return Schedule(micros(schedule.at), schedule.local_time, schedule.time_zone)
 
 
 def sender_from_wire(sender: sending.Sender) -> Sender:
@@ -291,6 +307,16 @@ def sealed_batch(campaign: Campaign, batch: int, attempt: int, gate: Gate, size:
         generation=gate.generation,
         inputs_hash=gate.inputs_hash,
     ).SerializeToString()
+
+
+def members(people: bytes) -> Sequence[subscribers.AudienceMember]:
+    """Of an AudiencePeople."""
+    return subscribers.AudiencePeople.FromString(people).members
+
+
+def people_of(members: Sequence[subscribers.AudienceMember]) -> bytes:
+    """An AudiencePeople of these."""
+    return subscribers.AudiencePeople(members=members).SerializeToString()
 
 
 def recipients(batch: bytes) -> list[sending.JobRecipient]:

@@ -34,6 +34,7 @@ class FakeSubscribers:
     away: bool = False
     opened: int = 0
     brand: str = ""
+    zone_of: Callable[[int], str] | None = None
 
     def add_list(self, list_id: str, numbers: Iterable[int]) -> None:
         people = self.lists[list_id] = {partition: [] for partition in range(PARTITIONS)}
@@ -46,9 +47,8 @@ class FakeSubscribers:
     def member(self, key: bytes) -> subscribers.AudienceMember:
         number = self.names[key]
         self.opened += 1
-        return subscribers.AudienceMember(
-            address_key=key, subscriber_id=f"sub_{number}", address=f"p{number}@example.com", fields={"name": f"P{number}"}
-        )
+        fields = {"name": f"P{number}"} | ({"time_zone": self.zone_of(number)} if self.zone_of else {})
+        return subscribers.AudienceMember(address_key=key, subscriber_id=f"sub_{number}", address=f"p{number}@example.com", fields=fields)
 
     async def GetList(self, request: subscribers.GetListRequest, context: Any) -> subscribers.List:
         self.check()

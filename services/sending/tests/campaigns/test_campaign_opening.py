@@ -17,6 +17,7 @@ from postlaw_common.testing.promises import promise
 from postlaw_sending.campaigns.campaigns import CAMPAIGN_DOCUMENTS, Campaigns
 from postlaw_sending.campaigns.domain.campaign import MOVES, Campaign, Move, Sender, Status, Template, WrongMove, moved
 from postlaw_sending.campaigns.domain.ruling import MessageFacts
+from postlaw_sending.campaigns.domain.schedule import Schedule
 from postlaw_sending.campaigns.keys import CAMPAIGN_KEYS, KEPT_AFTER_END_US, CampaignKeyDestroyed, CampaignKeys, destroy_lapsed
 from postlaw_sending.campaigns.wire import JOBS, campaign_from_wire, campaign_to_wire
 
@@ -76,9 +77,15 @@ async def test_a_campaigns_key_is_destroyed_72_hours_after_its_end_and_not_befor
         campaigns = Campaigns(lambda: store.collection(CAMPAIGN_DOCUMENTS.name), outbox, lambda: world.bus.partitions)
         campaign = await campaigns.find(campaign_id)
         assert campaign is not None
-        assert await destroy_lapsed(keys, campaigns, campaign.ended_at_us + KEPT_AFTER_END_US - 1) == 0
+        forgotten: list[str] = []
+
+        async def forget(campaign_id: str) -> None:
+            forgotten.append(campaign_id)
+
+        assert await destroy_lapsed(keys, campaigns, campaign.ended_at_us + KEPT_AFTER_END_US - 1, forget) == 0
         assert await keys.get(campaign.tenant_id, campaign_id)
-        assert await destroy_lapsed(keys, campaigns, campaign.ended_at_us + KEPT_AFTER_END_US) == 1
+        assert await destroy_lapsed(keys, campaigns, campaign.ended_at_us + KEPT_AFTER_END_US, forget) == 1
+        assert forgotten == [campaign_id]
         with pytest.raises(CampaignKeyDestroyed):
             await keys.get(campaign.tenant_id, campaign_id)
         watching = asyncio.create_task(world.parts.watch.run())
@@ -131,6 +138,8 @@ def test_a_campaign_survives_the_wire() -> None:
         launched_at_us=1_700_000_001_000_000,
         ended_at_us=1_700_000_002_000_001,
         version=4,
+        schedule=Schedule(1_700_000_000_500_000, "2023-11-14T22:13", "Asia/Tokyo"),
+        messages_per_hour=600,
     )
     assert campaign_from_wire(campaign_to_wire(campaign)) == campaign
 
@@ -144,5 +153,7 @@ def test_every_move_is_in_the_table_or_refused_with_advice(move: Move, status: S
         assert after.status is MOVES[move][status]
         assert (after is there) == (after.status is status)
         return
-    with pytest.raises(WrongMove, match=r"(launch it first|pause or cancel it|resume or cancel it|create a new campaign)\."):
+    with pytest.raises(
+        WrongMove, match=r"(launch it first|unschedule or cancel it|pause or cancel it|resume or cancel it|create a new campaign)\."
+    ):
         moved(there, move, 99)

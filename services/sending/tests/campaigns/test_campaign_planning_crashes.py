@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,8 +23,12 @@ from postlaw_sending.campaigns.clients import Consent, Decisions, Page, Subscrib
 from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Status, Template
 from postlaw_sending.campaigns.domain.recipients import Settled, State
 from postlaw_sending.campaigns.domain.ruling import Ruling
+from postlaw_sending.campaigns.domain.schedule import Schedule, first_reached_us, reached_us
+from postlaw_sending.campaigns.kept_back import KEPT_BACK, KeptBack
+from postlaw_sending.campaigns.led import Led
 from postlaw_sending.campaigns.outcomes import BATCHES, TOTALS, Outcomes, Read
-from postlaw_sending.campaigns.planning import Led, Planning
+from postlaw_sending.campaigns.paces import PACES, Paces
+from postlaw_sending.campaigns.planning import Planning
 from postlaw_sending.campaigns.plans import PLANS, Plans
 from postlaw_sending.campaigns.retries import RETRIES, Retries
 from postlaw_sending.campaigns.sealing import place
@@ -43,6 +48,8 @@ CAMPAIGN = Campaign(
 )
 AUDIENCE = 2_530  # two groups, the last page not full
 MIDDLE_OF_A_GROUP = 13  # where the first five batches of ten are out
+ON_THEIR_CLOCKS = replace(CAMPAIGN, schedule=Schedule(first_reached_us("2026-12-01T09:00"), "2026-12-01T09:00", "Europe/Berlin"))
+NOON_IN_BERLIN = reached_us("2026-12-01T12:00", "Europe/Berlin", "")
 WAITED = range(10_000, 10_150)  # were put off once, and are due
 
 
@@ -99,9 +106,10 @@ def key_of(number: int) -> bytes:
 class People(Subscribers):
     def __init__(self) -> None:
         self.gone: set[int] = set()
+        self.count = AUDIENCE
 
     async def audience(self, list_id: str, partition: int, after: bytes) -> AsyncIterator[Page]:
-        keys = [key_of(number) for number in range(AUDIENCE) if key_of(number) > after and number not in self.gone]
+        keys = [key_of(number) for number in range(self.count) if key_of(number) > after and number not in self.gone]
         for start in range(0, len(keys), 200):
             people = subscribers.AudiencePeople(members=map(self._member, keys[start : start + 200]))
             yield Page(keys[start : start + 200], people.SerializeToString())
@@ -113,7 +121,8 @@ class People(Subscribers):
     @staticmethod
     def _member(key: bytes) -> subscribers.AudienceMember:
         number = int.from_bytes(key[1:], "big")
-        return subscribers.AudienceMember(address_key=key, subscriber_id=f"sub_{number}", address=f"p{number}@example.com")
+        zone = {"time_zone": "America/Los_Angeles"} if number % 3 == 0 else {}
+        return subscribers.AudienceMember(address_key=key, subscriber_id=f"sub_{number}", address=f"p{number}@example.com", fields=zone)
 
 
 class Law(Consent):
@@ -132,18 +141,24 @@ class Bench:
         self.bus = bus
         self.store = store
         self.people = People()
+        self.now_us = NOON_IN_BERLIN
         self.outcomes = Outcomes(*(lambda name=spec.name: store.collection(name) for spec in (BATCHES, TOTALS, RETRIES)))
 
-    def planning(self, mortality: Mortality, publish: Callable[..., Awaitable[Any]] | None = None) -> Planning:
+    def planning(
+        self, mortality: Mortality, publish: Callable[..., Awaitable[Any]] | None = None, put: Callable[..., Awaitable[Any]] | None = None
+    ) -> Planning:
         bus = cast("Any", _Wrapped(self.bus, publish=publish or mortality.in_the_middle(self.bus.publish)))
         plans, retries = self.plans, Retries(lambda: self.store.collection(RETRIES.name), lambda: self.store.collection(BATCHES.name))
+        kept = KeptBack(lambda: self.store.collection(KEPT_BACK.name))
         return Planning(
             bus,
             cast("Any", _Wrapped(plans, replace=mortality.around(plans.replace))),
             cast("Any", _Wrapped(retries, remove=mortality.around(retries.remove))),
+            cast("Any", _Wrapped(kept, put=put or mortality.around(kept.put), taken=mortality.around(kept.taken))),
+            Paces(lambda: self.store.collection(PACES.name)),
             self.people,
             Law(),
-            lambda: 1 << 50,
+            lambda: self.now_us,
         )
 
     @property
@@ -192,7 +207,7 @@ async def bench(directory: Path) -> AsyncGenerator[Bench]:
     bus, store = EmbeddedBus(str(directory), partitions=1), EmbeddedStore(str(directory), "sending")
     await bus.start()
     await bus.ensure_topics([Topic(JOBS)])
-    await store.start([PLANS, RETRIES, BATCHES, TOTALS])
+    await store.start([PLANS, RETRIES, KEPT_BACK, PACES, BATCHES, TOTALS])
     made = Bench(bus, store)
     await made.outcomes.apply([Read(0, b"", put_off(WAITED))])
     try:
@@ -300,3 +315,50 @@ async def test_a_late_publish_of_a_lost_planner_changes_nothing(tmp_path: Path) 
         await b.bus.publish(late)
         fresh = [person.address_key for sealed, people in await b.first_copies() if sealed.attempt == 0 for person in people]
         assert fresh == [key_of(number) for number in range(AUDIENCE)]
+
+
+async def morning_everywhere(b: Bench, mortality: Mortality) -> None:
+    """A planner that works until nobody in Berlin waits any more, and then until nobody in Los Angeles does."""
+    for b.now_us in (NOON_IN_BERLIN, NOON_IN_BERLIN + 9 * 3600 * 1_000_000):
+        await b.plan_to_the_end(mortality, Led(ON_THEIR_CLOCKS, KEY, anybody_waits=True, anybody_kept=True))
+
+
+async def test_who_is_kept_back_is_planned_once_wherever_the_planner_is_killed(tmp_path: Path) -> None:
+    for at in itertools.count(1):
+        mortality = Mortality(at)
+        async with bench(tmp_path / str(at)) as b:
+            b.people.count = count = 430
+            try:
+                await morning_everywhere(b, mortality)
+            except Killed:
+                await morning_everywhere(b, Mortality(0))
+            taken = await b.first_copies()
+            fresh = [person for sealed, people in taken if sealed.attempt == 0 for person in people]
+            assert sorted(person.address_key for person in fresh) == [key_of(number) for number in range(count)], f"killed at {at}"
+            assert all(person.subscriber_id and person.address for person in fresh)
+            late = [person.fields["time_zone"] for person in fresh[-(count + 2) // 3 :]]
+            assert set(late) == {"America/Los_Angeles"}, "who is kept back comes after all others"
+            plan = await b.plans.get("cmp_1", 0)
+            assert plan is not None
+            assert (plan.complete, plan.intent, plan.audience) == (True, None, count)
+        if not mortality.struck:
+            assert at > 30, "the planner has more places to be killed at than that"
+            return
+
+
+async def test_a_late_keeping_back_of_a_lost_planner_changes_nothing(tmp_path: Path) -> None:
+    """It announced whom it keeps back, was paused, and keeps them back only after another planner has taken them up."""
+    async with bench(tmp_path) as b:
+        late: list[Any] = []
+
+        async def keep(*said: Any) -> None:
+            late.append(said)
+            raise Killed
+
+        with pytest.raises(Killed):
+            await b.planning(Mortality(0), put=keep).turn(Led(ON_THEIR_CLOCKS, KEY), 0, 100, 0)
+        await morning_everywhere(b, Mortality(0))
+        await KeptBack(lambda: b.store.collection(KEPT_BACK.name)).put(*late[0])
+        await morning_everywhere(b, Mortality(0))
+        fresh = [person.address_key for sealed, people in await b.first_copies() if sealed.attempt == 0 for person in people]
+        assert sorted(fresh) == [key_of(number) for number in range(AUDIENCE)]

@@ -109,6 +109,7 @@ class Campaign(_message.Message):
         STATUS_PAUSED: Campaign._Status.ValueType  # 3
         STATUS_CANCELLED: Campaign._Status.ValueType  # 4
         STATUS_FINISHED: Campaign._Status.ValueType  # 5
+        STATUS_SCHEDULED: Campaign._Status.ValueType  # 6
 
     class Status(_Status, metaclass=_StatusEnumTypeWrapper): ...
     STATUS_UNSPECIFIED: Campaign.Status.ValueType  # 0
@@ -117,6 +118,7 @@ class Campaign(_message.Message):
     STATUS_PAUSED: Campaign.Status.ValueType  # 3
     STATUS_CANCELLED: Campaign.Status.ValueType  # 4
     STATUS_FINISHED: Campaign.Status.ValueType  # 5
+    STATUS_SCHEDULED: Campaign.Status.ValueType  # 6
 
     CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
     TENANT_ID_FIELD_NUMBER: _builtins.int
@@ -135,6 +137,8 @@ class Campaign(_message.Message):
     TEMPLATE_ID_FIELD_NUMBER: _builtins.int
     TEMPLATE_VERSION_FIELD_NUMBER: _builtins.int
     PAUSED_BECAUSE_FIELD_NUMBER: _builtins.int
+    SCHEDULE_FIELD_NUMBER: _builtins.int
+    MESSAGES_PER_HOUR_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
     tenant_id: _builtins.str
     name: _builtins.str
@@ -147,7 +151,9 @@ class Campaign(_message.Message):
     """whose words `template` has; empty: written for this campaign alone"""
     template_version: _builtins.int
     paused_because: _builtins.str
-    """where nobody asked for the pause"""
+    """where nobody asked for the pause, or for a scheduled one's being a draft again"""
+    messages_per_hour: _builtins.int
+    """at most so many; 0: as fast as it goes"""
     @_builtins.property
     def sender(self) -> Global___Sender: ...
     @_builtins.property
@@ -163,6 +169,10 @@ class Campaign(_message.Message):
     @_builtins.property
     def message(self) -> _consent_pb2.Message:
         """its class and what is true of it, for the law"""
+
+    @_builtins.property
+    def schedule(self) -> Global___Schedule:
+        """when it begins by itself, or began; absent: when somebody launches it"""
 
     def __init__(
         self,
@@ -184,14 +194,81 @@ class Campaign(_message.Message):
         template_id: _builtins.str = ...,
         template_version: _builtins.int = ...,
         paused_because: _builtins.str = ...,
+        schedule: Global___Schedule | None = ...,
+        messages_per_hour: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "message", b"message", "sender", b"sender", "template", b"template", "totals", b"totals"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "message", b"message", "schedule", b"schedule", "sender", b"sender", "template", b"template", "totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "list_id", b"list_id", "message", b"message", "name", b"name", "paused_because", b"paused_because", "sender", b"sender", "status", b"status", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tenant_id", b"tenant_id", "totals", b"totals", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "list_id", b"list_id", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "paused_because", b"paused_because", "schedule", b"schedule", "sender", b"sender", "status", b"status", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tenant_id", b"tenant_id", "totals", b"totals", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Campaign: _TypeAlias = Campaign  # noqa: Y015
+
+@_typing.final
+class Schedule(_message.Message):
+    """An instant, the same for everybody, or a time on each recipient's own clock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    LOCAL_TIME_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    local_time: _builtins.str
+    """ISO 8601 without a zone: 2026-12-01T09:00"""
+    time_zone: _builtins.str
+    """IANA name: of whoever says no other in their field `time_zone`"""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """the instant; with `local_time`, when that is reached first anywhere (UTC+14)"""
+
+    def __init__(
+        self,
+        *,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        local_time: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "local_time", b"local_time", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Schedule: _TypeAlias = Schedule  # noqa: Y015
+
+@_typing.final
+class ScheduleCampaignRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    LOCAL_TIME_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    campaign_id: _builtins.str
+    local_time: _builtins.str
+    """2026-12-01T09:00, in each recipient's zone"""
+    time_zone: _builtins.str
+    """of those who say none in their field `time_zone`; empty: the customer's own"""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """this, or"""
+
+    def __init__(
+        self,
+        *,
+        campaign_id: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        local_time: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "campaign_id", b"campaign_id", "local_time", b"local_time", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScheduleCampaignRequest: _TypeAlias = ScheduleCampaignRequest  # noqa: Y015
 
 @_typing.final
 class Sender(_message.Message):
@@ -553,6 +630,7 @@ class CreateCampaignRequest(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     TEMPLATE_ID_FIELD_NUMBER: _builtins.int
     TEMPLATE_VERSION_FIELD_NUMBER: _builtins.int
+    MESSAGES_PER_HOUR_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     list_id: _builtins.str
     idempotency_key: _builtins.str
@@ -560,6 +638,8 @@ class CreateCampaignRequest(_message.Message):
     template_id: _builtins.str
     """class and states are then this version's"""
     template_version: _builtins.int
+    messages_per_hour: _builtins.int
+    """at most so many; 0: as fast as it goes"""
     @_builtins.property
     def sender(self) -> Global___Sender: ...
     @_builtins.property
@@ -581,10 +661,11 @@ class CreateCampaignRequest(_message.Message):
         message: _consent_pb2.Message | None = ...,
         template_id: _builtins.str = ...,
         template_version: _builtins.int = ...,
+        messages_per_hour: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "sender", b"sender", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "list_id", b"list_id", "message", b"message", "name", b"name", "sender", b"sender", "template", b"template", "template_id", b"template_id", "template_version", b"template_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "list_id", b"list_id", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "sender", b"sender", "template", b"template", "template_id", b"template_id", "template_version", b"template_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -60,6 +60,16 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Checklist.FromString,
                 _registered_method=True)
+        self.ScheduleCampaign = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/ScheduleCampaign',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ScheduleCampaignRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Campaign.FromString,
+                _registered_method=True)
+        self.UnscheduleCampaign = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/UnscheduleCampaign',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Campaign.FromString,
+                _registered_method=True)
         self.PauseCampaign = channel.unary_unary(
                 '/postlaw.sending.v1.SendingService/PauseCampaign',
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.SerializeToString,
@@ -198,6 +208,19 @@ class SendingServiceServicer:
     def GetChecklist(self, request, context):
         """What a launch would look at now, and refuse by (promise M7).
         """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ScheduleCampaign(self, request, context):
+        """A draft begins by itself at its time, if what a launch looks at passes then. Scheduling again moves it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnscheduleCampaign(self, request, context):
+        """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -367,6 +390,16 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.GetChecklist,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Checklist.SerializeToString,
+            ),
+            'ScheduleCampaign': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScheduleCampaign,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ScheduleCampaignRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Campaign.SerializeToString,
+            ),
+            'UnscheduleCampaign': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnscheduleCampaign,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Campaign.SerializeToString,
             ),
             'PauseCampaign': grpc.unary_unary_rpc_method_handler(
                     servicer.PauseCampaign,
@@ -610,6 +643,60 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/GetChecklist',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.Checklist.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScheduleCampaign(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/ScheduleCampaign',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ScheduleCampaignRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.Campaign.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnscheduleCampaign(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/UnscheduleCampaign',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.Campaign.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,9 @@ class SendingServiceStub:
     LaunchCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]
     GetChecklist: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Checklist]
     """What a launch would look at now, and refuse by (promise M7)."""
+    ScheduleCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ScheduleCampaignRequest, _sending_pb2.Campaign]
+    """A draft begins by itself at its time, if what a launch looks at passes then. Scheduling again moves it."""
+    UnscheduleCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]
     PauseCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]
     ResumeCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]
     CancelCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]
@@ -84,6 +87,9 @@ class SendingServiceAsyncStub(SendingServiceStub):
     LaunchCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
     GetChecklist: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Checklist]  # type: ignore[assignment]
     """What a launch would look at now, and refuse by (promise M7)."""
+    ScheduleCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.ScheduleCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
+    """A draft begins by itself at its time, if what a launch looks at passes then. Scheduling again moves it."""
+    UnscheduleCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
     PauseCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
     ResumeCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
     CancelCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
@@ -156,6 +162,21 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.Checklist, _abc.Awaitable[_sending_pb2.Checklist]]:
         """What a launch would look at now, and refuse by (promise M7)."""
+
+    @_abc_1.abstractmethod
+    def ScheduleCampaign(
+        self,
+        request: _sending_pb2.ScheduleCampaignRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.Campaign, _abc.Awaitable[_sending_pb2.Campaign]]:
+        """A draft begins by itself at its time, if what a launch looks at passes then. Scheduling again moves it."""
+
+    @_abc_1.abstractmethod
+    def UnscheduleCampaign(
+        self,
+        request: _sending_pb2.GetCampaignRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.Campaign, _abc.Awaitable[_sending_pb2.Campaign]]: ...
 
     @_abc_1.abstractmethod
     def PauseCampaign(

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from postlaw_sending.campaigns.domain.ruling import COMMERCIAL_MAIL, MessageFacts
+from postlaw_sending.campaigns.domain.schedule import Schedule
 
 
 class Status(StrEnum):
     DRAFT = "draft"
+    SCHEDULED = "scheduled"
     SENDING = "sending"
     PAUSED = "paused"
     CANCELLED = "cancelled"
@@ -18,7 +20,10 @@ class Status(StrEnum):
 
 
 class Move(StrEnum):
+    SCHEDULE = "schedule"
+    UNSCHEDULE = "unschedule"
     LAUNCH = "launch"
+    BEGIN = "begin"  # a scheduled one, at its time
     PAUSE = "pause"
     RESUME = "resume"
     CANCEL = "cancel"
@@ -27,11 +32,15 @@ class Move(StrEnum):
 
 # A move that leads to where the campaign already is changes nothing: a repeated request gets the answer of the first.
 MOVES: Mapping[Move, Mapping[Status, Status]] = {
+    Move.SCHEDULE: {Status.DRAFT: Status.SCHEDULED, Status.SCHEDULED: Status.SCHEDULED},
+    Move.UNSCHEDULE: {Status.SCHEDULED: Status.DRAFT, Status.DRAFT: Status.DRAFT},
     Move.LAUNCH: {Status.DRAFT: Status.SENDING, Status.SENDING: Status.SENDING},
+    Move.BEGIN: {Status.SCHEDULED: Status.SENDING},
     Move.PAUSE: {Status.SENDING: Status.PAUSED, Status.PAUSED: Status.PAUSED},
     Move.RESUME: {Status.PAUSED: Status.SENDING, Status.SENDING: Status.SENDING},
     Move.CANCEL: {
         Status.DRAFT: Status.CANCELLED,
+        Status.SCHEDULED: Status.CANCELLED,
         Status.SENDING: Status.CANCELLED,
         Status.PAUSED: Status.CANCELLED,
         Status.CANCELLED: Status.CANCELLED,
@@ -41,6 +50,7 @@ MOVES: Mapping[Move, Mapping[Status, Status]] = {
 
 _ADVICE: Mapping[Status, str] = {
     Status.DRAFT: "It has not been launched; launch it first.",
+    Status.SCHEDULED: "It begins by itself at its time; unschedule or cancel it.",
     Status.SENDING: "It is being sent; pause or cancel it.",
     Status.PAUSED: "It is paused; resume or cancel it.",
     Status.CANCELLED: "It was cancelled, for good; create a new campaign.",
@@ -75,8 +85,9 @@ class Template:
 class Campaign:
     """`brand`: of the list, "" for none. `template_id` and `template_version`: whose words, class and states it has, "" and 0 for its
     own. Times in microseconds since the epoch, 0: not yet. `launched_by`: kind and id of who launched it;
-    `contact`: the customer's, as it was then. `paused_because`: why, where nobody asked for the pause.
-    `version` 0: not stored yet."""
+    `contact`: the customer's, as it was then. `paused_because`: why, where nobody asked for the pause, or for its
+    being a draft again. `schedule`: when it begins by itself, or did. `messages_per_hour` 0: as fast as it goes. `version` 0: not
+    stored yet."""
 
     campaign_id: str
     tenant_id: str
@@ -97,6 +108,17 @@ class Campaign:
     template_id: str = ""
     template_version: int = 0
     paused_because: str = ""
+    schedule: Schedule | None = None
+    messages_per_hour: int = 0
+
+    @property
+    def not_begun(self) -> bool:
+        return self.status in (Status.DRAFT, Status.SCHEDULED)
+
+    @property
+    def keeps_back(self) -> bool:
+        """Whether people of its audience may have to wait for their time."""
+        return bool(self.messages_per_hour or (self.schedule is not None and self.schedule.local_time))
 
     @property
     def ended(self) -> bool:
@@ -114,6 +136,7 @@ def moved(campaign: Campaign, move: Move, now_us: int) -> Campaign:
         campaign,
         status=target,
         paused_because="",
-        launched_at_us=now_us if move is Move.LAUNCH else campaign.launched_at_us,
+        schedule=None if move is Move.UNSCHEDULE else campaign.schedule,
+        launched_at_us=now_us if move in (Move.LAUNCH, Move.BEGIN) else campaign.launched_at_us,
         ended_at_us=now_us if target in (Status.CANCELLED, Status.FINISHED) else 0,
     )

@@ -13,20 +13,34 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PlannedBatch:
-    """Who is in a batch, in order. `attempt` 0: from the audience. `retries`: ids of the waiting ones that it takes up."""
+    """Who is in a batch, in order. `attempt` 0: the first. `retries`, `kept`: ids of the waiting ones, and of those kept back, that it
+    takes up; without any, its people come from the audience."""
 
     attempt: int
     address_keys: Sequence[bytes]
     retries: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """People of the audience who are kept back until `due_us`. `id`: by campaign, partition and time, and never used again."""
+
+    id: str
+    due_us: int
+    address_keys: tuple[bytes, ...]
+    subscriber_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """Batches that are about to be published, numbered from `first` on. `jobs_end`: the end of the jobs partition before that."""
+    """Batches that are about to be published, numbered from `first` on, and people about to be kept back. `jobs_end`: the end of
+    the jobs partition before that."""
 
     first: int
     jobs_end: int
     batches: tuple[PlannedBatch, ...]
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +56,20 @@ class Plan:
     intent: Intent | None = None
     version: int = 0
 
-    def with_group(self, batches: Sequence[PlannedBatch], *, jobs_end: int, complete: bool) -> Plan:
-        """The plan that announces these batches; the group before it counts as published from now on."""
-        fresh = [batch for batch in batches if batch.attempt == 0 and not batch.retries]
+    def with_group(
+        self, batches: Sequence[PlannedBatch], *, jobs_end: int, complete: bool, kept: Sequence[Kept] = (), after: bytes = b""
+    ) -> Plan:
+        """The plan that announces these; the group before it counts as published from now on. `after`: the last address_key taken from
+        the audience, where anybody was."""
+        fresh = [batch for batch in batches if not batch.retries and not batch.kept]
+        taken = sum(len(batch.address_keys) for batch in fresh) + sum(len(group.address_keys) for group in kept)
         return Plan(
             self.campaign_id,
             self.partition,
             next_batch=self.next_batch + len(batches),
-            after=fresh[-1].address_keys[-1] if fresh else self.after,
-            audience=self.audience + sum(len(batch.address_keys) for batch in fresh),
+            after=after or self.after,
+            audience=self.audience + taken,
             complete=complete,
-            intent=Intent(self.next_batch, jobs_end, tuple(batches)) if batches else None,
+            intent=Intent(self.next_batch, jobs_end, tuple(batches), tuple(kept)) if batches or kept else None,
             version=self.version,
         )

@@ -44,6 +44,7 @@ class Asked:
     template_id: str = ""
     template_version: int = 0
     idempotency_key: str = ""
+    messages_per_hour: int = 0
 
 
 class CreateCampaign:
@@ -70,6 +71,9 @@ class CreateCampaign:
         Unavailable."""
         caller = current()
         campaign_id = new_id("cmp")
+        if asked.messages_per_hour < 0:
+            wrong = FieldError("messages_per_hour", "give how many at most, or leave it out")
+            raise Invalid("A campaign cannot go at that pace.", fields=[wrong])
         template, message = await self._words(asked, caller.tenant_id)
         list_name, brand = await self._list_named(asked.list_id, campaign_id)
         campaign = Campaign(
@@ -85,6 +89,7 @@ class CreateCampaign:
             brand=brand,
             template_id=asked.template_id,
             template_version=asked.template_version,
+            messages_per_hour=asked.messages_per_hour,
         )
         self._check(campaign)
         sender = asked.sender
@@ -94,6 +99,8 @@ class CreateCampaign:
             said.append(f"reply to {sender.reply_to}")
         if asked.template_id:
             said += [asked.template_id, str(asked.template_version)]
+        if asked.messages_per_hour:
+            said.append(f"{asked.messages_per_hour} an hour")
         key = RequestKey(caller.tenant_id, asked.idempotency_key)
         return await self._campaigns.insert(campaign, caller.actor, key, fingerprint(*said))
 

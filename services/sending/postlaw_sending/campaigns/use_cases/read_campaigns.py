@@ -7,7 +7,7 @@ from collections.abc import Callable
 from postlaw_common.caller import current
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_sending.campaigns.campaigns import Campaigns
-from postlaw_sending.campaigns.domain.campaign import Campaign, Status
+from postlaw_sending.campaigns.domain.campaign import Campaign
 from postlaw_sending.campaigns.domain.recipients import FINAL, Outcome, Settled, State, Totals
 from postlaw_sending.campaigns.outcomes import Outcomes
 from postlaw_sending.campaigns.plans import Plans
@@ -45,7 +45,7 @@ class ReadCampaigns:
     async def totals(self, campaign: Campaign) -> Totals:
         """The final states first: what is planned meanwhile then counts as pending, and never the other way round."""
         tally = await self._outcomes.tally(campaign.campaign_id)
-        plans = await self._plans.of(campaign.campaign_id) if campaign.status is not Status.DRAFT else []
+        plans = await self._plans.of(campaign.campaign_id) if not campaign.not_begun else []
         complete = len(plans) == self._partitions() and all(plan.complete for plan in plans)
         return Totals(sum(plan.audience for plan in plans), complete, tally)
 
