@@ -82,6 +82,7 @@ _NOTICE = "/v1/notices/{notice_hash}"
 _SUBSCRIBER = "/v1/subscribers/{subscriber_id}"
 _SUPPRESSIONS = "/v1/suppression-exports/{suppression_export_id}"
 _TEMPLATE = "/v1/templates/{template_id}/versions/{version}"
+_AB_TEST_HIDDEN = frozenset(f"ab_test.{name}" for name in ("winner", "decided_at", "decided_by", "variants.responses"))
 # A consent is recorded by people's names for things; what only the mesh can know is not taken from outside.
 _CONSENT_HIDDEN = frozenset(f"consents.{name}" for name in ("route", "idempotency_key", "address_key", "particulars.refers_to_version"))
 
@@ -193,7 +194,7 @@ ROUTES: Sequence[Route] = (
     Route("POST", _TEMPLATE + "/retire", "sending.RetireTemplateVersion", "Retire a version, for good", "templates"),
     Route(
         "POST", "/v1/campaigns", "sending.CreateCampaign", "Draft a campaign", "campaigns", 201,
-        location=_CAMPAIGN, key_field="idempotency_key",
+        location=_CAMPAIGN, key_field="idempotency_key", hidden=_AB_TEST_HIDDEN,
         description="With a `template` of its own, which is always commercial; or with an approved one, by `template_id` and "
         "`template_version`, whose class and states it has.",
     ),
@@ -210,6 +211,8 @@ ROUTES: Sequence[Route] = (
         "again, and `paused_because` says why.",
     ),
     Route("POST", _CAMPAIGN + "/unschedule", "sending.UnscheduleCampaign", "Make a scheduled campaign a draft again", "campaigns"),
+    Route("POST", _CAMPAIGN + "/winner", "sending.ChooseWinner", "Choose the variant of an A/B test that everybody else gets", "campaigns",
+          description="For good: people have it then. Where the test has a measure, it chooses at its time unless you did before."),
     Route("POST", _CAMPAIGN + "/pause", "sending.PauseCampaign", "Pause sending", "campaigns"),
     Route("POST", _CAMPAIGN + "/resume", "sending.ResumeCampaign", "Go on sending", "campaigns"),
     Route("POST", _CAMPAIGN + "/cancel", "sending.CancelCampaign", "End a campaign for good", "campaigns"),

@@ -152,4 +152,4 @@ def test_every_row_of_the_table_fits_the_contract() -> None:
 def test_enum_names_lose_their_prefix() -> None:
     statuses = sending_pb2.Campaign.Status.DESCRIPTOR
     names = [enum_value_name(statuses, value.name) for value in statuses.values]
-    assert names == ["unspecified", "draft", "sending", "paused", "cancelled", "finished"]
+    assert names == ["unspecified", "draft", "sending", "paused", "cancelled", "finished", "scheduled"]

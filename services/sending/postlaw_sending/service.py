@@ -51,6 +51,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         create=parts.create,
         move=parts.move,
         schedule=parts.schedule,
+        deciding=parts.deciding,
         checklist=parts.checklist,
         read=parts.read,
         send=single.send,

@@ -9,6 +9,7 @@ from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.foreground import answering
 from postlaw_sending.campaigns.domain.campaign import Move
 from postlaw_sending.campaigns.use_cases.create_campaign import Asked, CreateCampaign
+from postlaw_sending.campaigns.use_cases.decide_ab_test import DecideAbTests
 from postlaw_sending.campaigns.use_cases.get_checklist import GetChecklist
 from postlaw_sending.campaigns.use_cases.move_campaign import MoveCampaign
 from postlaw_sending.campaigns.use_cases.read_campaigns import ReadCampaigns
@@ -22,6 +23,7 @@ from postlaw_sending.campaigns.wire import (
     state_from_wire,
     template_from_wire,
 )
+from postlaw_sending.campaigns.wire_ab_test import ab_test_from_wire
 from postlaw_sending.checklist.wire import checklist_to_wire
 from postlaw_sending.domains.use_cases.keep_domains import KeepDomains
 from postlaw_sending.domains.wire import domain_to_wire
@@ -40,6 +42,7 @@ class SendingServicer(TemplateCalls):
         create: CreateCampaign,
         move: MoveCampaign,
         schedule: ScheduleCampaign,
+        deciding: DecideAbTests,
         checklist: GetChecklist,
         read: ReadCampaigns,
         send: SendMessage,
@@ -54,6 +57,7 @@ class SendingServicer(TemplateCalls):
         self._create = create
         self._move = move
         self._schedule = schedule
+        self._deciding = deciding
         self._checklist = checklist
         self._read = read
         self._send = send
@@ -74,6 +78,7 @@ class SendingServicer(TemplateCalls):
             template_version=request.template_version,
             idempotency_key=request.idempotency_key,
             messages_per_hour=request.messages_per_hour,
+            ab_test=ab_test_from_wire(request.ab_test) if request.HasField("ab_test") else None,
         )
         campaign = await self._create(asked)
         return campaign_to_wire(campaign, await self._read.totals(campaign))
@@ -97,6 +102,10 @@ class SendingServicer(TemplateCalls):
 
     async def UnscheduleCampaign(self, request: sending.GetCampaignRequest, context: Any) -> sending.Campaign:
         return await self._moved(request, Move.UNSCHEDULE)
+
+    async def ChooseWinner(self, request: sending.ChooseWinnerRequest, context: Any) -> sending.Campaign:
+        await self._deciding.by_hand(request.campaign_id, request.variant)
+        return campaign_to_wire(*await self._read.get(request.campaign_id))
 
     async def PauseCampaign(self, request: sending.GetCampaignRequest, context: Any) -> sending.Campaign:
         return await self._moved(request, Move.PAUSE)

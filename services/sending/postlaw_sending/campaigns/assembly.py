@@ -32,8 +32,10 @@ from postlaw_sending.campaigns.paces import PACES, Paces
 from postlaw_sending.campaigns.planner import Planner
 from postlaw_sending.campaigns.planning import Planning
 from postlaw_sending.campaigns.plans import PLANS, Plans
+from postlaw_sending.campaigns.responses import RESPONSES, Responses
 from postlaw_sending.campaigns.retries import RETRIES, Retries
 from postlaw_sending.campaigns.use_cases.create_campaign import CreateCampaign, Words
+from postlaw_sending.campaigns.use_cases.decide_ab_test import DecideAbTests
 from postlaw_sending.campaigns.use_cases.get_checklist import GetChecklist
 from postlaw_sending.campaigns.use_cases.move_campaign import MoveCampaign, SenderCheck
 from postlaw_sending.campaigns.use_cases.pause_senders import PauseSenders
@@ -46,7 +48,7 @@ from postlaw_sending.messages.campaign import CompiledCampaign, compile_campaign
 from postlaw_sending.messages.return_path import ReturnPaths
 
 COLLECTIONS = (
-    CAMPAIGN_DOCUMENTS, CAMPAIGN_KEYS, CUSTOMER_KEYS, LEASES, PLANS, RETRIES, KEPT_BACK, PACES, BATCHES, TOTALS
+    CAMPAIGN_DOCUMENTS, CAMPAIGN_KEYS, CUSTOMER_KEYS, LEASES, PLANS, RETRIES, KEPT_BACK, PACES, RESPONSES, BATCHES, TOTALS
 )  # fmt: skip
 TOPICS = (Topic(CAMPAIGNS), Topic(JOBS), Topic(OUTCOMES))
 
@@ -59,6 +61,8 @@ class CampaignParts:
     move: MoveCampaign
     schedule: ScheduleCampaign
     begin_scheduled: BeginScheduled
+    deciding: DecideAbTests
+    responses: Responses
     pause_senders: PauseSenders
     checklist: GetChecklist
     read: ReadCampaigns
@@ -111,6 +115,8 @@ def assemble(
     retries = Retries(lambda: opened(RETRIES), lambda: opened(BATCHES))
     kept = KeptBack(lambda: opened(KEPT_BACK))
     paces = Paces(lambda: opened(PACES))
+    responses = Responses(lambda: opened(RESPONSES))
+    deciding = DecideAbTests(campaigns, responses, platform.now_us)
     outcomes = Outcomes(lambda: opened(BATCHES), lambda: opened(TOTALS), lambda: opened(RETRIES))
     watch = CampaignWatch(platform.bus, campaigns)
     subscribers = Subscribers(platform.channel)
@@ -127,6 +133,7 @@ def assemble(
         retries=retries,
         kept=kept,
         ending=Ending(campaigns, outcomes, platform.now_us),
+        deciding=deciding,
         contexts=acting,
         backlog_limit=backlog_limit,
     )
@@ -143,15 +150,18 @@ def assemble(
     async def forget(campaign_id: str) -> None:
         await kept.forget(campaign_id)
         await paces.forget(campaign_id)
+        await responses.forget(campaign_id)
 
     return CampaignParts(
         create=CreateCampaign(campaigns, subscribers, acting, approved, compiled, platform.now_us),
         move=move,
         schedule=ScheduleCampaign(campaigns, identity, platform.now_us),
         begin_scheduled=begin_scheduled,
+        deciding=deciding,
+        responses=responses,
         checklist=GetChecklist(campaigns, identity, checklist, platform.now_us),
         pause_senders=PauseSenders(campaigns, platform.now_us),
-        read=ReadCampaigns(campaigns, plans, outcomes, retries, settled, partitions),
+        read=ReadCampaigns(campaigns, plans, outcomes, retries, settled, partitions, responses),
         campaigns=campaigns,
         opener=BatchOpener(keys, campaigns, watch, compiled),
         watch=watch,

@@ -14,6 +14,7 @@ from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_common.made_once import MADE_UNDER, RequestKey
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_sending.campaigns.domain.ab_test import AbTest, Measure, Variant
 from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Status, Template
 from postlaw_sending.campaigns.domain.ruling import COMMERCIAL, MessageFacts
 from postlaw_sending.campaigns.domain.schedule import Schedule
@@ -129,7 +130,37 @@ def _to_document(campaign: Campaign) -> Document:
         "schedule": _schedule_to_document(campaign.schedule),
         "scheduled": _SCHEDULED if campaign.status is Status.SCHEDULED else None,
         "messages_per_hour": campaign.messages_per_hour,
+        "ab_test": _ab_test_to_document(campaign.ab_test),
     }
+
+
+def _ab_test_to_document(test: AbTest | None) -> Document | None:
+    if test is None:
+        return None
+    words = [variant.template for variant in test.variants]
+    return {
+        "variants": [[each.subject, each.html, each.text] for each in words],
+        "shares": [variant.share for variant in test.variants],
+        "measure": test.measure.value,
+        "decide_after_us": test.decide_after_us,
+        "winner": test.winner,
+        "decided_at_us": test.decided_at_us,
+        "decided_by": list(test.decided_by),
+    }
+
+
+def _ab_test_from_document(document: Document | None) -> AbTest | None:
+    if document is None:
+        return None
+    kind, id = document["decided_by"]
+    return AbTest(
+        variants=tuple(Variant(Template(*words), share) for words, share in zip(document["variants"], document["shares"], strict=True)),
+        measure=Measure(document["measure"]),
+        decide_after_us=document["decide_after_us"],
+        winner=document["winner"],
+        decided_at_us=document["decided_at_us"],
+        decided_by=(kind, id),
+    )
 
 
 def _schedule_to_document(schedule: Schedule | None) -> Document | None:
@@ -172,4 +203,5 @@ def _from_document(document: Document) -> Campaign:
         paused_because=document.get("paused_because", ""),
         schedule=_schedule_from_document(document.get("schedule")),
         messages_per_hour=document.get("messages_per_hour", 0),
+        ab_test=_ab_test_from_document(document.get("ab_test")),
     )

@@ -24,17 +24,16 @@ class KeptBack:
     async def put(self, campaign_id: str, partition: int, groups: Sequence[Kept]) -> None:
         """Again changes nothing."""
         if groups:
-            place = place_id(campaign_id, partition)
-            await self._open().insert_many([
-                {"_id": group.id, "place": place, "campaign_id": campaign_id, "due_us": group.due_us}
-                | {"address_keys": list(group.address_keys), "subscriber_ids": list(group.subscriber_ids)}
-                for group in groups
-            ])  # fmt: skip
+            await self._open().insert_many([_to_document(campaign_id, partition, group) for group in groups])
 
-    async def due(self, campaign_id: str, partition: int, now_us: int, *, any_time: bool = False, limit: int) -> list[Kept]:
-        """Whose time has come, longest due first. `any_time`: it no longer counts (the campaign was cancelled)."""
-        page = await self._open().find("place", place_id(campaign_id, partition), limit=limit)
-        return [_from_document(document) for document in page if any_time or document["due_us"] <= now_us]
+    async def due(self, campaign_id: str, partition: int, now_us: int, *, decided: bool, any_time: bool = False, limit: int) -> list[Kept]:
+        """Whose time has come, longest due first. `decided`: also who waits for a winner. `any_time`: time no longer counts (the
+        campaign was cancelled)."""
+        due: list[Kept] = []
+        for undecided in (False, True) if decided or any_time else (False,):
+            page = await self._open().find("place", _place(campaign_id, partition, undecided=undecided), limit=limit)
+            due += [_from_document(document) for document in page if any_time or document["due_us"] <= now_us]
+        return due
 
     async def any(self, campaign_id: str) -> bool:
         return bool(await self._open().find("campaign_id", campaign_id, limit=1))
@@ -58,6 +57,22 @@ class KeptBack:
                 await self._open().delete(document["_id"])
 
 
+def _place(campaign_id: str, partition: int, *, undecided: bool) -> str:
+    return place_id(campaign_id, partition) + ("/undecided" if undecided else "")
+
+
+def _to_document(campaign_id: str, partition: int, group: Kept) -> Document:
+    return {
+        "_id": group.id,
+        "place": _place(campaign_id, partition, undecided=group.undecided),
+        "campaign_id": campaign_id,
+        "due_us": group.due_us,
+        "address_keys": list(group.address_keys),
+        "subscriber_ids": list(group.subscriber_ids),
+    }
+
+
 def _from_document(document: Document) -> Kept:
     keys = tuple(bytes(key) for key in document["address_keys"])
-    return Kept(document["_id"], document["due_us"], keys, tuple(document["subscriber_ids"]))
+    undecided = document["place"].endswith("/undecided")
+    return Kept(document["_id"], document["due_us"], keys, tuple(document["subscriber_ids"]), undecided)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from postlaw_sending.campaigns.audience import AudienceReader
+from postlaw_sending.campaigns.domain.ab_test import variant_of
 from postlaw_sending.campaigns.domain.campaign import Campaign, Status
 from postlaw_sending.campaigns.domain.plan import Plan
 
@@ -35,6 +36,11 @@ class Led:
         if plan is None or (not plan.complete and self.campaign.status is Status.SENDING):
             return True
         return (self.anybody_waits or self.anybody_kept) and now >= self.next_look.get(partition, 0.0)
+
+    def variant(self, address_key: bytes) -> int:
+        """Whose words a person gets, from 1 on; 0 where there is no A/B test, or its winner is not chosen and they wait for it."""
+        test = self.campaign.ab_test
+        return variant_of(test, self.key, self.campaign.campaign_id, address_key) or test.winner if test else 0
 
     @property
     def planned(self) -> list[Plan] | None:

@@ -33,7 +33,7 @@ class OpenBatch:
 @dataclass(frozen=True, slots=True)
 class _Ready:
     key: bytes
-    compiled: CompiledCampaign
+    compiled: Sequence[CompiledCampaign]  # by variant
 
 
 class BatchOpener:
@@ -56,7 +56,7 @@ class BatchOpener:
         try:
             ready = await self._campaign(sealed.tenant_id, sealed.campaign_id)
             aad = place(sealed.campaign_id, partition, sealed.batch, sealed.attempt)
-            return OpenBatch(recipients(open_sealed(ready.key, sealed.sealed, aad)), ready.compiled)
+            return OpenBatch(recipients(open_sealed(ready.key, sealed.sealed, aad)), ready.compiled[max(0, sealed.variant - 1)])
         except SealBroken as broken:
             raise Invalid(f"batch {sealed.batch} of {sealed.campaign_id} does not open here: it was changed or moved") from broken
         except (StoreUnavailable, KeysUnavailable) as away:
@@ -83,4 +83,4 @@ class BatchOpener:
         if campaign is None or campaign.tenant_id != tenant_id:
             raise CampaignKeyDestroyed(f"there is no campaign {campaign_id}")
         key = await self._keys.get(tenant_id, campaign_id)
-        return _Ready(key, self._compile(campaign))
+        return _Ready(key, [self._compile(words) for words in campaign.in_variants])

@@ -26,6 +26,7 @@ from postlaw_sending.campaigns.leases import Leases
 from postlaw_sending.campaigns.led import Led
 from postlaw_sending.campaigns.planning import GROUP, Planning
 from postlaw_sending.campaigns.retries import Retries
+from postlaw_sending.campaigns.use_cases.decide_ab_test import DecideAbTests
 from postlaw_sending.campaigns.watch import CampaignWatch
 
 log = get_logger("sending.campaigns.planner")
@@ -59,6 +60,7 @@ class Planner:
         retries: Retries,
         kept: KeptBack,
         ending: Ending,
+        deciding: DecideAbTests,
         contexts: Callable[[], Contexts],
         backlog_limit: int,
     ) -> None:
@@ -72,6 +74,7 @@ class Planner:
         self._retries = retries
         self._kept = kept
         self._ending = ending
+        self._deciding = deciding
         self._contexts = contexts
         # A group is planned only when there is room for a whole one: single batches would cost a durable write each.
         self._room_wanted = max(1, min(GROUP, backlog_limit // 2))
@@ -142,7 +145,7 @@ class Planner:
     async def _look_after(self, campaign_id: str) -> None:
         led = self._led.get(campaign_id)
         status = await self._watch.see(campaign_id)
-        if led is None or led.campaign.status != status:
+        if led is None or led.campaign.status != status or led.campaign.version < self._watch.version(campaign_id):
             campaign = await self._campaigns.find(campaign_id)
             if campaign is None or campaign.not_begun:
                 return  # a launch that is under way, or was cut off
@@ -159,6 +162,10 @@ class Planner:
                 led.not_before.clear()
                 led.next_look.clear()
                 await led.close_readers()
+            elif led.campaign.version < campaign.version:
+                led.campaign = campaign
+                led.next_look.clear()
+        await self._deciding.look(led.campaign)
         led.anybody_waits = await self._retries.any(campaign_id)
         led.anybody_kept = led.campaign.keeps_back and await self._kept.any(campaign_id)
         if await self._ending.reached(led, self._partitions()):

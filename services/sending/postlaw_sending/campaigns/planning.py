@@ -151,7 +151,7 @@ class Planning:
         batches: list[list[Retry]] = []
         for retry in due:
             last = batches[-1] if batches else None
-            if last and last[0].attempt == retry.attempt and sum(len(r.address_keys) for r in last) + len(retry.address_keys) <= PAGE_SIZE:
+            if last and last[0].attempt == retry.attempt and _goes_with(led, last, retry):
                 last.append(retry)
             elif len(batches) < min(room, GROUP):
                 batches.append([retry])
@@ -172,14 +172,17 @@ class Planning:
         allowed, paid = await self._paces.allowed(campaign.campaign_id, an_hour, now_us) if an_hour else (GROUP * PAGE_SIZE, None)
         if not allowed:
             return []
-        due = await self._kept.due(campaign.campaign_id, plan.partition, now_us, any_time=campaign.ended, limit=KEPT_AT_ONCE)
+        decided = campaign.ab_test is not None and campaign.ab_test.winner > 0
+        due = await self._kept.due(
+            campaign.campaign_id, plan.partition, now_us, decided=decided, any_time=campaign.ended, limit=KEPT_AT_ONCE
+        )
         batches: list[list[Kept]] = []
         taken = 0
         for group in due:
             size = len(group.address_keys)
             if taken and taken + size > allowed:
                 break
-            if batches and sum(len(one.address_keys) for one in batches[-1]) + size <= PAGE_SIZE:
+            if batches and _goes_with(led, batches[-1], group):
                 batches[-1].append(group)
             elif len(batches) < min(room, GROUP):
                 batches.append([group])
@@ -221,7 +224,7 @@ class Planning:
         after = taken[-1].address_keys[-1] if taken else b""
         kept: Sequence[Kept] = ()
         if led.campaign.keeps_back:
-            taken, kept = keep_back(led.campaign, plan, taken, self._now_us())
+            taken, kept = keep_back(led, plan, taken, self._now_us())
         parts = list(_parts(taken))
         decided = await asyncio.gather(*(self._decide(led, plan.partition, part) for part in parts))
         return Group([prepared for part in decided for prepared in part], kept, after, complete)
@@ -264,9 +267,18 @@ class Planning:
         records: list[Record] = []
         for number, one in enumerate(group, first):
             aad = place(campaign.campaign_id, partition, number, one.batch.attempt)
-            value = sealed_batch(campaign, number, one.batch.attempt, one.gate, len(one.batch.address_keys), seal(led.key, one.people, aad))
+            keys = one.batch.address_keys
+            value = sealed_batch(
+                campaign, number, one.batch.attempt, one.gate, len(keys), seal(led.key, one.people, aad), led.variant(keys[0])
+            )
             records.append(Record(JOBS, partition, value, campaign.campaign_id.encode()))
         return records
+
+
+def _goes_with(led: Led, batch: Sequence[Retry | Kept], waited: Retry | Kept) -> bool:
+    """Whether a batch has room for these as well, who get the same words."""
+    fits = sum(len(one.address_keys) for one in batch) + len(waited.address_keys) <= PAGE_SIZE
+    return fits and led.variant(batch[0].address_keys[0]) == led.variant(waited.address_keys[0])
 
 
 def _ids(waited: Retry | Kept) -> dict[bytes, str]:

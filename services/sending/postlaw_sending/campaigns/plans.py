@@ -65,7 +65,8 @@ def _to_document(plan: Plan) -> Document:
                 for batch in plan.intent.batches
             ],
             "kept": [
-                {"id": group.id, "due_us": group.due_us, **_joined(group.address_keys), "subscriber_ids": list(group.subscriber_ids)}
+                {"id": group.id, "due_us": group.due_us, "undecided": group.undecided}
+                | {**_joined(group.address_keys), "subscriber_ids": list(group.subscriber_ids)}
                 for group in plan.intent.kept
             ],
         },
@@ -93,7 +94,13 @@ def _from_document(document: Document) -> Plan:
                 for batch in intent["batches"]
             ),
             kept=tuple(
-                Kept(group["id"], group["due_us"], tuple(_parted(group["width"], group["joined"])), tuple(group["subscriber_ids"]))
+                Kept(
+                    group["id"],
+                    group["due_us"],
+                    tuple(_parted(group["width"], group["joined"])),
+                    tuple(group["subscriber_ids"]),
+                    group["undecided"],
+                )
                 for group in intent.get("kept", ())  # as before anybody was kept back
             ),
         ),

@@ -34,6 +34,11 @@ class CampaignWatch:
         known = self._known.get(campaign_id)
         return known[1] if known else UNSEEN
 
+    def version(self, campaign_id: str) -> int:
+        """Of the last change heard of; 0 for a campaign never seen here."""
+        known = self._known.get(campaign_id)
+        return known[0] if known else 0
+
     def when_changed(self, listener: Callable[[], None]) -> None:
         """`listener` is called after each change of any campaign."""
         self._listeners.append(listener)

@@ -20,6 +20,7 @@ from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Status, 
 from postlaw_sending.campaigns.domain.recipients import Outcome, Settled, State, Totals
 from postlaw_sending.campaigns.domain.ruling import COMMERCIAL, NOT_ALLOWED, MessageFacts, Ruling, defects, ruling
 from postlaw_sending.campaigns.domain.schedule import Schedule
+from postlaw_sending.campaigns.wire_ab_test import ab_test_from_wire, ab_test_to_wire
 from postlaw_sending.messages.footer import NUMBER_OF
 
 CAMPAIGNS = "postlaw.sending.campaigns.v1"
@@ -30,6 +31,7 @@ CAMPAIGN_CHANGED = "postlaw.sending.CampaignChanged"
 JobRecipient = sending.JobRecipient
 SealedBatch = sending.SealedBatch
 Decision = consent.Decision
+Member = subscribers.AudienceMember
 
 _STATUS = {
     Status.DRAFT: sending.Campaign.STATUS_DRAFT,
@@ -69,7 +71,8 @@ def micros(at: Timestamp) -> int:
     return at.seconds * 1_000_000 + at.nanos // 1000
 
 
-def campaign_to_wire(campaign: Campaign, totals: Totals | None = None) -> sending.Campaign:
+def campaign_to_wire(campaign: Campaign, totals: Totals | None = None, responses: Sequence[int] = ()) -> sending.Campaign:
+    """`responses`: how many people responded to each variant of its A/B test."""
     return sending.Campaign(
         campaign_id=campaign.campaign_id,
         tenant_id=campaign.tenant_id,
@@ -90,6 +93,7 @@ def campaign_to_wire(campaign: Campaign, totals: Totals | None = None) -> sendin
         paused_because=campaign.paused_because,
         schedule=schedule_to_wire(campaign.schedule) if campaign.schedule else None,
         messages_per_hour=campaign.messages_per_hour,
+        ab_test=ab_test_to_wire(campaign.ab_test, responses) if campaign.ab_test else None,
     )
 
 
@@ -115,6 +119,7 @@ def campaign_from_wire(message: sending.Campaign) -> Campaign:
         paused_because=message.paused_because,
         schedule=schedule_from_wire(message.schedule) if message.HasField("schedule") else None,
         messages_per_hour=message.messages_per_hour,
+        ab_test=ab_test_from_wire(message.ab_test) if message.HasField("ab_test") else None,
     )
 
 
@@ -204,6 +209,7 @@ def changed(campaign: Campaign, actor: Actor | None) -> bytes:
         campaign_id=campaign.campaign_id,
         status=_STATUS[campaign.status],
         version=campaign.version,
+        winner=campaign.ab_test.winner if campaign.ab_test else 0,
         actor=actor_to_wire(actor) if actor else None,
     ).SerializeToString()
 
@@ -290,7 +296,7 @@ def _decide(recipient: sending.JobRecipient, decision: consent.Decision, ruled: 
     recipient.refusals.extend(ruled.refusals or (NOT_ALLOWED,))
 
 
-def sealed_batch(campaign: Campaign, batch: int, attempt: int, gate: Gate, size: int, sealed: bytes) -> bytes:
+def sealed_batch(campaign: Campaign, batch: int, attempt: int, gate: Gate, size: int, sealed: bytes, variant: int = 0) -> bytes:
     return sending.SealedBatch(
         tenant_id=campaign.tenant_id,
         campaign_id=campaign.campaign_id,
@@ -306,15 +312,16 @@ def sealed_batch(campaign: Campaign, batch: int, attempt: int, gate: Gate, size:
         sealed=sealed,
         generation=gate.generation,
         inputs_hash=gate.inputs_hash,
+        variant=variant,
     ).SerializeToString()
 
 
-def members(people: bytes) -> Sequence[subscribers.AudienceMember]:
+def members(people: bytes) -> Sequence[Member]:
     """Of an AudiencePeople."""
     return subscribers.AudiencePeople.FromString(people).members
 
 
-def people_of(members: Sequence[subscribers.AudienceMember]) -> bytes:
+def people_of(members: Sequence[Member]) -> bytes:
     """An AudiencePeople of these."""
     return subscribers.AudiencePeople(members=members).SerializeToString()
 

@@ -42,6 +42,9 @@ class Preview:
     address_key: bytes = bytes(33)
 
 
+_WORSE: Final = {"pass": 0, "warn": 1, "fail": 2}
+
+
 class Compile(Protocol):
     def __call__(self, campaign: Campaign, /) -> CompiledCampaign: ...
 
@@ -63,22 +66,45 @@ class Checklist:
     async def __call__(self, campaign: Campaign) -> list[Item]:
         """`campaign`: with the contact, and the time of launch, that it has or would have now."""
         caller = current()
-        template = Templates(campaign.template.subject, campaign.template.text, campaign.template.html)
         sample, away = Sample(), ""
         try:
             await self._look(campaign, caller, sample)
         except Unavailable as unavailable:
             away = unavailable.detail
         compiled = self.compile(campaign)
-        preview = Preview(dict.fromkeys(template.names, "sample"))
-        readers: Sequence[Recipient] = sample.allowed[:_RENDERED] or [preview]
-        rendered, failure = _rendered(compiled, readers)
         items = [
             await self._template(campaign),
             message_checks.sender(campaign),
             await self._domain(campaign),
-            _renders(len(rendered), len(readers), failure),
+            *self._of_all_words(campaign, sample),
         ]
+        if away:
+            said = f"Could not be looked at: {away}"[:150]
+            return [*items, *(Item(id, "warn", said, "Look again.") for id in ("audience", "fields", "unsubscribe"))]
+        return [
+            *items,
+            audience_checks.audience(sample),
+            audience_checks.fields(*_fields(campaign), sample),
+            await self._unsubscribe(campaign, compiled, sample),
+        ]
+
+    def _of_all_words(self, campaign: Campaign, sample: Sample) -> list[Item]:
+        """Each item once; of an A/B test, as the first variant has it of which it does not pass."""
+        worst: dict[str, Item] = {}
+        for number, words in enumerate(campaign.in_variants, 1):
+            for item in self._of_words(words, sample):
+                said = replace(item, what=f"Variant {number}: {item.what}") if campaign.ab_test and item.state != "pass" else item
+                if item.id not in worst or _WORSE[item.state] > _WORSE[worst[item.id].state]:
+                    worst[item.id] = said
+        return list(worst.values())
+
+    def _of_words(self, campaign: Campaign, sample: Sample) -> list[Item]:
+        compiled = self.compile(campaign)
+        names = Templates(campaign.template.subject, campaign.template.text, campaign.template.html).names
+        preview = Preview(dict.fromkeys(names, "sample"))
+        readers: Sequence[Recipient] = sample.allowed[:_RENDERED] or [preview]
+        rendered, failure = _rendered(compiled, readers)
+        items = [_renders(len(rendered), len(readers), failure)]
         if rendered:
             first = message_checks.shown(rendered[0])
             largest = message_checks.shown(max(rendered, key=len))
@@ -89,15 +115,7 @@ class Checklist:
                 *message_checks.parts(largest),
                 message_checks.links(first, ours=compiled.unsubscribe_at),
             ]
-        if away:
-            said = f"Could not be looked at: {away}"[:150]
-            return [*items, *(Item(id, "warn", said, "Look again.") for id in ("audience", "fields", "unsubscribe"))]
-        return [
-            *items,
-            audience_checks.audience(sample),
-            audience_checks.fields(template.names, template.placed, sample),
-            await self._unsubscribe(campaign, compiled, sample),
-        ]
+        return items
 
     async def _look(self, campaign: Campaign, caller: Caller, sample: Sample) -> None:
         """The first people of partition after partition: the hash that spreads people over them makes that a fair sample."""
@@ -159,6 +177,12 @@ class Checklist:
         if known != (campaign.tenant_id, campaign.list_id):
             return Item("unsubscribe", "fail", "The unsubscribe link does not lead to this list.", "Tell us: it should.")
         return Item("unsubscribe", "pass", "A real link stands in headers and bodies, and leads to the list.")
+
+
+def _fields(campaign: Campaign) -> tuple[set[str], set[str]]:
+    """(what its words read, what of that simply stands there)."""
+    all_words = [Templates(words.template.subject, words.template.text, words.template.html) for words in campaign.in_variants]
+    return {name for words in all_words for name in words.names}, {name for words in all_words for name in words.placed}
 
 
 def _rendered(compiled: CompiledCampaign, readers: Iterable[Recipient]) -> tuple[list[bytes], str]:

@@ -58,6 +58,7 @@ class World:
         self.stub = SendingServiceStub(m.channel("sending", caller=m.caller(TENANT, SCOPES)))
         self.batches: dict[tuple[str, int, int], list[sending.JobRecipient]] = {}
         self.mailed: list[str] = []
+        self.subjects: dict[str, str] = {}  # of what was mailed, by address
         self._next: dict[int, int] = {}
         self._taken: dict[tuple[str, int], int] = {}
 
@@ -139,7 +140,11 @@ class World:
                 people = list(opened.recipients)
                 assert len(people) == sealed.size
                 self.batches[sealed.campaign_id, partition, sealed.batch] = people
+                before = len(self.mailed)
                 await self.settle(sealed, partition, people, verdict)
+                for person in (person for person in people if person.address in self.mailed[before:]):
+                    message = opened.compiled.render(person).split(b"\r\n")
+                    self.subjects[person.address] = next(line[9:].decode() for line in message if line.startswith(b"Subject: "))
                 done += 1
             await self._hold(partition)
         return done

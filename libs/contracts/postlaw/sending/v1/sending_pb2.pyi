@@ -139,6 +139,7 @@ class Campaign(_message.Message):
     PAUSED_BECAUSE_FIELD_NUMBER: _builtins.int
     SCHEDULE_FIELD_NUMBER: _builtins.int
     MESSAGES_PER_HOUR_FIELD_NUMBER: _builtins.int
+    AB_TEST_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
     tenant_id: _builtins.str
     name: _builtins.str
@@ -174,6 +175,8 @@ class Campaign(_message.Message):
     def schedule(self) -> Global___Schedule:
         """when it begins by itself, or began; absent: when somebody launches it"""
 
+    @_builtins.property
+    def ab_test(self) -> Global___AbTest: ...
     def __init__(
         self,
         *,
@@ -196,14 +199,151 @@ class Campaign(_message.Message):
         paused_because: _builtins.str = ...,
         schedule: Global___Schedule | None = ...,
         messages_per_hour: _builtins.int = ...,
+        ab_test: Global___AbTest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "message", b"message", "schedule", b"schedule", "sender", b"sender", "template", b"template", "totals", b"totals"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "message", b"message", "schedule", b"schedule", "sender", b"sender", "template", b"template", "totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "list_id", b"list_id", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "paused_because", b"paused_because", "schedule", b"schedule", "sender", b"sender", "status", b"status", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tenant_id", b"tenant_id", "totals", b"totals", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "brand", b"brand", "campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "list_id", b"list_id", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "paused_because", b"paused_because", "schedule", b"schedule", "sender", b"sender", "status", b"status", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tenant_id", b"tenant_id", "totals", b"totals", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Campaign: _TypeAlias = Campaign  # noqa: Y015
+
+@_typing.final
+class AbTest(_message.Message):
+    """Several versions of the words, each for a share of the audience; everybody else waits, and gets the winner."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Measure:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _MeasureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AbTest._Measure.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        MEASURE_UNSPECIFIED: AbTest._Measure.ValueType  # 0
+        """somebody chooses"""
+        MEASURE_CLICKS: AbTest._Measure.ValueType  # 1
+        """by how many people clicked; machines do not count"""
+        MEASURE_OPENS: AbTest._Measure.ValueType  # 2
+
+    class Measure(_Measure, metaclass=_MeasureEnumTypeWrapper): ...
+    MEASURE_UNSPECIFIED: AbTest.Measure.ValueType  # 0
+    """somebody chooses"""
+    MEASURE_CLICKS: AbTest.Measure.ValueType  # 1
+    """by how many people clicked; machines do not count"""
+    MEASURE_OPENS: AbTest.Measure.ValueType  # 2
+
+    @_typing.final
+    class Variant(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TEMPLATE_FIELD_NUMBER: _builtins.int
+        SHARE_FIELD_NUMBER: _builtins.int
+        RESPONSES_FIELD_NUMBER: _builtins.int
+        share: _builtins.int
+        """percent of the audience"""
+        responses: _builtins.int
+        """people who did what is measured; given where one campaign is read"""
+        @_builtins.property
+        def template(self) -> Global___VariantWords: ...
+        def __init__(
+            self,
+            *,
+            template: Global___VariantWords | None = ...,
+            share: _builtins.int = ...,
+            responses: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["responses", b"responses", "share", b"share", "template", b"template"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    VARIANTS_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
+    DECIDE_AFTER_MINUTES_FIELD_NUMBER: _builtins.int
+    WINNER_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    measure: Global___AbTest.Measure.ValueType
+    decide_after_minutes: _builtins.int
+    """after the launch, by the measure"""
+    winner: _builtins.int
+    """a number from 1; 0: not chosen yet"""
+    decided_by: _builtins.str
+    """kind and id of who chose, or "measure" """
+    @_builtins.property
+    def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___AbTest.Variant]: ...
+    @_builtins.property
+    def decided_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        variants: _abc.Iterable[Global___AbTest.Variant] | None = ...,
+        measure: Global___AbTest.Measure.ValueType = ...,
+        decide_after_minutes: _builtins.int = ...,
+        winner: _builtins.int = ...,
+        decided_at: _timestamp_pb2.Timestamp | None = ...,
+        decided_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decided_at", b"decided_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decide_after_minutes", b"decide_after_minutes", "decided_at", b"decided_at", "decided_by", b"decided_by", "measure", b"measure", "variants", b"variants", "winner", b"winner"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AbTest: _TypeAlias = AbTest  # noqa: Y015
+
+@_typing.final
+class VariantWords(_message.Message):
+    """As Template; what is empty is the campaign's own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    HTML_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    html: _builtins.str
+    text: _builtins.str
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        html: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["html", b"html", "subject", b"subject", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VariantWords: _TypeAlias = VariantWords  # noqa: Y015
+
+@_typing.final
+class ChooseWinnerRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    VARIANT_FIELD_NUMBER: _builtins.int
+    campaign_id: _builtins.str
+    variant: _builtins.int
+    """its number, from 1"""
+    def __init__(
+        self,
+        *,
+        campaign_id: _builtins.str = ...,
+        variant: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "variant", b"variant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChooseWinnerRequest: _TypeAlias = ChooseWinnerRequest  # noqa: Y015
 
 @_typing.final
 class Schedule(_message.Message):
@@ -631,6 +771,7 @@ class CreateCampaignRequest(_message.Message):
     TEMPLATE_ID_FIELD_NUMBER: _builtins.int
     TEMPLATE_VERSION_FIELD_NUMBER: _builtins.int
     MESSAGES_PER_HOUR_FIELD_NUMBER: _builtins.int
+    AB_TEST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     list_id: _builtins.str
     idempotency_key: _builtins.str
@@ -650,6 +791,10 @@ class CreateCampaignRequest(_message.Message):
     def message(self) -> _consent_pb2.Message:
         """of an own template: commercial, and its states. Defects are found by sending itself"""
 
+    @_builtins.property
+    def ab_test(self) -> Global___AbTest:
+        """its variants, shares, measure and time; of a campaign with words of its own"""
+
     def __init__(
         self,
         *,
@@ -662,10 +807,11 @@ class CreateCampaignRequest(_message.Message):
         template_id: _builtins.str = ...,
         template_version: _builtins.int = ...,
         messages_per_hour: _builtins.int = ...,
+        ab_test: Global___AbTest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "sender", b"sender", "template", b"template"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "message", b"message", "sender", b"sender", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "list_id", b"list_id", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "sender", b"sender", "template", b"template", "template_id", b"template_id", "template_version", b"template_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "idempotency_key", b"idempotency_key", "list_id", b"list_id", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "sender", b"sender", "template", b"template", "template_id", b"template_id", "template_version", b"template_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1402,10 +1548,13 @@ class CampaignChanged(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    WINNER_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     campaign_id: _builtins.str
     status: Global___Campaign.Status.ValueType
     version: _builtins.int
+    winner: _builtins.int
+    """of its A/B test; 0: none, or not chosen yet"""
     @_builtins.property
     def actor(self) -> _context_pb2.Actor: ...
     def __init__(
@@ -1416,10 +1565,11 @@ class CampaignChanged(_message.Message):
         status: Global___Campaign.Status.ValueType = ...,
         version: _builtins.int = ...,
         actor: _context_pb2.Actor | None = ...,
+        winner: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "campaign_id", b"campaign_id", "status", b"status", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "campaign_id", b"campaign_id", "status", b"status", "tenant_id", b"tenant_id", "version", b"version", "winner", b"winner"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1825,6 +1975,7 @@ class SealedBatch(_message.Message):
     GENERATION_FIELD_NUMBER: _builtins.int
     INPUTS_HASH_FIELD_NUMBER: _builtins.int
     BRAND_FIELD_NUMBER: _builtins.int
+    VARIANT_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     campaign_id: _builtins.str
     batch: _builtins.int
@@ -1843,6 +1994,8 @@ class SealedBatch(_message.Message):
     """of the decision"""
     brand: _builtins.str
     """of the scope; an opt-out of it stops the batch's messages, too"""
+    variant: _builtins.int
+    """of an A/B test, whose words all of the batch get; 0: there is none"""
     @_builtins.property
     def scope(self) -> _consent_pb2.Scope: ...
     def __init__(
@@ -1862,10 +2015,11 @@ class SealedBatch(_message.Message):
         generation: _builtins.str = ...,
         inputs_hash: _builtins.bytes = ...,
         brand: _builtins.str = ...,
+        variant: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "batch", b"batch", "brand", b"brand", "campaign_id", b"campaign_id", "consent_offset", b"consent_offset", "decided_at_us", b"decided_at_us", "expires_at_us", b"expires_at_us", "generation", b"generation", "inputs_hash", b"inputs_hash", "law_version", b"law_version", "scope", b"scope", "sealed", b"sealed", "size", b"size", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "batch", b"batch", "brand", b"brand", "campaign_id", b"campaign_id", "consent_offset", b"consent_offset", "decided_at_us", b"decided_at_us", "expires_at_us", b"expires_at_us", "generation", b"generation", "inputs_hash", b"inputs_hash", "law_version", b"law_version", "scope", b"scope", "sealed", b"sealed", "size", b"size", "tenant_id", b"tenant_id", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

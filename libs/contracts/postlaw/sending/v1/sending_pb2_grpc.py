@@ -70,6 +70,11 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Campaign.FromString,
                 _registered_method=True)
+        self.ChooseWinner = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/ChooseWinner',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ChooseWinnerRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Campaign.FromString,
+                _registered_method=True)
         self.PauseCampaign = channel.unary_unary(
                 '/postlaw.sending.v1.SendingService/PauseCampaign',
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.SerializeToString,
@@ -221,6 +226,13 @@ class SendingServiceServicer:
 
     def UnscheduleCampaign(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChooseWinner(self, request, context):
+        """Of an A/B test: the variant that everybody else gets, for good.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -399,6 +411,11 @@ def add_SendingServiceServicer_to_server(servicer, server):
             'UnscheduleCampaign': grpc.unary_unary_rpc_method_handler(
                     servicer.UnscheduleCampaign,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Campaign.SerializeToString,
+            ),
+            'ChooseWinner': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChooseWinner,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ChooseWinnerRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Campaign.SerializeToString,
             ),
             'PauseCampaign': grpc.unary_unary_rpc_method_handler(
@@ -696,6 +713,33 @@ class SendingService:
             target,
             '/postlaw.sending.v1.SendingService/UnscheduleCampaign',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.Campaign.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChooseWinner(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/ChooseWinner',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ChooseWinnerRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.Campaign.FromString,
             options,
             channel_credentials,

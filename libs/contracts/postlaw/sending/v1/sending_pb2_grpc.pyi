@@ -42,6 +42,8 @@ class SendingServiceStub:
     ScheduleCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ScheduleCampaignRequest, _sending_pb2.Campaign]
     """A draft begins by itself at its time, if what a launch looks at passes then. Scheduling again moves it."""
     UnscheduleCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]
+    ChooseWinner: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ChooseWinnerRequest, _sending_pb2.Campaign]
+    """Of an A/B test: the variant that everybody else gets, for good."""
     PauseCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]
     ResumeCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]
     CancelCampaign: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]
@@ -90,6 +92,8 @@ class SendingServiceAsyncStub(SendingServiceStub):
     ScheduleCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.ScheduleCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
     """A draft begins by itself at its time, if what a launch looks at passes then. Scheduling again moves it."""
     UnscheduleCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
+    ChooseWinner: _aio.UnaryUnaryMultiCallable[_sending_pb2.ChooseWinnerRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
+    """Of an A/B test: the variant that everybody else gets, for good."""
     PauseCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
     ResumeCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
     CancelCampaign: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.Campaign]  # type: ignore[assignment]
@@ -177,6 +181,14 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sending_pb2.GetCampaignRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.Campaign, _abc.Awaitable[_sending_pb2.Campaign]]: ...
+
+    @_abc_1.abstractmethod
+    def ChooseWinner(
+        self,
+        request: _sending_pb2.ChooseWinnerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.Campaign, _abc.Awaitable[_sending_pb2.Campaign]]:
+        """Of an A/B test: the variant that everybody else gets, for good."""
 
     @_abc_1.abstractmethod
     def PauseCampaign(

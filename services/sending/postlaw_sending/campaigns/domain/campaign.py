@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from postlaw_sending.campaigns.domain.ab_test import AbTest
 from postlaw_sending.campaigns.domain.ruling import COMMERCIAL_MAIL, MessageFacts
 from postlaw_sending.campaigns.domain.schedule import Schedule
 
@@ -86,8 +87,8 @@ class Campaign:
     """`brand`: of the list, "" for none. `template_id` and `template_version`: whose words, class and states it has, "" and 0 for its
     own. Times in microseconds since the epoch, 0: not yet. `launched_by`: kind and id of who launched it;
     `contact`: the customer's, as it was then. `paused_because`: why, where nobody asked for the pause, or for its
-    being a draft again. `schedule`: when it begins by itself, or did. `messages_per_hour` 0: as fast as it goes. `version` 0: not
-    stored yet."""
+    being a draft again. `schedule`: when it begins by itself, or did. `messages_per_hour` 0: as fast as it goes. `ab_test`: its variants
+    stand in for `template`, which is the first one's. `version` 0: not stored yet."""
 
     campaign_id: str
     tenant_id: str
@@ -110,6 +111,12 @@ class Campaign:
     paused_because: str = ""
     schedule: Schedule | None = None
     messages_per_hour: int = 0
+    ab_test: AbTest | None = None
+
+    @property
+    def in_variants(self) -> Sequence[Campaign]:
+        """As whoever makes messages of it takes it: itself, or with the words of each variant of its A/B test."""
+        return [replace(self, template=variant.template) for variant in self.ab_test.variants] if self.ab_test else [self]
 
     @property
     def not_begun(self) -> bool:
@@ -118,7 +125,7 @@ class Campaign:
     @property
     def keeps_back(self) -> bool:
         """Whether people of its audience may have to wait for their time."""
-        return bool(self.messages_per_hour or (self.schedule is not None and self.schedule.local_time))
+        return bool(self.messages_per_hour or self.ab_test or (self.schedule is not None and self.schedule.local_time))
 
     @property
     def ended(self) -> bool:

@@ -24,12 +24,14 @@ class PlannedBatch:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """People of the audience who are kept back until `due_us`. `id`: by campaign, partition and time, and never used again."""
+    """People of the audience who are kept back until `due_us`; `undecided`: and until an A/B test has its winner. `id`: by campaign,
+    partition and time, and never used again."""
 
     id: str
     due_us: int
     address_keys: tuple[bytes, ...]
     subscriber_ids: tuple[str, ...]
+    undecided: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from postlaw_common.made_once import RequestKey, fingerprint
 from postlaw_sending.campaigns.campaigns import Campaigns
 from postlaw_sending.campaigns.clients import Subscribers
 from postlaw_sending.campaigns.contexts import Contexts
+from postlaw_sending.campaigns.domain.ab_test import AbTest, Variant, wrong_shares
 from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Template
 from postlaw_sending.campaigns.domain.ruling import COMMERCIAL, MessageFacts
 from postlaw_sending.messages.text_of_html import text_or_made
@@ -27,6 +28,8 @@ class Words(Protocol):
     def message(self) -> MessageFacts: ...
 
 
+_LONGEST_TEST_US = 7 * 24 * 3600 * 1_000_000
+
 # By id, version and customer. Raises NotFound, Conflict.
 ApprovedWords = Callable[[str, int, str], Awaitable[Words]]
 
@@ -34,7 +37,8 @@ ApprovedWords = Callable[[str, int, str], Awaitable[Words]]
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A draft as a customer asks for it: with words of its own (`template` and `message`), or with those of a named template's
-    version. None and "": not given. `message` states what the law is told."""
+    version. None and "": not given. `message` states what the law is told.
+    Of an `ab_test`, what a variant's words leave out is the campaign's own."""
 
     name: str
     list_id: str
@@ -45,6 +49,7 @@ class Asked:
     template_version: int = 0
     idempotency_key: str = ""
     messages_per_hour: int = 0
+    ab_test: AbTest | None = None
 
 
 class CreateCampaign:
@@ -75,6 +80,7 @@ class CreateCampaign:
             wrong = FieldError("messages_per_hour", "give how many at most, or leave it out")
             raise Invalid("A campaign cannot go at that pace.", fields=[wrong])
         template, message = await self._words(asked, caller.tenant_id)
+        ab_test = _ab_test(asked, template)
         list_name, brand = await self._list_named(asked.list_id, campaign_id)
         campaign = Campaign(
             campaign_id=campaign_id,
@@ -90,8 +96,10 @@ class CreateCampaign:
             template_id=asked.template_id,
             template_version=asked.template_version,
             messages_per_hour=asked.messages_per_hour,
+            ab_test=ab_test,
         )
-        self._check(campaign)
+        for words in campaign.in_variants:
+            self._check(words)
         sender = asked.sender
         said = [asked.name, asked.list_id, sender.name, sender.address, sender.postal_address]
         said += [template.subject, template.html, template.text, message.message_class, *message.states]
@@ -101,6 +109,8 @@ class CreateCampaign:
             said += [asked.template_id, str(asked.template_version)]
         if asked.messages_per_hour:
             said.append(f"{asked.messages_per_hour} an hour")
+        if ab_test is not None:
+            said.append(f"A/B {ab_test}")
         key = RequestKey(caller.tenant_id, asked.idempotency_key)
         return await self._campaigns.insert(campaign, caller.actor, key, fingerprint(*said))
 
@@ -126,6 +136,34 @@ class CreateCampaign:
             except NotFound as missing:
                 wrong = FieldError("list_id", "there is no such list; create it first")
                 raise Invalid("The campaign has no list to go to.", fields=[wrong]) from missing
+
+
+def _ab_test(asked: Asked, template: Template) -> AbTest | None:
+    """With whole words for each variant. Raises Invalid."""
+    test = asked.ab_test
+    if test is None:
+        return None
+    wrong: list[FieldError] = []
+    if asked.template_id:
+        wrong.append(FieldError("ab_test", "leave it out: what an approved template says is not changed"))
+    if said := wrong_shares([variant.share for variant in test.variants]):
+        wrong.append(FieldError("ab_test.variants", said))
+    if bool(test.measure) != bool(test.decide_after_us):
+        wrong.append(FieldError("ab_test.decide_after_minutes", "belongs to a measure, and a measure to it: give both, or neither"))
+    if not 0 <= test.decide_after_us <= _LONGEST_TEST_US:
+        wrong.append(FieldError("ab_test.decide_after_minutes", "give a week at most"))
+    if test.winner:
+        wrong.append(FieldError("ab_test.winner", "is chosen once the campaign is sent"))
+    if wrong:
+        raise Invalid("The campaign's A/B test is not one.", fields=wrong)
+    return replace(test, variants=tuple(Variant(_words_of(variant.template, template), variant.share) for variant in test.variants))
+
+
+def _words_of(variant: Template, campaign: Template) -> Template:
+    subject = variant.subject or campaign.subject
+    if not variant.html and not variant.text:
+        return replace(campaign, subject=subject)
+    return Template(subject, variant.html, text_or_made(variant.text, variant.html))
 
 
 def _refuse_two_sources(asked: Asked) -> None:

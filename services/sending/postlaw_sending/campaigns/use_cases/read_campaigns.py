@@ -11,6 +11,7 @@ from postlaw_sending.campaigns.domain.campaign import Campaign
 from postlaw_sending.campaigns.domain.recipients import FINAL, Outcome, Settled, State, Totals
 from postlaw_sending.campaigns.outcomes import Outcomes
 from postlaw_sending.campaigns.plans import Plans
+from postlaw_sending.campaigns.responses import Responses
 from postlaw_sending.campaigns.retries import Retries
 
 DEFAULT_PAGE = 50
@@ -29,6 +30,7 @@ class ReadCampaigns:
         retries: Retries,
         settled: Callable[[bytes], Settled],
         partitions: Callable[[], int],
+        responses: Responses,
     ) -> None:
         self._campaigns = campaigns
         self._plans = plans
@@ -36,11 +38,13 @@ class ReadCampaigns:
         self._retries = retries
         self._settled = settled
         self._partitions = partitions
+        self._responses = responses
 
-    async def get(self, campaign_id: str) -> tuple[Campaign, Totals]:
-        """Raises NotFound."""
+    async def get(self, campaign_id: str) -> tuple[Campaign, Totals, list[int]]:
+        """With how many people responded to each variant of its A/B test. Raises NotFound."""
         campaign = await self._campaigns.get(campaign_id, current().tenant_id)
-        return campaign, await self.totals(campaign)
+        responses = await self._responses.of(campaign_id, campaign.ab_test) if campaign.ab_test else []
+        return campaign, await self.totals(campaign), responses
 
     async def totals(self, campaign: Campaign) -> Totals:
         """The final states first: what is planned meanwhile then counts as pending, and never the other way round."""
