@@ -9,6 +9,7 @@ from postlaw_sending.campaigns import assembly as campaigns
 from postlaw_sending.domains import assembly as domains
 from postlaw_sending.domains.watching import DomainWatch
 from postlaw_sending.messages.return_path import ReturnPaths
+from postlaw_sending.mx.assembly import exchange
 from postlaw_sending.returns import assembly as returns
 from postlaw_sending.servicer import SendingServicer
 from postlaw_sending.settings import SendingSettings
@@ -45,7 +46,9 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     serving = settings.role in ("all", "api")
     working = settings.role in ("all", "worker")
     opening = domain.signers.opener(opener(single.singles, parts.opener.open, platform.public_url))
-    worker = stop.WorkerParts(platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us))
+    mx = settings.mx()
+    straight = None if mx is None else lambda: exchange(mx, settings.resolver())
+    worker = stop.WorkerParts(platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us), straight)
     returning = returns.assemble_returns(platform, DATABASE, return_paths, parts.campaigns, settings.inbox())
     servicer = SendingServicer(
         create=parts.create,

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from postlaw_sending.delivery.relay import Relay, TlsPolicy
 from postlaw_sending.domains.checking import Expected
 from postlaw_sending.domains.dns import Resolver
+from postlaw_sending.mx.assembly import MxSettings
 from postlaw_sending.returns.listener import Inbox
 
 
@@ -28,6 +29,16 @@ class SendingSettings(BaseSettings):
     relay_tls: TlsPolicy = Field(default="opportunistic", description="none, opportunistic or required")
     relay_tls_ca: str = Field(default="", description="the PEM file of the authorities that the relay's certificate is held against")
     relay_ehlo: str = Field(default="localhost", min_length=1, description="the name that we greet the relay with")
+
+    delivery: Literal["relay", "mx"] = Field(default="relay", description="relay, or mx to hand mail to the recipients' own servers")
+    mx_port: int = Field(default=25, ge=1, le=65535, description="a port from 1 to 65535; the world's mail servers listen on 25")
+    mx_connections: int = Field(default=200, ge=1, le=10_000, description="a number of connections at one time, from 1 to 10000")
+    mx_tls: Literal["opportunistic", "encrypted"] = Field(
+        default="opportunistic", description="opportunistic, or encrypted where nothing may leave in plaintext"
+    )
+    mx_private: Literal["allow", "deny"] = Field(
+        default="deny", description="deny, or allow where mail is captured: whether servers at addresses that are not public are mailed to"
+    )
 
     planner_backlog: int = Field(default=32, ge=1, le=10_000, description="how many batches to plan ahead per partition, from 1 to 10000")
 
@@ -62,6 +73,20 @@ class SendingSettings(BaseSettings):
 
     def expected_of_domains(self) -> Expected:
         return Expected(_listed(self.addresses), self.spf_include.strip().lower(), self.relay_ehlo)
+
+    def mx(self) -> MxSettings | None:
+        """None: all mail goes to the relay."""
+        if self.delivery == "relay":
+            return None
+        return MxSettings(
+            ehlo=self.relay_ehlo,
+            own=frozenset(name.lower() for name in (self.relay_ehlo, self.return_host) if name),
+            port=self.mx_port,
+            connections=self.mx_connections,
+            depth=self.relay_depth,
+            tls=self.mx_tls,
+            private=self.mx_private == "allow",
+        )
 
     def relay(self) -> Relay:
         return Relay(

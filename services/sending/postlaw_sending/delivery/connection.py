@@ -81,6 +81,11 @@ class Connection(Dialogue):
             await self._wait()
         return self.alive
 
+    async def settled(self) -> None:
+        """Wait until nothing is under way."""
+        while self.alive and self._queue:
+            await self._wait()
+
     def hand_off(
         self,
         sender: bytes,
@@ -146,8 +151,7 @@ class Connection(Dialogue):
 
     async def close(self) -> None:
         """Wait for what is under way, then QUIT (RFC 5321 §4.1.1.10)."""
-        while self.alive and self._queue:
-            await self._wait()
+        await self.settled()
         if self.alive:
             self.alive = False
             self._said = deque()

@@ -7,11 +7,14 @@ import socket
 import ssl
 import struct
 from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any, Final
 
 from postlaw_sending.delivery.connection import Connection
 from postlaw_sending.delivery.relay import Relay
 from postlaw_sending.delivery.replies import text_of
 
+_NEVER_PLAIN: Final = ("encrypted", "required")
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
@@ -31,7 +34,7 @@ async def connect(relay: Relay) -> Connection:
     try:
         return await _open(relay, relay.tls != "none")
     except _TlsFailed as error:
-        if relay.tls == "required":
+        if relay.tls in _NEVER_PLAIN:
             raise CannotConnect(f"TLS with {relay.host} failed: {error}") from error
     return await _open(relay, False)
 
@@ -49,7 +52,7 @@ async def _open(relay: Relay, tls: bool) -> Connection:
         if tls and "STARTTLS" in offers:
             connection.tls_version = await _start_tls(connection, relay)
             offers = await _hello(connection, relay)  # RFC 3207 §4.2: what was offered in plaintext counts for nothing
-        elif relay.tls == "required":
+        elif relay.tls in _NEVER_PLAIN:
             raise CannotConnect(f"{relay.host} does not offer STARTTLS, and the policy requires it")
         connection.ready(offers)
         if not connection.alive:
@@ -78,13 +81,18 @@ async def _start_tls(connection: Connection, relay: Relay) -> str:
 
 
 async def _dial(relay: Relay) -> socket.socket:
-    """A connected socket, each of the host's addresses tried in turn. OSError, TimeoutError."""
+    """A connected socket, each of the host's addresses tried in turn (RFC 5321 §5.1). OSError, TimeoutError."""
     loop = asyncio.get_running_loop()
-    failed: OSError = OSError("the host has no address")
-    for family, kind, protocol, _, address in await loop.getaddrinfo(relay.host, relay.port, type=socket.SOCK_STREAM):
-        sock = socket.socket(family, kind, protocol)
+    failed: OSError = OSError("the host has no address that ours can reach")
+    sources = {socket.AF_INET if ip_address(source).version == 4 else socket.AF_INET6: source for source in relay.sources}
+    for family, address in await _addresses(relay):
+        if sources and family not in sources:
+            continue
+        sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
+            if sources:
+                sock.bind((sources[family], 0))
             # A closed socket, also that of a killed process, sends RST at once: nothing that waits in the kernel still goes out.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -101,6 +109,13 @@ async def _dial(relay: Relay) -> socket.socket:
         else:
             return sock
     raise failed
+
+
+async def _addresses(relay: Relay) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
+    if not relay.addresses:
+        found = await asyncio.get_running_loop().getaddrinfo(relay.host, relay.port, type=socket.SOCK_STREAM)
+        return [(family, address) for family, _, _, _, address in found]
+    return [(socket.AF_INET if ip_address(address).version == 4 else socket.AF_INET6, (address, relay.port)) for address in relay.addresses]
 
 
 async def _hello(connection: Connection, relay: Relay) -> Mapping[str, str]:

@@ -17,7 +17,7 @@ from postlaw_common.keys import KeysUnavailable
 from postlaw_common.keys.customer import CustomerKeys
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, StoreUnavailable, VersionConflict
 from postlaw_common.telemetry import get_logger
-from postlaw_sending.campaigns.domain.recipients import BACK_OFF_MINUTES, OUR_OWN_DELAYS, Outcome, Settled, State
+from postlaw_sending.campaigns.domain.recipients import Outcome, Settled, State, next_attempt
 from postlaw_sending.campaigns.keys import CampaignKeyDestroyed
 from postlaw_sending.campaigns.sealing import place
 from postlaw_sending.singles.domain import LIFE_US, PUBLISHED_WITHIN_US, attempt_id, made_at_us
@@ -29,7 +29,6 @@ MESSAGES = CollectionSpec("single_messages", (Index("open"), Index("attempt_id")
 _OPEN = "1"
 _PURPOSE = "message"
 _SWEEP_EVERY_S = 1.0
-_MINUTE_US = 60_000_000
 log = get_logger("sending.singles")
 
 
@@ -89,9 +88,10 @@ class Singles:
         if document is None or document.get("open") is None:
             return
         [outcome] = settled.outcomes()
-        if outcome.state is State.DEFERRED and outcome.reason not in OUR_OWN_DELAYS:
-            due_us = self._now_us() + BACK_OFF_MINUTES[settled.attempt] * _MINUTE_US
-            changed = document | {"state": "due", "attempt": settled.attempt + 1, "attempt_id": None, "due_us": due_us}
+        after_s, attempt = next_attempt(outcome.reason, settled.attempt)
+        if outcome.state is State.DEFERRED and after_s:
+            due_us = self._now_us() + after_s * 1_000_000
+            changed = document | {"state": "due", "attempt": attempt, "attempt_id": None, "due_us": due_us}
         else:
             changed = _ended(document, outcome)
         try:

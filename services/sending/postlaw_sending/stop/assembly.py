@@ -14,6 +14,8 @@ from postlaw_common.platform import Platform
 from postlaw_common.service import Background
 from postlaw_sending.delivery.lanes import Lanes
 from postlaw_sending.delivery.relay import Relay
+from postlaw_sending.mx.exchange import MxExchange
+from postlaw_sending.mx.routing import routes
 from postlaw_sending.stop.await_stopped import AwaitStopped
 from postlaw_sending.stop.holdings import HOLDINGS, Holdings
 from postlaw_sending.stop.observing import Observer
@@ -86,18 +88,29 @@ def assemble_stop(platform: Platform, database: str) -> StopParts:
 
 
 class WorkerParts:
-    """One worker with its lanes, as a background that hands its partitions back when it is told to stop."""
+    """One worker with its lanes, as a background that hands its partitions back when it is told to stop. `straight`: makes the way to
+    the recipients' own servers; None: all mail goes to the relay."""
 
-    def __init__(self, platform: Platform, database: str, relay: Relay, opener: Opener, status: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        database: str,
+        relay: Relay,
+        opener: Opener,
+        status: Callable[[str], str],
+        straight: Callable[[], MxExchange] | None = None,
+    ) -> None:
         self._platform = platform
         self._database = database
         self._relay = relay
+        self._straight = straight
         self._opener = opener
         self._status = status
 
     async def run(self) -> None:
         store = self._platform.store(self._database)
-        lanes = Lanes(self._relay)
+        exchange = self._straight() if self._straight is not None else None
+        lanes = Lanes(self._relay) if exchange is None else None
         generations = Generations(self._platform.bus)
         worker = Worker(
             Outside(
@@ -107,7 +120,9 @@ class WorkerParts:
                 workers=lambda: store.collection(WORKERS.name),
                 opener=self._opener,
                 status=self._status,
-                connections=[lane.connection for lane in lanes.lanes],
+                connections=[lane.connection for lane in lanes.lanes] if lanes is not None else [],
+                exchange=exchange,
+                router=routes if exchange is not None else None,
             )
         )
         running = asyncio.create_task(worker.run())
@@ -120,5 +135,7 @@ class WorkerParts:
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-            await lanes.close()
+            for outward in (lanes, exchange):
+                if outward is not None:
+                    await outward.close()
             await generations.close()

@@ -21,12 +21,14 @@ from postlaw_sending.stop.tailing import AGAIN_AFTER_S, ANYTHING, Tail
 from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, SINGLES, closing
 from postlaw_sending.worker.live_batch import Compiled, LiveBatch, Recipient
 from postlaw_sending.worker.partition import HeldPartition, place_of
+from postlaw_sending.worker.routes import Router
 from postlaw_sending.worker.wire import live_batch, parse_job, unreadable_batch
 
 log = get_logger("sending.jobs")
 
 RECORDS_AHEAD = 64  # records of a topic in memory, over all partitions
 OPEN_AHEAD = 2  # batches of campaigns with unclaimed recipients, a partition
+OPEN_AHEAD_BY_ROUTE = 6  # where each of its destinations holds a batch up in its own time
 SINGLES_OPEN_AHEAD = 16  # a batch of one: each is written down with every claim of its partition
 
 
@@ -41,13 +43,18 @@ Opener = Callable[[sending.SealedBatch, int], Awaitable[OpenBatch]]
 
 
 class Jobs:
-    """`opener` unseals a batch of a partition; it raises PostlawError where the campaign's key or document is gone for good."""
+    """`opener` unseals a batch of a partition; it raises PostlawError where the campaign's key or document is gone for good.
+    `router`: None where all mail goes to one relay."""
 
-    def __init__(self, bus: Bus, held: Mapping[int, HeldPartition], opener: Opener, wanted: Callable[[], bool]) -> None:
+    def __init__(
+        self, bus: Bus, held: Mapping[int, HeldPartition], opener: Opener, wanted: Callable[[], bool], router: Router | None = None
+    ) -> None:
         self._bus = bus
         self._held = held
         self._opener = opener
         self._wanted = wanted
+        self._router = router
+        self._ahead = OPEN_AHEAD_BY_ROUTE if router else OPEN_AHEAD
         self._tail = Tail(bus, self._positions, self._keep, max_records=RECORDS_AHEAD, room=self._room)
         self._more = {JOBS: asyncio.Event(), SINGLES: asyncio.Event()}
         self._void: set[str] = set()  # campaigns of which a batch was void
@@ -82,7 +89,7 @@ class Jobs:
 
     async def take(self) -> None:
         """Background: opens campaigns' batches where lanes will soon want them."""
-        await self._take(JOBS, lambda partition: _unclaimed(partition.batches) < OPEN_AHEAD and self._wanted())
+        await self._take(JOBS, lambda partition: _unclaimed(partition.batches) < self._ahead and self._wanted())
 
     async def take_singles(self) -> None:
         """Background: opens single messages, whatever there is of campaigns."""
@@ -136,7 +143,7 @@ class Jobs:
         while True:
             try:
                 opened = await self._opener(sealed, partition)
-                return live_batch(place, sealed, opened.recipients, opened.compiled, ledger)
+                return live_batch(place, sealed, opened.recipients, opened.compiled, ledger, self._router)
             except PostlawError as wrong:
                 if wrong.status < 500:
                     log.error("batch_not_opened", campaign=sealed.campaign_id, batch=sealed.batch, error=wrong.type)

@@ -63,25 +63,23 @@ class Lane:
         self,
         connection: Callable[[], Awaitable[Connection]],
         status: Callable[[str], str],
-        next_claim: Callable[[], Coroutine[Any, Any, tuple[HeldPartition, Claim]]],
         mark: Callable[[int], None],
         turn: asyncio.Lock,
     ) -> None:
         self._turn = turn
         self._connection = connection
         self._status = status
-        self._next_claim = next_claim
         self._mark = mark
         self._latest: Connection | None = None
 
-    async def run(self) -> None:
+    async def run(self, next_claim: Callable[[], Coroutine[Any, Any, tuple[HeldPartition, Claim]]]) -> None:
         """Background: hands over one claim while the next is being written down."""
         await self._connection()
-        coming = asyncio.create_task(self._next_claim())
+        coming = asyncio.create_task(next_claim())
         try:
             while True:
                 partition, claim = await asyncio.shield(coming)
-                coming = asyncio.create_task(self._next_claim())
+                coming = asyncio.create_task(next_claim())
                 try:
                     await self.hand_over(partition, claim)
                 finally:

@@ -11,6 +11,7 @@ from opentelemetry.trace import Span
 
 from postlaw_sending.messages.campaign import Recipient as ToRender
 from postlaw_sending.stop.holding import CLAIMED, DEFERRED, PENDING, BatchRecord, OpenClaim, Place
+from postlaw_sending.worker.routes import ANYWHERE, Route
 
 CLAIM_SIZE = 32  # recipients a claim, at most: what a lost worker may leave unknown a connection
 
@@ -33,7 +34,8 @@ class Compiled(Protocol):
 
 @dataclass(slots=True)
 class LiveBatch:
-    """`states` etc. run side by side with `recipients`. Times in microseconds since the epoch."""
+    """`states` etc. run side by side with `recipients`; so do `routes`, of which there are none where all mail goes to one relay.
+    Times in microseconds since the epoch."""
 
     place: Place
     tenant_id: str
@@ -54,12 +56,20 @@ class LiveBatch:
     states: bytearray
     after_us: list[int]
     reasons: dict[int, str] = field(default_factory=dict[int, str])
-    unclaimed: list[int] = field(default_factory=list[int])  # indexes still pending, last first
+    routes: Sequence[Route] = ()
+    queues: dict[Route, list[int]] = field(default_factory=dict[Route, list[int]])  # indexes still pending, last first
+    unclaimed: int = 0  # how many these are
     open: int = 0  # recipients in no final state
     span: Span | None = None  # of the whole batch: there is none for a recipient
 
     def __post_init__(self) -> None:
-        self.unclaimed = [index for index in range(len(self.states) - 1, -1, -1) if self.states[index] == PENDING]
+        pending = [index for index in range(len(self.states) - 1, -1, -1) if self.states[index] == PENDING]
+        self.unclaimed = len(pending)
+        if self.routes:
+            for index in pending:
+                self.queues.setdefault(self.routes[index], []).append(index)
+        else:
+            self.queues = {ANYWHERE: pending}
         self.open = sum(1 for state in self.states if state in (PENDING, CLAIMED))
 
     def settle(self, index: int, state: int, reason: str, at_us: int) -> None:
@@ -73,9 +83,16 @@ class LiveBatch:
 
     def put_off(self, reason: str) -> None:
         """Nobody who is still pending is handed over from this batch; they come again in another."""
-        for index in self.unclaimed:
-            self.settle(index, DEFERRED, reason, 0)
-        self.unclaimed = []
+        for route in self.queues:
+            self.settle_unclaimed(route, DEFERRED, reason)
+
+    def settle_unclaimed(self, route: Route, state: int, reason: str) -> None:
+        """Of everyone who is still pending there: nothing of them was begun."""
+        pending = self.queues.get(route, [])
+        for index in pending:
+            self.settle(index, state, reason, 0)
+        self.unclaimed -= len(pending)
+        pending.clear()
 
     def record(self) -> BatchRecord:
         return BatchRecord(
@@ -95,16 +112,19 @@ class Claim:
     """Recipients of one batch, noted durably before any MAIL. `todo` are those not yet handed over, first last."""
 
     batch: LiveBatch
+    route: Route
     indexes: list[int]
     todo: list[int]
     left: int
 
     @classmethod
-    def take(cls, batch: LiveBatch) -> Claim:
-        indexes = [batch.unclaimed.pop() for _ in range(min(CLAIM_SIZE, len(batch.unclaimed)))]
+    def take(cls, batch: LiveBatch, route: Route = ANYWHERE, most: int = CLAIM_SIZE) -> Claim:
+        queue = batch.queues[route]
+        indexes = [queue.pop() for _ in range(min(most, len(queue)))]
         for index in indexes:
             batch.states[index] = CLAIMED
-        return cls(batch, indexes, indexes[::-1], len(indexes))
+        batch.unclaimed -= len(indexes)
+        return cls(batch, route, indexes, indexes[::-1], len(indexes))
 
     def settle(self, index: int, state: int, reason: str, at_us: int) -> bool:
         """True when this was the claim's last recipient."""
@@ -114,9 +134,11 @@ class Claim:
 
     def give_back(self) -> None:
         """Those that were never handed over are pending again."""
+        queue = self.batch.queues[self.route]
         for index in self.todo:
             self.batch.states[index] = PENDING
-            self.batch.unclaimed.append(index)
+            queue.append(index)
+        self.batch.unclaimed += len(self.todo)
         self.left -= len(self.todo)
         self.todo = []
 

@@ -23,6 +23,7 @@ from postlaw_sending.stop.observing import RENEW_EVERY_S
 from postlaw_sending.stop.second_gate import SecondGate
 from postlaw_sending.stop.wire import JOBS, SINGLES
 from postlaw_sending.worker.live_batch import Claim, LiveBatch
+from postlaw_sending.worker.routes import Route
 from postlaw_sending.worker.settled_count import count_settled
 
 log = get_logger("sending.worker")
@@ -41,7 +42,7 @@ def place_of(record: Received) -> Place:
 
 class HeldPartition:
     """`publish_settled` makes and publishes the events of finished batches; `changed` tells the worker that there is work, `mark`
-    that the watermark says something new."""
+    that the watermark says something new. `arrived`: there is a batch whose people are to be claimed by route."""
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class HeldPartition:
         publish_settled: Callable[[HeldPartition, list[LiveBatch]], Awaitable[None]],
         changed: Callable[[], None],
         mark: Callable[[int], None],
+        arrived: Callable[[HeldPartition, LiveBatch], None] | None = None,
     ) -> None:
         self.holding = holding
         self.gate = gate
@@ -69,6 +71,7 @@ class HeldPartition:
         self._publish_settled = publish_settled
         self._changed = changed
         self._mark = mark
+        self._arrived = arrived
         self._dirty = asyncio.Event()
         self._awaited = asyncio.Event()  # somebody waits for the next write
         self._waiters: list[asyncio.Future[None]] = []
@@ -93,6 +96,8 @@ class HeldPartition:
         self.holding.pass_by(batch.place)
         self.holding.taken[batch.campaign_id] = max(self.holding.taken.get(batch.campaign_id, 0), batch.number + 1)
         self.add(batch)
+        if self._arrived is not None:
+            self._arrived(self, batch)
         if batch.open:
             self._changed()
         else:
@@ -120,15 +125,30 @@ class HeldPartition:
             return None
         for batch in chain(self.singles.values(), self.batches.values()):
             if batch.unclaimed:
-                claim = Claim.take(batch)
-                self.claims.add(claim)
-                try:
-                    await self.written()
-                except asyncio.CancelledError:
-                    self.give_back(claim)
-                    raise
-                return None if self.lost else claim
+                return await self._noted(Claim.take(batch))
         return None
+
+    async def claim_of(self, batch: LiveBatch, route: Route, most: int) -> Claim | None:
+        """The next claim on that route, as `claim`."""
+        if not self.gives_claims or not batch.queues.get(route):
+            return None
+        return await self._noted(Claim.take(batch, route, most))
+
+    async def _noted(self, claim: Claim) -> Claim | None:
+        self.claims.add(claim)
+        try:
+            await self.written()
+        except asyncio.CancelledError:
+            self.give_back(claim)
+            raise
+        return None if self.lost else claim
+
+    def settle_unclaimed(self, batch: LiveBatch, route: Route, state: int, reason: str) -> None:
+        """Nobody of that batch is handed over on that route."""
+        if batch.queues.get(route):
+            batch.settle_unclaimed(route, state, reason)
+            self.touch()
+            self._changed()
 
     @property
     def gives_claims(self) -> bool:

@@ -15,6 +15,7 @@ from postlaw_sending.stop.holdings import wall_clock_us
 from postlaw_sending.stop.scope import belonging, recipient_tag
 from postlaw_sending.stop.wire import OUTCOMES, scope_text
 from postlaw_sending.worker.live_batch import Compiled, LiveBatch, Recipient, expand
+from postlaw_sending.worker.routes import Router
 
 BATCH_SETTLED = "postlaw.sending.BatchSettled"
 
@@ -26,7 +27,12 @@ def parse_job(record: Received) -> sending.SealedBatch:
 
 
 def live_batch(
-    place: Place, sealed: sending.SealedBatch, recipients: Sequence[Recipient], compiled: Compiled, ledger: BatchRecord | None
+    place: Place,
+    sealed: sending.SealedBatch,
+    recipients: Sequence[Recipient],
+    compiled: Compiled,
+    ledger: BatchRecord | None,
+    router: Router | None = None,
 ) -> LiveBatch:
     """A batch as it begins, or (`ledger`) as a predecessor left it. Whom the first gate refused is settled from the start."""
     states, after_us = expand(ledger) if ledger else (bytearray([PENDING]) * len(recipients), [0] * len(recipients))
@@ -56,6 +62,7 @@ def live_batch(
         states=states,
         after_us=after_us,
         reasons=reasons,
+        routes=router(sealed.tenant_id, place.single, recipients) if router else (),
     )
 
 
@@ -126,5 +133,5 @@ def unreadable_batch(place: Place, sealed: sending.SealedBatch, ledger: BatchRec
         if ledger is None or state == PENDING:
             batch.states[index] = EXPIRED
             batch.reasons[index] = "batch_unreadable"
-    batch.unclaimed, batch.open = [], 0
+    batch.queues, batch.unclaimed, batch.open = {}, 0, 0
     return batch

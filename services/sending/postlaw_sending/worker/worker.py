@@ -27,23 +27,27 @@ from postlaw_sending.stop.holdings import Holdings
 from postlaw_sending.stop.observing import RENEW_EVERY_S, Observer
 from postlaw_sending.stop.second_gate import SecondGate
 from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, SINGLES, closing
+from postlaw_sending.worker.destinations import Destinations
 from postlaw_sending.worker.hearing import Hearing
 from postlaw_sending.worker.jobs import Jobs, Opener
 from postlaw_sending.worker.lane import Connection, Lane
 from postlaw_sending.worker.live_batch import CLAIM_SIZE, Claim, LiveBatch
 from postlaw_sending.worker.ownership import Roll, fair_share, to_take
 from postlaw_sending.worker.partition import HeldPartition
+from postlaw_sending.worker.routes import Exchange, Router
 from postlaw_sending.worker.wire import SealedBatch, parse_job, settled_record
 
 log = get_logger("sending.worker")
 
 DRAIN_S = 10.0
 CUT_OFF_EVERY_S = 0.1
+ROUTED_LANES = 64  # that many people's claims are kept ready where mail goes by route
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What a worker needs of the rest of sending. `connections`: one awaitable source of a live connection a lane."""
+    """What a worker needs of the rest of sending. `connections`: one awaitable source of a live connection a lane; none where an
+    `exchange` gives them by route, and a `router` tells the routes."""
 
     bus: Bus
     generations: Generations
@@ -52,6 +56,8 @@ class Outside:
     opener: Opener
     status: Callable[[str], str]
     connections: list[Callable[[], Awaitable[Connection]]]
+    exchange: Exchange | None = None
+    router: Router | None = None
 
 
 def new_worker_id() -> str:
@@ -70,7 +76,10 @@ class Worker:
         self._observer = Observer()
         self._generation = ""
         self._hearing = Hearing(outside.bus, self.held, outside.generations)
-        self._jobs = Jobs(outside.bus, self.held, outside.opener, self._wanted)
+        self._jobs = Jobs(outside.bus, self.held, outside.opener, self._wanted, outside.router)
+        self._writing = asyncio.Lock()
+        self._destinations = Destinations(outside.exchange, self._lane, self._start) if outside.exchange is not None else None
+        self._wanted_ahead = 3 * CLAIM_SIZE * (len(outside.connections) or ROUTED_LANES)
         self._turn: deque[int] = deque()
         self._work = asyncio.Event()
         self._stopping = False
@@ -81,10 +90,7 @@ class Worker:
         """Background. One that raises stops the process, which is the right end where the stop's own path is broken, and where the
         topics are no longer those with which it began (GenerationOver)."""
         await self._ensure()
-        turn = asyncio.Lock()
-        lanes = [
-            Lane(connection, self._outside.status, self._next_claim, self._hearing.mark, turn) for connection in self._outside.connections
-        ]
+        lanes = [self._lane(connection) for connection in self._outside.connections]
         async with self._group as group:
             for loop in (
                 self._own,
@@ -97,15 +103,19 @@ class Worker:
             ):
                 group.create_task(loop())
             for lane in lanes:
-                group.create_task(lane.run())
+                group.create_task(lane.run(self._next_claim))
             group.create_task(self._cut_off(lanes))
+            if self._destinations is not None:
+                group.create_task(self._destinations.look_after())
 
-    @staticmethod
-    async def _cut_off(lanes: Sequence[Lane]) -> None:
+    def _lane(self, connection: Callable[[], Awaitable[Connection]]) -> Lane:
+        return Lane(connection, self._outside.status, self._hearing.mark, self._writing)
+
+    async def _cut_off(self, lanes: Sequence[Lane]) -> None:
         """A permit ends by itself: bytes that wait in a connection for a slow receiver must not follow later (rule 4)."""
         while True:
             await asyncio.sleep(CUT_OFF_EVERY_S)
-            for lane in lanes:
+            for lane in (*lanes, *(self._destinations.lanes if self._destinations is not None else ())):
                 lane.cut_off()
 
     async def _ensure(self) -> None:
@@ -131,8 +141,8 @@ class Worker:
 
     def _wanted(self) -> bool:
         """Whether lanes will soon want more batches opened than there are."""
-        unclaimed = sum(len(batch.unclaimed) for partition in self.held.values() for batch in partition.batches.values())
-        return unclaimed < 3 * CLAIM_SIZE * len(self._outside.connections)
+        unclaimed = sum(batch.unclaimed for partition in self.held.values() for batch in partition.batches.values())
+        return unclaimed < self._wanted_ahead
 
     def _changed(self) -> None:
         self._work.set()
@@ -208,6 +218,9 @@ class Worker:
             self.held[partition.number] = partition
             self._turn.append(partition.number)
             self._start(partition.keep())
+            if self._destinations is not None:
+                for batch in partition.batches.values():
+                    self._destinations.arrived(partition, batch)
         self._hearing.reassign()
         self._jobs.reassign()
         for partition in ready:
@@ -227,7 +240,8 @@ class Worker:
             if heard is not None:
                 gate.apply(record.offset, *heard)
         gate.advance(end)
-        partition = HeldPartition(holding, gate, self._outside.holdings, self._publish_settled, self._changed, self._hearing.mark)
+        arrived = self._destinations.arrived if self._destinations is not None else None
+        partition = HeldPartition(holding, gate, self._outside.holdings, self._publish_settled, self._changed, self._hearing.mark, arrived)
         for ledger in holding.batches:
             sealed = await self._sealed(holding.partition, ledger.place)
             partition.add(await self._jobs.open(holding.partition, ledger.place, sealed, ledger))

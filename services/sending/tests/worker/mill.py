@@ -15,6 +15,7 @@ from postlaw_common.bus.generation import Generations
 from postlaw_common.errors import Unavailable
 from postlaw_common.store import Store
 from postlaw_sending.delivery.replies import Kind, Reply
+from postlaw_sending.mx.routing import routes
 from postlaw_sending.stop.await_stopped import AwaitStopped
 from postlaw_sending.stop.holdings import HOLDINGS, Holdings
 from postlaw_sending.stop.observing import Observer
@@ -23,6 +24,7 @@ from postlaw_sending.stop.watermarks import Watermarks
 from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, SINGLES
 from postlaw_sending.worker.live_batch import Recipient
 from postlaw_sending.worker.ownership import WORKERS
+from postlaw_sending.worker.routes import Exchange
 from postlaw_sending.worker.worker import Outside, Worker
 
 PARTITIONS = 4
@@ -103,8 +105,8 @@ class Wire:
         done(Reply(self.kind, 250, "ok", time.time_ns() // 1000))
 
 
-def person(i: int) -> Person:
-    return Person(b"\x01" + i.to_bytes(32, "big"), f"sub_{i}", f"user{i}@example.com")
+def person(i: int, domain: str = "example.com") -> Person:
+    return Person(b"\x01" + i.to_bytes(32, "big"), f"sub_{i}", f"user{i}@{domain}")
 
 
 class Mill:
@@ -121,15 +123,22 @@ class Mill:
         self.status: dict[str, str] = {}
         self.keys_away: set[str] = set()  # campaigns whose batches cannot be opened now
         self.batches: dict[int, int] = {}
+        self.domains: dict[int, str] = {}  # of people who are not at example.com
 
-    def worker(self, wire: Wire | None = None, lanes: int = 2, generations: Generations | None = None) -> Worker:
+    def worker(
+        self,
+        wire: Wire | None = None,
+        lanes: int = 2,
+        generations: Generations | None = None,
+        exchange: Exchange | None = None,
+    ) -> Worker:
         async def connection() -> Wire:
             return wire or self.wire
 
         async def open_batch(sealed: sending.SealedBatch, partition: int) -> Opened:
             if sealed.campaign_id in self.keys_away:
                 raise Unavailable("taken away by the test")
-            return Opened([person(int(i)) for i in sealed.sealed.decode().split()])
+            return Opened([person(int(i), self.domains.get(int(i), "example.com")) for i in sealed.sealed.decode().split()])
 
         sources: list[Callable[[], Awaitable[Wire]]] = [connection] * lanes
         outside = Outside(
@@ -139,7 +148,9 @@ class Mill:
             lambda: self.store.collection(WORKERS.name),
             open_batch,
             lambda campaign: self.status.get(campaign, "sending"),
-            list(sources),
+            list(sources) if exchange is None else [],
+            exchange,
+            routes if exchange is not None else None,
         )
         return Worker(outside)
 

@@ -9,6 +9,7 @@ from enum import IntEnum
 CAMPAIGN_PAUSED = "campaign_paused"
 DECISION_EXPIRED = "decision_expired"
 CAMPAIGN_CANCELLED = "campaign_cancelled"
+BUSY = "destination_busy"  # our own shaping let nobody more go there
 GONE = "no_longer_known"  # the person was deleted between planning and sending
 
 # How long a recipient that the next server put off waits before each new attempt: 24 hours altogether. After the last one
@@ -16,8 +17,8 @@ GONE = "no_longer_known"  # the person was deleted between planning and sending
 BACK_OFF_MINUTES = (1, 5, 15, 60, 120, 240, 360, 480, 159)
 
 
-# Put off by ourselves, and not by the next server: such a recipient may go on at once, and no attempt is counted.
-OUR_OWN_DELAYS = frozenset({CAMPAIGN_PAUSED, DECISION_EXPIRED})
+# Put off by ourselves, and not by the next server: after how many seconds such a recipient may go on. No attempt is counted.
+OUR_OWN_DELAYS_S = {CAMPAIGN_PAUSED: 0, DECISION_EXPIRED: 0, BUSY: 60}
 
 
 class State(IntEnum):
@@ -133,11 +134,18 @@ def merge_counts(into: dict[str, int], more: Mapping[str, int]) -> None:
 
 def settled_state(state: int, reason: str, attempt: int) -> State:
     """A recipient that was put off once too often is expired; one that we put off ourselves never is."""
-    if state == State.DEFERRED and reason not in OUR_OWN_DELAYS and attempt >= len(BACK_OFF_MINUTES):
+    if state == State.DEFERRED and reason not in OUR_OWN_DELAYS_S and attempt >= len(BACK_OFF_MINUTES):
         return State.EXPIRED
     if state in (State.PENDING, State.CLAIMED):
         return State.UNKNOWN  # a settled batch names none as open; should one slip through, it is nobody's to send again
     return State(state)
+
+
+def next_attempt(reason: str, attempt: int) -> tuple[int, int]:
+    """Of a recipient that was put off: after how many seconds the next attempt may be, and its number."""
+    if reason in OUR_OWN_DELAYS_S:
+        return OUR_OWN_DELAYS_S[reason], attempt
+    return BACK_OFF_MINUTES[min(attempt, len(BACK_OFF_MINUTES) - 1)] * 60, attempt + 1
 
 
 def count(settled: Settled) -> Tally:
@@ -162,12 +170,13 @@ def waiting(settled: Settled) -> list[Waiting]:
     """Who is not final yet. A 4xx reply counts as an attempt; a pause does not. Due times follow from the event alone."""
     if settled.states.find(State.DEFERRED) < 0:
         return []
-    delayed = Waiting(0, settled.attempt, [], [])
-    minutes = BACK_OFF_MINUTES[min(settled.attempt, len(BACK_OFF_MINUTES) - 1)]
-    put_off = Waiting(settled.started_at_us + minutes * 60_000_000, settled.attempt + 1, [], [])
+    groups: dict[tuple[int, int], Waiting] = {}
     for key, id, state, reason in zip(settled.address_keys, settled.subscriber_ids, settled.states, settled.reasons, strict=True):
         if settled_state(state, reason, settled.attempt) is State.DEFERRED:
-            group = delayed if reason in OUR_OWN_DELAYS else put_off
+            after_s, attempt = next_attempt(reason, settled.attempt)
+            # A due time names a group within its batch: those whose attempt does not count are due a microsecond later.
+            due_us = settled.started_at_us + after_s * 1_000_000 + (attempt == settled.attempt) if after_s else 0
+            group = groups.setdefault((due_us, attempt), Waiting(due_us, attempt, [], []))
             group.address_keys.append(key)
             group.subscriber_ids.append(id)
-    return [group for group in (delayed, put_off) if group.address_keys]
+    return list(groups.values())

@@ -1,0 +1,61 @@
+"""Routes: where a recipient's mail goes, where it does not all go to one relay. People of a batch are then claimed by route."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple, Protocol
+
+from postlaw_sending.delivery.replies import Reply
+from postlaw_sending.messages.campaign import Recipient
+
+
+class Route(NamedTuple):
+    """`pool`: of the addresses that it leaves from; `domain`: the recipient's, in A-labels and lower case ("": the address has none)."""
+
+    pool: str
+    domain: str
+
+
+ANYWHERE = Route("", "")
+
+Router = Callable[[str, bool, Sequence[Recipient]], list[Route]]
+"""(tenant, whether it is a single message, its people) → a route each."""
+
+
+class Unreachable(Exception):
+    """Whoever waits on that route is not handed over now. `state`: the contract's, BOUNCED or DEFERRED; the text is the reason."""
+
+    def __init__(self, state: int, reason: str) -> None:
+        super().__init__(reason)
+        self.state = state
+        self.reason = reason
+
+
+class RoutedConnection(Protocol):
+    """A connection of a route, for one lane at a time."""
+
+    @property
+    def alive(self) -> bool: ...
+    @property
+    def has_room(self) -> bool: ...
+    async def room(self) -> bool: ...
+    async def settled(self) -> None: ...
+    def cork(self) -> None: ...
+    def uncork(self) -> None: ...
+    def cut_off(self) -> None: ...
+    def hand_off(
+        self, sender: bytes, recipient: bytes, message: bytes, done: Callable[[Reply], None], may_go_on: Callable[[], bool]
+    ) -> None: ...
+
+
+class Exchange(Protocol):
+    """The way to other people's servers."""
+
+    def most(self, route: Route) -> int:
+        """How many connections it may have at one time, as far as is known."""
+        ...
+
+    def connection(self, route: Route) -> AbstractAsyncContextManager[RoutedConnection]:
+        """Waits for its turn. Raises Unreachable."""
+        ...
