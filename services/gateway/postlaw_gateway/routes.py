@@ -218,6 +218,13 @@ ROUTES: Sequence[Route] = (
     Route("POST", _CAMPAIGN + "/cancel", "sending.CancelCampaign", "End a campaign for good", "campaigns"),
     Route("GET", _CAMPAIGN + "/recipients", "sending.ListRecipients", "What became of each recipient, in pages", "campaigns"),
     Route(
+        "PUT", "/v1/frequency-cap", "sending.SetFrequencyCap", "How many marketing messages a person may get within some days", "campaigns",
+        hidden=frozenset({"counted_from"}),
+        description="Over all campaigns. Counted are messages that were sent, from the day on which there is a cap; whoever has had enough "
+        "is refused as `frequency-cap`. 0 messages: no cap.",
+    ),
+    Route("GET", "/v1/frequency-cap", "sending.GetFrequencyCap", "The cap as it is", "campaigns"),
+    Route(
         "POST", "/v1/sender-domains", "sending.RegisterSenderDomain", "Register a domain to mail from", "sender-domains", 201,
         location=_DOMAIN,
         description="Publish its `dns_records`, with SPF, DMARC and MX, and have it checked: campaigns go from verified domains alone.",

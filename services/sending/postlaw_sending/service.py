@@ -55,6 +55,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         move=parts.move,
         schedule=parts.schedule,
         deciding=parts.deciding,
+        caps=parts.caps,
         checklist=parts.checklist,
         read=parts.read,
         send=single.send,

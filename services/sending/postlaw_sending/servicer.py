@@ -27,6 +27,8 @@ from postlaw_sending.campaigns.wire_ab_test import ab_test_from_wire
 from postlaw_sending.checklist.wire import checklist_to_wire
 from postlaw_sending.domains.use_cases.keep_domains import KeepDomains
 from postlaw_sending.domains.wire import domain_to_wire
+from postlaw_sending.frequency.caps import Caps
+from postlaw_sending.frequency.wire import cap_to_wire
 from postlaw_sending.returns.held import HeldReturns
 from postlaw_sending.singles.send_message import SendMessage
 from postlaw_sending.templates.assembly import TemplateParts
@@ -43,6 +45,7 @@ class SendingServicer(TemplateCalls):
         move: MoveCampaign,
         schedule: ScheduleCampaign,
         deciding: DecideAbTests,
+        caps: Caps,
         checklist: GetChecklist,
         read: ReadCampaigns,
         send: SendMessage,
@@ -58,6 +61,7 @@ class SendingServicer(TemplateCalls):
         self._move = move
         self._schedule = schedule
         self._deciding = deciding
+        self._caps = caps
         self._checklist = checklist
         self._read = read
         self._send = send
@@ -124,6 +128,12 @@ class SendingServicer(TemplateCalls):
         state = state_from_wire(request.state)
         outcomes, next_page = await self._read.recipients(request.campaign_id, state, request.page_size, request.page_token)
         return sending.ListRecipientsResponse(recipients=map(recipient_to_wire, outcomes), next_page_token=next_page)
+
+    async def SetFrequencyCap(self, request: sending.FrequencyCap, context: Any) -> sending.FrequencyCap:
+        return cap_to_wire(await self._caps.set(request.messages, request.days))
+
+    async def GetFrequencyCap(self, request: sending.GetFrequencyCapRequest, context: Any) -> sending.FrequencyCap:
+        return cap_to_wire(await self._caps.get())
 
     async def SendMessage(self, request: sending.SendMessageRequest, context: Any) -> sending.SendMessageResponse:
         return sending.SendMessageResponse(message_id=await self._send(request))

@@ -44,11 +44,14 @@ from postlaw_sending.campaigns.use_cases.schedule_campaign import BeginScheduled
 from postlaw_sending.campaigns.watch import CampaignWatch
 from postlaw_sending.campaigns.wire import CAMPAIGNS, JOBS, OUTCOMES, settled
 from postlaw_sending.checklist.checklist import Checklist
+from postlaw_sending.frequency.capping import Capping
+from postlaw_sending.frequency.caps import CAPS, Caps
+from postlaw_sending.frequency.contacts import CONTACTS, Contacts
 from postlaw_sending.messages.campaign import CompiledCampaign, compile_campaign
 from postlaw_sending.messages.return_path import ReturnPaths
 
 COLLECTIONS = (
-    CAMPAIGN_DOCUMENTS, CAMPAIGN_KEYS, CUSTOMER_KEYS, LEASES, PLANS, RETRIES, KEPT_BACK, PACES, RESPONSES, BATCHES, TOTALS
+    CAMPAIGN_DOCUMENTS, CAMPAIGN_KEYS, CUSTOMER_KEYS, LEASES, PLANS, RETRIES, KEPT_BACK, PACES, RESPONSES, BATCHES, TOTALS, CAPS, CONTACTS
 )  # fmt: skip
 TOPICS = (Topic(CAMPAIGNS), Topic(JOBS), Topic(OUTCOMES))
 
@@ -63,6 +66,7 @@ class CampaignParts:
     begin_scheduled: BeginScheduled
     deciding: DecideAbTests
     responses: Responses
+    caps: Caps
     pause_senders: PauseSenders
     checklist: GetChecklist
     read: ReadCampaigns
@@ -122,13 +126,15 @@ def assemble(
     subscribers = Subscribers(platform.channel)
     consent = Consent(platform.channel, platform.generation)
     sampling = Consent(platform.channel, platform.generation, bulk=False)
+    caps = Caps(lambda: opened(CAPS), platform.now_us)
+    capping = Capping(caps, Contacts(lambda: opened(CONTACTS)), campaigns.find, platform.now_us)
     planner = Planner(
         partitions=partitions,
         campaigns=campaigns,
         leases=leases,
         keys=keys,
         watch=watch,
-        planning=Planning(platform.bus, plans, retries, kept, paces, subscribers, consent, platform.now_us),
+        planning=Planning(platform.bus, plans, retries, kept, paces, subscribers, consent, capping.had_enough, platform.now_us),
         backlog=Backlog(platform.bus, lambda: opened(holdings), backlog_limit),
         retries=retries,
         kept=kept,
@@ -159,6 +165,7 @@ def assemble(
         begin_scheduled=begin_scheduled,
         deciding=deciding,
         responses=responses,
+        caps=caps,
         checklist=GetChecklist(campaigns, identity, checklist, platform.now_us),
         pause_senders=PauseSenders(campaigns, platform.now_us),
         read=ReadCampaigns(campaigns, plans, outcomes, retries, settled, partitions, responses),
@@ -170,9 +177,10 @@ def assemble(
             Background("campaign outbox", outbox.run),
             Background("planner", planner.run),
             Background("scheduled campaigns", begin_scheduled.run),
+            Background("frequency caps", capping.run),
             Background("campaign keys", lambda: keep_destroying(keys, campaigns, platform.now_us, forget)),
         ),
-        consumers=(outcomes_consumer(outcomes, is_single, settle_single),),
+        consumers=(outcomes_consumer(outcomes, is_single, settle_single, capping.note),),
     )
 
 

@@ -8,7 +8,7 @@ in the log and publishes what is missing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from postlaw_common.bus import Bus, Record
@@ -16,9 +16,9 @@ from postlaw_common.crypto import seal
 from postlaw_common.foreground import step_aside
 from postlaw_sending.campaigns.audience import AudienceReader
 from postlaw_sending.campaigns.clients import DECIDED_AT_ONCE, PAGE_SIZE, Consent, Page, Subscribers
-from postlaw_sending.campaigns.domain.campaign import Status
+from postlaw_sending.campaigns.domain.campaign import Campaign, Status
 from postlaw_sending.campaigns.domain.plan import Intent, Kept, Plan, PlannedBatch
-from postlaw_sending.campaigns.domain.recipients import CAMPAIGN_CANCELLED, GONE
+from postlaw_sending.campaigns.domain.recipients import CAMPAIGN_CANCELLED, FREQUENCY_CAP, GONE
 from postlaw_sending.campaigns.kept_back import KeptBack
 from postlaw_sending.campaigns.led import Led
 from postlaw_sending.campaigns.paces import Paces
@@ -26,7 +26,7 @@ from postlaw_sending.campaigns.placing import keep_back
 from postlaw_sending.campaigns.plans import Plans
 from postlaw_sending.campaigns.retries import Retries, Retry
 from postlaw_sending.campaigns.sealing import place
-from postlaw_sending.campaigns.wire import JOBS, Gate, batch_number, job_batch, job_batch_again, sealed_batch
+from postlaw_sending.campaigns.wire import JOBS, Gate, batch_number, job_batch, job_batch_again, refuse, sealed_batch
 
 GROUP = 10  # batches a plan's write
 KEPT_AT_ONCE = 50  # groups of people kept back that a turn looks at
@@ -52,8 +52,11 @@ class Group:
     complete: bool = False
 
 
+HadEnough = Callable[[Campaign, Sequence[bytes]], Awaitable[set[bytes]]]
+
+
 class Planning:
-    """Everything that a turn needs."""
+    """Everything that a turn needs. `had_enough`: of some people, by address key, whom the customer's frequency cap keeps from it."""
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Planning:
         paces: Paces,
         subscribers: Subscribers,
         consent: Consent,
+        had_enough: HadEnough,
         now_us: Callable[[], int],
     ) -> None:
         self._bus = bus
@@ -73,6 +77,7 @@ class Planning:
         self._paces = paces
         self._subscribers = subscribers
         self._consent = consent
+        self._had_enough = had_enough
         self._now_us = now_us
 
     async def turn(self, led: Led, partition: int, room: int, jobs_end: int) -> bool:
@@ -213,7 +218,8 @@ class Planning:
         decisions = dict(zip(known, answer.each, strict=True))
         otherwise = CAMPAIGN_CANCELLED if campaign.ended else GONE
         again = job_batch_again(batch.address_keys, people, decisions, answer.rulings, ids, otherwise)
-        return Prepared(batch, again, answer.gate)
+        full = await self._had_enough(campaign, known)
+        return Prepared(batch, refuse(again, full, FREQUENCY_CAP) if full else again, answer.gate)
 
     async def _next_of_audience(self, led: Led, plan: Plan, pages: int) -> Group:
         reader = led.readers.get(plan.partition)
@@ -233,11 +239,14 @@ class Planning:
         """The first gate for up to 1,000 people in one call."""
         keys = [key for page in pages for key in page.address_keys]
         answer = await self._consent.decide(led.campaign, partition, keys)
+        full = await self._had_enough(led.campaign, keys)
         prepared: list[Prepared] = []
         start = 0
         for page in pages:
             end = start + len(page.address_keys)
             people = job_batch(page.people, answer.each[start:end], answer.rulings)
+            if not full.isdisjoint(page.address_keys):
+                people = refuse(people, full, FREQUENCY_CAP)
             prepared.append(Prepared(PlannedBatch(0, page.address_keys), people, answer.gate))
             start = end
             await step_aside()  # a page takes a millisecond

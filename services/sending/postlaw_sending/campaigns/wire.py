@@ -5,7 +5,7 @@ Longer than most by a few lines: both ways of each message stand side by side.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -291,9 +291,22 @@ def _decide(recipient: sending.JobRecipient, decision: consent.Decision, ruled: 
         recipient.opt_out_token = decision.opt_out_token
         recipient.footer = NUMBER_OF[ruled.why, ruled.labelled]
         return
-    recipient.ClearField("address")
-    recipient.ClearField("fields")
-    recipient.refusals.extend(ruled.refusals or (NOT_ALLOWED,))
+    _refuse(recipient, ruled.refusals or (NOT_ALLOWED,))
+
+
+def _refuse(recipient: sending.JobRecipient, refusals: Sequence[str]) -> None:
+    for field in ("address", "fields", "opt_out_token"):
+        recipient.ClearField(field)
+    recipient.refusals.extend(refusals)
+
+
+def refuse(people: bytes, address_keys: Collection[bytes], reason: str) -> bytes:
+    """A JobBatch in which those of these whom the law allows are refused as well."""
+    batch = sending.JobBatch.FromString(people)
+    for recipient in batch.recipients:
+        if recipient.address_key in address_keys and not recipient.refusals:
+            _refuse(recipient, (reason,))
+    return batch.SerializeToString()
 
 
 def sealed_batch(campaign: Campaign, batch: int, attempt: int, gate: Gate, size: int, sealed: bytes, variant: int = 0) -> bytes:

@@ -134,6 +134,10 @@ class Law(Consent):
         return Decisions([consent.Decision(allow=True, opt_out_token=b"t") for _ in address_keys], [Ruling(())], gate)
 
 
+async def nobody_had_enough(campaign: Campaign, address_keys: Sequence[bytes]) -> set[bytes]:
+    return set()
+
+
 class Bench:
     """Store, bus, and a new planner as often as the last one is killed."""
 
@@ -158,6 +162,7 @@ class Bench:
             Paces(lambda: self.store.collection(PACES.name)),
             self.people,
             Law(),
+            nobody_had_enough,
             lambda: self.now_us,
         )
 

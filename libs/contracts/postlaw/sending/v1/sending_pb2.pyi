@@ -1156,6 +1156,51 @@ class SendMessageResponse(_message.Message):
 Global___SendMessageResponse: _TypeAlias = SendMessageResponse  # noqa: Y015
 
 @_typing.final
+class FrequencyCap(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    COUNTED_FROM_FIELD_NUMBER: _builtins.int
+    messages: _builtins.int
+    """of marketing, to one person; 0: as many as there are"""
+    days: _builtins.int
+    """within these, counted back from when a campaign comes to the person: 1 to 90"""
+    @_builtins.property
+    def counted_from(self) -> _timestamp_pb2.Timestamp:
+        """what was sent before is not known"""
+
+    def __init__(
+        self,
+        *,
+        messages: _builtins.int = ...,
+        days: _builtins.int = ...,
+        counted_from: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counted_from", b"counted_from"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted_from", b"counted_from", "days", b"days", "messages", b"messages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FrequencyCap: _TypeAlias = FrequencyCap  # noqa: Y015
+
+@_typing.final
+class GetFrequencyCapRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFrequencyCapRequest: _TypeAlias = GetFrequencyCapRequest  # noqa: Y015
+
+@_typing.final
 class AwaitStoppedRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

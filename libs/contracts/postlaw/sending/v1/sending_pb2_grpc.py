@@ -150,6 +150,16 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.FromString,
                 _registered_method=True)
+        self.SetFrequencyCap = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/SetFrequencyCap',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.FrequencyCap.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.FrequencyCap.FromString,
+                _registered_method=True)
+        self.GetFrequencyCap = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/GetFrequencyCap',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetFrequencyCapRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.FrequencyCap.FromString,
+                _registered_method=True)
         self.SendMessage = channel.unary_unary(
                 '/postlaw.sending.v1.SendingService/SendMessage',
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageRequest.SerializeToString,
@@ -333,6 +343,19 @@ class SendingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetFrequencyCap(self, request, context):
+        """How many marketing messages a person may get of this customer's campaigns within some days.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFrequencyCap(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SendMessage(self, request, context):
         """One message to one person, on a decision that consent has just made: the same batches, claims, gates and settling as a campaign's.
         """
@@ -492,6 +515,16 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.RotateDkimKeys,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.SerializeToString,
+            ),
+            'SetFrequencyCap': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetFrequencyCap,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.FrequencyCap.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.FrequencyCap.SerializeToString,
+            ),
+            'GetFrequencyCap': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFrequencyCap,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetFrequencyCapRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.FrequencyCap.SerializeToString,
             ),
             'SendMessage': grpc.unary_unary_rpc_method_handler(
                     servicer.SendMessage,
@@ -1146,6 +1179,60 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/RotateDkimKeys',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetFrequencyCap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/SetFrequencyCap',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.FrequencyCap.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.FrequencyCap.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFrequencyCap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/GetFrequencyCap',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.GetFrequencyCapRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.FrequencyCap.FromString,
             options,
             channel_credentials,
             insecure,

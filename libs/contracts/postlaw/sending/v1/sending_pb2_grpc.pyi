@@ -65,6 +65,9 @@ class SendingServiceStub:
     """Asks the DNS now."""
     RotateDkimKeys: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SenderDomainRequest, _sending_pb2.SenderDomain]
     """New DKIM keys, which sign once a check finds them published; while some wait for that, no others are made."""
+    SetFrequencyCap: _grpc.UnaryUnaryMultiCallable[_sending_pb2.FrequencyCap, _sending_pb2.FrequencyCap]
+    """How many marketing messages a person may get of this customer's campaigns within some days."""
+    GetFrequencyCap: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetFrequencyCapRequest, _sending_pb2.FrequencyCap]
     SendMessage: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SendMessageRequest, _sending_pb2.SendMessageResponse]
     """One message to one person, on a decision that consent has just made: the same batches, claims, gates and settling as a campaign's."""
     AwaitStopped: _grpc.UnaryUnaryMultiCallable[_sending_pb2.AwaitStoppedRequest, _sending_pb2.AwaitStoppedResponse]
@@ -115,6 +118,9 @@ class SendingServiceAsyncStub(SendingServiceStub):
     """Asks the DNS now."""
     RotateDkimKeys: _aio.UnaryUnaryMultiCallable[_sending_pb2.SenderDomainRequest, _sending_pb2.SenderDomain]  # type: ignore[assignment]
     """New DKIM keys, which sign once a check finds them published; while some wait for that, no others are made."""
+    SetFrequencyCap: _aio.UnaryUnaryMultiCallable[_sending_pb2.FrequencyCap, _sending_pb2.FrequencyCap]  # type: ignore[assignment]
+    """How many marketing messages a person may get of this customer's campaigns within some days."""
+    GetFrequencyCap: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetFrequencyCapRequest, _sending_pb2.FrequencyCap]  # type: ignore[assignment]
     SendMessage: _aio.UnaryUnaryMultiCallable[_sending_pb2.SendMessageRequest, _sending_pb2.SendMessageResponse]  # type: ignore[assignment]
     """One message to one person, on a decision that consent has just made: the same batches, claims, gates and settling as a campaign's."""
     AwaitStopped: _aio.UnaryUnaryMultiCallable[_sending_pb2.AwaitStoppedRequest, _sending_pb2.AwaitStoppedResponse]  # type: ignore[assignment]
@@ -300,6 +306,21 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.SenderDomain, _abc.Awaitable[_sending_pb2.SenderDomain]]:
         """New DKIM keys, which sign once a check finds them published; while some wait for that, no others are made."""
+
+    @_abc_1.abstractmethod
+    def SetFrequencyCap(
+        self,
+        request: _sending_pb2.FrequencyCap,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.FrequencyCap, _abc.Awaitable[_sending_pb2.FrequencyCap]]:
+        """How many marketing messages a person may get of this customer's campaigns within some days."""
+
+    @_abc_1.abstractmethod
+    def GetFrequencyCap(
+        self,
+        request: _sending_pb2.GetFrequencyCapRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.FrequencyCap, _abc.Awaitable[_sending_pb2.FrequencyCap]]: ...
 
     @_abc_1.abstractmethod
     def SendMessage(

@@ -10,6 +10,7 @@ CAMPAIGN_PAUSED = "campaign_paused"
 DECISION_EXPIRED = "decision_expired"
 CAMPAIGN_CANCELLED = "campaign_cancelled"
 BUSY = "destination_busy"  # our own shaping let nobody more go there
+FREQUENCY_CAP = "frequency-cap"  # had as many messages of late as the customer's cap allows
 GONE = "no_longer_known"  # the person was deleted between planning and sending
 
 # How long a recipient that the next server put off waits before each new attempt: 24 hours altogether. After the last one

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from postlaw_law.words import EXPRESS, MESSAGE_CLASSES, STATED_FACTS, Basis, Defect, Duty
 
 COMMERCIAL = "commercial"
+TRANSACTIONAL = "transactional"
 NOT_ALLOWED = "not_allowed"  # a no without a reason
 
 # Bases that are a relationship between the person and the sender. On the others somebody is mailed who never dealt with it.
@@ -25,6 +26,11 @@ class MessageFacts:
 
     message_class: str = COMMERCIAL
     states: tuple[str, ...] = ()
+
+    @property
+    def is_marketing(self) -> bool:
+        """Whether it advertises, in whole or in part, or asks whether it may."""
+        return self.message_class != TRANSACTIONAL
 
     def wrong(self) -> Mapping[str, str]:
         """What is wrong, by field."""
