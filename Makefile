@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+# Processes that run tests side by side; 0: in this one, for a debugger.
+WORKERS ?= 2
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/.backing/bin:$(PATH)
 
@@ -33,7 +35,7 @@ demo: setup ## import, send, say stop in mid-flight, prove that it stopped
 
 .PHONY: test
 test: setup ## every test that this machine can run; says against what
-	@$(BIN)/pytest $(TESTS)
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 .PHONY: check
 check: setup ## lint, types, import boundaries, contracts, the model, docs, generated code

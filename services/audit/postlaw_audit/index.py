@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from postlaw_audit.entries import second_of
 from postlaw_common.store import Collection, CollectionSpec, Index
 
-EVENT_INDEX = CollectionSpec("event_index", (Index("second"),))
+EVENT_INDEX = CollectionSpec("event_index", (Index("second"),), packed=True)
 _ROW = 12  # 8 bytes of the id's hash, 4 bytes of distance from the document's start
 
 

@@ -13,7 +13,7 @@ from datetime import date
 from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
 from postlaw_law.clocks import instant
 
-EXPIRIES = CollectionSpec("expiries", (Index("day"), Index("tenant_day")))
+EXPIRIES = CollectionSpec("expiries", (Index("day"), Index("tenant_day")), packed=True)
 
 _PAGE = 500
 

@@ -21,7 +21,7 @@ from postlaw_common.store.bulk import bulk_insert
 from postlaw_consent.domain.event import ConsentEvent
 from postlaw_consent.domain.fact import Fact, fact_of, text_of
 
-LEDGER = CollectionSpec("ledger", (Index("pending"),), range_parts=2)
+LEDGER = CollectionSpec("ledger", (Index("pending"),), range_parts=2, packed=True)
 
 PENDING = "1"
 _FIRST_VERSIONS = 3  # most people have given a consent or two, and perhaps withdrawn it

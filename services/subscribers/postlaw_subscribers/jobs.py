@@ -21,7 +21,7 @@ from postlaw_subscribers.domain.import_job import Checkpoint, Counts, GoneThroug
 from postlaw_subscribers.domain.sameness import Flag, Tallies, Tally
 
 IMPORTS = CollectionSpec("imports", (OUTBOX_INDEX, Index("waiting"), MADE_UNDER))
-ROW_MARKS = CollectionSpec("import_rows", (Index("import_id"),))
+ROW_MARKS = CollectionSpec("import_rows", (Index("import_id"),), packed=True)
 WAITING = "1"
 
 _PURPOSE = "imports"

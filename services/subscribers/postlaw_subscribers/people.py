@@ -22,7 +22,7 @@ from postlaw_subscribers.domain.person import KEY_BYTES, Person, Profile, made_u
 from postlaw_subscribers.person_keys import LANGUAGE, PROFILE, Keys, document_id, place
 
 DATABASE = "subscribers"
-PEOPLE = CollectionSpec("people", (OUTBOX_INDEX,), range_parts=1, rarely=True)
+PEOPLE = CollectionSpec("people", (OUTBOX_INDEX,), range_parts=1, rarely=True, packed=True)
 MOVED = CollectionSpec("moved")
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -18,7 +18,7 @@ from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Docu
 from postlaw_common.store.bulk import bulk_insert
 
 KEY_DATABASE = "subscriber_keys"
-PERSON_KEYS = CollectionSpec("person_keys")
+PERSON_KEYS = CollectionSpec("person_keys", packed=True)
 
 PROFILE = b"profile"
 LANGUAGE = b"language"

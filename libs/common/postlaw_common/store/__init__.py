@@ -31,12 +31,15 @@ class CollectionSpec:
     """A collection as its service needs it. Declared where it is used, ensured when the service starts.
 
     `range_parts`: with how many parts, each with its "/", the `_id`s begin that `under` reads together; 0: it is not read so.
-    `rarely`: so seldom that a server which does not read ranges of `_id`s by itself keeps no index for them."""
+    `rarely`: so seldom that a server which does not read ranges of `_id`s by itself keeps no index for them.
+    `packed`: documents so many that each field costs: all but those of an index are one field of the database (ADR 17). An index that
+    is added later takes in what is there at the next start, but nothing that a process of the release before writes after it."""
 
     name: str
     indexes: tuple[Index, ...] = ()
     range_parts: int = 0
     rarely: bool = False
+    packed: bool = False
 
     def check_range(self, prefix: str) -> None:
         """Raises KeyError where `under` may not be asked with this."""

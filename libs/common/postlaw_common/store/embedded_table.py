@@ -6,23 +6,17 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import msgspec
-
-from postlaw_common.store import LARGEST, AlreadyExists, CollectionSpec, Document, StoreRefused, VersionConflict, end_of
+from postlaw_common.store import AlreadyExists, CollectionSpec, Document, VersionConflict, end_of, packed
 
 Row = tuple[object, ...]  # _id, body, then the values of the indexed fields; `v` is the table's own
 
 STATEMENT_ROWS = 200
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
-pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(dict[str, Any]).decode
-
 
 def unpack(version: int, body: bytes) -> Document:
-    document = _unpack(body)
+    document = packed.unpack(body)
     document["v"] = version
     return document
 
@@ -50,17 +44,8 @@ class Table:
         if type(id) is not str:
             raise TypeError(f"_id must be a str, not {type(id).__name__}")
         if not self.fields:
-            return id, self._packed(document)
-        return (id, self._packed(document), *[self.indexed(document, name) for name in self.fields])
-
-    def _packed(self, document: Document) -> bytes:
-        try:
-            body = pack(document)
-        except (TypeError, OverflowError, ValueError) as error:
-            raise StoreRefused(f"{self.spec.name}: {error}") from error
-        if len(body) > LARGEST:
-            raise StoreRefused(f"{self.spec.name}/{document['_id']} takes {len(body)} bytes of at most {LARGEST}")
-        return body
+            return id, packed.pack(self.spec.name, id, document)
+        return (id, packed.pack(self.spec.name, id, document), *[self.indexed(document, name) for name in self.fields])
 
     @staticmethod
     def indexed(document: Document, name: str) -> str | bytes | None:
@@ -86,7 +71,7 @@ class Table:
                 connection.execute(f'ALTER TABLE {self.name} ADD COLUMN "{column}"')
                 # A connection may be written while it is read, as long as the rows changed lie behind.
                 for id, body in connection.execute(f"SELECT _id, body FROM {self.name}"):
-                    value = self.indexed(_unpack(body), index.field)
+                    value = self.indexed(packed.unpack(body), index.field)
                     connection.execute(f'UPDATE {self.name} SET "{column}" = ? WHERE _id = ?', (value, id))
             unique = "UNIQUE" if index.unique else ""
             order = "" if index.unique else ", _id"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from bson import Int64
@@ -22,8 +22,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, 
 from pymongo.read_concern import ReadConcern
 
 from postlaw_common.store import AlreadyExists, CollectionSpec, Document, StoreRefused, StoreUnavailable, VersionConflict, end_of
-
-T = TypeVar("T", Document, Document | None)
+from postlaw_common.store.packed import packed_document, unpacked_document
 
 DUPLICATE = 11000
 # BadValue, FailedToParse, TypeMismatch, InvalidBSON, three of field names, DocumentValidationFailure, and too large in three places.
@@ -92,6 +91,8 @@ class MongoStore:
                 collection = database.get_collection(
                     spec.name, write_concern=WriteConcern(w="majority", j=True), read_preference=ReadPreference.PRIMARY
                 )
+                if spec.packed and spec.name in there:
+                    await lift_out(collection, spec)
                 for index in spec.indexes:
                     await self._index(collection, index.field, index.unique)
                 by_id = self._ranges or spec.rarely
@@ -123,6 +124,17 @@ class MongoStore:
             await client.close()
 
 
+async def lift_out(collection: AsyncCollection[Document], spec: CollectionSpec) -> None:
+    """An index that a packed collection did not have takes in what is there: its field comes out of the packed ones."""
+    indexed = {field for index in (await collection.index_information()).values() for field, _ in index["key"]}
+    if all(index.field in indexed for index in spec.indexes):
+        return
+    apart = frozenset(index.field for index in spec.indexes) | {"_id", "v", RANGE}
+    async for document in collection.find({}):
+        version = {"_id": document["_id"], "v": document["v"]}
+        await collection.replace_one(version, packed_document(spec.name, unpacked_document(document), apart))
+
+
 class MongoCollection:
     def __init__(self, collection: AsyncCollection[Document], spec: CollectionSpec, concern: str, *, ranges: bool = True) -> None:
         self._collection = collection
@@ -132,6 +144,7 @@ class MongoCollection:
         self._name = spec.name
         self._indexed = frozenset(index.field for index in spec.indexes)
         self._unique = frozenset(index.field for index in spec.indexes if index.unique)
+        self._apart = self._indexed | {"_id", "v", RANGE} if spec.packed else None
 
     async def insert(self, document: Document) -> None:
         with as_unavailable(self._name):
@@ -164,7 +177,8 @@ class MongoCollection:
 
     async def get(self, id: str, *, linearizable: bool = False) -> Document | None:
         with as_unavailable(self._name):
-            return self._read(await (self._linearizable if linearizable else self._collection).find_one({"_id": id}))
+            found = await (self._linearizable if linearizable else self._collection).find_one({"_id": id})
+            return None if found is None else self._read(found)
 
     async def get_many(self, ids: Sequence[str]) -> dict[str, Document]:
         wanted = {"_id": ids[0] if len(ids) == 1 else {"$in": list(ids)}}  # a single one needs no plan for many, on any server
@@ -227,15 +241,15 @@ class MongoCollection:
             parts = document["_id"].split("/", self._named_ranges)
             if len(parts) > self._named_ranges and parts[-1]:
                 document = {**document, RANGE: "/".join(parts[:-1]) + "/"}
-        return document
+        return packed_document(self._name, document, self._apart) if self._apart else document
 
-    def _read(self, document: T) -> T:
-        if document is not None and self._named_ranges:
+    def _read(self, document: Document) -> Document:
+        if self._named_ranges:
             document.pop(RANGE, None)
-        return document
+        return unpacked_document(document) if self._apart else document
 
     def _all_read(self, documents: list[Document]) -> list[Document]:
-        return [self._read(document) for document in documents] if self._named_ranges else documents
+        return [self._read(document) for document in documents] if self._named_ranges or self._apart else documents
 
     def _equal(self, field: str | None, value: str | bytes | None) -> dict[str, Any]:
         if field is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from postlaw_common.testing.plugin import BACKING
 # fixture: its rows, each with the backing service that it needs
 ROWS: dict[str, list[tuple[str, str | None]]] = {
     "new_bus": [("embedded:", None), ("kafka", "kafka")],
-    "new_store": [("sqlite:", None), ("mongodb", "mongodb")],
+    "new_store": [("sqlite:", None), ("mongodb", "mongodb"), ("mongodb, packed", "mongodb")],
     "new_blobs": [("file:", None), ("s3", "s3")],
     "new_root_key": [("file:", None), ("awskms", None)],
 }
@@ -69,14 +70,15 @@ async def bus(new_bus: Callable[[], Awaitable[Bus]], topic: str) -> Bus:
 
 @pytest.fixture
 async def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Store]]]:
-    url: str = request.getfixturevalue("backing").url("mongodb") if request.param == "mongodb" else request.param
+    server, _, packed = request.param.partition(", ")
+    url: str = request.getfixturevalue("backing").url("mongodb") if server == "mongodb" else server
     database = f"contract_{uuid.uuid4().hex[:16]}"
     opened: list[Store] = []
 
     async def new(*collections: CollectionSpec) -> Store:
         store = open_store(url, database, state=str(tmp_path))
         opened.append(store)
-        await store.start(collections)
+        await store.start([replace(spec, packed=bool(packed)) for spec in collections])
         return store
 
     yield new

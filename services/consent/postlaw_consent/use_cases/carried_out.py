@@ -4,6 +4,7 @@ outage left."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
@@ -13,6 +14,7 @@ from postlaw_common.store import StoreUnavailable
 from postlaw_common.telemetry import get_logger
 
 SWEEP_S = 1.0
+FORGET_EVERY_S = 3600.0
 IN_HAND_US = 5_000_000  # what was just taken is being done already, by whoever took it
 _AGAIN_US = (2_000_000, 10_000_000, 60_000_000, 300_000_000, 1_800_000_000)
 _GIVEN_UP_US = 24 * 3600 * 1_000_000
@@ -63,10 +65,13 @@ class CarriedOut(Generic[AnIntent]):
 
     async def run(self) -> None:
         """A background."""
+        forget_at = 0.0
         while True:
             try:
                 await self.sweep()
-                await self._forget(self._now_us())
+                if time.monotonic() >= forget_at:
+                    await self._forget(self._now_us())
+                    forget_at = time.monotonic() + FORGET_EVERY_S
             except StoreUnavailable as away:
                 log.warning(f"{self._what} waits", failure=type(away).__name__)
             await asyncio.sleep(SWEEP_S)

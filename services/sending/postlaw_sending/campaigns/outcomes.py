@@ -16,7 +16,7 @@ from postlaw_sending.campaigns.domain.recipients import Settled, Tally, count
 from postlaw_sending.campaigns.plans import place_id
 from postlaw_sending.campaigns.retries import batch_id, retry_documents
 
-BATCHES = CollectionSpec("batches", (Index("campaign_id"),))
+BATCHES = CollectionSpec("batches", (Index("campaign_id"),), packed=True)
 TOTALS = CollectionSpec("totals", (Index("campaign_id"),))
 
 _COUNTS = ("batches", "sent", "refused", "failed", "bounced", "expired", "unknown")  # in the order of Tally's fields

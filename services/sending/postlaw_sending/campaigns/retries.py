@@ -14,7 +14,7 @@ from postlaw_common.store import Collection, CollectionSpec, Document, Index
 from postlaw_sending.campaigns.domain.recipients import Settled, waiting
 from postlaw_sending.campaigns.plans import place_id
 
-RETRIES = CollectionSpec("retries", (Index("place"), Index("campaign_id")))
+RETRIES = CollectionSpec("retries", (Index("place"), Index("campaign_id")), packed=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from postlaw_sending.singles.domain import LIFE_US, PUBLISHED_WITHIN_US, attempt
 from postlaw_sending.singles.wire import sealed_batch
 from postlaw_sending.stop.wire import SINGLES
 
-MESSAGES = CollectionSpec("single_messages", (Index("open"), Index("attempt_id")))
+MESSAGES = CollectionSpec("single_messages", (Index("open"), Index("attempt_id")), packed=True)
 
 _OPEN = "1"
 _PURPOSE = "message"
