@@ -218,6 +218,11 @@ ROUTES: Sequence[Route] = (
     Route("POST", _CAMPAIGN + "/cancel", "sending.CancelCampaign", "End a campaign for good", "campaigns"),
     Route("GET", _CAMPAIGN + "/recipients", "sending.ListRecipients", "What became of each recipient, in pages", "campaigns"),
     Route(
+        "POST", "/v1/messages", "sending.SendSingle", "Send one message to one person", "messages", 202, key_field="idempotency_key",
+        description="From an approved `service` or `transactional` template: marketing goes as a campaign. To a person by `subscriber_id`, "
+        "or by `address`, who may be on no list. It goes the way of every message, and whoever said no to all your mail does not get it.",
+    ),
+    Route(
         "PUT", "/v1/frequency-cap", "sending.SetFrequencyCap", "How many marketing messages a person may get within some days", "campaigns",
         hidden=frozenset({"counted_from"}),
         description="Over all campaigns. Counted are messages that were sent, from the day on which there is a cap; whoever has had enough "

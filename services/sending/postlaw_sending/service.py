@@ -16,6 +16,7 @@ from postlaw_sending.settings import SendingSettings
 from postlaw_sending.singles import assembly as singles
 from postlaw_sending.singles.domain import is_attempt
 from postlaw_sending.singles.opening import opener, status
+from postlaw_sending.singles.send_single import Posting, SendSingle, words_compiler
 from postlaw_sending.stop import assembly as stop
 from postlaw_sending.stop.holdings import HOLDINGS
 from postlaw_sending.templates import assembly as templates
@@ -45,7 +46,13 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     stopping = stop.assemble_stop(platform, DATABASE)
     serving = settings.role in ("all", "api")
     working = settings.role in ("all", "worker")
-    opening = domain.signers.opener(opener(single.singles, parts.opener.open, platform.public_url))
+    may_send_from = domain.keep.require_verified if denying else None
+    posting = Posting(single.singles, parts.single_consent, platform.placement)
+    send_single = SendSingle(
+        posting, parts.subscribers, parts.identity, parts.contexts, written.judge.approved_now, parts.compiled, may_send_from
+    )
+    compile_words = words_compiler(written.judge.approved_now, parts.compiled)
+    opening = domain.signers.opener(opener(single.singles, parts.opener.open, platform.public_url, compile_words))
     mx = settings.mx()
     straight = None if mx is None else lambda: exchange(mx, settings.resolver())
     worker = stop.WorkerParts(platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us), straight)
@@ -59,6 +66,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         checklist=parts.checklist,
         read=parts.read,
         send=single.send,
+        send_single=send_single,
         templates=written,
         domains=domain.keep,
         await_stopped=stopping.answer,

@@ -31,6 +31,8 @@ from postlaw_sending.frequency.caps import Caps
 from postlaw_sending.frequency.wire import cap_to_wire
 from postlaw_sending.returns.held import HeldReturns
 from postlaw_sending.singles.send_message import SendMessage
+from postlaw_sending.singles.send_single import Asked as AskedSingle
+from postlaw_sending.singles.send_single import SendSingle
 from postlaw_sending.templates.assembly import TemplateParts
 from postlaw_sending.templates.calls import TemplateCalls
 
@@ -49,6 +51,7 @@ class SendingServicer(TemplateCalls):
         checklist: GetChecklist,
         read: ReadCampaigns,
         send: SendMessage,
+        send_single: SendSingle,
         templates: TemplateParts,
         domains: KeepDomains,
         await_stopped: Callable[[sending.AwaitStoppedRequest], Awaitable[sending.AwaitStoppedResponse]],
@@ -65,6 +68,7 @@ class SendingServicer(TemplateCalls):
         self._checklist = checklist
         self._read = read
         self._send = send
+        self._send_single = send_single
         self._domains = domains
         self._await_stopped = await_stopped
         self._attest = attest
@@ -137,6 +141,18 @@ class SendingServicer(TemplateCalls):
 
     async def SendMessage(self, request: sending.SendMessageRequest, context: Any) -> sending.SendMessageResponse:
         return sending.SendMessageResponse(message_id=await self._send(request))
+
+    async def SendSingle(self, request: sending.SendSingleRequest, context: Any) -> sending.SendMessageResponse:
+        asked = AskedSingle(
+            idempotency_key=request.idempotency_key,
+            template_id=request.template_id,
+            template_version=request.template_version,
+            sender=sender_from_wire(request.sender),
+            subscriber_id=request.subscriber_id,
+            address=request.address,
+            fields=dict(request.fields),
+        )
+        return sending.SendMessageResponse(message_id=await self._send_single(asked))
 
     async def RegisterSenderDomain(self, request: sending.SenderDomainRequest, context: Any) -> sending.SenderDomain:
         return domain_to_wire(await self._domains.register(request.domain))

@@ -21,6 +21,7 @@ CUSTOMER = frozenset(
         "keys:write",
         "lists:read",
         "lists:write",
+        "messages:write",
         "subscribers:read",
         "subscribers:write",
         "suppressions:approve",

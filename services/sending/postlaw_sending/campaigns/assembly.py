@@ -67,6 +67,11 @@ class CampaignParts:
     deciding: DecideAbTests
     responses: Responses
     caps: Caps
+    compiled: Callable[[Campaign], CompiledCampaign]
+    subscribers: Subscribers
+    single_consent: Consent
+    identity: Identity
+    contexts: Callable[[], ServiceContexts]
     pause_senders: PauseSenders
     checklist: GetChecklist
     read: ReadCampaigns
@@ -166,6 +171,11 @@ def assemble(
         deciding=deciding,
         responses=responses,
         caps=caps,
+        compiled=compiled,
+        subscribers=subscribers,
+        single_consent=sampling,
+        identity=identity,
+        contexts=acting,
         checklist=GetChecklist(campaigns, identity, checklist, platform.now_us),
         pause_senders=PauseSenders(campaigns, platform.now_us),
         read=ReadCampaigns(campaigns, plans, outcomes, retries, settled, partitions, responses),

@@ -15,7 +15,7 @@ from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
 from postlaw.subscribers.v1 import subscribers_pb2_grpc as subscribers_grpc
 from postlaw_common.errors import Unavailable
 from postlaw_sending.campaigns.domain.campaign import Campaign
-from postlaw_sending.campaigns.domain.ruling import Ruling
+from postlaw_sending.campaigns.domain.ruling import MessageFacts, Ruling, defects
 from postlaw_sending.campaigns.wire import Decision, Gate, law_message, list_scope, micros, ruling_of
 
 Channel = Callable[[str], grpc.aio.Channel]
@@ -64,6 +64,20 @@ class Subscribers:
         async for page in self._stub().StreamAudience(request, timeout=STREAM_LIFE_S + 10):
             yield Page(list(page.address_keys), page.people)
 
+    async def resolved(self, *, address: str = "", subscriber_id: str = "") -> tuple[bytes, str, str]:
+        """(address_key, subscriber_id, address) of who is meant, by either. The id is "" where nobody is known by the address, the address
+        is "" where the id was given. Raises Invalid, NotFound."""
+        asked = subscribers.ResolvePersonRequest(subscriber_id=subscriber_id)
+        if address:
+            asked = subscribers.ResolvePersonRequest(address=address)
+        found = await self._stub().ResolvePerson(asked)
+        return found.address_key, found.subscriber_id, found.address
+
+    async def member(self, address_key: bytes) -> subscribers.AudienceMember | None:
+        """None: they are gone."""
+        found = await self._stub().OpenPeople(subscribers.OpenPeopleRequest(address_keys=[address_key]))
+        return found.members[0] if found.members else None
+
     async def people(self, address_keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """AudienceMembers by address_key; who is gone is left out. At most 1,000."""
         found = await self._stub().OpenPeople(subscribers.OpenPeopleRequest(address_keys=address_keys))
@@ -82,7 +96,7 @@ class Consent:
         """The first gate, with an unsubscribe token for each who is allowed. At most 1,000.
 
         Raises Unavailable while consent, or this process, has not been started anew for the topics of today."""
-        answer = await consent_grpc.ConsentServiceStub(self._channel("consent")).GetDecisions(
+        return await self._ask(
             consent.GetDecisionsRequest(
                 scope=list_scope(campaign.list_id),
                 brand=campaign.brand,
@@ -94,8 +108,25 @@ class Consent:
                 message=law_message(campaign),
             )
         )
-        if len(answer.decisions) != len(address_keys):
-            raise ValueError(f"consent answered {len(answer.decisions)} decisions for {len(address_keys)} people")
+
+    async def decide_single(self, message_id: str, facts: MessageFacts, contact: str, partition: int, address_key: bytes) -> Decisions:
+        """The first gate for one message to one person, which belongs to no list. Raises as `decide`."""
+        return await self._ask(
+            consent.GetDecisionsRequest(
+                scope=consent.Scope(everything=True),
+                partition=partition,
+                address_keys=[address_key],
+                opt_out_tokens=True,
+                campaign_id=message_id,
+                message=consent.Message(message_class=facts.message_class, states=facts.states, defects=defects(contact)),
+            )
+        )
+
+    async def _ask(self, request: consent.GetDecisionsRequest) -> Decisions:
+        answer = await consent_grpc.ConsentServiceStub(self._channel("consent")).GetDecisions(request)
+        asked = len(request.address_keys)
+        if len(answer.decisions) != asked:
+            raise ValueError(f"consent answered {len(answer.decisions)} decisions for {asked} people")
         if answer.generation != self._generation():
             raise Unavailable("Consent decides on topics of another generation: start it, and sending, again.")
         gate = Gate(

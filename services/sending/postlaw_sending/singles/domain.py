@@ -6,9 +6,11 @@ rule that it has for campaigns.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from postlaw_common.ids import new_id, time_ms_of
+from postlaw_sending.campaigns.domain.campaign import Sender
 
 _PREFIX = "msg"
 HOUR_US = 3600 * 1_000_000
@@ -30,6 +32,27 @@ class Decided:
     decided_at_us: int
     expires_at_us: int
     inputs_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """Who gets a message. `subscriber_id` "": somebody whom the customer has on no list. `fields`: of the message and theirs."""
+
+    address_key: bytes
+    subscriber_id: str
+    address: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Whose words a customer's own message has: an approved template's version. `contact`: as its footer names it."""
+
+    message_id: str
+    template_id: str
+    template_version: int
+    sender: Sender
+    contact: str
 
 
 def attempt_id() -> str:

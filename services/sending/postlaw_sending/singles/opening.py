@@ -12,8 +12,9 @@ from postlaw_common.keys import KeysUnavailable
 from postlaw_common.store import StoreUnavailable
 from postlaw_sending.campaigns.opening import OpenBatch
 from postlaw_sending.campaigns.sealing import place
+from postlaw_sending.messages.campaign import CompiledCampaign
 from postlaw_sending.messages.single import CompiledSingle
-from postlaw_sending.singles.domain import is_attempt, status_of
+from postlaw_sending.singles.domain import Words, is_attempt, status_of
 from postlaw_sending.singles.singles import Singles
 from postlaw_sending.singles.wire import opened
 
@@ -23,14 +24,18 @@ class OpenSingle:
     """As campaigns.opening.OpenBatch, of one person."""
 
     recipients: Sequence[sending.JobRecipient]
-    compiled: CompiledSingle
+    compiled: CompiledSingle | CompiledCampaign
 
 
+Compile = Callable[[str, Words], Awaitable[CompiledCampaign]]
 Open = Callable[[sending.SealedBatch, int], Awaitable[OpenBatch | OpenSingle]]
 
 
-def opener(singles: Singles, of_campaigns: Callable[[sending.SealedBatch, int], Awaitable[OpenBatch]], public_url: str) -> Open:
-    """Opens whatever stands on the topics of jobs and of single messages. Raises as campaigns.opening.BatchOpener does."""
+def opener(
+    singles: Singles, of_campaigns: Callable[[sending.SealedBatch, int], Awaitable[OpenBatch]], public_url: str, compile: Compile
+) -> Open:
+    """Opens whatever stands on the topics of jobs and of single messages; `compile` makes the words of a customer's own message.
+    Raises as campaigns.opening.BatchOpener does."""
 
     async def open_batch(sealed: sending.SealedBatch, partition: int) -> OpenBatch | OpenSingle:
         if not is_attempt(sealed.campaign_id):
@@ -43,6 +48,8 @@ def opener(singles: Singles, of_campaigns: Callable[[sending.SealedBatch, int], 
             raise Invalid(f"attempt {sealed.campaign_id} does not open here: it was changed or moved") from broken
         except (StoreUnavailable, KeysUnavailable) as away:
             raise Unavailable("The message's key cannot be read now. Try again.") from away
+        if isinstance(single, Words):
+            return OpenSingle([recipient], await compile(sealed.tenant_id, single))
         return OpenSingle([recipient], CompiledSingle(single, public_url))
 
     return open_batch

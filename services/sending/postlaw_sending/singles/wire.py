@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.errors import FieldError, Invalid
+from postlaw_sending.campaigns.wire import Gate, sender_from_wire, sender_to_wire
 from postlaw_sending.messages.single import TEMPLATES, Single
-from postlaw_sending.singles.domain import Decided
+from postlaw_sending.singles.domain import Addressee, Decided, Words
 
 Request = sending.SendMessageRequest
 SealedBatch = sending.SealedBatch
@@ -34,8 +36,12 @@ def job(request: Request, message_id: str, contact: str) -> bytes:
     return sending.SingleJob(recipient=recipient, message=message).SerializeToString()
 
 
-def opened(job: bytes) -> tuple[sending.JobRecipient, Single]:
+def opened(job: bytes) -> tuple[sending.JobRecipient, Single | Words]:
     read = sending.SingleJob.FromString(job)
+    if read.HasField("words"):
+        said = read.words
+        words = Words(said.message_id, said.template_id, said.template_version, sender_from_wire(said.sender), said.contact)
+        return read.recipient, words
     single = read.message
     return read.recipient, Single(
         message_id=single.message_id,
@@ -48,6 +54,44 @@ def opened(job: bytes) -> tuple[sending.JobRecipient, Single]:
         list_name=single.list_name,
         action_url=single.action_url,
     )
+
+
+def job_of_words(recipient: sending.JobRecipient, words: Words) -> bytes:
+    """A SingleJob in words of the customer's."""
+    said = sending.SingleWords(
+        message_id=words.message_id,
+        template_id=words.template_id,
+        template_version=words.template_version,
+        sender=sender_to_wire(words.sender),
+        contact=words.contact,
+    )
+    return sending.SingleJob(recipient=recipient, words=said).SerializeToString()
+
+
+def addressed(to: Addressee, token: bytes, footer: int) -> sending.JobRecipient:
+    return sending.JobRecipient(
+        address_key=to.address_key,
+        subscriber_id=to.subscriber_id,
+        address=to.address,
+        fields=to.fields,
+        opt_out_token=token,
+        footer=footer,
+    )
+
+
+def envelope_of(tenant_id: str, gate: Gate) -> bytes:
+    """As `envelope`, of a message that belongs to no list: whoever says no to everything stops it."""
+    return SealedBatch(
+        tenant_id=tenant_id,
+        scope=consent.Scope(everything=True),
+        consent_offset=gate.consent_offset,
+        generation=gate.generation,
+        law_version=gate.law_version,
+        decided_at_us=gate.decided_at_us,
+        expires_at_us=gate.expires_at_us,
+        inputs_hash=gate.inputs_hash,
+        size=1,
+    ).SerializeToString()
 
 
 def decided(request: Request) -> Decided:

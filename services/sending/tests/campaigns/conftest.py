@@ -29,13 +29,17 @@ from postlaw_sending.service import build
 from postlaw_sending.settings import SendingSettings
 from postlaw_sending.singles.assembly import assemble_singles
 from postlaw_sending.singles.domain import is_attempt
+from postlaw_sending.singles.opening import opener
+from postlaw_sending.singles.send_single import words_compiler
 from postlaw_sending.stop.holdings import HOLDINGS
 from postlaw_sending.templates.assembly import assemble_templates
+from postlaw_sending.worker.jobs import Opener
 from services.sending.tests.campaigns.played import PARTITIONS, FakeConsent, FakeIdentity, FakeSubscribers
 
 TENANT = "ten_00000000000000000000000001"
 SCOPES = (
     "campaigns:write", "campaigns:read", "campaigns:launch", "templates:read", "templates:write", "domains:read", "domains:write",
+    "messages:write",
 )  # fmt: skip
 Verdict = Callable[[sending.JobRecipient, int], tuple[State, str]]
 
@@ -74,6 +78,12 @@ class World:
             settle_single=self.singles.settle,
             return_paths=ReturnPaths(self.platform.platform_keys),
         )
+
+    @property
+    def opener(self) -> Opener:
+        """Opens campaigns' batches and single messages, as a worker of this process does."""
+        approved = assemble_templates(self.platform, "sending").judge.approved_now
+        return opener(self.singles, self.parts.opener.open, "https://mail.example", words_compiler(approved, self.parts.compiled))
 
     @property
     def bus(self) -> Bus:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
@@ -68,6 +69,20 @@ class FakeSubscribers:
     async def OpenPeople(self, request: subscribers.OpenPeopleRequest, context: Any) -> subscribers.AudiencePeople:
         self.check()
         return subscribers.AudiencePeople(members=[self.member(key) for key in request.address_keys if key not in self.gone])
+
+    async def ResolvePerson(self, request: subscribers.ResolvePersonRequest, context: Any) -> subscribers.ResolvedPerson:
+        """By "p7@example.com" or "sub_7"; whoever else has an address is known to nobody."""
+        self.check()
+        numbers = {f"p{number}@example.com": number for number in self.names.values()}
+        if request.subscriber_id:
+            number = int(request.subscriber_id.removeprefix("sub_"))
+            if address_key(number) not in self.names:
+                raise NotFound("There is no such subscriber.")
+            return subscribers.ResolvedPerson(address_key=address_key(number), subscriber_id=request.subscriber_id)
+        number = numbers.get(request.address)
+        key = address_key(number) if number is not None else hashlib.sha256(request.address.encode()).digest()
+        id = "" if number is None or key in self.gone else f"sub_{number}"
+        return subscribers.ResolvedPerson(address_key=key, subscriber_id=id, address=request.address)
 
     def check(self) -> None:
         if self.away:

@@ -23,7 +23,6 @@ from postlaw_sending.campaigns.domain.recipients import State
 from postlaw_sending.campaigns.wire import settled
 from postlaw_sending.messages.single import LANGUAGES, CompiledSingle, Single
 from postlaw_sending.singles.domain import ENDED_AFTER_US, attempt_id, made_at_us, status_of
-from postlaw_sending.singles.opening import opener
 from postlaw_sending.stop.holdings import HOLDINGS
 from postlaw_sending.stop.wire import SINGLES
 from postlaw_sending.worker.jobs import OpenBatch
@@ -71,8 +70,7 @@ async def jobs(world: World) -> list[Received]:
 
 
 async def opened(world: World, record: Received) -> OpenBatch:
-    of_all = opener(world.singles, world.parts.opener.open, "https://mail.example")
-    return await of_all(sending.SealedBatch.FromString(record.value), record.partition)
+    return await world.opener(sending.SealedBatch.FromString(record.value), record.partition)
 
 
 async def settle(world: World, record: Received, state: State, reason: str = "") -> None:

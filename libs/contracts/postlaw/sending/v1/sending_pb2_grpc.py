@@ -150,6 +150,11 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.FromString,
                 _registered_method=True)
+        self.SendSingle = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/SendSingle',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendSingleRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageResponse.FromString,
+                _registered_method=True)
         self.SetFrequencyCap = channel.unary_unary(
                 '/postlaw.sending.v1.SendingService/SetFrequencyCap',
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.FrequencyCap.SerializeToString,
@@ -343,6 +348,14 @@ class SendingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SendSingle(self, request, context):
+        """One message of a customer's to one person, from an approved service or transactional template. Refused where the law or the person's
+        own no keeps it from them; otherwise durable when it is answered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetFrequencyCap(self, request, context):
         """How many marketing messages a person may get of this customer's campaigns within some days.
         """
@@ -515,6 +528,11 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.RotateDkimKeys,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.SerializeToString,
+            ),
+            'SendSingle': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendSingle,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendSingleRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageResponse.SerializeToString,
             ),
             'SetFrequencyCap': grpc.unary_unary_rpc_method_handler(
                     servicer.SetFrequencyCap,
@@ -1179,6 +1197,33 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/RotateDkimKeys',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendSingle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/SendSingle',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.SendSingleRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -65,6 +65,10 @@ class SendingServiceStub:
     """Asks the DNS now."""
     RotateDkimKeys: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SenderDomainRequest, _sending_pb2.SenderDomain]
     """New DKIM keys, which sign once a check finds them published; while some wait for that, no others are made."""
+    SendSingle: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SendSingleRequest, _sending_pb2.SendMessageResponse]
+    """One message of a customer's to one person, from an approved service or transactional template. Refused where the law or the person's
+    own no keeps it from them; otherwise durable when it is answered.
+    """
     SetFrequencyCap: _grpc.UnaryUnaryMultiCallable[_sending_pb2.FrequencyCap, _sending_pb2.FrequencyCap]
     """How many marketing messages a person may get of this customer's campaigns within some days."""
     GetFrequencyCap: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetFrequencyCapRequest, _sending_pb2.FrequencyCap]
@@ -118,6 +122,10 @@ class SendingServiceAsyncStub(SendingServiceStub):
     """Asks the DNS now."""
     RotateDkimKeys: _aio.UnaryUnaryMultiCallable[_sending_pb2.SenderDomainRequest, _sending_pb2.SenderDomain]  # type: ignore[assignment]
     """New DKIM keys, which sign once a check finds them published; while some wait for that, no others are made."""
+    SendSingle: _aio.UnaryUnaryMultiCallable[_sending_pb2.SendSingleRequest, _sending_pb2.SendMessageResponse]  # type: ignore[assignment]
+    """One message of a customer's to one person, from an approved service or transactional template. Refused where the law or the person's
+    own no keeps it from them; otherwise durable when it is answered.
+    """
     SetFrequencyCap: _aio.UnaryUnaryMultiCallable[_sending_pb2.FrequencyCap, _sending_pb2.FrequencyCap]  # type: ignore[assignment]
     """How many marketing messages a person may get of this customer's campaigns within some days."""
     GetFrequencyCap: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetFrequencyCapRequest, _sending_pb2.FrequencyCap]  # type: ignore[assignment]
@@ -306,6 +314,16 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.SenderDomain, _abc.Awaitable[_sending_pb2.SenderDomain]]:
         """New DKIM keys, which sign once a check finds them published; while some wait for that, no others are made."""
+
+    @_abc_1.abstractmethod
+    def SendSingle(
+        self,
+        request: _sending_pb2.SendSingleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.SendMessageResponse, _abc.Awaitable[_sending_pb2.SendMessageResponse]]:
+        """One message of a customer's to one person, from an approved service or transactional template. Refused where the law or the person's
+        own no keeps it from them; otherwise durable when it is answered.
+        """
 
     @_abc_1.abstractmethod
     def SetFrequencyCap(
