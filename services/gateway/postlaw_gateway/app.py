@@ -21,9 +21,11 @@ from postlaw_gateway.openapi import document
 from postlaw_gateway.public_pages.answering import PublicPages
 from postlaw_gateway.rest import Endpoint, Parts
 from postlaw_gateway.routes import ROUTES, Kind
+from postlaw_gateway.tracked import LINK, PIXEL, Tracked
 from postlaw_gateway.uploads import Upload
 
 PUBLIC = ("/u/", "/f/", "/c/", "/p/")
+TRACKED = (LINK, PIXEL)
 _ENDPOINTS = {Kind.JSON: Endpoint, Kind.UPLOAD: Upload, Kind.DOWNLOAD: Download}
 
 
@@ -44,6 +46,7 @@ class GatewayApp:
         https = public_url.startswith("https:")
         self._public_pages = public_pages
         self._rest = EveryAnswer(_rest(parts, public_url), https=https)
+        self._tracked = Tracked(parts.calls, parts.security, https=https)
         self._observed = Observed(self._answer)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -51,7 +54,8 @@ class GatewayApp:
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            app = self._public_pages if scope["path"].startswith(PUBLIC) else self._rest
+            path = scope["path"]
+            app = self._public_pages if path.startswith(PUBLIC) else self._tracked if path.startswith(TRACKED) else self._rest
             await app(scope, receive, send)
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)

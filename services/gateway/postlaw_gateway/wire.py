@@ -15,6 +15,7 @@ from postlaw.audit.v1 import audit_pb2
 from postlaw.consent.v1 import consent_pb2
 from postlaw.identity.v1 import context_pb2, identity_pb2
 from postlaw.options.v1 import options_pb2
+from postlaw.sending.v1 import sending_pb2
 from postlaw.subscribers.v1 import subscribers_pb2
 from postlaw_common.caller import Actor, Caller
 
@@ -245,6 +246,22 @@ def _scope_text(scope: consent_pb2.Scope) -> str:
             return f"brand:{scope.brand}"
         case _:
             return f"list:{scope.list_id}"
+
+
+def hit_request(token: str, link: int | None, user_agent: str, *, head: bool, prefetch: bool) -> Message:
+    """`link` None: a pixel."""
+    return sending_pb2.RecordHitRequest(
+        token=token,
+        kind=sending_pb2.Hit.KIND_OPEN if link is None else sending_pb2.Hit.KIND_CLICK,
+        link=link or 0,
+        user_agent=user_agent,
+        head=head,
+        prefetch=prefetch,
+    )
+
+
+def hit_target(answer: Message) -> str:
+    return cast(sending_pb2.RecordHitResponse, answer).target
 
 
 @dataclass(frozen=True, slots=True)

@@ -339,6 +339,9 @@ class FakeSending:
         self.hold: Any = None
         self.callers: list[caller.Caller] = []
         self.states: list[int] = []
+        self.hits: list[sending_pb2.RecordHitRequest] = []
+        self.targets: dict[str, str] = {}
+        self.away = False
 
     async def CreateCampaign(self, request: Any, context: Any) -> sending_pb2.Campaign:
         self.created += 1
@@ -352,6 +355,14 @@ class FakeSending:
         )  # fmt: skip
         self.campaigns[made.campaign_id] = made
         return made
+
+    async def RecordHit(self, request: Any, context: Any) -> sending_pb2.RecordHitResponse:
+        if self.away:
+            raise Unavailable("Sending is away.")
+        self.hits.append(request)
+        if request.token not in self.targets:
+            raise NotFound("There is no such link.")
+        return sending_pb2.RecordHitResponse(target=self.targets[request.token])
 
     async def GetCampaign(self, request: Any, context: Any) -> sending_pb2.Campaign:
         if request.campaign_id not in self.campaigns:

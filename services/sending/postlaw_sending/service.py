@@ -20,6 +20,8 @@ from postlaw_sending.singles.send_single import Posting, SendSingle, words_compi
 from postlaw_sending.stop import assembly as stop
 from postlaw_sending.stop.holdings import HOLDINGS
 from postlaw_sending.templates import assembly as templates
+from postlaw_sending.tracking import assembly as tracking
+from postlaw_sending.tracking.tokens import Tokens
 
 DATABASE = "sending"
 
@@ -27,6 +29,7 @@ DATABASE = "sending"
 def build(platform: Platform, settings: SendingSettings) -> Service:
     single = singles.assemble_singles(platform, DATABASE)
     return_paths = ReturnPaths(platform.platform_keys, settings.return_host)
+    tracking_tokens = Tokens(platform.platform_keys)
     written = templates.assemble_templates(platform, DATABASE)
     domain = domains.assemble_domains(platform, DATABASE, settings.resolver(), settings.expected_of_domains())
     denying = settings.unverified_domains == "deny"
@@ -39,6 +42,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         is_single=is_attempt,
         settle_single=single.singles.settle,
         return_paths=return_paths,
+        tracking_tokens=tracking_tokens,
         may_send_from=domain.keep.require_verified if denying else None,
     )
     watch = DomainWatch(domain.domains, domain.keep, parts.pause_senders if denying else None, platform.now_us)
@@ -57,6 +61,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     straight = None if mx is None else lambda: exchange(mx, settings.resolver())
     worker = stop.WorkerParts(platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us), straight)
     returning = returns.assemble_returns(platform, DATABASE, return_paths, parts.campaigns, settings.inbox())
+    hits = tracking.assemble_tracking(platform, tracking_tokens, parts.campaigns)
     servicer = SendingServicer(
         create=parts.create,
         move=parts.move,
@@ -73,13 +78,18 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         attest=stopping.attest,
         list_holdings=stopping.holdings_now,
         held_returns=returning.held,
+        record_hit=hits.record,
     )
 
     async def start() -> None:
         await return_paths.start()
+        await tracking_tokens.start()
         await stopping.ensure()
 
-    topics = {topic.name: topic for topic in (*stop.TOPICS, *campaigns.TOPICS, *returns.TOPICS, *templates.TOPICS, *domains.TOPICS)}
+    topics = {
+        topic.name: topic
+        for topic in (*stop.TOPICS, *campaigns.TOPICS, *returns.TOPICS, *templates.TOPICS, *domains.TOPICS, *tracking.TOPICS)
+    }
 
     return Service(
         name="sending",
@@ -98,7 +108,11 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         consumers=parts.consumers if serving else (),
         backgrounds=(
             *parts.always,
-            *((stopping.answering, *parts.planning, single.sweeping, written.sweeping, *domain.backgrounds, checking) if serving else ()),
+            *(
+                (stopping.answering, *parts.planning, single.sweeping, written.sweeping, *domain.backgrounds, checking, hits.recording)
+                if serving
+                else ()
+            ),
             *((Background("worker", worker.run),) if working else ()),
             *(returning.taking if settings.role in ("all", "returns") else ()),
         ),

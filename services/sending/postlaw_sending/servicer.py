@@ -35,6 +35,8 @@ from postlaw_sending.singles.send_single import Asked as AskedSingle
 from postlaw_sending.singles.send_single import SendSingle
 from postlaw_sending.templates.assembly import TemplateParts
 from postlaw_sending.templates.calls import TemplateCalls
+from postlaw_sending.tracking.record_hit import RecordHit
+from postlaw_sending.tracking.wire import kind_from_wire, tracking_from_wire
 
 
 class SendingServicer(TemplateCalls):
@@ -58,6 +60,7 @@ class SendingServicer(TemplateCalls):
         attest: Callable[[sending.AttestWorkerEndRequest], Awaitable[sending.AttestWorkerEndResponse]],
         list_holdings: Callable[[sending.ListHoldingsRequest], Awaitable[sending.ListHoldingsResponse]],
         held_returns: HeldReturns,
+        record_hit: RecordHit,
     ) -> None:
         super().__init__(templates.write, templates.judge)
         self._create = create
@@ -74,6 +77,7 @@ class SendingServicer(TemplateCalls):
         self._attest = attest
         self._list_holdings = list_holdings
         self._held_returns = held_returns
+        self._record_hit = record_hit
 
     async def CreateCampaign(self, request: sending.CreateCampaignRequest, context: Any) -> sending.Campaign:
         asked = Asked(
@@ -87,6 +91,7 @@ class SendingServicer(TemplateCalls):
             idempotency_key=request.idempotency_key,
             messages_per_hour=request.messages_per_hour,
             ab_test=ab_test_from_wire(request.ab_test) if request.HasField("ab_test") else None,
+            tracking=tracking_from_wire(request.tracking),
         )
         campaign = await self._create(asked)
         return campaign_to_wire(campaign, await self._read.totals(campaign))
@@ -169,6 +174,12 @@ class SendingServicer(TemplateCalls):
 
     async def RotateDkimKeys(self, request: sending.SenderDomainRequest, context: Any) -> sending.SenderDomain:
         return domain_to_wire(await self._domains.rotate(request.domain))
+
+    async def RecordHit(self, request: sending.RecordHitRequest, context: Any) -> sending.RecordHitResponse:
+        kind = kind_from_wire(request.kind)
+        said = {"head": request.head, "prefetch": request.prefetch}
+        target = await self._record_hit(request.token, kind, request.link, request.user_agent, **said)
+        return sending.RecordHitResponse(target=target)
 
     async def AwaitStopped(self, request: sending.AwaitStoppedRequest, context: Any) -> sending.AwaitStoppedResponse:
         with answering():  # the planner, where it runs in this process, steps aside

@@ -49,6 +49,8 @@ from postlaw_sending.frequency.caps import CAPS, Caps
 from postlaw_sending.frequency.contacts import CONTACTS, Contacts
 from postlaw_sending.messages.campaign import CompiledCampaign, compile_campaign
 from postlaw_sending.messages.return_path import ReturnPaths
+from postlaw_sending.tracking.messages import TrackedCampaign, tracked
+from postlaw_sending.tracking.tokens import Tokens
 
 COLLECTIONS = (
     CAMPAIGN_DOCUMENTS, CAMPAIGN_KEYS, CUSTOMER_KEYS, LEASES, PLANS, RETRIES, KEPT_BACK, PACES, RESPONSES, BATCHES, TOTALS, CAPS, CONTACTS
@@ -93,6 +95,7 @@ def assemble(
     is_single: Callable[[str], bool],
     settle_single: Callable[[Settled], Awaitable[None]],
     return_paths: ReturnPaths,
+    tracking_tokens: Tokens,
     may_send_from: SenderCheck | None = None,
 ) -> CampaignParts:
     """`database`: sending's own. `approved`: a template's version. `holdings`: the stop's, whose job offsets say what stands in the log.
@@ -107,6 +110,9 @@ def assemble(
 
     def compiled(campaign: Campaign) -> CompiledCampaign:
         return _compile(campaign, platform.public_url, return_paths)
+
+    def mailed(campaign: Campaign) -> CompiledCampaign | TrackedCampaign:
+        return tracked(campaign, compiled, tracking_tokens, platform.public_url, platform.now_us)
 
     contexts: list[ServiceContexts] = []
 
@@ -164,7 +170,7 @@ def assemble(
         await responses.forget(campaign_id)
 
     return CampaignParts(
-        create=CreateCampaign(campaigns, subscribers, acting, approved, compiled, platform.now_us),
+        create=CreateCampaign(campaigns, subscribers, acting, approved, mailed, platform.now_us),
         move=move,
         schedule=ScheduleCampaign(campaigns, identity, platform.now_us),
         begin_scheduled=begin_scheduled,
@@ -180,7 +186,7 @@ def assemble(
         pause_senders=PauseSenders(campaigns, platform.now_us),
         read=ReadCampaigns(campaigns, plans, outcomes, retries, settled, partitions, responses),
         campaigns=campaigns,
-        opener=BatchOpener(keys, campaigns, watch, compiled),
+        opener=BatchOpener(keys, campaigns, watch, mailed),
         watch=watch,
         always=(Background("campaign watch", watch.run),),
         planning=(

@@ -19,6 +19,7 @@ from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Status, 
 from postlaw_sending.campaigns.domain.ruling import COMMERCIAL, MessageFacts
 from postlaw_sending.campaigns.domain.schedule import Schedule
 from postlaw_sending.campaigns.wire import CAMPAIGN_CHANGED, CAMPAIGNS, changed
+from postlaw_sending.tracking.domain import NO_TRACKING, Tracking
 
 CAMPAIGN_DOCUMENTS = CollectionSpec("campaigns", (Index("tenant_id"), Index("scheduled"), OUTBOX_INDEX, MADE_UNDER))
 
@@ -131,6 +132,7 @@ def _to_document(campaign: Campaign) -> Document:
         "scheduled": _SCHEDULED if campaign.status is Status.SCHEDULED else None,
         "messages_per_hour": campaign.messages_per_hour,
         "ab_test": _ab_test_to_document(campaign.ab_test),
+        "tracking": _tracking_to_document(campaign.tracking),
     }
 
 
@@ -204,4 +206,19 @@ def _from_document(document: Document) -> Campaign:
         schedule=_schedule_from_document(document.get("schedule")),
         messages_per_hour=document.get("messages_per_hour", 0),
         ab_test=_ab_test_from_document(document.get("ab_test")),
+        tracking=_tracking_from_document(document.get("tracking")),
     )
+
+
+def _tracking_to_document(tracking: Tracking) -> Document | None:
+    return (
+        {"opens": tracking.opens, "clicks": tracking.clicks, "counts": tracking.counts, "links": list(tracking.links)}
+        if tracking.on
+        else None
+    )
+
+
+def _tracking_from_document(document: Document | None) -> Tracking:
+    if document is None:
+        return NO_TRACKING
+    return Tracking(document["opens"], document["clicks"], document["counts"], tuple(document["links"]))

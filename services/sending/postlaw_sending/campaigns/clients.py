@@ -137,7 +137,7 @@ class Consent:
             generation=answer.generation,
             inputs_hash=answer.inputs_hash,
         )
-        return Decisions(answer.decisions, [*map(ruling_of, answer.verdicts)], gate, answer.verdicts)
+        return Decisions(answer.decisions, [ruling_of(verdict, campaign.tracking) for verdict in answer.verdicts], gate, answer.verdicts)
 
     async def described(self, token: bytes) -> tuple[str, str]:
         """Whose link it is: the customer's id, and the list's. Raises NotFound for a token that is none, Unavailable."""

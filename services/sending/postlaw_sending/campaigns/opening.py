@@ -18,6 +18,7 @@ from postlaw_sending.campaigns.sealing import place
 from postlaw_sending.campaigns.watch import CampaignWatch
 from postlaw_sending.campaigns.wire import JobRecipient, SealedBatch, recipients
 from postlaw_sending.messages.campaign import CompiledCampaign
+from postlaw_sending.tracking.messages import TrackedCampaign
 
 KEPT = 256  # campaigns: what this process is sending for at one time, and then some
 
@@ -27,13 +28,13 @@ class OpenBatch:
     """What is needed to mail a batch. `recipients` in the batch's order; one with `refusals` has no address."""
 
     recipients: Sequence[JobRecipient]
-    compiled: CompiledCampaign
+    compiled: CompiledCampaign | TrackedCampaign
 
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
     key: bytes
-    compiled: Sequence[CompiledCampaign]  # by variant
+    compiled: Sequence[CompiledCampaign | TrackedCampaign]  # by variant
 
 
 class BatchOpener:
@@ -41,7 +42,11 @@ class BatchOpener:
     and process."""
 
     def __init__(
-        self, keys: CampaignKeys, campaigns: Campaigns, watch: CampaignWatch, compile: Callable[[Campaign], CompiledCampaign]
+        self,
+        keys: CampaignKeys,
+        campaigns: Campaigns,
+        watch: CampaignWatch,
+        compile: Callable[[Campaign], CompiledCampaign | TrackedCampaign],
     ) -> None:
         self._keys = keys
         self._campaigns = campaigns

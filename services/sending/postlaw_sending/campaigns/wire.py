@@ -22,6 +22,8 @@ from postlaw_sending.campaigns.domain.ruling import COMMERCIAL, NOT_ALLOWED, Mes
 from postlaw_sending.campaigns.domain.schedule import Schedule
 from postlaw_sending.campaigns.wire_ab_test import ab_test_from_wire, ab_test_to_wire
 from postlaw_sending.messages.footer import NUMBER_OF
+from postlaw_sending.tracking.domain import Tracking
+from postlaw_sending.tracking.wire import tracking_from_wire, tracking_to_wire
 
 CAMPAIGNS = "postlaw.sending.campaigns.v1"
 JOBS = "postlaw.sending.jobs.v1"
@@ -94,11 +96,12 @@ def campaign_to_wire(campaign: Campaign, totals: Totals | None = None, responses
         schedule=schedule_to_wire(campaign.schedule) if campaign.schedule else None,
         messages_per_hour=campaign.messages_per_hour,
         ab_test=ab_test_to_wire(campaign.ab_test, responses) if campaign.ab_test else None,
+        tracking=tracking_to_wire(campaign.tracking),
     )
 
 
 def campaign_from_wire(message: sending.Campaign) -> Campaign:
-    """All but the list's name, who scheduled and launched it and the contact of then, which are not said outside."""
+    """All but the list's name, the table of links, who scheduled and launched it and the contact of then, which are not said outside."""
     return Campaign(
         campaign_id=message.campaign_id,
         tenant_id=message.tenant_id,
@@ -120,6 +123,7 @@ def campaign_from_wire(message: sending.Campaign) -> Campaign:
         schedule=schedule_from_wire(message.schedule) if message.HasField("schedule") else None,
         messages_per_hour=message.messages_per_hour,
         ab_test=ab_test_from_wire(message.ab_test) if message.HasField("ab_test") else None,
+        tracking=tracking_from_wire(message.tracking),
     )
 
 
@@ -172,8 +176,9 @@ def law_message(campaign: Campaign) -> consent.Message:
     return message
 
 
-def ruling_of(verdict: consent.Verdict) -> Ruling:
-    return ruling(verdict.allow, (reason.code for reason in verdict.reasons), set(verdict.bases.values()), verdict.duties)
+def ruling_of(verdict: consent.Verdict, tracking: Tracking) -> Ruling:
+    allowed = tracking.allowed(opens=verdict.open_tracking, clicks=verdict.click_tracking)
+    return ruling(verdict.allow, (reason.code for reason in verdict.reasons), set(verdict.bases.values()), verdict.duties, allowed)
 
 
 def totals_to_wire(totals: Totals) -> sending.Totals:
@@ -290,6 +295,8 @@ def _decide(recipient: sending.JobRecipient, decision: consent.Decision, ruled: 
     if decision.allow and not ruled.refusals:
         recipient.opt_out_token = decision.opt_out_token
         recipient.footer = NUMBER_OF[ruled.why, ruled.labelled]
+        if ruled.tracking:
+            recipient.tracking = ruled.tracking
         return
     _refuse(recipient, ruled.refusals or (NOT_ALLOWED,))
 

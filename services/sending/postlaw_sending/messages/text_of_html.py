@@ -6,9 +6,8 @@ import re
 from html.parser import HTMLParser
 from typing import Final
 
-_MARK: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-_HELD: Final = re.compile("\ue000(\\d+)\ue001")  # a mark while the page is read: private use, which no page of text has
-_OURS: Final = dict.fromkeys(map(ord, "\ue000\ue001"))
+from postlaw_sending.messages.marks import held, put_back
+
 _SPACE: Final = re.compile(r"[ \t\r\n\f]+")
 _UNSEEN: Final = frozenset({"head", "script", "style", "template", "title"})
 _BLOCKS: Final = frozenset(
@@ -36,18 +35,13 @@ _PARAGRAPHS: Final = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "hr"})
 
 def text_of(html: str) -> str:
     """Lines of plain text, a blank one between paragraphs. A link's address stands behind its words, where they differ."""
-    marks: list[str] = []
-
-    def hold(mark: re.Match[str]) -> str:
-        marks.append(mark[0])
-        return f"\ue000{len(marks) - 1}\ue001"
-
+    page, marks = held(html)
     reader = _Reader()
-    reader.feed(_MARK.sub(hold, html.translate(_OURS)))
+    reader.feed(page)
     reader.close()
     text = "\n".join(line.strip() for line in "".join(reader.pieces).split("\n"))
     text = re.sub(r"\n{3,}", "\n\n", text).strip()
-    return _HELD.sub(lambda held: marks[int(held[1])], text)
+    return put_back(text, marks)
 
 
 def text_or_made(text: str, html: str) -> str:

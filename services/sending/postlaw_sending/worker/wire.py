@@ -116,6 +116,7 @@ class _Unreadable:
     fields: Mapping[str, str] = MappingProxyType({})
     opt_out_token = b""
     footer = 0
+    tracking = 0
     refusals = ("batch_unreadable",)
 
     def render(self, recipient: Recipient) -> bytes:

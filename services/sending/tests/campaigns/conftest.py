@@ -34,6 +34,7 @@ from postlaw_sending.singles.send_single import words_compiler
 from postlaw_sending.stop.holdings import HOLDINGS
 from postlaw_sending.templates.assembly import assemble_templates
 from postlaw_sending.worker.jobs import Opener
+from postlaw_sending.tracking.tokens import Tokens
 from services.sending.tests.campaigns.played import PARTITIONS, FakeConsent, FakeIdentity, FakeSubscribers
 
 TENANT = "ten_00000000000000000000000001"
@@ -58,6 +59,7 @@ class World:
         self.law = law
         self.identity = identity
         self.singles = assemble_singles(platform, "sending").singles
+        self.tracking_tokens = Tokens(platform.platform_keys)
         self.parts = self.reopened()
         self.stub = SendingServiceStub(m.channel("sending", caller=m.caller(TENANT, SCOPES)))
         self.batches: dict[tuple[str, int, int], list[sending.JobRecipient]] = {}
@@ -77,6 +79,7 @@ class World:
             is_single=is_attempt,
             settle_single=self.singles.settle,
             return_paths=ReturnPaths(self.platform.platform_keys),
+            tracking_tokens=self.tracking_tokens,
         )
 
     @property
@@ -250,6 +253,7 @@ def open_world(tmp_path: Path) -> Opened:
         async with mesh(tmp_path, builders, partitions=PARTITIONS, now_us=now_us) as m:
             identity.mesh, law.generation = m, platforms[0].generation
             world = World(m, platforms[0], people, law, identity)
+            await world.tracking_tokens.start()
             watching = asyncio.create_task(world.parts.watch.run())
             try:
                 yield world

@@ -42,6 +42,7 @@ class Person:
     fields: dict[str, str] = field(default_factory=dict[str, str])
     opt_out_token: bytes = b""
     footer: int = 0
+    tracking: int = 0
 
 
 class PlainCampaign:

@@ -140,6 +140,7 @@ class Campaign(_message.Message):
     SCHEDULE_FIELD_NUMBER: _builtins.int
     MESSAGES_PER_HOUR_FIELD_NUMBER: _builtins.int
     AB_TEST_FIELD_NUMBER: _builtins.int
+    TRACKING_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
     tenant_id: _builtins.str
     name: _builtins.str
@@ -177,6 +178,8 @@ class Campaign(_message.Message):
 
     @_builtins.property
     def ab_test(self) -> Global___AbTest: ...
+    @_builtins.property
+    def tracking(self) -> Global___Tracking: ...
     def __init__(
         self,
         *,
@@ -200,10 +203,11 @@ class Campaign(_message.Message):
         schedule: Global___Schedule | None = ...,
         messages_per_hour: _builtins.int = ...,
         ab_test: Global___AbTest | None = ...,
+        tracking: Global___Tracking | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "message", b"message", "schedule", b"schedule", "sender", b"sender", "template", b"template", "totals", b"totals"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "message", b"message", "schedule", b"schedule", "sender", b"sender", "template", b"template", "totals", b"totals", "tracking", b"tracking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "brand", b"brand", "campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "list_id", b"list_id", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "paused_because", b"paused_because", "schedule", b"schedule", "sender", b"sender", "status", b"status", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tenant_id", b"tenant_id", "totals", b"totals", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "brand", b"brand", "campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "list_id", b"list_id", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "paused_because", b"paused_because", "schedule", b"schedule", "sender", b"sender", "status", b"status", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tenant_id", b"tenant_id", "totals", b"totals", "tracking", b"tracking", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -409,6 +413,36 @@ class ScheduleCampaignRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ScheduleCampaignRequest: _TypeAlias = ScheduleCampaignRequest  # noqa: Y015
+
+@_typing.final
+class Tracking(_message.Message):
+    """What a customer wants to know of what people do with a campaign's messages (promise M9). All off unless it is said."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPENS_FIELD_NUMBER: _builtins.int
+    CLICKS_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    opens: _builtins.bool
+    """whether a message was opened: of those alone whose law, or whose own choice, allows it when it goes"""
+    clicks: _builtins.bool
+    """which links were followed: of the same alone"""
+    counts: _builtins.bool
+    """how often links were followed by all others, without who they are"""
+    def __init__(
+        self,
+        *,
+        opens: _builtins.bool = ...,
+        clicks: _builtins.bool = ...,
+        counts: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clicks", b"clicks", "counts", b"counts", "opens", b"opens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Tracking: _TypeAlias = Tracking  # noqa: Y015
 
 @_typing.final
 class Sender(_message.Message):
@@ -772,6 +806,7 @@ class CreateCampaignRequest(_message.Message):
     TEMPLATE_VERSION_FIELD_NUMBER: _builtins.int
     MESSAGES_PER_HOUR_FIELD_NUMBER: _builtins.int
     AB_TEST_FIELD_NUMBER: _builtins.int
+    TRACKING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     list_id: _builtins.str
     idempotency_key: _builtins.str
@@ -795,6 +830,8 @@ class CreateCampaignRequest(_message.Message):
     def ab_test(self) -> Global___AbTest:
         """its variants, shares, measure and time; of a campaign with words of its own"""
 
+    @_builtins.property
+    def tracking(self) -> Global___Tracking: ...
     def __init__(
         self,
         *,
@@ -808,10 +845,11 @@ class CreateCampaignRequest(_message.Message):
         template_version: _builtins.int = ...,
         messages_per_hour: _builtins.int = ...,
         ab_test: Global___AbTest | None = ...,
+        tracking: Global___Tracking | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "message", b"message", "sender", b"sender", "template", b"template"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "message", b"message", "sender", b"sender", "template", b"template", "tracking", b"tracking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "idempotency_key", b"idempotency_key", "list_id", b"list_id", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "sender", b"sender", "template", b"template", "template_id", b"template_id", "template_version", b"template_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "idempotency_key", b"idempotency_key", "list_id", b"list_id", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "sender", b"sender", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tracking", b"tracking"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1786,6 +1824,144 @@ class MessageReturned(_message.Message):
 Global___MessageReturned: _TypeAlias = MessageReturned  # noqa: Y015
 
 @_typing.final
+class RecordHitRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    USER_AGENT_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
+    PREFETCH_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    LINK_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    user_agent: _builtins.str
+    """tells machines from people; kept nowhere"""
+    head: _builtins.bool
+    """by HEAD: nobody sees what comes back"""
+    prefetch: _builtins.bool
+    """the request says that nobody has asked for it yet"""
+    kind: Global___Hit.Kind.ValueType
+    link: _builtins.int
+    """of a click"""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        user_agent: _builtins.str = ...,
+        head: _builtins.bool = ...,
+        prefetch: _builtins.bool = ...,
+        kind: Global___Hit.Kind.ValueType = ...,
+        link: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["head", b"head", "kind", b"kind", "link", b"link", "prefetch", b"prefetch", "token", b"token", "user_agent", b"user_agent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordHitRequest: _TypeAlias = RecordHitRequest  # noqa: Y015
+
+@_typing.final
+class RecordHitResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """where the link leads; empty for a pixel"""
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordHitResponse: _TypeAlias = RecordHitResponse  # noqa: Y015
+
+@_typing.final
+class HitsRecorded(_message.Message):
+    """What was followed or opened of one campaign's messages. Who it was is named only where that is allowed at that moment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    HITS_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    campaign_id: _builtins.str
+    @_builtins.property
+    def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        campaign_id: _builtins.str = ...,
+        hits: _abc.Iterable[Global___Hit] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "hits", b"hits", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HitsRecorded: _TypeAlias = HitsRecorded  # noqa: Y015
+
+@_typing.final
+class Hit(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Hit._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: Hit._Kind.ValueType  # 0
+        KIND_OPEN: Hit._Kind.ValueType  # 1
+        KIND_CLICK: Hit._Kind.ValueType  # 2
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
+    KIND_UNSPECIFIED: Hit.Kind.ValueType  # 0
+    KIND_OPEN: Hit.Kind.ValueType  # 1
+    KIND_CLICK: Hit.Kind.ValueType  # 2
+
+    KIND_FIELD_NUMBER: _builtins.int
+    LINK_FIELD_NUMBER: _builtins.int
+    ADDRESS_KEY_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    MACHINE_FIELD_NUMBER: _builtins.int
+    kind: Global___Hit.Kind.ValueType
+    link: _builtins.int
+    """of a click: its place in the campaign's table of links, from 0"""
+    address_key: _builtins.bytes
+    """empty: nobody who may be named"""
+    machine: _builtins.str
+    """why no person is taken to have done it; empty: a person"""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """of nobody: the hour"""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___Hit.Kind.ValueType = ...,
+        link: _builtins.int = ...,
+        address_key: _builtins.bytes = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        machine: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "at", b"at", "kind", b"kind", "link", b"link", "machine", b"machine"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Hit: _TypeAlias = Hit  # noqa: Y015
+
+@_typing.final
 class TemplateChanged(_message.Message):
     """A template's version was made, approved or retired."""
 
@@ -2078,12 +2254,15 @@ class JobRecipient(_message.Message):
     OPT_OUT_TOKEN_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
     FOOTER_FIELD_NUMBER: _builtins.int
+    TRACKING_FIELD_NUMBER: _builtins.int
     address_key: _builtins.bytes
     subscriber_id: _builtins.str
     address: _builtins.str
     opt_out_token: _builtins.bytes
     footer: _builtins.int
     """which footer is true of them and carries what the law asks (sending's messages/footer.py)"""
+    tracking: _builtins.int
+    """what the first gate allows of what the campaign asks: 1 opens, 2 clicks (sending's tracking/allowed.py)"""
     @_builtins.property
     def fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -2100,10 +2279,11 @@ class JobRecipient(_message.Message):
         opt_out_token: _builtins.bytes = ...,
         refusals: _abc.Iterable[_builtins.str] | None = ...,
         footer: _builtins.int = ...,
+        tracking: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "address_key", b"address_key", "fields", b"fields", "footer", b"footer", "opt_out_token", b"opt_out_token", "refusals", b"refusals", "subscriber_id", b"subscriber_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "address_key", b"address_key", "fields", b"fields", "footer", b"footer", "opt_out_token", b"opt_out_token", "refusals", b"refusals", "subscriber_id", b"subscriber_id", "tracking", b"tracking"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -170,6 +170,11 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageResponse.FromString,
                 _registered_method=True)
+        self.RecordHit = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/RecordHit',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.RecordHitRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.RecordHitResponse.FromString,
+                _registered_method=True)
         self.AwaitStopped = channel.unary_unary(
                 '/postlaw.sending.v1.SendingService/AwaitStopped',
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.AwaitStoppedRequest.SerializeToString,
@@ -376,6 +381,13 @@ class SendingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordHit(self, request, context):
+        """A link of a campaign's message was followed, or its pixel fetched (promise M9). The token is its own authority: no context.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AwaitStopped(self, request, context):
         """The stop (design §3, rule 3): answers STOPPED only when no hand-off to that address in that scope is under way or will begin.
         """
@@ -548,6 +560,11 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.SendMessage,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageResponse.SerializeToString,
+            ),
+            'RecordHit': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordHit,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.RecordHitRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.RecordHitResponse.SerializeToString,
             ),
             'AwaitStopped': grpc.unary_unary_rpc_method_handler(
                     servicer.AwaitStopped,
@@ -1305,6 +1322,33 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/SendMessage',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordHit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/RecordHit',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.RecordHitRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.RecordHitResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -74,6 +74,8 @@ class SendingServiceStub:
     GetFrequencyCap: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetFrequencyCapRequest, _sending_pb2.FrequencyCap]
     SendMessage: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SendMessageRequest, _sending_pb2.SendMessageResponse]
     """One message to one person, on a decision that consent has just made: the same batches, claims, gates and settling as a campaign's."""
+    RecordHit: _grpc.UnaryUnaryMultiCallable[_sending_pb2.RecordHitRequest, _sending_pb2.RecordHitResponse]
+    """A link of a campaign's message was followed, or its pixel fetched (promise M9). The token is its own authority: no context."""
     AwaitStopped: _grpc.UnaryUnaryMultiCallable[_sending_pb2.AwaitStoppedRequest, _sending_pb2.AwaitStoppedResponse]
     """The stop (design §3, rule 3): answers STOPPED only when no hand-off to that address in that scope is under way or will begin."""
     AttestWorkerEnd: _grpc.UnaryUnaryMultiCallable[_sending_pb2.AttestWorkerEndRequest, _sending_pb2.AttestWorkerEndResponse]
@@ -131,6 +133,8 @@ class SendingServiceAsyncStub(SendingServiceStub):
     GetFrequencyCap: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetFrequencyCapRequest, _sending_pb2.FrequencyCap]  # type: ignore[assignment]
     SendMessage: _aio.UnaryUnaryMultiCallable[_sending_pb2.SendMessageRequest, _sending_pb2.SendMessageResponse]  # type: ignore[assignment]
     """One message to one person, on a decision that consent has just made: the same batches, claims, gates and settling as a campaign's."""
+    RecordHit: _aio.UnaryUnaryMultiCallable[_sending_pb2.RecordHitRequest, _sending_pb2.RecordHitResponse]  # type: ignore[assignment]
+    """A link of a campaign's message was followed, or its pixel fetched (promise M9). The token is its own authority: no context."""
     AwaitStopped: _aio.UnaryUnaryMultiCallable[_sending_pb2.AwaitStoppedRequest, _sending_pb2.AwaitStoppedResponse]  # type: ignore[assignment]
     """The stop (design §3, rule 3): answers STOPPED only when no hand-off to that address in that scope is under way or will begin."""
     AttestWorkerEnd: _aio.UnaryUnaryMultiCallable[_sending_pb2.AttestWorkerEndRequest, _sending_pb2.AttestWorkerEndResponse]  # type: ignore[assignment]
@@ -347,6 +351,14 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.SendMessageResponse, _abc.Awaitable[_sending_pb2.SendMessageResponse]]:
         """One message to one person, on a decision that consent has just made: the same batches, claims, gates and settling as a campaign's."""
+
+    @_abc_1.abstractmethod
+    def RecordHit(
+        self,
+        request: _sending_pb2.RecordHitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.RecordHitResponse, _abc.Awaitable[_sending_pb2.RecordHitResponse]]:
+        """A link of a campaign's message was followed, or its pixel fetched (promise M9). The token is its own authority: no context."""
 
     @_abc_1.abstractmethod
     def AwaitStopped(

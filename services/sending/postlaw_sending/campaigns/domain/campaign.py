@@ -9,6 +9,7 @@ from enum import StrEnum
 from postlaw_sending.campaigns.domain.ab_test import AbTest
 from postlaw_sending.campaigns.domain.ruling import COMMERCIAL_MAIL, MessageFacts
 from postlaw_sending.campaigns.domain.schedule import Schedule
+from postlaw_sending.tracking.domain import NO_TRACKING, Tracking
 
 
 class Status(StrEnum):
@@ -112,6 +113,7 @@ class Campaign:
     schedule: Schedule | None = None
     messages_per_hour: int = 0
     ab_test: AbTest | None = None
+    tracking: Tracking = NO_TRACKING
 
     @property
     def in_variants(self) -> Sequence[Campaign]:

@@ -54,19 +54,21 @@ def defects(contact: str) -> tuple[Defect, ...]:
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """`refusals`: codes of why not; none where the message may go. `why`: for what reason the person gets it, "subscribed",
-    "relationship" or "listed". `labelled`: it must say that it is an advertisement."""
+    "relationship" or "listed". `labelled`: it must say that it is an advertisement. `tracking`: what the person allows of what the campaign
+    asks to know (tracking/domain.py)."""
 
     refusals: tuple[str, ...]
     why: str = "listed"
     labelled: bool = True
+    tracking: int = 0
 
 
-def ruling(allow: bool, codes: Iterable[str], bases: Collection[str], duties: Collection[str]) -> Ruling:
+def ruling(allow: bool, codes: Iterable[str], bases: Collection[str], duties: Collection[str], tracking: int = 0) -> Ruling:
     """Of one verdict. Where regimes rest on different bases, each is true of the person: the one that says most is named."""
     if not allow:
         return Ruling(tuple(codes) or (NOT_ALLOWED,))
     why = "subscribed" if EXPRESS in bases else "relationship" if not _RELATIONSHIPS.isdisjoint(bases) else "listed"
-    return Ruling((), why, not _LABELLED.isdisjoint(duties))
+    return Ruling((), why, not _LABELLED.isdisjoint(duties), tracking)
 
 
 def _listed(words: Iterable[str]) -> str:

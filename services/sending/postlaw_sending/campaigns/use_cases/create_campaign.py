@@ -17,6 +17,8 @@ from postlaw_sending.campaigns.domain.ab_test import AbTest, Variant, wrong_shar
 from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Template
 from postlaw_sending.campaigns.domain.ruling import COMMERCIAL, MessageFacts
 from postlaw_sending.messages.text_of_html import text_or_made
+from postlaw_sending.tracking.domain import NO_TRACKING, Tracking
+from postlaw_sending.tracking.rewriting import links_in
 
 
 class Words(Protocol):
@@ -50,6 +52,7 @@ class Asked:
     idempotency_key: str = ""
     messages_per_hour: int = 0
     ab_test: AbTest | None = None
+    tracking: Tracking = NO_TRACKING
 
 
 class CreateCampaign:
@@ -98,6 +101,9 @@ class CreateCampaign:
             messages_per_hour=asked.messages_per_hour,
             ab_test=ab_test,
         )
+        if asked.tracking.on:
+            links = links_in(words.template.html for words in campaign.in_variants)
+            campaign = replace(campaign, tracking=replace(asked.tracking, links=links))
         for words in campaign.in_variants:
             self._check(words)
         sender = asked.sender
@@ -111,6 +117,8 @@ class CreateCampaign:
             said.append(f"{asked.messages_per_hour} an hour")
         if ab_test is not None:
             said.append(f"A/B {ab_test}")
+        if asked.tracking.on:
+            said.append(f"tracking {asked.tracking}")
         key = RequestKey(caller.tenant_id, asked.idempotency_key)
         return await self._campaigns.insert(campaign, caller.actor, key, fingerprint(*said))
 
