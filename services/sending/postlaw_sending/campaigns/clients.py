@@ -17,6 +17,7 @@ from postlaw_common.errors import Unavailable
 from postlaw_sending.campaigns.domain.campaign import Campaign
 from postlaw_sending.campaigns.domain.ruling import MessageFacts, Ruling, defects
 from postlaw_sending.campaigns.wire import Decision, Gate, law_message, list_scope, micros, ruling_of
+from postlaw_sending.tracking.domain import NO_TRACKING, Tracking
 
 Channel = Callable[[str], grpc.aio.Channel]
 
@@ -106,7 +107,8 @@ class Consent:
                 campaign_id=campaign.campaign_id,
                 bulk=self._bulk,
                 message=law_message(campaign),
-            )
+            ),
+            campaign.tracking,
         )
 
     async def decide_single(self, message_id: str, facts: MessageFacts, contact: str, partition: int, address_key: bytes) -> Decisions:
@@ -122,7 +124,7 @@ class Consent:
             )
         )
 
-    async def _ask(self, request: consent.GetDecisionsRequest) -> Decisions:
+    async def _ask(self, request: consent.GetDecisionsRequest, tracking: Tracking = NO_TRACKING) -> Decisions:
         answer = await consent_grpc.ConsentServiceStub(self._channel("consent")).GetDecisions(request)
         asked = len(request.address_keys)
         if len(answer.decisions) != asked:
@@ -137,7 +139,7 @@ class Consent:
             generation=answer.generation,
             inputs_hash=answer.inputs_hash,
         )
-        return Decisions(answer.decisions, [ruling_of(verdict, campaign.tracking) for verdict in answer.verdicts], gate, answer.verdicts)
+        return Decisions(answer.decisions, [ruling_of(verdict, tracking) for verdict in answer.verdicts], gate, answer.verdicts)
 
     async def described(self, token: bytes) -> tuple[str, str]:
         """Whose link it is: the customer's id, and the list's. Raises NotFound for a token that is none, Unavailable."""

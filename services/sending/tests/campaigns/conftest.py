@@ -33,8 +33,8 @@ from postlaw_sending.singles.opening import opener
 from postlaw_sending.singles.send_single import words_compiler
 from postlaw_sending.stop.holdings import HOLDINGS
 from postlaw_sending.templates.assembly import assemble_templates
-from postlaw_sending.worker.jobs import Opener
 from postlaw_sending.tracking.tokens import Tokens
+from postlaw_sending.worker.jobs import Opener
 from services.sending.tests.campaigns.played import PARTITIONS, FakeConsent, FakeIdentity, FakeSubscribers
 
 TENANT = "ten_00000000000000000000000001"
