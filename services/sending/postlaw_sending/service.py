@@ -9,7 +9,7 @@ from postlaw_sending.campaigns import assembly as campaigns
 from postlaw_sending.domains import assembly as domains
 from postlaw_sending.domains.watching import DomainWatch
 from postlaw_sending.messages.return_path import ReturnPaths
-from postlaw_sending.mx.assembly import exchange
+from postlaw_sending.mx.assembly import straight_to_mx
 from postlaw_sending.returns import assembly as returns
 from postlaw_sending.servicer import SendingServicer
 from postlaw_sending.settings import SendingSettings
@@ -58,7 +58,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     compile_words = words_compiler(written.judge.approved_now, parts.compiled)
     opening = domain.signers.opener(opener(single.singles, parts.opener.open, platform.public_url, compile_words))
     mx = settings.mx()
-    straight = None if mx is None else lambda: exchange(mx, settings.resolver())
+    straight = None if mx is None else lambda: straight_to_mx(mx, settings.resolver())
     worker = stop.WorkerParts(platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us), straight)
     returning = returns.assemble_returns(platform, DATABASE, return_paths, parts.campaigns, settings.inbox())
     hits = tracking.assemble_tracking(platform, tracking_tokens, parts.campaigns)

@@ -11,6 +11,7 @@ from postlaw_sending.delivery.relay import Relay, TlsPolicy
 from postlaw_sending.domains.checking import Expected
 from postlaw_sending.domains.dns import Resolver
 from postlaw_sending.mx.assembly import MxSettings
+from postlaw_sending.mx.pools import parsed
 from postlaw_sending.returns.listener import Inbox
 
 
@@ -38,6 +39,11 @@ class SendingSettings(BaseSettings):
     )
     mx_private: Literal["allow", "deny"] = Field(
         default="deny", description="deny, or allow where mail is captured: whether servers at addresses that are not public are mailed to"
+    )
+
+    pools: str = Field(
+        default="",
+        description="pools of addresses that mail leaves from, like marketing=192.0.2.1,192.0.2.2;transactional=192.0.2.9, or leave it out",
     )
 
     planner_backlog: int = Field(default=32, ge=1, le=10_000, description="how many batches to plan ahead per partition, from 1 to 10000")
@@ -68,6 +74,12 @@ class SendingSettings(BaseSettings):
         Resolver(_listed(value))
         return value
 
+    @field_validator("pools")
+    @classmethod
+    def _are_pools(cls, value: str) -> str:
+        parsed(value)
+        return value
+
     def resolver(self) -> Resolver:
         return Resolver(_listed(self.dns))
 
@@ -83,9 +95,11 @@ class SendingSettings(BaseSettings):
             own=frozenset(name.lower() for name in (self.relay_ehlo, self.return_host) if name),
             port=self.mx_port,
             connections=self.mx_connections,
-            depth=self.relay_depth,
+            policy_port=443,
             tls=self.mx_tls,
+            ca="",
             private=self.mx_private == "allow",
+            pools=parsed(self.pools),
         )
 
     def relay(self) -> Relay:

@@ -26,13 +26,15 @@ from postlaw_sending.delivery.transaction import DATA, FINAL, MAIL, RCPT, RSET, 
 
 _GOODBYE_S = 5.0  # after a 421 the server closes; so long we wait for it
 _QUIT_S = 2.0
+_TRANSPORTS = {None: 1, "TLSv1.2": 2, "TLSv1.3": 3}  # the contract's
+_VERIFIED = 16
 
 
 class Connection(Dialogue):
     """Made by `connect`. Belongs to the event loop that made it.
 
     `alive`: hand-offs are still taken. `under_way`: hand-offs whose `done` is still to come. `accepted`: how many were accepted.
-    `tls_version`: "TLSv1.3" or the like, None in plaintext.
+    `tls_version`: "TLSv1.3" or the like, None in plaintext; `transport`: the same as outcomes keep it (BatchSettled.transports).
     """
 
     def __init__(self, relay: Relay) -> None:
@@ -41,6 +43,7 @@ class Connection(Dialogue):
         self.alive = False
         self.accepted = 0
         self.tls_version: str | None = None
+        self.transport = 0
         self._queue: deque[Transaction] = deque()
         self._paused = False
         self._corked: list[bytes] | None = None
@@ -54,6 +57,7 @@ class Connection(Dialogue):
 
     def ready(self, offers: Mapping[str, str]) -> None:
         """The opening dialogue is over: replies now belong to transactions. `offers`: EHLO keywords with their parameters."""
+        self.transport = _TRANSPORTS.get(self.tls_version, 0) | (_VERIFIED if self.relay.tls == "required" else 0)
         self._pipelines = "PIPELINING" in offers
         self._chunks = "CHUNKING" in offers
         self._utf8 = "SMTPUTF8" in offers

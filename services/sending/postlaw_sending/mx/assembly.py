@@ -2,31 +2,59 @@
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from postlaw_sending.delivery import Relay, TlsPolicy
 from postlaw_sending.domains.dns import Dns
 from postlaw_sending.mx.exchange import MxExchange
 from postlaw_sending.mx.hosts import MailHosts
-from postlaw_sending.worker.routes import Route
+from postlaw_sending.mx.pools import Pools
+from postlaw_sending.mx.sts import Fetch, Policies
+from postlaw_sending.worker.routes import Route, Router
 
 
 @dataclass(frozen=True, slots=True)
 class MxSettings:
-    """Of this installation. `own`: the names that our servers are known by. `private`: addresses that are not public are mailed to."""
+    """Of this installation. `own`: the names that our servers are known by. `ca`: a PEM file of authorities, "" for the system's.
+    `private`: addresses that are not public are mailed to."""
 
     ehlo: str
     own: frozenset[str]
     port: int
+    policy_port: int
     connections: int
-    depth: int
     tls: TlsPolicy
+    ca: str
     private: bool
+    pools: Mapping[str, Sequence[str]]
 
 
-def exchange(settings: MxSettings, dns: Dns) -> MxExchange:
-    def relay(route: Route, host: str, addresses: tuple[str, ...]) -> Relay:
-        return Relay(host, settings.port, depth=settings.depth, tls=settings.tls, ehlo=settings.ehlo, addresses=addresses)
+@dataclass(frozen=True, slots=True)
+class Straight:
+    """What a worker needs to hand mail to the recipients' own servers."""
+
+    exchange: MxExchange
+    router: Router
+
+
+def straight_to_mx(settings: MxSettings, dns: Dns) -> Straight:
+    pools = Pools(settings.pools)
+
+    def relay(route: Route, host: str, addresses: tuple[str, ...], verified: bool) -> Relay:
+        return Relay(
+            host,
+            settings.port,
+            depth=1,  # one message under way: whatever ends a connection leaves nothing open but that
+            tls="required" if verified else settings.tls,
+            tls_ca=settings.ca,
+            ehlo=settings.ehlo,
+            addresses=addresses,
+            sources=pools.sources(route.pool),
+        )
 
     hosts = MailHosts(dns, settings.own, private=settings.private)
-    return MxExchange(hosts, relay, settings.connections)
+    context = ssl.create_default_context(cafile=settings.ca or None)
+    policies = Policies(dns, Fetch(hosts.addresses, port=settings.policy_port, context=context))
+    return Straight(MxExchange(hosts, policies, relay, settings.connections), pools.routes)

@@ -14,8 +14,7 @@ from postlaw_common.platform import Platform
 from postlaw_common.service import Background
 from postlaw_sending.delivery.lanes import Lanes
 from postlaw_sending.delivery.relay import Relay
-from postlaw_sending.mx.exchange import MxExchange
-from postlaw_sending.mx.routing import routes
+from postlaw_sending.mx.assembly import Straight
 from postlaw_sending.stop.await_stopped import AwaitStopped
 from postlaw_sending.stop.holdings import HOLDINGS, Holdings
 from postlaw_sending.stop.observing import Observer
@@ -98,7 +97,7 @@ class WorkerParts:
         relay: Relay,
         opener: Opener,
         status: Callable[[str], str],
-        straight: Callable[[], MxExchange] | None = None,
+        straight: Callable[[], Straight] | None = None,
     ) -> None:
         self._platform = platform
         self._database = database
@@ -109,8 +108,8 @@ class WorkerParts:
 
     async def run(self) -> None:
         store = self._platform.store(self._database)
-        exchange = self._straight() if self._straight is not None else None
-        lanes = Lanes(self._relay) if exchange is None else None
+        straight = self._straight() if self._straight is not None else None
+        lanes = Lanes(self._relay) if straight is None else None
         generations = Generations(self._platform.bus)
         worker = Worker(
             Outside(
@@ -121,8 +120,8 @@ class WorkerParts:
                 opener=self._opener,
                 status=self._status,
                 connections=[lane.connection for lane in lanes.lanes] if lanes is not None else [],
-                exchange=exchange,
-                router=routes if exchange is not None else None,
+                exchange=straight.exchange if straight is not None else None,
+                router=straight.router if straight is not None else None,
             )
         )
         running = asyncio.create_task(worker.run())
@@ -135,7 +134,7 @@ class WorkerParts:
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-            for outward in (lanes, exchange):
+            for outward in (lanes, straight.exchange if straight is not None else None):
                 if outward is not None:
                     await outward.close()
             await generations.close()

@@ -53,7 +53,7 @@ class LeftOpen:
 @dataclass(slots=True)
 class BatchRecord:
     """What the ledger keeps of a live batch. `states`, a byte each; `after_us`, four bytes each (little-endian);
-    `reasons` by index, for those that were not simply sent."""
+    `transports`, a byte each as the contract has it; `reasons` by index, for those that were not simply sent."""
 
     job_offset: int
     event_id: str
@@ -63,6 +63,7 @@ class BatchRecord:
     after_us: bytes
     reasons: dict[int, str] = field(default_factory=dict[int, str])
     single: bool = False
+    transports: bytes = b""
 
     @property
     def place(self) -> Place:

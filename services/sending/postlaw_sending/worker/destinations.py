@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from postlaw_sending.campaigns.domain.recipients import BUSY_S
 from postlaw_sending.stop.holding import DEFERRED
 from postlaw_sending.worker.lane import Connection, Lane
 from postlaw_sending.worker.live_batch import CLAIM_SIZE, LiveBatch
@@ -21,7 +22,8 @@ from postlaw_sending.worker.routes import Exchange, Route, RoutedConnection, Unr
 
 PATIENCE_S = 10.0
 LOOK_EVERY_S = 1.0
-BUSY = "destination_busy"
+RATE_OVER = 10  # ticks
+_LONGEST_DELAY = max(BUSY_S, key=lambda reason: BUSY_S[reason])
 
 
 class _ConnectionEnded(Exception):
@@ -42,6 +44,10 @@ class _Queue:
     route: Route
     waiting: deque[_Waiting] = field(default_factory=deque[_Waiting])
     lanes: int = 0
+    ticks: int = 0
+    claimed: int = 0  # since the last tick
+    rate: float = 0.0  # people claimed in a tick, of late
+    owed: float = 0.0  # who was put off because of all that went before them, and is still to come again
 
     def first(self) -> _Waiting | None:
         """Whoever is to be claimed next."""
@@ -54,11 +60,35 @@ class _Queue:
     def size(self) -> int:
         return sum(len(entry.batch.queues.get(self.route, ())) for entry in self.waiting)
 
-    def settle(self, state: int, reason: str, before: float) -> None:
-        """Everyone who has waited since `before`, without a claim: nothing of them was begun."""
-        while (entry := self.first()) is not None and entry.since <= before:
+    def settle(self, state: int, reason: str) -> None:
+        """Everyone who waits, without a claim: nothing of them was begun."""
+        while (entry := self.first()) is not None:
             self.waiting.popleft()
             entry.partition.settle_unclaimed(entry.batch, self.route, state, reason)
+
+    def put_off(self, partition: HeldPartition, batch: LiveBatch) -> None:
+        """Those of this batch, who would wait too long here. When they come again follows from how many were put off
+        before them: what takes a hundred a minute does not have a million come back each minute."""
+        after_s = self.owed / max(self.rate, 0.1) * LOOK_EVERY_S
+        self.owed += len(batch.queues[self.route])
+        reason = next((reason for reason, delay_s in BUSY_S.items() if delay_s >= after_s), _LONGEST_DELAY)
+        partition.settle_unclaimed(batch, self.route, DEFERRED, reason)
+
+    def tick(self) -> None:
+        """Once in LOOK_EVERY_S: whoever has waited too long is put off."""
+        before = time.monotonic() - PATIENCE_S
+        while (entry := self.first()) is not None and entry.since <= before:
+            self.waiting.popleft()
+            self.put_off(entry.partition, entry.batch)
+        self.ticks += 1
+        self.rate += (self.claimed - self.rate) / min(self.ticks, RATE_OVER)
+        self.owed = max(0.0, self.owed - self.rate)
+        self.claimed = 0
+
+    @property
+    def full(self) -> bool:
+        """Whoever comes now would wait too long, as far as can be told."""
+        return self.ticks >= RATE_OVER and self.size() > max(CLAIM_SIZE, self.rate * PATIENCE_S / LOOK_EVERY_S)
 
 
 class Destinations:
@@ -82,6 +112,9 @@ class Destinations:
         for route, pending in batch.queues.items():
             if pending:
                 queue = self._queues.setdefault(route, _Queue(route))
+                if queue.full:
+                    queue.put_off(partition, batch)
+                    continue
                 queue.waiting.append(entry)
                 self._attend(queue)
 
@@ -89,9 +122,9 @@ class Destinations:
         """Background: puts off whoever has waited too long."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            before = time.monotonic() - PATIENCE_S
             for queue in list(self._queues.values()):
-                queue.settle(DEFERRED, BUSY, before)
+                queue.tick()
+                self._forget(queue)
 
     def _attend(self, queue: _Queue) -> None:
         """One lane, and another for each claim that would wait; how many of them get a connection is the exchange's to say."""
@@ -106,11 +139,14 @@ class Destinations:
                     async with self._exchange.connection(queue.route) as connection:
                         await self._use(queue, connection)
                 except Unreachable as why:
-                    queue.settle(why.state, why.reason, time.monotonic())
+                    queue.settle(why.state, why.reason)
         finally:
             queue.lanes -= 1
-            if not queue.lanes and self._queues.get(queue.route) is queue:
-                del self._queues[queue.route]
+            self._forget(queue)
+
+    def _forget(self, queue: _Queue) -> None:
+        if not queue.lanes and not queue.owed and queue.first() is None:
+            self._queues.pop(queue.route, None)
 
     async def _use(self, queue: _Queue, connection: RoutedConnection) -> None:
         """Until nobody waits, or the connection has ended. Nothing is under way on it then."""
@@ -141,6 +177,7 @@ class Destinations:
             if entry in queue.waiting:
                 queue.waiting.remove(entry)
             return
+        queue.claimed += len(claim.indexes)
         try:
             await lane.hand_over(partition, claim)
         except _ConnectionEnded:

@@ -25,6 +25,8 @@ class Connection(Protocol):
     """What a lane needs of delivery's connection."""
 
     @property
+    def transport(self) -> int: ...
+    @property
     def has_room(self) -> bool: ...
     async def room(self) -> bool: ...
     def cork(self) -> None: ...
@@ -142,6 +144,7 @@ class Lane:
             partition.settle(claim, index, *refusal, 0)
             return True
         hand_off = gate.begin(batch.tags[index], batch.scope)
+        batch.transports[index] = connection.transport
         ended = Ended(partition, claim, index, hand_off, self._mark)
         connection.hand_off(sender, recipient.address.encode(), message, ended, partition.may_send)
         return True

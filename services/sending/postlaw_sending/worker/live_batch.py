@@ -57,6 +57,7 @@ class LiveBatch:
     started_at_us: int
     states: bytearray
     after_us: list[int]
+    transports: bytearray
     reasons: dict[int, str] = field(default_factory=dict[int, str])
     routes: Sequence[Route] = ()
     queues: dict[Route, list[int]] = field(default_factory=dict[Route, list[int]])  # indexes still pending, last first
@@ -106,6 +107,7 @@ class LiveBatch:
             states=bytes(self.states),
             after_us=struct.pack(f"<{len(self.after_us)}I", *self.after_us),  # at every write of the holding: packed in one go
             reasons=dict(self.reasons),
+            transports=bytes(self.transports),
         )
 
 
@@ -151,6 +153,7 @@ class Claim:
         return OpenClaim(batch.place.offset, open_now, tags, batch.scope, batch.place.single)
 
 
-def expand(record: BatchRecord) -> tuple[bytearray, list[int]]:
-    """The states and times that a predecessor left in the ledger."""
-    return bytearray(record.states), list(struct.unpack(f"<{len(record.states)}I", record.after_us))
+def expand(record: BatchRecord) -> tuple[bytearray, list[int], bytearray]:
+    """The states, times and transports that a predecessor left in the ledger; one of an earlier version noted no transports."""
+    size = len(record.states)
+    return bytearray(record.states), list(struct.unpack(f"<{size}I", record.after_us)), bytearray(record.transports or bytes(size))

@@ -35,7 +35,8 @@ def live_batch(
     router: Router | None = None,
 ) -> LiveBatch:
     """A batch as it begins, or (`ledger`) as a predecessor left it. Whom the first gate refused is settled from the start."""
-    states, after_us = expand(ledger) if ledger else (bytearray([PENDING]) * len(recipients), [0] * len(recipients))
+    size = len(recipients)
+    states, after_us, transports = expand(ledger) if ledger else (bytearray([PENDING]) * size, [0] * size, bytearray(size))
     reasons = dict(ledger.reasons) if ledger else {}
     if ledger is None:
         for index, recipient in enumerate(recipients):
@@ -61,6 +62,7 @@ def live_batch(
         started_at_us=ledger.started_at_us if ledger else wall_clock_us(),
         states=states,
         after_us=after_us,
+        transports=transports,
         reasons=reasons,
         routes=router(sealed.tenant_id, place.single, recipients) if router else (),
     )
@@ -83,6 +85,7 @@ def settled_record(partition: int, batch: LiveBatch, worker: str, epoch: int, ge
         reason_texts=texts,
         started_at_us=batch.started_at_us,
         handed_over_after_us=batch.after_us,
+        transports=bytes(batch.transports),
         worker_id=worker,
         epoch=epoch,
         consent_offset=batch.consent_offset,

@@ -116,6 +116,7 @@ class Wire:
     def __init__(self, process: Process, depth: int, stumbles: Callable[[Process], None], *, step_by_step: bool) -> None:
         self.process = process
         self.alive = True
+        self.transport = 3
         self._depth = 1 if step_by_step else depth
         self._step_by_step = step_by_step
         self._waiting = 0

@@ -15,7 +15,7 @@ from postlaw_common.bus.generation import Generations
 from postlaw_common.errors import Unavailable
 from postlaw_common.store import Store
 from postlaw_sending.delivery.replies import Kind, Reply
-from postlaw_sending.mx.routing import routes
+from postlaw_sending.mx.assembly import Straight
 from postlaw_sending.stop.await_stopped import AwaitStopped
 from postlaw_sending.stop.holdings import HOLDINGS, Holdings
 from postlaw_sending.stop.observing import Observer
@@ -24,7 +24,6 @@ from postlaw_sending.stop.watermarks import Watermarks
 from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, SINGLES
 from postlaw_sending.worker.live_batch import Recipient
 from postlaw_sending.worker.ownership import WORKERS
-from postlaw_sending.worker.routes import Exchange
 from postlaw_sending.worker.worker import Outside, Worker
 
 PARTITIONS = 4
@@ -70,6 +69,7 @@ class Wire:
     begun: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     ended: dict[str, int] = field(default_factory=dict[str, int])
     may_go_on: Callable[[], bool] | None = None  # of the last hand-off
+    transport: int = 3
 
     @property
     def has_room(self) -> bool:
@@ -131,7 +131,7 @@ class Mill:
         wire: Wire | None = None,
         lanes: int = 2,
         generations: Generations | None = None,
-        exchange: Exchange | None = None,
+        straight: Straight | None = None,
     ) -> Worker:
         async def connection() -> Wire:
             return wire or self.wire
@@ -149,9 +149,9 @@ class Mill:
             lambda: self.store.collection(WORKERS.name),
             open_batch,
             lambda campaign: self.status.get(campaign, "sending"),
-            list(sources) if exchange is None else [],
-            exchange,
-            routes if exchange is not None else None,
+            list(sources) if straight is None else [],
+            straight.exchange if straight is not None else None,
+            straight.router if straight is not None else None,
         )
         return Worker(outside)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import ssl
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
+from postlaw_sending.delivery import TlsPolicy
 from postlaw_sending.domains.dns import Resolver
-from postlaw_sending.mx.assembly import MxSettings, exchange
-from postlaw_sending.mx.exchange import MxExchange
+from postlaw_sending.mx.assembly import MxSettings, Straight, straight_to_mx
 from postlaw_sending.testing.dns_server import DnsServer, dns_server
 from postlaw_sending.testing.smtp_peer import Peer
 
@@ -21,8 +22,11 @@ class MailWorld:
     def __init__(self, dns: DnsServer) -> None:
         self.dns = dns
         self.port = 0
+        self.policy_port = 443
+        self.ca = ""
         self.taken: list[tuple[str, str]] = []
         self.opened: list[str] = []
+        self.asked: list[str] = []
         self._servers: list[asyncio.Server] = []
         self._running: set[asyncio.Task[None]] = set()
 
@@ -42,9 +46,13 @@ class MailWorld:
         self.port = server.sockets[0].getsockname()[1]
         self._servers.append(server)
 
-    def taking(self, address: str) -> Script:
+    def taking(self, address: str, *, greets: bool = True) -> Script:
         async def take(peer: Peer) -> None:
-            await peer.hello("FULL")
+            if greets:
+                await peer.hello("FULL")
+            else:
+                await peer.line()
+                peer.say("250-peer", "250-PIPELINING", "250 CHUNKING")
             while True:
                 rcpt, _, first = await peer.whole()
                 self.taken.append((address, rcpt.removeprefix(b"RCPT TO:<").removesuffix(b">").decode()))
@@ -52,15 +60,53 @@ class MailWorld:
 
         return take
 
+    def taking_under_tls(self, address: str, context: ssl.SSLContext) -> Script:
+        async def take(peer: Peer) -> None:
+            await peer.hello("STARTTLS")
+            assert await peer.line() == b"STARTTLS"
+            peer.say("220 go ahead")
+            await peer.writer.start_tls(context)
+            await self.taking(address, greets=False)(peer)
+
+        return take
+
+    async def policy(self, context: ssl.SSLContext, text: str) -> None:
+        """One HTTPS server for every domain's MTA-STS policy; `asked`: the Host of each request."""
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            request = (await reader.readuntil(b"\r\n\r\n")).decode()
+            assert request.startswith("GET /.well-known/mta-sts.txt ")
+            self.asked.append(next(line[6:] for line in request.split("\r\n") if line.lower().startswith("host: ")))
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: {len(text)}\r\n\r\n"
+            writer.write((head + text).encode())
+            await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+        self.policy_port = server.sockets[0].getsockname()[1]
+        self._servers.append(server)
+
     def domain(self, name: str, *addresses: str) -> None:
         """Its servers, the first preferred."""
         self.dns.put(name, "MX", *(f"{10 + turn} mx{turn}.{name}." for turn in range(len(addresses))))
         for turn, address in enumerate(addresses):
             self.dns.put(f"mx{turn}.{name}", "AAAA" if ":" in address else "A", address)
 
-    def exchange(self, connections: int = 20) -> MxExchange:
-        settings = MxSettings("mail.example.org", frozenset({"mail.example.org"}), self.port, connections, 8, "opportunistic", private=True)
-        return exchange(settings, Resolver([self.dns.address], timeout_s=1.0))
+    def straight(
+        self, connections: int = 20, *, tls: TlsPolicy = "opportunistic", pools: Mapping[str, Sequence[str]] | None = None
+    ) -> Straight:
+        settings = MxSettings(
+            ehlo="mail.example.org",
+            own=frozenset({"mail.example.org"}),
+            port=self.port,
+            policy_port=self.policy_port,
+            connections=connections,
+            tls=tls,
+            ca=self.ca,
+            private=True,
+            pools=pools or {},
+        )
+        return straight_to_mx(settings, Resolver([self.dns.address], timeout_s=1.0))
 
     async def close(self) -> None:
         for server in self._servers:

@@ -2028,6 +2028,7 @@ class BatchSettled(_message.Message):
     GENERATION_FIELD_NUMBER: _builtins.int
     INPUTS_HASH_FIELD_NUMBER: _builtins.int
     DECIDED_AT_US_FIELD_NUMBER: _builtins.int
+    TRANSPORTS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     campaign_id: _builtins.str
     partition: _builtins.int
@@ -2050,6 +2051,10 @@ class BatchSettled(_message.Message):
     inputs_hash: _builtins.bytes
     """of the first gate's decision (GetDecisionsResponse.inputs_hash)"""
     decided_at_us: _builtins.int
+    transports: _builtins.bytes
+    """A byte each: how the message was carried. 0: no hand-off; 1: plaintext, which only a policy that allows it lets happen; 2: TLS 1.2; 3: TLS 1.3;
+    and 16 more where the server's certificate was verified, as a policy required.
+    """
     @_builtins.property
     def address_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     @_builtins.property
@@ -2087,10 +2092,11 @@ class BatchSettled(_message.Message):
         generation: _builtins.str = ...,
         inputs_hash: _builtins.bytes = ...,
         decided_at_us: _builtins.int = ...,
+        transports: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "attempt", b"attempt", "batch", b"batch", "campaign_id", b"campaign_id", "consent_offset", b"consent_offset", "decided_at_us", b"decided_at_us", "epoch", b"epoch", "generation", b"generation", "handed_over_after_us", b"handed_over_after_us", "inputs_hash", b"inputs_hash", "job_offset", b"job_offset", "law_version", b"law_version", "partition", b"partition", "reason_texts", b"reason_texts", "reasons", b"reasons", "started_at_us", b"started_at_us", "states", b"states", "subscriber_ids", b"subscriber_ids", "tenant_id", b"tenant_id", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "attempt", b"attempt", "batch", b"batch", "campaign_id", b"campaign_id", "consent_offset", b"consent_offset", "decided_at_us", b"decided_at_us", "epoch", b"epoch", "generation", b"generation", "handed_over_after_us", b"handed_over_after_us", "inputs_hash", b"inputs_hash", "job_offset", b"job_offset", "law_version", b"law_version", "partition", b"partition", "reason_texts", b"reason_texts", "reasons", b"reasons", "started_at_us", b"started_at_us", "states", b"states", "subscriber_ids", b"subscriber_ids", "tenant_id", b"tenant_id", "transports", b"transports", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,7 +9,8 @@ from enum import IntEnum
 CAMPAIGN_PAUSED = "campaign_paused"
 DECISION_EXPIRED = "decision_expired"
 CAMPAIGN_CANCELLED = "campaign_cancelled"
-BUSY = "destination_busy"  # our own shaping let nobody more go there
+BUSY = "destination_busy"  # our own shaping let nobody more go there for now
+BUSY_S = {BUSY: 60, f"{BUSY}_5m": 300, f"{BUSY}_15m": 900, f"{BUSY}_1h": 3600, f"{BUSY}_4h": 14_400}  # by how many wait before them
 FREQUENCY_CAP = "frequency-cap"  # had as many messages of late as the customer's cap allows
 GONE = "no_longer_known"  # the person was deleted between planning and sending
 
@@ -19,7 +20,7 @@ BACK_OFF_MINUTES = (1, 5, 15, 60, 120, 240, 360, 480, 159)
 
 
 # Put off by ourselves, and not by the next server: after how many seconds such a recipient may go on. No attempt is counted.
-OUR_OWN_DELAYS_S = {CAMPAIGN_PAUSED: 0, DECISION_EXPIRED: 0, BUSY: 60}
+OUR_OWN_DELAYS_S = {CAMPAIGN_PAUSED: 0, DECISION_EXPIRED: 0, **BUSY_S}
 
 
 class State(IntEnum):

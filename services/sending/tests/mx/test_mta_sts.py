@@ -1,0 +1,73 @@
+"""MTA-STS policies: what one says, and how long it counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from postlaw_common.testing.promises import promise
+from postlaw_sending.domains.dns import Resolver
+from postlaw_sending.mx.sts import NoPolicy, Policies, parsed
+from postlaw_sending.testing.dns_server import dns_server
+
+ENFORCED = "version: STSv1\r\nmode: enforce\r\nmx: mx.a.example\r\nmx: *.b.example\r\nmax_age: 1000\r\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "named"), [("mx.a.example", True), ("x.b.example", True), ("b.example", False), ("x.y.b.example", False), ("a.example", False)]
+)
+def test_a_pattern_stands_for_one_label(host: str, named: bool) -> None:
+    """RFC 8461 §4.1."""
+    assert parsed(ENFORCED).names(host) is named
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "version: STSv2\nmode: enforce\nmx: a\nmax_age: 1",
+        "version: STSv1\nmode: enforce\nmax_age: 1",
+        "version: STSv1\nmode: must\nmx: a\nmax_age: 1",
+        "version: STSv1\nmode: enforce\nmx: a\nmax_age: -1",
+        "version: STSv1\nmode: enforce\nmx: a",
+        "<html>",
+    ],
+)
+def test_what_is_no_policy_is_not_kept_to(text: str) -> None:
+    """RFC 8461 §3.2."""
+    with pytest.raises(NoPolicy):
+        parsed(text)
+
+
+@promise("X1")
+async def test_a_policy_counts_for_its_whole_age_whatever_the_dns_says_by_then() -> None:
+    """RFC 8461 §3.1, §5.1: taking the record away, or the page, takes no protection away; a new id makes it be read again."""
+    now, page, fetched = 0.0, ENFORCED, 0
+
+    async def fetch(domain: str) -> str:
+        nonlocal fetched
+        fetched += 1
+        if not page:
+            raise NoPolicy("gone")
+        return page
+
+    async with dns_server() as dns:
+        policies = Policies(Resolver([dns.address], timeout_s=1.0), fetch, lambda: now)
+        assert await policies.enforced("a.example") is None
+        assert fetched == 0
+        dns.put("_mta-sts.a.example", "TXT", '"v=STSv1; id=1;"')
+        now = 300.0
+        assert await policies.enforced("a.example")
+        dns.put("_mta-sts.a.example", "TXT", '"v=STSv1; id=2;"')
+        page = ""
+        now = 700.0
+        assert await policies.enforced("a.example")
+        assert fetched == 2
+        dns.put("_mta-sts.a.example", "TXT")
+        now = 1299.0
+        assert await policies.enforced("a.example")
+        now = 1300.0
+        assert await policies.enforced("a.example") is None
+        dns.put("_mta-sts.a.example", "TXT", '"v=STSv1; id=3;"')
+        page = ENFORCED.replace("enforce", "testing")
+        now = 2000.0
+        assert await policies.enforced("a.example") is None
