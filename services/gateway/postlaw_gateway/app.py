@@ -24,7 +24,7 @@ from postlaw_gateway.routes import ROUTES, Kind
 from postlaw_gateway.tracked import LINK, PIXEL, Tracked
 from postlaw_gateway.uploads import Upload
 
-PUBLIC = ("/u/", "/f/", "/c/", "/p/")
+PUBLIC = ("/u/", "/f/", "/c/", "/p/", "/t/")
 TRACKED = (LINK, PIXEL)
 _ENDPOINTS = {Kind.JSON: Endpoint, Kind.UPLOAD: Upload, Kind.DOWNLOAD: Download}
 

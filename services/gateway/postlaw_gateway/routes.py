@@ -211,6 +211,11 @@ ROUTES: Sequence[Route] = (
         "again, and `paused_because` says why.",
     ),
     Route("POST", _CAMPAIGN + "/unschedule", "sending.UnscheduleCampaign", "Make a scheduled campaign a draft again", "campaigns"),
+    Route(
+        "POST", _CAMPAIGN + "/test", "sending.SendTest", "Send a campaign as a test to team addresses", "campaigns", 202,
+        key_field="idempotency_key",
+        description="To confirmed ones alone, ten at most. The subject says TEST, the links to stop lead nowhere, and no totals count it.",
+    ),
     Route("POST", _CAMPAIGN + "/winner", "sending.ChooseWinner", "Choose the variant of an A/B test that everybody else gets", "campaigns",
           description="For good: people have it then. Where the test has a measure, it chooses at its time unless you did before."),
     Route("POST", _CAMPAIGN + "/pause", "sending.PauseCampaign", "Pause sending", "campaigns"),
@@ -220,8 +225,16 @@ ROUTES: Sequence[Route] = (
     Route(
         "POST", "/v1/messages", "sending.SendSingle", "Send one message to one person", "messages", 202, key_field="idempotency_key",
         description="From an approved `service` or `transactional` template: marketing goes as a campaign. To a person by `subscriber_id`, "
-        "or by `address`, who may be on no list. It goes the way of every message, and whoever said no to all your mail does not get it.",
+        "or by `address`, who may be on no list. It goes the way of every message: who opted out of advertising still gets a receipt, who "
+        "is paused or restricted does not.",
     ),
+    Route(
+        "POST", "/v1/team-addresses", "sending.AddTeamAddress", "Add an address of your own people, for tests", "campaigns", 202,
+        description="A mail asks there first; nothing else goes to it before somebody has said yes by the link in it. With `seed`, every "
+        "campaign goes to it as well, outside all totals. Again: asks anew where nobody has answered, and changes `seed`.",
+    ),
+    Route("GET", "/v1/team-addresses", "sending.ListTeamAddresses", "All team addresses", "campaigns"),
+    Route("DELETE", "/v1/team-addresses/{team_address_id}", "sending.RemoveTeamAddress", "Remove a team address", "campaigns", 204),
     Route(
         "PUT", "/v1/frequency-cap", "sending.SetFrequencyCap", "How many marketing messages a person may get within some days", "campaigns",
         hidden=frozenset({"counted_from"}),

@@ -29,6 +29,7 @@ from postlaw_gateway.public_pages.preference_centre import PreferenceCentre
 from postlaw_gateway.public_pages.profile import ProfilePage
 from postlaw_gateway.public_pages.senders import Senders
 from postlaw_gateway.public_pages.sign_up import FormToken, SignUpForm
+from postlaw_gateway.public_pages.team_address import TeamAddressPage
 from postlaw_gateway.rate_limits import RateLimits
 from postlaw_gateway.rest import Parts
 from postlaw_gateway.security_events import SecurityEvents
@@ -70,6 +71,7 @@ def build(platform: Platform, settings: GatewaySettings) -> Service:
         "f": {"": SignUpForm(links, calls, form_tokens, forms), "token": FormToken(links, form_tokens)},
         "c": {"": ConfirmationPage(links)},
         "p": {"": ProfilePage(links)},
+        "t": {"": TeamAddressPage(links)},
     }
     public_pages = PublicPages(places, security, https=platform.public_url.startswith("https:"))
     return Service(

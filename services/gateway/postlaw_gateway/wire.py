@@ -351,3 +351,22 @@ def import_chunk_part(chunk: bytes) -> Message:
 
 def csv_bytes(chunk: Message) -> bytes:
     return cast("subscribers_pb2.CsvChunk | consent_pb2.SuppressionCsv", chunk).data
+
+
+@dataclass(frozen=True, slots=True)
+class TeamLink:
+    """What the link that is mailed to a team address stands for."""
+
+    tenant_id: str
+    address_key: bytes
+    confirmed: bool
+    expired: bool
+
+
+def team_token_request(token: str) -> Message:
+    return sending_pb2.TeamAddressTokenRequest(token=token)
+
+
+def team_link(answer: Message) -> TeamLink:
+    it = cast(sending_pb2.TeamAddressLink, answer)
+    return TeamLink(it.tenant_id, it.address_key, it.confirmed, it.expired)

@@ -16,9 +16,12 @@ from postlaw_sending.settings import SendingSettings
 from postlaw_sending.singles import assembly as singles
 from postlaw_sending.singles.domain import is_attempt
 from postlaw_sending.singles.opening import opener, status
-from postlaw_sending.singles.send_single import Posting, SendSingle, words_compiler
+from postlaw_sending.singles.own_words import words_compiler
+from postlaw_sending.singles.send_single import Posting, SendSingle
 from postlaw_sending.stop import assembly as stop
 from postlaw_sending.stop.holdings import HOLDINGS
+from postlaw_sending.team.assembly import COLLECTIONS as TEAM_COLLECTIONS
+from postlaw_sending.team.assembly import assemble_team
 from postlaw_sending.templates import assembly as templates
 from postlaw_sending.tracking import assembly as tracking
 from postlaw_sending.tracking.tokens import Tokens
@@ -55,7 +58,9 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     send_single = SendSingle(
         posting, parts.subscribers, parts.identity, parts.contexts, written.judge.approved_now, parts.compiled, may_send_from
     )
-    compile_words = words_compiler(written.judge.approved_now, parts.compiled)
+    team = assemble_team(platform, DATABASE, parts, single.send, posting, may_send_from)
+    parts.seeds.append(team.seeding)
+    compile_words = words_compiler(written.judge.approved_now, parts.campaigns.find, parts.compiled)
     opening = domain.signers.opener(opener(single.singles, parts.opener.open, platform.public_url, compile_words))
     mx = settings.mx()
     straight = None if mx is None else lambda: straight_to_mx(mx, settings.resolver())
@@ -73,6 +78,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         send=single.send,
         send_single=send_single,
         templates=written,
+        team=team,
         domains=domain.keep,
         await_stopped=stopping.answer,
         attest=stopping.attest,
@@ -101,6 +107,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                 *returns.COLLECTIONS,
                 *templates.COLLECTIONS,
                 *domains.COLLECTIONS,
+                *TEAM_COLLECTIONS,
             )
         },
         topics=tuple(topics.values()),

@@ -33,13 +33,15 @@ from postlaw_sending.returns.held import HeldReturns
 from postlaw_sending.singles.send_message import SendMessage
 from postlaw_sending.singles.send_single import Asked as AskedSingle
 from postlaw_sending.singles.send_single import SendSingle
+from postlaw_sending.team.assembly import TeamParts
+from postlaw_sending.team.calls import TeamCalls
 from postlaw_sending.templates.assembly import TemplateParts
 from postlaw_sending.templates.calls import TemplateCalls
 from postlaw_sending.tracking.record_hit import RecordHit
 from postlaw_sending.tracking.wire import kind_from_wire, tracking_from_wire
 
 
-class SendingServicer(TemplateCalls):
+class SendingServicer(TemplateCalls, TeamCalls):
     """`await_stopped`, `attest` and `list_holdings` are the stop's."""
 
     def __init__(
@@ -55,6 +57,7 @@ class SendingServicer(TemplateCalls):
         send: SendMessage,
         send_single: SendSingle,
         templates: TemplateParts,
+        team: TeamParts,
         domains: KeepDomains,
         await_stopped: Callable[[sending.AwaitStoppedRequest], Awaitable[sending.AwaitStoppedResponse]],
         attest: Callable[[sending.AttestWorkerEndRequest], Awaitable[sending.AttestWorkerEndResponse]],
@@ -63,6 +66,7 @@ class SendingServicer(TemplateCalls):
         record_hit: RecordHit,
     ) -> None:
         super().__init__(templates.write, templates.judge)
+        self._team = team
         self._create = create
         self._move = move
         self._schedule = schedule

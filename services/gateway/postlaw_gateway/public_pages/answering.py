@@ -1,4 +1,4 @@
-"""Everything below `/u/`, `/f/`, `/c/` and `/p/`: GET and HEAD show and change nothing, only a POST does.
+"""Everything below `/u/`, `/f/`, `/c/`, `/p/` and `/t/`: GET and HEAD show and change nothing, only a POST does.
 
 Plain ASGI, because the stop is the hot path and must stand when nothing else does. A link is its own authority: no cookie, no key, no
 redirect.

@@ -29,7 +29,7 @@ from postlaw_sending.campaigns.leases import LEASES, Leases
 from postlaw_sending.campaigns.opening import BatchOpener
 from postlaw_sending.campaigns.outcomes import BATCHES, TOTALS, Outcomes
 from postlaw_sending.campaigns.paces import PACES, Paces
-from postlaw_sending.campaigns.planner import Planner
+from postlaw_sending.campaigns.planner import Planner, Seeds
 from postlaw_sending.campaigns.planning import Planning
 from postlaw_sending.campaigns.plans import PLANS, Plans
 from postlaw_sending.campaigns.responses import RESPONSES, Responses
@@ -74,6 +74,7 @@ class CampaignParts:
     single_consent: Consent
     identity: Identity
     contexts: Callable[[], ServiceContexts]
+    seeds: list[Seeds]
     pause_senders: PauseSenders
     checklist: GetChecklist
     read: ReadCampaigns
@@ -139,6 +140,7 @@ def assemble(
     sampling = Consent(platform.channel, platform.generation, bulk=False)
     caps = Caps(lambda: opened(CAPS), platform.now_us)
     capping = Capping(caps, Contacts(lambda: opened(CONTACTS)), campaigns.find, platform.now_us)
+    seeds: list[Seeds] = []  # team addresses, which are made after campaigns, put theirs in
     planner = Planner(
         partitions=partitions,
         campaigns=campaigns,
@@ -151,6 +153,7 @@ def assemble(
         kept=kept,
         ending=Ending(campaigns, outcomes, platform.now_us),
         deciding=deciding,
+        seeds=seeds,
         contexts=acting,
         backlog_limit=backlog_limit,
     )
@@ -182,6 +185,7 @@ def assemble(
         single_consent=sampling,
         identity=identity,
         contexts=acting,
+        seeds=seeds,
         checklist=GetChecklist(campaigns, identity, checklist, platform.now_us),
         pause_senders=PauseSenders(campaigns, platform.now_us),
         read=ReadCampaigns(campaigns, plans, outcomes, retries, settled, partitions, responses),

@@ -13,9 +13,9 @@ from postlaw.identity.v1 import identity_pb2 as identity
 from postlaw.identity.v1 import identity_pb2_grpc as identity_grpc
 from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
 from postlaw.subscribers.v1 import subscribers_pb2_grpc as subscribers_grpc
-from postlaw_common.errors import Unavailable
+from postlaw_common.errors import Conflict, Unavailable
 from postlaw_sending.campaigns.domain.campaign import Campaign
-from postlaw_sending.campaigns.domain.ruling import MessageFacts, Ruling, defects
+from postlaw_sending.campaigns.domain.ruling import COMMERCIAL_MAIL, MessageFacts, Ruling, defects
 from postlaw_sending.campaigns.wire import Decision, Gate, law_message, list_scope, micros, ruling_of
 from postlaw_sending.tracking.domain import NO_TRACKING, Tracking
 
@@ -123,6 +123,13 @@ class Consent:
                 message=consent.Message(message_class=facts.message_class, states=facts.states, defects=defects(contact)),
             )
         )
+
+    async def require_no_opt_out(self, message_id: str, partition: int, address_key: bytes) -> None:
+        """Of what advertises and rests on no consent of theirs, a mail to the customer's own people: whoever said no to everything does
+        not get it. Raises Conflict, of type `not-allowed`; Unavailable."""
+        answer = await self.decide_single(message_id, COMMERCIAL_MAIL, "", partition, address_key)
+        if said := [code for code in answer.rulings[answer.each[0].verdict].refusals if code.startswith("SUPPRESSED")]:
+            raise Conflict(f"No mail may go to this address: {', '.join(said)}.", type="not-allowed")
 
     async def _ask(self, request: consent.GetDecisionsRequest, tracking: Tracking = NO_TRACKING) -> Decisions:
         answer = await consent_grpc.ConsentServiceStub(self._channel("consent")).GetDecisions(request)

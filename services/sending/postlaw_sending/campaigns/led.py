@@ -20,6 +20,7 @@ class Led:
     unplanned: set[int] = field(default_factory=set[int])  # partitions that a cancelled campaign never came to
     anybody_waits: bool = False  # somewhere in this campaign
     anybody_kept: bool = False  # back, somewhere in this campaign
+    seeded: bool = False
     next_look: dict[int, float] = field(default_factory=dict[int, float])  # when to look for waiting ones, by partition
     not_before: dict[int, float] = field(default_factory=dict[int, float])  # after a failure, by partition
     failures: dict[int, int] = field(default_factory=dict[int, int])

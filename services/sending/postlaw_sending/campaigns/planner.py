@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from postlaw_common.caller import Actor
@@ -18,7 +18,7 @@ from postlaw_common.telemetry.gauges import Gauge
 from postlaw_sending.campaigns.backlog import Backlog
 from postlaw_sending.campaigns.campaigns import Campaigns
 from postlaw_sending.campaigns.contexts import Contexts
-from postlaw_sending.campaigns.domain.campaign import Status
+from postlaw_sending.campaigns.domain.campaign import Campaign, Status
 from postlaw_sending.campaigns.ending import Ending
 from postlaw_sending.campaigns.kept_back import KeptBack
 from postlaw_sending.campaigns.keys import CampaignKeyDestroyed, CampaignKeys
@@ -44,8 +44,12 @@ LONGEST_BACK_OFF_S = 5.0
 SCOPES = ("audience:read", "decisions:read", "lists:read")
 
 
+Seeds = Callable[[Campaign], Awaitable[bool]]
+
+
 class Planner:
-    """A background. `partitions`: the installation's count."""
+    """A background. `partitions`: the installation's count. `seeds`: copies a campaign to whom the customer watches it by, once however
+    often it is called; whether that worked."""
 
     def __init__(
         self,
@@ -61,6 +65,7 @@ class Planner:
         kept: KeptBack,
         ending: Ending,
         deciding: DecideAbTests,
+        seeds: Sequence[Seeds],
         contexts: Callable[[], Contexts],
         backlog_limit: int,
     ) -> None:
@@ -75,6 +80,7 @@ class Planner:
         self._kept = kept
         self._ending = ending
         self._deciding = deciding
+        self._seeds = seeds
         self._contexts = contexts
         # A group is planned only when there is room for a whole one: single batches would cost a durable write each.
         self._room_wanted = max(1, min(GROUP, backlog_limit // 2))
@@ -166,6 +172,8 @@ class Planner:
                 led.campaign = campaign
                 led.next_look.clear()
         await self._deciding.look(led.campaign)
+        if not led.seeded and led.campaign.status is Status.SENDING:
+            led.seeded = all([await seeds(led.campaign) for seeds in self._seeds])
         led.anybody_waits = await self._retries.any(campaign_id)
         led.anybody_kept = led.campaign.keeps_back and await self._kept.any(campaign_id)
         if await self._ending.reached(led, self._partitions()):

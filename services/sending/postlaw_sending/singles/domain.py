@@ -46,13 +46,17 @@ class Addressee:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Whose words a customer's own message has: an approved template's version. `contact`: as its footer names it."""
+    """Whose words a customer's own message has: an approved template's version, or a campaign's (to a team address; `variant` of its A/B
+    test, from 1; `test`: its subject says so). `sender`: of a template's, None otherwise. `contact`: as its footer names it."""
 
     message_id: str
-    template_id: str
-    template_version: int
-    sender: Sender
     contact: str
+    template_id: str = ""
+    template_version: int = 0
+    sender: Sender | None = None
+    campaign_id: str = ""
+    variant: int = 0
+    test: bool = False
 
 
 def attempt_id() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from postlaw_common.caller import current
@@ -11,18 +11,18 @@ from postlaw_common.ids import new_id
 from postlaw_common.placement import Placement
 from postlaw_sending.campaigns.clients import Consent, Identity, Subscribers
 from postlaw_sending.campaigns.contexts import Contexts
-from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Template
+from postlaw_sending.campaigns.domain.campaign import Campaign, Sender
 from postlaw_sending.campaigns.domain.ruling import MessageFacts
 from postlaw_sending.campaigns.use_cases.create_campaign import ApprovedWords
 from postlaw_sending.campaigns.use_cases.move_campaign import SenderCheck
 from postlaw_sending.messages.campaign import CompiledCampaign
 from postlaw_sending.messages.footer import NUMBER_OF
 from postlaw_sending.singles.domain import Addressee, Words
+from postlaw_sending.singles.own_words import of_template
 from postlaw_sending.singles.singles import Singles
 from postlaw_sending.singles.wire import addressed, envelope_of, job_of_words
 
 _SCOPES = ("audience:read", "decisions:read")
-LABEL = "messages"  # in place of a list, in List-Id and Feedback-ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +47,24 @@ class Posting:
         self._consent = consent
         self._placement = placement
 
-    async def __call__(self, tenant_id: str, key: str, to: Addressee, words: Words, facts: MessageFacts) -> str:
-        """Its id, or that of the message that the key asked for before. Raises Conflict, of type `not-allowed`, where the person may not
-        have it; Unavailable."""
+    async def __call__(
+        self, tenant_id: str, key: str, to: Addressee, words: Words, facts: MessageFacts, *, link: bytes | None = None
+    ) -> str:
+        """Its id, or that of the message that the key asked for before. `link`: what stands for an unsubscribe token in an advertisement
+        to the customer's own people. Raises Conflict, of type `not-allowed`, where the person may not have it; Unavailable."""
         known = await self._singles.find(tenant_id, key)
         if known is not None:
             return known
         partition = self._placement().partition(tenant_id, to.address_key)
+        if link is not None:
+            await self._consent.require_no_opt_out(words.message_id, partition, to.address_key)
         answer = await self._consent.decide_single(words.message_id, facts, words.contact, partition, to.address_key)
         [decision] = answer.each
         ruled = answer.rulings[decision.verdict]
         if not decision.allow or ruled.refusals:
             codes = ", ".join(ruled.refusals)
             raise Conflict(f"This message may not go to this person: {codes}.", type="not-allowed")
-        job = job_of_words(addressed(to, decision.opt_out_token, NUMBER_OF[ruled.why, ruled.labelled]), words)
+        job = job_of_words(addressed(to, link or decision.opt_out_token, NUMBER_OF[ruled.why, ruled.labelled]), words)
         return await self._singles.send(tenant_id, key, words.message_id, partition, envelope_of(tenant_id, answer.gate), job)
 
 
@@ -99,8 +103,8 @@ class SendSingle:
             await self._may_send_from(caller.tenant_id, asked.sender.address)
         message_id = new_id("sgl")
         contact = await self._identity.contact(caller.tenant_id)
-        words = Words(message_id, asked.template_id, asked.template_version, asked.sender, contact)
-        self._check(as_campaign(caller.tenant_id, words, said.template))
+        words = Words(message_id, contact, asked.template_id, asked.template_version, asked.sender)
+        self._check(of_template(caller.tenant_id, words, asked.sender, said.template))
         purpose = f"message {message_id}"
         async with self._contexts().acting(caller.tenant_id, caller.on_behalf_of or caller.actor, _SCOPES, purpose):
             to = await self._addressee(asked)
@@ -114,29 +118,3 @@ class SendSingle:
         if not address:
             raise NotFound("There is no such subscriber any more.")
         return Addressee(key, "", address, asked.fields)
-
-
-def as_campaign(tenant_id: str, words: Words, template: Template) -> Campaign:
-    """What a message is compiled from is a campaign's; this one has a single recipient."""
-    return Campaign(
-        campaign_id=words.message_id,
-        tenant_id=tenant_id,
-        name="",
-        list_id=LABEL,
-        list_name=words.sender.name,
-        sender=words.sender,
-        template=template,
-        contact=words.contact,
-    )
-
-
-def words_compiler(
-    approved: ApprovedWords, compile: Callable[[Campaign], CompiledCampaign]
-) -> Callable[[str, Words], Awaitable[CompiledCampaign]]:
-    """Makes the words of a customer's own message, whose template must still be approved. Raises NotFound, Conflict."""
-
-    async def compiled(tenant_id: str, words: Words) -> CompiledCampaign:
-        said = await approved(words.template_id, words.template_version, tenant_id)
-        return compile(as_campaign(tenant_id, words, said.template))
-
-    return compiled

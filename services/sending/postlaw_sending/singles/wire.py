@@ -5,6 +5,7 @@ from __future__ import annotations
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.errors import FieldError, Invalid
+from postlaw_sending.campaigns.domain.campaign import Sender
 from postlaw_sending.campaigns.wire import Gate, sender_from_wire, sender_to_wire
 from postlaw_sending.messages.single import TEMPLATES, Single
 from postlaw_sending.singles.domain import Addressee, Decided, Words
@@ -16,6 +17,7 @@ _TEMPLATES = {
     sending.SendMessageRequest.TEMPLATE_CONFIRM_SIGN_UP: "confirm_sign_up",
     sending.SendMessageRequest.TEMPLATE_CHANGE_DETAILS: "change_details",
     sending.SendMessageRequest.TEMPLATE_CONFIRM_ADDRESS: "confirm_address",
+    sending.SendMessageRequest.TEMPLATE_CONFIRM_TEAM_ADDRESS: "confirm_team_address",
 }
 
 
@@ -40,7 +42,10 @@ def opened(job: bytes) -> tuple[sending.JobRecipient, Single | Words]:
     read = sending.SingleJob.FromString(job)
     if read.HasField("words"):
         said = read.words
-        words = Words(said.message_id, said.template_id, said.template_version, sender_from_wire(said.sender), said.contact)
+        sender = sender_from_wire(said.sender) if said.HasField("sender") else None
+        words = Words(
+            said.message_id, said.contact, said.template_id, said.template_version, sender, said.campaign_id, said.variant, said.test
+        )
         return read.recipient, words
     single = read.message
     return read.recipient, Single(
@@ -60,10 +65,13 @@ def job_of_words(recipient: sending.JobRecipient, words: Words) -> bytes:
     """A SingleJob in words of the customer's."""
     said = sending.SingleWords(
         message_id=words.message_id,
+        contact=words.contact,
         template_id=words.template_id,
         template_version=words.template_version,
-        sender=sender_to_wire(words.sender),
-        contact=words.contact,
+        sender=sender_to_wire(words.sender) if words.sender else None,
+        campaign_id=words.campaign_id,
+        variant=words.variant,
+        test=words.test,
     )
     return sending.SingleJob(recipient=recipient, words=said).SerializeToString()
 
@@ -76,6 +84,37 @@ def addressed(to: Addressee, token: bytes, footer: int) -> sending.JobRecipient:
         fields=to.fields,
         opt_out_token=token,
         footer=footer,
+    )
+
+
+def asked_of_team(
+    *,
+    key: str,
+    address_key: bytes,
+    address: str,
+    sender: Sender,
+    language: str,
+    action_url: str,
+    opt_out_token: bytes,
+    gate: Gate,
+) -> Request:
+    """The mail that asks at a team address, as consent asks for its own."""
+    return Request(
+        idempotency_key=key,
+        template=Request.TEMPLATE_CONFIRM_TEAM_ADDRESS,
+        language=language,
+        sender=sender_to_wire(sender),
+        scope=consent.Scope(everything=True),
+        address_key=address_key,
+        address=address,
+        action_url=action_url,
+        opt_out_token=opt_out_token,
+        consent_offset=gate.consent_offset,
+        generation=gate.generation,
+        law_version=gate.law_version,
+        decided_at_us=gate.decided_at_us,
+        expires_at_us=gate.expires_at_us,
+        inputs_hash=gate.inputs_hash,
     )
 
 

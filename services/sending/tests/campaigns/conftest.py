@@ -30,7 +30,7 @@ from postlaw_sending.settings import SendingSettings
 from postlaw_sending.singles.assembly import assemble_singles
 from postlaw_sending.singles.domain import is_attempt
 from postlaw_sending.singles.opening import opener
-from postlaw_sending.singles.send_single import words_compiler
+from postlaw_sending.singles.own_words import words_compiler
 from postlaw_sending.stop.holdings import HOLDINGS
 from postlaw_sending.templates.assembly import assemble_templates
 from postlaw_sending.tracking.tokens import Tokens
@@ -86,7 +86,8 @@ class World:
     def opener(self) -> Opener:
         """Opens campaigns' batches and single messages, as a worker of this process does."""
         approved = assemble_templates(self.platform, "sending").judge.approved_now
-        return opener(self.singles, self.parts.opener.open, "https://mail.example", words_compiler(approved, self.parts.compiled))
+        compile = words_compiler(approved, self.parts.campaigns.find, self.parts.compiled)
+        return opener(self.singles, self.parts.opener.open, "https://mail.example", compile)
 
     @property
     def bus(self) -> Bus:

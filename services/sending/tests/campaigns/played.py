@@ -107,6 +107,7 @@ class FakeConsent:
     tenant_id: str = ""  # of who asked last
     leads_to: tuple[str, str] | None = None  # every link, if not to that customer's list
     dead_links: bool = False
+    valid_s: int = 3600
 
     async def GetDecisions(self, request: consent.GetDecisionsRequest, context: Any) -> consent.GetDecisionsResponse:
         if self.away:
@@ -119,7 +120,7 @@ class FakeConsent:
             law_version="law-1",
             generation=self.generation(),
             decided_at=Timestamp(seconds=DECIDED_AT_S, nanos=1000),
-            expires_at=Timestamp(seconds=int(time.time()) + 3600, nanos=123_456_000),
+            expires_at=Timestamp(seconds=int(time.time()) + self.valid_s, nanos=123_456_000),
             inputs_hash=b"inputs",
         )
         places: dict[bytes, int] = {}  # each verdict once, as consent has them

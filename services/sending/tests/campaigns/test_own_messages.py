@@ -82,13 +82,13 @@ async def test_somebody_on_no_list_is_reached_by_address(open_world: Opened) -> 
 
 
 @promise("M6")
-async def test_whoever_said_no_to_everything_does_not_get_it(open_world: Opened) -> None:
+async def test_whoever_may_not_have_it_does_not_get_it(open_world: Opened) -> None:
     async with open_world() as world:
         world.people.add_list("lst_1", range(3))
-        world.law.verdicts = {address_key(1): refusal("SUPPRESSED_ALL")}
+        world.law.verdicts = {address_key(1): refusal("PAUSED")}
         with pytest.raises(Conflict) as refused:
             await send(world, await approved(world))
-        assert (refused.value.type, "SUPPRESSED_ALL" in refused.value.detail) == ("not-allowed", True)
+        assert (refused.value.type, "PAUSED" in refused.value.detail) == ("not-allowed", True)
         assert not await jobs(world)
 
 

@@ -1093,6 +1093,8 @@ class SendMessageRequest(_message.Message):
         """the link to a person's own details"""
         TEMPLATE_CONFIRM_ADDRESS: SendMessageRequest._Template.ValueType  # 3
         """to the new address that a person gave there"""
+        TEMPLATE_CONFIRM_TEAM_ADDRESS: SendMessageRequest._Template.ValueType  # 4
+        """to an address that tests are to go to"""
 
     class Template(_Template, metaclass=_TemplateEnumTypeWrapper): ...
     TEMPLATE_UNSPECIFIED: SendMessageRequest.Template.ValueType  # 0
@@ -1102,6 +1104,8 @@ class SendMessageRequest(_message.Message):
     """the link to a person's own details"""
     TEMPLATE_CONFIRM_ADDRESS: SendMessageRequest.Template.ValueType  # 3
     """to the new address that a person gave there"""
+    TEMPLATE_CONFIRM_TEAM_ADDRESS: SendMessageRequest.Template.ValueType  # 4
+    """to an address that tests are to go to"""
 
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     TEMPLATE_FIELD_NUMBER: _builtins.int
@@ -1258,6 +1262,290 @@ class SendMessageResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SendMessageResponse: _TypeAlias = SendMessageResponse  # noqa: Y015
+
+@_typing.final
+class AddTeamAddressRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    SENDER_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    language: _builtins.str
+    """of it, BCP 47"""
+    seed: _builtins.bool
+    """it gets every campaign as well, outside its totals"""
+    @_builtins.property
+    def sender(self) -> Global___Sender:
+        """of the mail that asks"""
+
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+        sender: Global___Sender | None = ...,
+        language: _builtins.str = ...,
+        seed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sender", b"sender"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "language", b"language", "seed", b"seed", "sender", b"sender"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddTeamAddressRequest: _TypeAlias = AddTeamAddressRequest  # noqa: Y015
+
+@_typing.final
+class TeamAddress(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[TeamAddress._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: TeamAddress._State.ValueType  # 0
+        STATE_ASKED: TeamAddress._State.ValueType  # 1
+        STATE_CONFIRMED: TeamAddress._State.ValueType  # 2
+
+    class State(_State, metaclass=_StateEnumTypeWrapper): ...
+    STATE_UNSPECIFIED: TeamAddress.State.ValueType  # 0
+    STATE_ASKED: TeamAddress.State.ValueType  # 1
+    STATE_CONFIRMED: TeamAddress.State.ValueType  # 2
+
+    TEAM_ADDRESS_ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    CONFIRMED_AT_FIELD_NUMBER: _builtins.int
+    team_address_id: _builtins.str
+    address: _builtins.str
+    state: Global___TeamAddress.State.ValueType
+    seed: _builtins.bool
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def confirmed_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        team_address_id: _builtins.str = ...,
+        address: _builtins.str = ...,
+        state: Global___TeamAddress.State.ValueType = ...,
+        seed: _builtins.bool = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        confirmed_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["confirmed_at", b"confirmed_at", "created_at", b"created_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "confirmed_at", b"confirmed_at", "created_at", b"created_at", "seed", b"seed", "state", b"state", "team_address_id", b"team_address_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TeamAddress: _TypeAlias = TeamAddress  # noqa: Y015
+
+@_typing.final
+class ListTeamAddressesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTeamAddressesRequest: _TypeAlias = ListTeamAddressesRequest  # noqa: Y015
+
+@_typing.final
+class ListTeamAddressesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ADDRESSES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def team_addresses(self) -> _containers.RepeatedCompositeFieldContainer[Global___TeamAddress]:
+        """50 at most"""
+
+    def __init__(
+        self,
+        *,
+        team_addresses: _abc.Iterable[Global___TeamAddress] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["team_addresses", b"team_addresses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTeamAddressesResponse: _TypeAlias = ListTeamAddressesResponse  # noqa: Y015
+
+@_typing.final
+class RemoveTeamAddressRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ADDRESS_ID_FIELD_NUMBER: _builtins.int
+    team_address_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        team_address_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["team_address_id", b"team_address_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveTeamAddressRequest: _TypeAlias = RemoveTeamAddressRequest  # noqa: Y015
+
+@_typing.final
+class TeamAddressTokenRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TeamAddressTokenRequest: _TypeAlias = TeamAddressTokenRequest  # noqa: Y015
+
+@_typing.final
+class TeamAddressLink(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_KEY_FIELD_NUMBER: _builtins.int
+    CONFIRMED_FIELD_NUMBER: _builtins.int
+    EXPIRED_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    address_key: _builtins.bytes
+    confirmed: _builtins.bool
+    expired: _builtins.bool
+    """nobody said yes within seven days"""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        address_key: _builtins.bytes = ...,
+        confirmed: _builtins.bool = ...,
+        expired: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "confirmed", b"confirmed", "expired", b"expired", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TeamAddressLink: _TypeAlias = TeamAddressLink  # noqa: Y015
+
+@_typing.final
+class SendTestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FieldsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    TEAM_ADDRESS_IDS_FIELD_NUMBER: _builtins.int
+    VARIANT_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    campaign_id: _builtins.str
+    variant: _builtins.int
+    """of an A/B test, from 1; 0: the first"""
+    idempotency_key: _builtins.str
+    @_builtins.property
+    def team_address_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """that the words read"""
+
+    def __init__(
+        self,
+        *,
+        campaign_id: _builtins.str = ...,
+        team_address_ids: _abc.Iterable[_builtins.str] | None = ...,
+        variant: _builtins.int = ...,
+        fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "fields", b"fields", "idempotency_key", b"idempotency_key", "team_address_ids", b"team_address_ids", "variant", b"variant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendTestRequest: _TypeAlias = SendTestRequest  # noqa: Y015
+
+@_typing.final
+class SendTestResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Sent(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TEAM_ADDRESS_ID_FIELD_NUMBER: _builtins.int
+        MESSAGE_ID_FIELD_NUMBER: _builtins.int
+        team_address_id: _builtins.str
+        message_id: _builtins.str
+        def __init__(
+            self,
+            *,
+            team_address_id: _builtins.str = ...,
+            message_id: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id", "team_address_id", b"team_address_id"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    SENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sent(self) -> _containers.RepeatedCompositeFieldContainer[Global___SendTestResponse.Sent]: ...
+    def __init__(
+        self,
+        *,
+        sent: _abc.Iterable[Global___SendTestResponse.Sent] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sent", b"sent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendTestResponse: _TypeAlias = SendTestResponse  # noqa: Y015
 
 @_typing.final
 class FrequencyCap(_message.Message):
@@ -2167,11 +2455,20 @@ class SingleWords(_message.Message):
     TEMPLATE_VERSION_FIELD_NUMBER: _builtins.int
     SENDER_FIELD_NUMBER: _builtins.int
     CONTACT_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    VARIANT_FIELD_NUMBER: _builtins.int
+    TEST_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     template_id: _builtins.str
     """an approved version's"""
     template_version: _builtins.int
     contact: _builtins.str
+    campaign_id: _builtins.str
+    """or this campaign's, to a team address"""
+    variant: _builtins.int
+    """of its A/B test, from 1"""
+    test: _builtins.bool
+    """which its subject says"""
     @_builtins.property
     def sender(self) -> Global___Sender: ...
     def __init__(
@@ -2182,10 +2479,13 @@ class SingleWords(_message.Message):
         template_version: _builtins.int = ...,
         sender: Global___Sender | None = ...,
         contact: _builtins.str = ...,
+        campaign_id: _builtins.str = ...,
+        variant: _builtins.int = ...,
+        test: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sender", b"sender"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "message_id", b"message_id", "sender", b"sender", "template_id", b"template_id", "template_version", b"template_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "contact", b"contact", "message_id", b"message_id", "sender", b"sender", "template_id", b"template_id", "template_version", b"template_version", "test", b"test", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from postlaw.sending.v1 import sending_pb2 as postlaw_dot_sending_dot_v1_dot_sending__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -154,6 +155,36 @@ class SendingServiceStub:
                 '/postlaw.sending.v1.SendingService/SendSingle',
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendSingleRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageResponse.FromString,
+                _registered_method=True)
+        self.AddTeamAddress = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/AddTeamAddress',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.AddTeamAddressRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TeamAddress.FromString,
+                _registered_method=True)
+        self.ListTeamAddresses = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/ListTeamAddresses',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListTeamAddressesRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListTeamAddressesResponse.FromString,
+                _registered_method=True)
+        self.RemoveTeamAddress = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/RemoveTeamAddress',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.RemoveTeamAddressRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.DescribeTeamAddress = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/DescribeTeamAddress',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TeamAddressTokenRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TeamAddressLink.FromString,
+                _registered_method=True)
+        self.ConfirmTeamAddress = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/ConfirmTeamAddress',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TeamAddressTokenRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TeamAddressLink.FromString,
+                _registered_method=True)
+        self.SendTest = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/SendTest',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendTestRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendTestResponse.FromString,
                 _registered_method=True)
         self.SetFrequencyCap = channel.unary_unary(
                 '/postlaw.sending.v1.SendingService/SetFrequencyCap',
@@ -354,8 +385,47 @@ class SendingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SendSingle(self, request, context):
-        """One message of a customer's to one person, from an approved service or transactional template. Refused where the law or the person's
-        own no keeps it from them; otherwise durable when it is answered.
+        """One message of a customer's to one person, from an approved service or transactional template. Refused where the law keeps it
+        from them; otherwise durable when it is answered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddTeamAddress(self, request, context):
+        """An address of the customer's own people, to which tests may go once somebody there has said yes by the link that is mailed to it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTeamAddresses(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveTeamAddress(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DescribeTeamAddress(self, request, context):
+        """What the link stands for; the token is the authority: no context.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmTeamAddress(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SendTest(self, request, context):
+        """A campaign's message, marked as a test, to confirmed team addresses: in no totals, and without a link that stops anything.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -545,6 +615,36 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.SendSingle,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendSingleRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageResponse.SerializeToString,
+            ),
+            'AddTeamAddress': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddTeamAddress,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.AddTeamAddressRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TeamAddress.SerializeToString,
+            ),
+            'ListTeamAddresses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTeamAddresses,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListTeamAddressesRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListTeamAddressesResponse.SerializeToString,
+            ),
+            'RemoveTeamAddress': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveTeamAddress,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.RemoveTeamAddressRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'DescribeTeamAddress': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeTeamAddress,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TeamAddressTokenRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TeamAddressLink.SerializeToString,
+            ),
+            'ConfirmTeamAddress': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmTeamAddress,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TeamAddressTokenRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TeamAddressLink.SerializeToString,
+            ),
+            'SendTest': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendTest,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendTestRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendTestResponse.SerializeToString,
             ),
             'SetFrequencyCap': grpc.unary_unary_rpc_method_handler(
                     servicer.SetFrequencyCap,
@@ -1241,6 +1341,168 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/SendSingle',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.SendSingleRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddTeamAddress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/AddTeamAddress',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.AddTeamAddressRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.TeamAddress.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTeamAddresses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/ListTeamAddresses',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ListTeamAddressesRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ListTeamAddressesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveTeamAddress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/RemoveTeamAddress',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.RemoveTeamAddressRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeTeamAddress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/DescribeTeamAddress',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.TeamAddressTokenRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.TeamAddressLink.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmTeamAddress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/ConfirmTeamAddress',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.TeamAddressTokenRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.TeamAddressLink.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendTest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/SendTest',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.SendTestRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.SendTestResponse.FromString,
             options,
             channel_credentials,
             insecure,

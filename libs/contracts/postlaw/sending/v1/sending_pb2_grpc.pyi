@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from postlaw.sending.v1 import sending_pb2 as _sending_pb2
 import abc as _abc_1
@@ -66,9 +67,18 @@ class SendingServiceStub:
     RotateDkimKeys: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SenderDomainRequest, _sending_pb2.SenderDomain]
     """New DKIM keys, which sign once a check finds them published; while some wait for that, no others are made."""
     SendSingle: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SendSingleRequest, _sending_pb2.SendMessageResponse]
-    """One message of a customer's to one person, from an approved service or transactional template. Refused where the law or the person's
-    own no keeps it from them; otherwise durable when it is answered.
+    """One message of a customer's to one person, from an approved service or transactional template. Refused where the law keeps it
+    from them; otherwise durable when it is answered.
     """
+    AddTeamAddress: _grpc.UnaryUnaryMultiCallable[_sending_pb2.AddTeamAddressRequest, _sending_pb2.TeamAddress]
+    """An address of the customer's own people, to which tests may go once somebody there has said yes by the link that is mailed to it."""
+    ListTeamAddresses: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ListTeamAddressesRequest, _sending_pb2.ListTeamAddressesResponse]
+    RemoveTeamAddress: _grpc.UnaryUnaryMultiCallable[_sending_pb2.RemoveTeamAddressRequest, _empty_pb2.Empty]
+    DescribeTeamAddress: _grpc.UnaryUnaryMultiCallable[_sending_pb2.TeamAddressTokenRequest, _sending_pb2.TeamAddressLink]
+    """What the link stands for; the token is the authority: no context."""
+    ConfirmTeamAddress: _grpc.UnaryUnaryMultiCallable[_sending_pb2.TeamAddressTokenRequest, _sending_pb2.TeamAddressLink]
+    SendTest: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SendTestRequest, _sending_pb2.SendTestResponse]
+    """A campaign's message, marked as a test, to confirmed team addresses: in no totals, and without a link that stops anything."""
     SetFrequencyCap: _grpc.UnaryUnaryMultiCallable[_sending_pb2.FrequencyCap, _sending_pb2.FrequencyCap]
     """How many marketing messages a person may get of this customer's campaigns within some days."""
     GetFrequencyCap: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetFrequencyCapRequest, _sending_pb2.FrequencyCap]
@@ -125,9 +135,18 @@ class SendingServiceAsyncStub(SendingServiceStub):
     RotateDkimKeys: _aio.UnaryUnaryMultiCallable[_sending_pb2.SenderDomainRequest, _sending_pb2.SenderDomain]  # type: ignore[assignment]
     """New DKIM keys, which sign once a check finds them published; while some wait for that, no others are made."""
     SendSingle: _aio.UnaryUnaryMultiCallable[_sending_pb2.SendSingleRequest, _sending_pb2.SendMessageResponse]  # type: ignore[assignment]
-    """One message of a customer's to one person, from an approved service or transactional template. Refused where the law or the person's
-    own no keeps it from them; otherwise durable when it is answered.
+    """One message of a customer's to one person, from an approved service or transactional template. Refused where the law keeps it
+    from them; otherwise durable when it is answered.
     """
+    AddTeamAddress: _aio.UnaryUnaryMultiCallable[_sending_pb2.AddTeamAddressRequest, _sending_pb2.TeamAddress]  # type: ignore[assignment]
+    """An address of the customer's own people, to which tests may go once somebody there has said yes by the link that is mailed to it."""
+    ListTeamAddresses: _aio.UnaryUnaryMultiCallable[_sending_pb2.ListTeamAddressesRequest, _sending_pb2.ListTeamAddressesResponse]  # type: ignore[assignment]
+    RemoveTeamAddress: _aio.UnaryUnaryMultiCallable[_sending_pb2.RemoveTeamAddressRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    DescribeTeamAddress: _aio.UnaryUnaryMultiCallable[_sending_pb2.TeamAddressTokenRequest, _sending_pb2.TeamAddressLink]  # type: ignore[assignment]
+    """What the link stands for; the token is the authority: no context."""
+    ConfirmTeamAddress: _aio.UnaryUnaryMultiCallable[_sending_pb2.TeamAddressTokenRequest, _sending_pb2.TeamAddressLink]  # type: ignore[assignment]
+    SendTest: _aio.UnaryUnaryMultiCallable[_sending_pb2.SendTestRequest, _sending_pb2.SendTestResponse]  # type: ignore[assignment]
+    """A campaign's message, marked as a test, to confirmed team addresses: in no totals, and without a link that stops anything."""
     SetFrequencyCap: _aio.UnaryUnaryMultiCallable[_sending_pb2.FrequencyCap, _sending_pb2.FrequencyCap]  # type: ignore[assignment]
     """How many marketing messages a person may get of this customer's campaigns within some days."""
     GetFrequencyCap: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetFrequencyCapRequest, _sending_pb2.FrequencyCap]  # type: ignore[assignment]
@@ -325,9 +344,54 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sending_pb2.SendSingleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.SendMessageResponse, _abc.Awaitable[_sending_pb2.SendMessageResponse]]:
-        """One message of a customer's to one person, from an approved service or transactional template. Refused where the law or the person's
-        own no keeps it from them; otherwise durable when it is answered.
+        """One message of a customer's to one person, from an approved service or transactional template. Refused where the law keeps it
+        from them; otherwise durable when it is answered.
         """
+
+    @_abc_1.abstractmethod
+    def AddTeamAddress(
+        self,
+        request: _sending_pb2.AddTeamAddressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.TeamAddress, _abc.Awaitable[_sending_pb2.TeamAddress]]:
+        """An address of the customer's own people, to which tests may go once somebody there has said yes by the link that is mailed to it."""
+
+    @_abc_1.abstractmethod
+    def ListTeamAddresses(
+        self,
+        request: _sending_pb2.ListTeamAddressesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.ListTeamAddressesResponse, _abc.Awaitable[_sending_pb2.ListTeamAddressesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def RemoveTeamAddress(
+        self,
+        request: _sending_pb2.RemoveTeamAddressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]: ...
+
+    @_abc_1.abstractmethod
+    def DescribeTeamAddress(
+        self,
+        request: _sending_pb2.TeamAddressTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.TeamAddressLink, _abc.Awaitable[_sending_pb2.TeamAddressLink]]:
+        """What the link stands for; the token is the authority: no context."""
+
+    @_abc_1.abstractmethod
+    def ConfirmTeamAddress(
+        self,
+        request: _sending_pb2.TeamAddressTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.TeamAddressLink, _abc.Awaitable[_sending_pb2.TeamAddressLink]]: ...
+
+    @_abc_1.abstractmethod
+    def SendTest(
+        self,
+        request: _sending_pb2.SendTestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.SendTestResponse, _abc.Awaitable[_sending_pb2.SendTestResponse]]:
+        """A campaign's message, marked as a test, to confirmed team addresses: in no totals, and without a link that stops anything."""
 
     @_abc_1.abstractmethod
     def SetFrequencyCap(

@@ -1,0 +1,1 @@
+"""Addresses of a customer's own people: where tests go, and seeds."""
