@@ -19,7 +19,7 @@ from postlaw_common.store import Collection, CollectionSpec
 from postlaw_sending.campaigns.backlog import Backlog
 from postlaw_sending.campaigns.campaigns import CAMPAIGN_DOCUMENTS, Campaigns
 from postlaw_sending.campaigns.clients import Consent, Identity, Subscribers
-from postlaw_sending.campaigns.consumers import outcomes_consumer
+from postlaw_sending.campaigns.consumers import outcomes_consumer, responses_consumer
 from postlaw_sending.campaigns.domain.campaign import Campaign
 from postlaw_sending.campaigns.domain.recipients import Settled
 from postlaw_sending.campaigns.ending import Ending
@@ -200,7 +200,10 @@ def assemble(
             Background("frequency caps", capping.run),
             Background("campaign keys", lambda: keep_destroying(keys, campaigns, platform.now_us, forget)),
         ),
-        consumers=(outcomes_consumer(outcomes, is_single, settle_single, capping.note),),
+        consumers=(
+            outcomes_consumer(outcomes, is_single, settle_single, capping.note),
+            responses_consumer(responses, campaigns, keys),
+        ),
     )
 
 

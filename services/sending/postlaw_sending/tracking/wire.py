@@ -44,6 +44,15 @@ def kind_from_wire(kind: int) -> Kind:
     return "open" if kind == sending.Hit.KIND_OPEN else "click"
 
 
+def people_in(value: bytes) -> tuple[str, str, list[tuple[Kind, bytes]]]:
+    """(customer, campaign, who did what) of a HitsRecorded: of people who are named, and whom no machine is taken to have acted for."""
+    said = sending.HitsRecorded.FromString(value)
+    people: list[tuple[Kind, bytes]] = [
+        (kind_from_wire(hit.kind), hit.address_key) for hit in said.hits if hit.address_key and not hit.machine
+    ]
+    return said.tenant_id, said.campaign_id, people
+
+
 def hits_record(campaign: Campaign, hits: Sequence[Hit], partitions: int) -> Record:
     said = sending.HitsRecorded(tenant_id=campaign.tenant_id, campaign_id=campaign.campaign_id)
     for hit in hits:

@@ -11,9 +11,13 @@ import pytest
 
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.errors import Conflict, Invalid, Unprocessable
+from postlaw_common.events import new_event, to_record
+from postlaw_common.keys.customer import CustomerKeys
 from postlaw_sending.campaigns.domain.ab_test import AbTest, Measure, Variant, best, variant_of
 from postlaw_sending.campaigns.domain.campaign import Template
 from postlaw_sending.campaigns.domain.recipients import CAMPAIGN_PAUSED, State
+from postlaw_sending.campaigns.keys import CAMPAIGN_KEYS, CampaignKeys
+from postlaw_sending.tracking.wire import HITS_RECORDED, TRACKING
 from services.sending.tests.campaigns.played import address_key
 from services.sending.tests.campaigns.test_campaign_life import adds_up, by_id, settled
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from .conftest import Opened, World
 
 C = sending.Campaign
+CLICKS = sending.Tracking(clicks=True)
 HOUR_US = 3_600_000_000
 WORDS = Template("s", "", "t")
 
@@ -34,13 +39,34 @@ def ab(*shares: int, **said: Any) -> sending.AbTest:
     return test
 
 
-async def launched(world: World, test: sending.AbTest) -> str:
-    campaign_id = (await world.draft(ab_test=test)).campaign_id
+async def launched(world: World, test: sending.AbTest, **said: Any) -> str:
+    campaign_id = (await world.draft(ab_test=test, **said)).campaign_id
     await world.stub.LaunchCampaign(by_id(campaign_id))
     async with asyncio.timeout(10):
         while not (await world.get(campaign_id)).totals.audience_complete:
             await asyncio.sleep(0.02)
     return campaign_id
+
+
+async def by_variant(world: World, campaign_id: str) -> tuple[list[bytes], list[bytes], list[bytes]]:
+    """The audience's address keys: of variant 1, of 2, and of everybody else."""
+    campaign = await world.parts.campaigns.find(campaign_id)
+    assert campaign is not None
+    assert campaign.ab_test is not None
+    store = world.store
+    keys = CampaignKeys(lambda: store.collection(CAMPAIGN_KEYS.name), CustomerKeys(store, world.platform.root_key))
+    key = await keys.get(campaign.tenant_id, campaign_id)
+    drawn = {each: variant_of(campaign.ab_test, key, campaign_id, each) for each in world.people.names}
+    first, second, rest = ([each for each, variant in drawn.items() if variant == number] for number in (1, 2, 0))
+    return first, second, rest
+
+
+async def happens(world: World, campaign_id: str, *hits: sending.Hit) -> None:
+    """As tracking tells it."""
+    campaign = await world.get(campaign_id)
+    said = sending.HitsRecorded(tenant_id=campaign.tenant_id, campaign_id=campaign_id, hits=hits).SerializeToString()
+    event = new_event(HITS_RECORDED, said, source="sending", subject=campaign_id, sequence=0, tenant_id=campaign.tenant_id)
+    await world.bus.publish([to_record(event, TRACKING, 0)])
 
 
 async def waiting_in_log(world: World) -> int:
@@ -126,14 +152,17 @@ async def test_what_people_did_chooses_at_its_time_and_each_counts_once(open_wor
     ahead = [0]
     async with open_world(now_us=lambda: time.time_ns() // 1000 + ahead[0]) as world:
         world.people.add_list("lst_1", range(600))
-        campaign_id = await launched(world, ab(30, 30, measure=sending.AbTest.MEASURE_CLICKS, decide_after_minutes=120))
-        responses = world.parts.responses
-        for number in (1, 2):
-            await responses.add(campaign_id, Measure.CLICKS, 2, address_key(number))
-        for _ in range(5):
-            await responses.add(campaign_id, Measure.CLICKS, 1, address_key(3))
-        for number in range(4, 9):
-            await responses.add(campaign_id, Measure.OPENS, 1, address_key(number))
+        campaign_id = await launched(world, ab(30, 30, measure=sending.AbTest.MEASURE_CLICKS, decide_after_minutes=120), tracking=CLICKS)
+        first, second, rest = await by_variant(world, campaign_id)
+        click, opened = sending.Hit.KIND_CLICK, sending.Hit.KIND_OPEN
+        await happens(world, campaign_id, *[sending.Hit(kind=click, address_key=key) for key in second[:2]])
+        await happens(world, campaign_id, *[sending.Hit(kind=click, address_key=first[0], link=link) for link in range(5)])
+        await happens(world, campaign_id, *[sending.Hit(kind=click, address_key=key, machine="head-request") for key in first])
+        await happens(world, campaign_id, *[sending.Hit(kind=opened, address_key=key) for key in first])
+        await happens(world, campaign_id, *[sending.Hit(kind=click) for _ in range(9)], *[sending.Hit(kind=click, address_key=rest[0])])
+        async with asyncio.timeout(10):
+            while [variant.responses for variant in (await world.get(campaign_id)).ab_test.variants] != [1, 2]:
+                await asyncio.sleep(0.05)
         ahead[0] = 2 * HOUR_US - 60_000_000
         await asyncio.sleep(0.7)
         campaign = await world.get(campaign_id)
@@ -156,6 +185,7 @@ async def test_a_test_that_is_none_is_refused(open_world: Opened) -> None:
             ab(60, 50),
             ab(0, 50),
             ab(10, 10, measure=by_clicks),
+            ab(10, 10, measure=by_clicks, decide_after_minutes=60),
             ab(10, 10, decide_after_minutes=60),
             ab(10, 10, measure=by_clicks, decide_after_minutes=20_000),
             ab(10, 10, winner=1),

@@ -13,7 +13,7 @@ from postlaw_common.made_once import RequestKey, fingerprint
 from postlaw_sending.campaigns.campaigns import Campaigns
 from postlaw_sending.campaigns.clients import Subscribers
 from postlaw_sending.campaigns.contexts import Contexts
-from postlaw_sending.campaigns.domain.ab_test import AbTest, Variant, wrong_shares
+from postlaw_sending.campaigns.domain.ab_test import AbTest, Measure, Variant, wrong_shares
 from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Template
 from postlaw_sending.campaigns.domain.ruling import COMMERCIAL, MessageFacts
 from postlaw_sending.messages.text_of_html import text_or_made
@@ -158,6 +158,8 @@ def _ab_test(asked: Asked, template: Template) -> AbTest | None:
         wrong.append(FieldError("ab_test.variants", said))
     if bool(test.measure) != bool(test.decide_after_us):
         wrong.append(FieldError("ab_test.decide_after_minutes", "belongs to a measure, and a measure to it: give both, or neither"))
+    if (test.measure is Measure.CLICKS and not asked.tracking.clicks) or (test.measure is Measure.OPENS and not asked.tracking.opens):
+        wrong.append(FieldError("ab_test.measure", f"needs tracking.{test.measure}, or nothing is measured: say it, or choose by hand"))
     if not 0 <= test.decide_after_us <= _LONGEST_TEST_US:
         wrong.append(FieldError("ab_test.decide_after_minutes", "give a week at most"))
     if test.winner:
