@@ -17,6 +17,7 @@ from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceStub
 from postlaw_common.events import from_record
 from postlaw_common.testing.promises import promise
 from postlaw_mesh.dev import free_port
+from postlaw_mesh.smtp_session import SmtpSession
 
 from .signing_up import WORDING, Acme, acme
 from .test_suppression_lists import HELD, imported
@@ -198,3 +199,54 @@ async def test_a_mail_or_a_complaint_stops_what_its_token_or_return_path_names_a
 
         again = await customer.campaign()
         assert again.totals.sent == 0 and again.totals.refused == 4
+
+
+async def until_stopped(customer: Acme, address: str) -> None:
+    async with asyncio.timeout(30):
+        while "bounced" not in await customer.kinds(address):
+            await asyncio.sleep(0.05)
+
+
+@promise("M6")
+async def test_whom_the_next_server_itself_does_not_know_is_mailed_no_more_and_whom_it_only_refuses_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 5321 §3.6.2, §4.2.2: 550 to RCPT. No mail comes back: nothing listens for any."""
+
+    def recipient(self: SmtpSession, address: bytes) -> bytes:
+        return b"550 5.1.1 <%b>: User unknown\r\n" % address if address.decode() == ANN else b"550 5.7.1 Looks like spam\r\n"
+
+    async with acme(tmp_path) as customer:
+        await consented(customer, ANN, BOB)
+        with monkeypatch.context() as patched:
+            patched.setattr(SmtpSession, "recipient", recipient)
+            assert (await customer.campaign()).totals.bounced == 2
+        await until_stopped(customer, ANN)
+        again = await customer.campaign()
+        assert (again.totals.sent, dict(again.totals.refused_by_reason)) == (1, {"BOUNCED": 1})
+        assert "bounced" not in await customer.kinds(BOB)
+        told = {one.status: (one.kind, one.outcome, one.stopped) for one in await returns_told(customer)}
+        kind = sending.MessageReturned.KIND_BOUNCE
+        assert told == {
+            "5.1.1": (kind, sending.MessageReturned.CLASS_HARD, True), "5.7.1": (kind, sending.MessageReturned.CLASS_SOFT, False),
+        }  # fmt: skip
+
+
+@promise("M6", "G12")
+async def test_a_single_message_that_comes_back_or_is_refused_stops_its_person_as_a_campaigns_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    async with acme(tmp_path, inbound=f"127.0.0.1:{port}", return_host=HOST) as customer:
+        await customer.sign_up(ANN)
+        await customer.mail_to(ANN)
+        path = return_path_of(customer, ANN)
+        with pytest.raises(smtplib.SMTPRecipientsRefused):  # the same ids and tag as a campaign's
+            await returned(port, path.replace("s+", "b+", 1), bounce(path))
+        await returned(port, path, bounce(path))
+        await until_stopped(customer, ANN)
+
+        monkeypatch.setattr(SmtpSession, "recipient", lambda self, address: b"550 5.1.1 User unknown\r\n")
+        await customer.sign_up(BOB)
+        await until_stopped(customer, BOB)
+        assert all(one.campaign_id.startswith("sgl_") and one.stopped for one in await returns_told(customer))

@@ -11,6 +11,7 @@ from postlaw_sending.domains.watching import DomainWatch
 from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.mx.assembly import straight_to_mx
 from postlaw_sending.returns import assembly as returns
+from postlaw_sending.returns.refusals import Refusals
 from postlaw_sending.servicer import SendingServicer
 from postlaw_sending.settings import SendingSettings
 from postlaw_sending.singles import assembly as singles
@@ -33,6 +34,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     single = singles.assemble_singles(platform, DATABASE)
     return_paths = ReturnPaths(platform.platform_keys, settings.return_host)
     tracking_tokens = Tokens(platform.platform_keys)
+    received = returns.received_in(platform, DATABASE)
     written = templates.assemble_templates(platform, DATABASE)
     domain = domains.assemble_domains(platform, DATABASE, settings.resolver(), settings.expected_of_domains())
     denying = settings.unverified_domains == "deny"
@@ -44,6 +46,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         approved=written.judge.approved_now,
         is_single=is_attempt,
         settle_single=single.singles.settle,
+        refused=Refusals(received).take,
         return_paths=return_paths,
         tracking_tokens=tracking_tokens,
         may_send_from=domain.keep.require_verified if denying else None,
@@ -61,11 +64,11 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     team = assemble_team(platform, DATABASE, parts, single.send, posting, may_send_from)
     parts.seeds.append(team.seeding)
     compile_words = words_compiler(written.judge.approved_now, parts.campaigns.find, parts.compiled)
-    opening = domain.signers.opener(opener(single.singles, parts.opener.open, platform.public_url, compile_words))
+    opening = domain.signers.opener(opener(single.singles, parts.opener.open, platform.public_url, return_paths, compile_words))
     mx = settings.mx()
     straight = None if mx is None else lambda: straight_to_mx(mx, settings.resolver())
     worker = stop.WorkerParts(platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us), straight)
-    returning = returns.assemble_returns(platform, DATABASE, return_paths, parts.campaigns, settings.inbox())
+    returning = returns.assemble_returns(platform, DATABASE, received, return_paths, parts.campaigns, single.singles.sent, settings.inbox())
     hits = tracking.assemble_tracking(platform, tracking_tokens, parts.campaigns)
     servicer = SendingServicer(
         create=parts.create,
@@ -121,6 +124,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                 else ()
             ),
             *((Background("worker", worker.run),) if working else ()),
+            *(returning.acting if settings.role != "worker" else ()),
             *(returning.taking if settings.role in ("all", "returns") else ()),
         ),
         on_start=start,

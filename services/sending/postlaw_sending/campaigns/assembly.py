@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from postlaw_common.bus import Topic
@@ -95,12 +95,14 @@ def assemble(
     approved: Callable[[str, int, str], Awaitable[Words]],
     is_single: Callable[[str], bool],
     settle_single: Callable[[Settled], Awaitable[None]],
+    refused: Callable[[Iterable[Settled]], Awaitable[None]],
     return_paths: ReturnPaths,
     tracking_tokens: Tokens,
     may_send_from: SenderCheck | None = None,
 ) -> CampaignParts:
     """`database`: sending's own. `approved`: a template's version. `holdings`: the stop's, whose job offsets say what stands in the log.
-    `is_single`: of a settled batch, whether it is a single message's, which `settle_single` takes. `may_send_from`: see MoveCampaign."""
+    `is_single`: of a settled batch, whether it is a single message's, which `settle_single` takes. `refused`: see
+    outcomes_consumer. `may_send_from`: see MoveCampaign."""
     store = platform.store(database)
 
     def opened(spec: CollectionSpec) -> Collection:
@@ -201,7 +203,7 @@ def assemble(
             Background("campaign keys", lambda: keep_destroying(keys, campaigns, platform.now_us, forget)),
         ),
         consumers=(
-            outcomes_consumer(outcomes, is_single, settle_single, capping.note),
+            outcomes_consumer(outcomes, is_single, settle_single, capping.note, refused),
             responses_consumer(responses, campaigns, keys),
         ),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from postlaw_common.bus import Received
 from postlaw_common.consumers import Consumer
@@ -20,8 +20,15 @@ _MEASURED: Mapping[Kind, Measure] = {"open": Measure.OPENS, "click": Measure.CLI
 Settle = Callable[[Settled], Awaitable[None]]
 
 
-def outcomes_consumer(outcomes: Outcomes, is_single: Callable[[str], bool], settle_single: Settle, count_contacts: Settle) -> Consumer:
-    """`is_single`: whether a batch is not a campaign's but a single message's; `settle_single` takes those, `count_contacts` all others."""
+def outcomes_consumer(
+    outcomes: Outcomes,
+    is_single: Callable[[str], bool],
+    settle_single: Settle,
+    count_contacts: Settle,
+    refused: Callable[[Iterable[Settled]], Awaitable[None]],
+) -> Consumer:
+    """`is_single`: whether a batch is not a campaign's but a single message's; `settle_single` takes those, `count_contacts` all others.
+    `refused` takes both, for whom a server refused."""
 
     async def apply(records: list[Received]) -> None:
         reads = [Read(record.offset, record.value, settled(record.value)) for record in records]
@@ -30,6 +37,7 @@ def outcomes_consumer(outcomes: Outcomes, is_single: Callable[[str], bool], sett
                 await settle_single(read.settled)
             else:
                 await count_contacts(read.settled)
+        await refused(read.settled for read in reads)
         await outcomes.apply([read for read in reads if not is_single(read.settled.campaign_id)])
 
     # 200 people a batch: so many records at a time keep the event loop free for others.

@@ -78,7 +78,7 @@ class CompiledCampaign:
         self._html_footers = [(one + html.escape(link).encode(), footer.HTML_END) for one in html_footers]
         self._link = link
         self._has_html = has_html
-        self._return_path = return_paths.of
+        self._return_path = return_paths.of_single if campaign_id.startswith("sgl_") else return_paths.of
         self._now = now
         self._domain = address.rpartition(b"@")[2]
         self._campaign = _short(campaign_id)

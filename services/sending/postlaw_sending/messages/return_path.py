@@ -1,5 +1,5 @@
-"""Where a message's returns go (VERP): an address that names the campaign by its id and the person by the beginning of their address
-key, nobody by address, and that proves itself.
+"""Where a message's returns go (VERP): an address that names the campaign, or the single message, by its id and the person by the
+beginning of their address key, nobody by address, and that proves itself.
 
 Whoever makes one up must guess 40 bits of a keyed digest beside both names, so a forged bounce stops nobody's mail. Whoever received a
 message can read its own: that much a person can say of themselves.
@@ -14,10 +14,10 @@ from typing import Final, NamedTuple, Protocol
 
 from postlaw_common.keys.platform import RETURN_PATHS
 
-# In octets, which take two digits each. With "b+" and the campaign's 26 that is 64, the most before an @ (RFC 5321 §4.5.3.1.1).
-_PERSON: Final = 13  # an address key's version and 96 bits of its digest
+# In octets, which take two digits each. With "b+" and the 26 of the id that is 64, the most before an @ (RFC 5321 §4.5.3.1.1).
+PERSON: Final = 13  # an address key's version and 96 bits of its digest
 _TAG: Final = 5
-_OURS: Final = re.compile(rb"b\+([a-z0-9]{26})([0-9a-f]{26})([0-9a-f]{10})@[^@]+")
+_OURS: Final = re.compile(rb"([bs])\+([a-z0-9]{26})([0-9a-f]{26})([0-9a-f]{10})@[^@]+")
 
 UNSUBSCRIBE: Final = "unsubscribe"  # at our host: what stands in List-Unsubscribe
 COMPLAINTS: Final = "complaints"  # at our host: what is registered with providers' feedback loops
@@ -30,7 +30,8 @@ class Keys(Protocol):
 
 
 class SentMessage(NamedTuple):
-    """Of which message something came back. `person`: the first 13 bytes of their address key."""
+    """Of which message something came back. `campaign_id`: a campaign's, or a single message's (`sgl_…`) or one of its attempts' (`msg_…`).
+    `person`: the first 13 bytes of their address key."""
 
     campaign_id: str
     person: bytes
@@ -61,18 +62,24 @@ class ReturnPaths:
 
     def of(self, campaign: bytes, address_key: bytes, domain: bytes) -> bytes:
         """The return path of one message. `campaign`: its id without the prefix; `domain`: the sender's."""
-        person = address_key[:_PERSON]
+        person = address_key[:PERSON]
         return b"b+%b%b@%b" % (campaign, (person + self._tag(campaign, person)).hex().encode(), self._host or domain)
+
+    def of_single(self, message: bytes, address_key: bytes, domain: bytes) -> bytes:
+        """The return path of a single message. `message`: its id without the prefix."""
+        person = address_key[:PERSON]
+        return b"s+%b%b@%b" % (message, (person + self._tag(b"s+" + message, person)).hex().encode(), self._host or domain)
 
     def read(self, address: str) -> SentMessage | None:
         """None for every address that is none of ours, whatever its domain. Servers on the way may have changed its case."""
         found = _OURS.fullmatch(address.encode("utf-8", "replace").lower())
         if found is None:
             return None
-        campaign, person, tag = found[1], bytes.fromhex(found[2].decode()), bytes.fromhex(found[3].decode())
-        return SentMessage(f"cmp_{campaign.decode()}", person) if hmac.compare_digest(tag, self._tag(campaign, person)) else None
+        id, person, tag = found[2], bytes.fromhex(found[3].decode()), bytes.fromhex(found[4].decode())
+        prefix, tagged = ("cmp", id) if found[1] == b"b" else ("sgl", b"s+" + id)
+        return SentMessage(f"{prefix}_{id.decode()}", person) if hmac.compare_digest(tag, self._tag(tagged, person)) else None
 
-    def _tag(self, campaign: bytes, person: bytes) -> bytes:
+    def _tag(self, message: bytes, person: bytes) -> bytes:
         if not self._key:
             raise RuntimeError("return paths were not started")
-        return hashlib.blake2b(campaign + person, key=self._key, digest_size=_TAG).digest()  # RFC 7693 §2.9: keyed, a MAC as HMAC is
+        return hashlib.blake2b(message + person, key=self._key, digest_size=_TAG).digest()  # RFC 7693 §2.9: keyed, a MAC as HMAC is

@@ -19,6 +19,7 @@ from postlaw_sending.messages.campaign import Recipient
 from postlaw_sending.messages.footer import Sender
 from postlaw_sending.messages.headers import one_line, phrase, unstructured
 from postlaw_sending.messages.parts import encode
+from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.messages.templates import RenderFailed
 
 _FILES = Path(__file__).with_name("texts")
@@ -49,8 +50,11 @@ class Single:
 class CompiledSingle:
     """As CompiledCampaign, for its one recipient."""
 
-    def __init__(self, single: Single, public_url: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, single: Single, public_url: str, return_paths: ReturnPaths, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._single = single
+        self._return_paths = return_paths
         self._link = public_url.rstrip("/") + "/u/"
         self._now = now
         self._id = single.message_id.rpartition("_")[2].encode()
@@ -96,8 +100,8 @@ class CompiledSingle:
         )
 
     def envelope_from(self, recipient: Recipient) -> bytes:
-        """The return path names the message by id, and nobody by address."""
-        return b"bounce+%b@%b" % (self._id, self._domain)
+        """The return path of this message (return_path.py)."""
+        return self._return_paths.of_single(self._id, recipient.address_key, self._domain)
 
 
 def _text_of(language: str) -> Mapping[str, Mapping[str, str]]:

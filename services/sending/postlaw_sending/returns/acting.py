@@ -10,11 +10,12 @@ from postlaw_common.bus import Bus
 from postlaw_common.consumers import OUTAGES
 from postlaw_common.telemetry import get_logger, meter
 from postlaw_sending.messages.return_path import SentMessage
+from postlaw_sending.returns.notices import Notice
 from postlaw_sending.returns.people import About
 from postlaw_sending.returns.providers import Providers
 from postlaw_sending.returns.received import Mail, Received
 from postlaw_sending.returns.soft_bounces import SoftBounces
-from postlaw_sending.returns.verdict import Act, Verdict, verdict_of
+from postlaw_sending.returns.verdict import Act, Verdict, verdict_of, verdict_of_notice
 from postlaw_sending.returns.wire import returned_record
 
 TOGETHER: Final = 16  # each waits up to eight seconds for the stop
@@ -31,6 +32,8 @@ class People(Protocol):
     """returns.people.People, whose methods raise Unavailable and every other PostlawError."""
 
     async def of_message(self, sent: SentMessage) -> About | None: ...
+
+    async def provider_of(self, about: About) -> str: ...
 
     async def of_token(self, token: str) -> About | None: ...
 
@@ -93,6 +96,9 @@ class Acting:
                 _log.alert("a returned mail cannot be acted on", failure=type(failed).__name__)
 
     async def _one(self, mail: Mail) -> None:
+        if isinstance(mail.about, Notice):
+            await self._on_notice(mail, mail.about)
+            return
         verdict = await asyncio.to_thread(verdict_of, mail.content)
         if verdict.cls == "hard" and verdict.provider and not mail.released and await self._held(mail, verdict.provider):
             return
@@ -102,6 +108,19 @@ class Acting:
             await self._tell(mail, await self._people.of_token(mail.about), verdict)
         elif await self._people.of_token(mail.about) is not None:
             await self._people.withdraw(mail.about)  # of which consent's own event tells
+        await self._done(mail, verdict)
+
+    async def _on_notice(self, mail: Mail, notice: Notice) -> None:
+        verdict = verdict_of_notice(notice)
+        about = await self._people.of_message(notice.sent)
+        if about is not None and about.address_key and verdict.cls == "hard" and not mail.released:
+            provider = await self._people.provider_of(about)
+            if provider and await self._held(mail, provider):
+                return
+        await self._tell(mail, about, verdict)
+        await self._done(mail, verdict)
+
+    async def _done(self, mail: Mail, verdict: Verdict) -> None:
         _acted.add(1, {"kind": verdict.kind, "class": verdict.cls})
         await self._received.done(mail)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -21,6 +21,7 @@ from postlaw_sending.returns.providers import PROVIDERS, Providers
 from postlaw_sending.returns.received import RECEIVED, Received
 from postlaw_sending.returns.soft_bounces import SOFT_BOUNCES, SoftBounces
 from postlaw_sending.returns.wire import RETURNS
+from postlaw_sending.singles.domain import SentSingle
 
 COLLECTIONS = (RECEIVED, SOFT_BOUNCES, PROVIDERS)
 TOPICS = (Topic(RETURNS),)
@@ -28,21 +29,31 @@ TOPICS = (Topic(RETURNS),)
 
 @dataclass(frozen=True, slots=True)
 class ReturnParts:
-    """`taking`: what runs where returns are taken; nothing without an inbox."""
+    """`acting`: runs wherever something may be taken. `taking`: the listener; nothing without an inbox."""
 
     held: HeldReturns
+    acting: Sequence[Background]
     taking: Sequence[Background]
 
 
-def assemble_returns(platform: Platform, database: str, paths: ReturnPaths, campaigns: Campaigns, inbox: Inbox | None) -> ReturnParts:
+def received_in(platform: Platform, database: str) -> Received:
     """`database`: sending's own."""
     store = platform.store(database)
-    received = Received(lambda: store.collection(RECEIVED.name), platform.platform_keys, platform.now_us)
+    return Received(lambda: store.collection(RECEIVED.name), platform.platform_keys, platform.now_us)
 
+
+def assemble_returns(
+    platform: Platform,
+    database: str,
+    received: Received,
+    paths: ReturnPaths,
+    campaigns: Campaigns,
+    single: Callable[[str], Awaitable[SentSingle | None]],
+    inbox: Inbox | None,
+) -> ReturnParts:
+    """`database`: sending's own. `single`: see People."""
+    store = platform.store(database)
     providers = Providers(lambda: store.collection(PROVIDERS.name))
-    held = HeldReturns(received, providers)
-    if inbox is None:
-        return ReturnParts(held, ())
 
     @cache  # channels are made once the loop runs
     def contexts() -> ServiceContexts:
@@ -52,7 +63,7 @@ def assemble_returns(platform: Platform, database: str, paths: ReturnPaths, camp
         received,
         SoftBounces(lambda: store.collection(SOFT_BOUNCES.name)),
         providers,
-        People(platform.channel, contexts, campaigns.find),
+        People(platform.channel, contexts, campaigns.find, single),
         platform.bus,
     )
 
@@ -60,12 +71,8 @@ def assemble_returns(platform: Platform, database: str, paths: ReturnPaths, camp
         await received.take(about, content)
         acting.nudge()
 
-    listener = Listener(inbox, paths, take)
     return ReturnParts(
-        held,
-        (
-            Background("returned mail", listener.run),
-            Background("acting on returned mail", acting.run),
-            Background("forgetting returned mail", acting.keep_forgetting),
-        ),
+        HeldReturns(received, providers),
+        acting=(Background("acting on returned mail", acting.run), Background("forgetting returned mail", acting.keep_forgetting)),
+        taking=(Background("returned mail", Listener(inbox, paths, take).run),) if inbox is not None else (),
     )

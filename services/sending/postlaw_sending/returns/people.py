@@ -1,4 +1,4 @@
-"""Whose message came back, and consent's word that they are mailed no more: asked in the name of the campaign's customer."""
+"""Whose message came back, and consent's word that they are mailed no more: asked in the name of the customer who sent it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from postlaw_sending.campaigns.contexts import Contexts
 from postlaw_sending.campaigns.domain.campaign import Campaign
 from postlaw_sending.messages.return_path import SentMessage
 from postlaw_sending.returns.verdict import Act
+from postlaw_sending.singles.domain import SentSingle
 
-_SCOPES = ("consents:write",)
+_SCOPES = ("consents:write", "audience:read")
 _PURPOSE = "returned mail"
 _KINDS: Final[dict[Act, consent.ConsentEvent.Kind.ValueType]] = {
     "bounced": consent.ConsentEvent.KIND_BOUNCED,
@@ -30,8 +31,8 @@ _KINDS: Final[dict[Act, consent.ConsentEvent.Kind.ValueType]] = {
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """`address_key` is b"" where the person was deleted, `subscriber_id` "" also where their address has changed since, or only a token
-    names them. `brand`: "" for none."""
+    """`campaign_id`: or a single message's, `sgl_…`. `address_key` is b"" where the person was deleted, `subscriber_id` "" also where their
+    address has changed since, or only a token names them. `brand`: "" for none."""
 
     tenant_id: str
     campaign_id: str
@@ -41,20 +42,26 @@ class About:
 
 
 class People:
-    """`channel`: the platform's. `contexts` are made once the loop runs. `campaign`: by id, whoever's; None for one that never was."""
+    """`channel`: the platform's. `contexts` are made once the loop runs. `campaign`, `single`: by id, whoever's; None for one that never
+    was."""
 
     def __init__(
         self,
         channel: Callable[[str], grpc.aio.Channel],
         contexts: Callable[[], Contexts],
         campaign: Callable[[str], Awaitable[Campaign | None]],
+        single: Callable[[str], Awaitable[SentSingle | None]],
     ) -> None:
+        self._single = single
         self._channel = channel
         self._contexts = contexts
         self._campaign = campaign
 
     async def of_message(self, sent: SentMessage) -> About | None:
-        """None where there never was such a campaign. Raises Unavailable and every other PostlawError."""
+        """None where there never was such a message. Raises Unavailable and every other PostlawError."""
+        if not sent.campaign_id.startswith("cmp_"):
+            single = await self._single(sent.campaign_id)
+            return About(single.tenant_id, single.message_id, single.brand, single.address_key, "") if single else None
         campaign = await self._campaign(sent.campaign_id)
         if campaign is None:
             return None
@@ -65,6 +72,14 @@ class People:
                     subscribers.ResolvePersonRequest(address_key_beginning=sent.person)
                 )
         return About(campaign.tenant_id, campaign.campaign_id, campaign.brand, found.address_key, found.subscriber_id)
+
+    async def provider_of(self, about: About) -> str:
+        """The domain of their address; "" where nobody is known by it. Raises Unavailable and every other PostlawError."""
+        async with self._contexts().acting(about.tenant_id, scopes=_SCOPES, purpose=_PURPOSE):
+            found = await SubscribersServiceStub(self._channel("subscribers")).OpenPeople(
+                subscribers.OpenPeopleRequest(address_keys=[about.address_key])
+            )
+        return next((member.address.rpartition("@")[2].lower() for member in found.members), "")
 
     async def of_token(self, token: str) -> About | None:
         """None where it is none of ours. Raises Unavailable and every other PostlawError."""

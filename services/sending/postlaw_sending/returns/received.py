@@ -1,4 +1,4 @@
-"""Mail that came back, as documents: durable before its sender is told 250, sealed until it is acted on, and afterwards only that it came.
+"""What came back, as documents: durable before its sender is told 250, sealed until it is acted on, and afterwards only that it came.
 
 `_id` is made of whose message it is about, or by which token, and of the mail's own Message-ID, so a server that never heard our
 250 and sends it again changes nothing: also weeks later, as long as servers try.
@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
@@ -20,6 +20,7 @@ from postlaw_common.ids import new_id
 from postlaw_common.keys.platform import RETURNED_MAIL
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
 from postlaw_sending.returns.days import day_of, forget_old
+from postlaw_sending.returns.notices import Notice
 from postlaw_sending.returns.proofs import Proof
 from postlaw_sending.returns.reading import LARGEST
 
@@ -27,7 +28,7 @@ RECEIVED: Final = CollectionSpec("returned_mail", (Index("open"), Index("done_on
 KEPT_DAYS: Final = 14  # no server tries longer (RFC 5321 §4.5.4.1 says four to five days)
 
 _packed = msgspec.msgpack.Encoder().encode
-_unpacked = msgspec.msgpack.Decoder(tuple[Proof, bytes]).decode
+_unpacked = msgspec.msgpack.Decoder(tuple[Proof | Notice, bytes]).decode
 _OPEN: Final = "1"
 _LONGEST_ID: Final = 998
 
@@ -40,12 +41,12 @@ class Keys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One that waits. `event_id`: of the one event that it makes, however often it is acted on. `content`: its first megabyte.
-    `released`: it was held back, and is no more."""
+    """One that waits. `event_id`: of the one event that it makes, however often it is acted on. `content`: its first megabyte, nothing
+    of a notice. `released`: it was held back, and is no more."""
 
     id: str
     version: int
-    about: Proof
+    about: Proof | Notice
     event_id: str
     received_at_us: int
     content: bytes
@@ -62,20 +63,25 @@ class Received:
 
     async def take(self, about: Proof, content: bytes) -> None:
         """Durable when it returns; a repeat changes nothing. Raises StoreUnavailable, KeysUnavailable."""
-        id = _identity(about, content)
         key = await self._keys.get(RETURNED_MAIL)
-        try:
-            await self._open().insert(
-                {
-                    "_id": id,
-                    "open": _OPEN,
-                    "event_id": new_id("evt"),
-                    "received_us": self.now_us(),
-                    "mail": seal(key, _packed((about, content[:LARGEST])), _place(id)),
-                }
-            )
-        except AlreadyExists:
-            return
+        with suppress(AlreadyExists):
+            await self._open().insert(self._document(key, about, content))
+
+    async def take_notices(self, notices: Sequence[Notice]) -> None:
+        """As `take`, of many."""
+        key = await self._keys.get(RETURNED_MAIL)
+        documents = {document["_id"]: document for document in (self._document(key, notice, b"") for notice in notices)}
+        await self._open().insert_many([*documents.values()])  # those that are there already stay as they are
+
+    def _document(self, key: bytes, about: Proof | Notice, content: bytes) -> Document:
+        id = _identity(about, content)
+        return {
+            "_id": id,
+            "open": _OPEN,
+            "event_id": new_id("evt"),
+            "received_us": self.now_us(),
+            "mail": seal(key, _packed((about, content[:LARGEST])), _place(id)),
+        }
 
     async def waiting(self) -> AsyncIterator[Mail]:
         """All that nothing has yet been done about. Raises StoreUnavailable, KeysUnavailable."""
@@ -125,7 +131,7 @@ def _mail(document: Document, packed: bytes) -> Mail:
     )
 
 
-def _identity(about: Proof, content: bytes) -> str:
+def _identity(about: Proof | Notice, content: bytes) -> str:
     """By its Message-ID; by all of it where it has none, or one that cannot be meant."""
     own = BytesHeaderParser().parsebytes(content[:LARGEST].partition(b"\r\n\r\n")[0]).get("Message-ID")
     text = str(own).strip() if own is not None else ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from postlaw_sending.returns.classify import classify
+from postlaw_sending.returns.notices import Notice
 from postlaw_sending.returns.proofs import says_unsubscribe
 from postlaw_sending.returns.returned import Class, Kind
 
@@ -40,3 +41,7 @@ def verdict_of(content: bytes) -> Verdict:
     if returned.kind == "none" and says_unsubscribe(content):
         return Verdict("unsubscribe", "none", "", "withdrawn")
     return Verdict(returned.kind, "none", "", None)
+
+
+def verdict_of_notice(notice: Notice) -> Verdict:
+    return Verdict(notice.kind, notice.cls, notice.status, _ACTS.get(notice.cls))

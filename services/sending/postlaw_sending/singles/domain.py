@@ -59,6 +59,16 @@ class Words:
     test: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class SentSingle:
+    """To whom a single message went, for what comes back of it. `brand`: of its scope, "" for none."""
+
+    tenant_id: str
+    message_id: str
+    brand: str
+    address_key: bytes
+
+
 def attempt_id() -> str:
     return new_id(_PREFIX)
 

@@ -13,6 +13,7 @@ from postlaw_common.store import StoreUnavailable
 from postlaw_sending.campaigns.opening import OpenBatch
 from postlaw_sending.campaigns.sealing import place
 from postlaw_sending.messages.campaign import CompiledCampaign
+from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.messages.single import CompiledSingle
 from postlaw_sending.singles.domain import Words, is_attempt, status_of
 from postlaw_sending.singles.singles import Singles
@@ -32,7 +33,11 @@ Open = Callable[[sending.SealedBatch, int], Awaitable[OpenBatch | OpenSingle]]
 
 
 def opener(
-    singles: Singles, of_campaigns: Callable[[sending.SealedBatch, int], Awaitable[OpenBatch]], public_url: str, compile: Compile
+    singles: Singles,
+    of_campaigns: Callable[[sending.SealedBatch, int], Awaitable[OpenBatch]],
+    public_url: str,
+    return_paths: ReturnPaths,
+    compile: Compile,
 ) -> Open:
     """Opens whatever stands on the topics of jobs and of single messages; `compile` makes the words of a customer's own message.
     Raises as campaigns.opening.BatchOpener does."""
@@ -50,7 +55,7 @@ def opener(
             raise Unavailable("The message's key cannot be read now. Try again.") from away
         if isinstance(single, Words):
             return OpenSingle([recipient], await compile(sealed.tenant_id, single))
-        return OpenSingle([recipient], CompiledSingle(single, public_url))
+        return OpenSingle([recipient], CompiledSingle(single, public_url, return_paths))
 
     return open_batch
 

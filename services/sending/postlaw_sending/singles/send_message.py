@@ -8,6 +8,7 @@ from postlaw_common.caller import current
 from postlaw_common.errors import FieldError, Invalid, Unavailable
 from postlaw_common.ids import new_id
 from postlaw_common.placement import Placement
+from postlaw_sending.singles.domain import SentSingle
 from postlaw_sending.singles.singles import Singles
 from postlaw_sending.singles.wire import Request, envelope, job
 
@@ -42,4 +43,5 @@ class SendMessage:
         message_id = new_id("sgl")
         text = job(request, message_id, await self._contact(tenant_id))
         partition = self._placement().partition(tenant_id, request.address_key)
-        return await self._singles.send(tenant_id, request.idempotency_key, message_id, partition, envelope(request, tenant_id), text)
+        sent = SentSingle(tenant_id, message_id, request.brand, request.address_key)
+        return await self._singles.send(sent, request.idempotency_key, partition, envelope(request, tenant_id), text)

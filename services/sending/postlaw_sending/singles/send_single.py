@@ -17,7 +17,7 @@ from postlaw_sending.campaigns.use_cases.create_campaign import ApprovedWords
 from postlaw_sending.campaigns.use_cases.move_campaign import SenderCheck
 from postlaw_sending.messages.campaign import CompiledCampaign
 from postlaw_sending.messages.footer import NUMBER_OF
-from postlaw_sending.singles.domain import Addressee, Words
+from postlaw_sending.singles.domain import Addressee, SentSingle, Words
 from postlaw_sending.singles.own_words import of_template
 from postlaw_sending.singles.singles import Singles
 from postlaw_sending.singles.wire import addressed, envelope_of, job_of_words
@@ -65,7 +65,8 @@ class Posting:
             codes = ", ".join(ruled.refusals)
             raise Conflict(f"This message may not go to this person: {codes}.", type="not-allowed")
         job = job_of_words(addressed(to, link or decision.opt_out_token, NUMBER_OF[ruled.why, ruled.labelled]), words)
-        return await self._singles.send(tenant_id, key, words.message_id, partition, envelope_of(tenant_id, answer.gate), job)
+        sent = SentSingle(tenant_id, words.message_id, "", to.address_key)
+        return await self._singles.send(sent, key, partition, envelope_of(tenant_id, answer.gate), job)
 
 
 class SendSingle:

@@ -20,13 +20,14 @@ from postlaw_common.telemetry import get_logger
 from postlaw_sending.campaigns.domain.recipients import Outcome, Settled, State, next_attempt
 from postlaw_sending.campaigns.keys import CampaignKeyDestroyed
 from postlaw_sending.campaigns.sealing import place
-from postlaw_sending.singles.domain import LIFE_US, PUBLISHED_WITHIN_US, attempt_id, made_at_us
+from postlaw_sending.singles.domain import LIFE_US, PUBLISHED_WITHIN_US, SentSingle, attempt_id, is_attempt, made_at_us
 from postlaw_sending.singles.wire import sealed_batch
 from postlaw_sending.stop.wire import SINGLES
 
-MESSAGES = CollectionSpec("single_messages", (Index("open"), Index("attempt_id")), packed=True)
+MESSAGES = CollectionSpec("single_messages", (Index("open"), Index("attempt_id"), Index("message_id")), packed=True)
 
 _OPEN = "1"
+_KEPT = ("_id", "tenant", "message_id", "address_key", "brand", "partition", "made_us", "attempt", "attempt_id", "v")
 _PURPOSE = "message"
 _SWEEP_EVERY_S = 1.0
 log = get_logger("sending.singles")
@@ -46,9 +47,18 @@ class Singles:
         document = await self._open().get(f"{tenant_id}/{key}")
         return document["message_id"] if document else None
 
-    async def send(self, tenant_id: str, key: str, message_id: str, partition: int, envelope: bytes, job: bytes) -> str:
+    async def sent(self, id: str) -> SentSingle | None:
+        """By its id, or by its latest attempt's. None for one that never was."""
+        found = await self._open().find("attempt_id" if is_attempt(id) else "message_id", id, limit=1)
+        if not found:
+            return None
+        [document] = found  # without a key where it was sent before keys were kept
+        return SentSingle(document["tenant"], document["message_id"], document.get("brand", ""), document.get("address_key", b""))
+
+    async def send(self, sent: SentSingle, key: str, partition: int, envelope: bytes, job: bytes) -> str:
         """Durable when it returns, and on the log unless the bus is away. The id of the message, or of the one that this key asked for
         before. `job`: a SingleJob; `envelope`: its SealedBatch, but for what differs by attempt."""
+        tenant_id, message_id = sent.tenant_id, sent.message_id
         version, wrapping = await self._keys.get(tenant_id, _PURPOSE)
         own = os.urandom(32)
         document: Document = {
@@ -56,6 +66,8 @@ class Singles:
             "open": _OPEN,
             "tenant": tenant_id,
             "message_id": message_id,
+            "address_key": sent.address_key,
+            "brand": sent.brand,
             "partition": partition,
             "state": "due",
             "attempt": 0,
@@ -159,7 +171,7 @@ class Singles:
 
 def _ended(document: Document, outcome: Outcome | None) -> dict[str, Any]:
     """Only that there was a message, and what became of it."""
-    kept = {name: document[name] for name in ("_id", "tenant", "message_id", "partition", "made_us", "attempt", "attempt_id", "v")}
+    kept = {name: document[name] for name in _KEPT if name in document}
     state, reason = (outcome.state.name.lower(), outcome.reason) if outcome else ("expired", "unheard")
     if state == "deferred":
         state = "expired"

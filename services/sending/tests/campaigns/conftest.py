@@ -25,6 +25,8 @@ from postlaw_sending.campaigns.assembly import CampaignParts, assemble
 from postlaw_sending.campaigns.domain.recipients import State
 from postlaw_sending.campaigns.wire import JOBS, OUTCOMES, SealedBatch
 from postlaw_sending.messages.return_path import ReturnPaths
+from postlaw_sending.returns.assembly import received_in
+from postlaw_sending.returns.refusals import Refusals
 from postlaw_sending.service import build
 from postlaw_sending.settings import SendingSettings
 from postlaw_sending.singles.assembly import assemble_singles
@@ -36,6 +38,7 @@ from postlaw_sending.templates.assembly import assemble_templates
 from postlaw_sending.tracking.tokens import Tokens
 from postlaw_sending.worker.jobs import Opener
 from services.sending.tests.campaigns.played import PARTITIONS, FakeConsent, FakeIdentity, FakeSubscribers
+from services.sending.tests.messages.compiled import RETURN_PATHS
 
 TENANT = "ten_00000000000000000000000001"
 SCOPES = (
@@ -78,6 +81,7 @@ class World:
             approved=assemble_templates(self.platform, "sending").judge.approved_now,
             is_single=is_attempt,
             settle_single=self.singles.settle,
+            refused=Refusals(received_in(self.platform, "sending")).take,
             return_paths=ReturnPaths(self.platform.platform_keys),
             tracking_tokens=self.tracking_tokens,
         )
@@ -87,7 +91,7 @@ class World:
         """Opens campaigns' batches and single messages, as a worker of this process does."""
         approved = assemble_templates(self.platform, "sending").judge.approved_now
         compile = words_compiler(approved, self.parts.campaigns.find, self.parts.compiled)
-        return opener(self.singles, self.parts.opener.open, "https://mail.example", compile)
+        return opener(self.singles, self.parts.opener.open, "https://mail.example", RETURN_PATHS, compile)
 
     @property
     def bus(self) -> Bus:

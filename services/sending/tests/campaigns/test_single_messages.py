@@ -26,6 +26,7 @@ from postlaw_sending.singles.domain import ENDED_AFTER_US, attempt_id, made_at_u
 from postlaw_sending.stop.holdings import HOLDINGS
 from postlaw_sending.stop.wire import SINGLES
 from postlaw_sending.worker.jobs import OpenBatch
+from services.sending.tests.messages.compiled import RETURN_PATHS
 
 from .conftest import TENANT
 from .played import address_key
@@ -204,7 +205,7 @@ def compiled(language: str = "en", sender: str = "Möbel\r\nBcc: x@y.example", t
         "sgl_01m8b7khwte0h8fj6kpey0vyxp", template, language, sender, "news@shop.example", "1 Main St", "hello@shop.example",
         "Weekly {list}", "https://mail.example/c/tok",
     )  # fmt: skip
-    return CompiledSingle(single, "https://mail.example")
+    return CompiledSingle(single, "https://mail.example", RETURN_PATHS)
 
 
 @promise("G12", "M4")

@@ -21,6 +21,7 @@ from postlaw_common.errors import Invalid, Unavailable
 from postlaw_common.rpc.tls import DevelopmentCA
 from postlaw_common.store import Collection, Store, StoreUnavailable, open_store
 from postlaw_common.testing.promises import promise
+from postlaw_sending.campaigns.domain.recipients import Settled, State
 from postlaw_sending.messages.return_path import COMPLAINTS, UNSUBSCRIBE, SentMessage
 from postlaw_sending.returns import listener as listening
 from postlaw_sending.returns.acting import Acting
@@ -30,6 +31,7 @@ from postlaw_sending.returns.people import About
 from postlaw_sending.returns.proofs import Proof, proof_in
 from postlaw_sending.returns.providers import AT_LEAST, PROVIDERS, Providers, is_spike
 from postlaw_sending.returns.received import KEPT_DAYS, RECEIVED, Received
+from postlaw_sending.returns.refusals import Refusals, refused_in
 from postlaw_sending.returns.soft_bounces import SOFT_BOUNCES, SoftBounces
 from postlaw_sending.returns.verdict import verdict_of
 from services.sending.tests.messages.compiled import ADDRESS_KEY, CAMPAIGN, OneKey, Person, campaign, started_return_paths
@@ -82,6 +84,9 @@ class Outside:
     async def of_message(self, sent: SentMessage) -> About | None:
         await self.breaking(lambda: None, Unavailable("away"))
         return About("ten_1", sent.campaign_id, "", ADDRESS_KEY, "sub_1")
+
+    async def provider_of(self, about: About) -> str:
+        return "b.example"
 
     async def of_token(self, token: str) -> About | None:
         return About("ten_1", CAMPAIGN, "", ADDRESS_KEY, "")
@@ -187,6 +192,44 @@ async def test_what_was_taken_is_acted_on_once_wherever_acting_on_it_breaks(at: 
             await acting(store, outside).act()
         assert (list(outside.acts.values()), len(outside.events)) == (["bounced"], 1)
         assert [mail async for mail in received_in(store).waiting()] == []
+
+
+def refused(*reasons: str) -> Settled:
+    """A batch of which the last is sent, everybody else refused."""
+    states = bytes([*[State.BOUNCED] * len(reasons), State.SENT])
+    keys, ids = [ADDRESS_KEY] * len(states), ["sub_1"] * len(states)
+    return Settled("ten_1", CAMPAIGN, 0, 0, 0, 1, states, keys, ids, [*reasons, ""], [0] * len(states))
+
+
+@promise("M6")
+async def test_what_a_server_refused_is_acted_on_once_and_held_back_with_what_its_provider_returns(tmp_path: Path) -> None:
+    """A batch is read twice, and after a crash once more."""
+    async with opened(tmp_path) as store:
+        outside, received = Outside(), received_in(store)
+        for _ in range(3):
+            await Refusals(received).take([refused(*["550 5.1.1 unknown"] * (AT_LEAST + 2))])
+            await acting(store, outside).act()
+        assert (len(outside.acts), len(outside.events)) == (AT_LEAST - 1, AT_LEAST - 1)
+        assert await received.held("b.example") == 3
+        await HeldReturns(received, providers_in(store)).release(sending.ReleaseHeldReturnsRequest(provider="b.example"))
+        await acting(store, outside).act()
+        assert (len(outside.acts), len(outside.events)) == (AT_LEAST + 2, AT_LEAST + 2)
+
+
+@pytest.mark.parametrize(
+    ("reason", "cls"),
+    [
+        ("550 5.1.1 <address>: Recipient address rejected: User unknown", "hard"),
+        ("556 5.1.10 Recipient address has null MX", "hard"),  # RFC 7505 §4.2
+        ("550 No such user here", "hard"),
+        ("550 No", "soft"),  # of whom or of what?
+        ("554 5.7.1 Message refused, listed", "soft"),
+        ("552 5.2.2 Mailbox full", "soft"),
+        ("550 5.1.8 Sender address rejected: Domain not found", "soft"),
+    ],
+)
+def test_a_refusal_says_that_an_address_is_no_good_where_its_words_or_status_do(reason: str, cls: str) -> None:
+    assert [notice.cls for notice in refused_in(refused(reason))] == [cls]
 
 
 async def test_one_mail_that_cannot_be_acted_on_holds_no_other_up(tmp_path: Path) -> None:

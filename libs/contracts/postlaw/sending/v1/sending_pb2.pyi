@@ -2014,7 +2014,7 @@ Global___CampaignChanged: _TypeAlias = CampaignChanged  # noqa: Y015
 
 @_typing.final
 class MessageReturned(_message.Message):
-    """Something came back of one message, and was acted on: the first of it counts, a copy of it makes no event."""
+    """Something came back of one message, or the next server refused it for good, and was acted on: the first of it counts, a copy makes no event."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2079,6 +2079,7 @@ class MessageReturned(_message.Message):
     STOPPED_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     campaign_id: _builtins.str
+    """or a single message's id, sgl_…"""
     address_key: _builtins.bytes
     """of whom the message was for; empty where nobody is known by it any more"""
     subscriber_id: _builtins.str
