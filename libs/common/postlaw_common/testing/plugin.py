@@ -1,4 +1,4 @@
-"""The pytest plugin of this repository: backing services and a browser by fixture, and a header that says which ones the run uses.
+"""The pytest plugin of this repository: services, a browser and a mail server by fixture, and a header that says which ones the run uses.
 
 A test that asks for one of the fixtures below runs where its service is available; elsewhere it is deselected, and the header has
 said why. With POSTLAW_TEST_REQUIRE=all a missing service stops the run.
@@ -7,11 +7,12 @@ said why. With POSTLAW_TEST_REQUIRE=all a missing service stops the run.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from postlaw_common.testing import browser, telemetry_memory
+from postlaw_common.testing import browser, postfix, telemetry_memory
 from postlaw_common.testing.backing import Backing, BackingFailed
 from postlaw_common.testing.backing.kafka import LocalKafka
 from postlaw_common.testing.backing.mongodb_wire import LocalMongoWire
@@ -34,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(failure)) from failure
     if config.stash[BACKING].required and not browser.chromium():
         raise pytest.UsageError(browser.header())
+    if config.stash[BACKING].required and not postfix.postfix_program():
+        raise pytest.UsageError(postfix.header())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -42,7 +45,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    return [*config.stash[BACKING].header(), browser.header()]
+    return [*config.stash[BACKING].header(), browser.header(), postfix.header()]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -51,6 +54,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     lacking |= {name for name, service in LOCAL_NEEDS.items() if not backing.local.installed(service)}
     if not browser.chromium():
         lacking.add("chromium")
+    if not postfix.postfix_program():
+        lacking.add("postfix_to")
     left_out = [item for item in items if lacking.intersection(getattr(item, "fixturenames", ()))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -73,6 +78,12 @@ def backing(pytestconfig: pytest.Config) -> Backing:
 def chromium() -> str:
     """The browser's program."""
     return browser.chromium()
+
+
+@pytest.fixture(scope="session")
+def postfix_to() -> Callable[..., AbstractContextManager[int]]:
+    """See postfix.py."""
+    return postfix.postfix_to
 
 
 @pytest.fixture(scope="session")

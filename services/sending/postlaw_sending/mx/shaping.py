@@ -8,8 +8,11 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
+from postlaw_common.telemetry import get_logger
 from postlaw_sending.delivery.replies import CLOSING, Reply
 from postlaw_sending.mx.receivers import Receiver
+
+log = get_logger("sending.mx")
 
 FIRST_CONNECTIONS: Final = 2
 GROWS_AFTER: Final = 20  # messages taken, for each connection that is allowed
@@ -91,5 +94,7 @@ class Shaping:
         self.allowed = max(1, self.allowed // 2)
         self._taken = self._refused = self._fruitless = 0
         self._said = said
-        self._rest_until = self._monotonic() + min(LONGEST_REST_S, self.receiver.rest_s * 2**self._rests)
+        rest_s = min(LONGEST_REST_S, self.receiver.rest_s * 2**self._rests)
+        self._rest_until = self._monotonic() + rest_s
+        log.info("receiver_rests", site=self.receiver.site, seconds=rest_s, said=said)
         self._rests += 1
