@@ -242,6 +242,13 @@ ROUTES: Sequence[Route] = (
         "is refused as `frequency-cap`. 0 messages: no cap.",
     ),
     Route("GET", "/v1/frequency-cap", "sending.GetFrequencyCap", "The cap as it is", "campaigns"),
+    Route("GET", _CAMPAIGN + "/analytics", "sending.GetCampaignAnalytics", "What became of a campaign: by hour, destination and link",
+          "analytics",
+          description="Counted from events, a few seconds behind them. People who clicked or opened are those alone who allow it."),
+    Route("GET", "/v1/analytics", "sending.GetAnalytics", "What became of all campaigns, a line for each campaign, list, domain …",
+          "analytics", description="`by`: campaign (default), list, the sender's domain, destination, or hour."),
+    Route("GET", "/v1/analytics/csv", "sending.ExportAnalytics", "The same as CSV", "analytics", kind=Kind.DOWNLOAD,
+          filename="analytics.csv"),
     Route(
         "POST", "/v1/sender-domains", "sending.RegisterSenderDomain", "Register a domain to mail from", "sender-domains", 201,
         location=_DOMAIN,

@@ -350,7 +350,7 @@ def import_chunk_part(chunk: bytes) -> Message:
 
 
 def csv_bytes(chunk: Message) -> bytes:
-    return cast("subscribers_pb2.CsvChunk | consent_pb2.SuppressionCsv", chunk).data
+    return cast("subscribers_pb2.CsvChunk | consent_pb2.SuppressionCsv | sending_pb2.AnalyticsCsv", chunk).data
 
 
 @dataclass(frozen=True, slots=True)

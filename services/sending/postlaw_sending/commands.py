@@ -130,6 +130,32 @@ def release_returns(provider: str, as_json: bool) -> None:
     click.echo(json.dumps({"provider": provider, "released": released}) if as_json else f"{released} mails are acted on")
 
 
+@sending.command()
+@click.option("--repair", is_flag=True, help="Make analytics what the events say.")
+@as_json
+def reconcile(repair: bool, as_json: bool) -> None:
+    """Count campaigns again from the events on the bus, and hold analytics and the ledger of settled batches against that.
+
+    \b
+    Example:
+      postlaw sending reconcile
+    Exit codes: 0 nothing differs, 1 sending cannot be asked, 2 wrong usage, 3 something differs.
+    """
+
+    async def ask(stub: SendingServiceAsyncStub) -> pb.ReconcileAnalyticsResponse:
+        return await stub.ReconcileAnalytics(pb.ReconcileAnalyticsRequest(repair=repair), timeout=600.0)
+
+    answer = _asked(ask)
+    for one in answer.differences:
+        where = "ledger" if one.ledger else "analytics"
+        row = {"campaign_id": one.campaign_id, "figure": one.figure, "events": one.events, where: one.found}
+        click.echo(json.dumps(row) if as_json else f"{one.campaign_id}  {one.figure}: {one.events} by the events, {one.found} in {where}")
+    if not as_json:
+        click.echo(f"{answer.campaigns} campaigns looked at, {len(answer.differences)} differences")
+    if answer.differences:
+        sys.exit(3)
+
+
 def _asked(ask: Callable[[SendingServiceAsyncStub], Awaitable[T]]) -> T:
     async def work() -> T:
         directory = directory_from_outside(load(PlatformSettings))

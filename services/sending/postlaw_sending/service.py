@@ -5,6 +5,7 @@ from __future__ import annotations
 from postlaw.sending.v1.sending_pb2_grpc import add_SendingServiceServicer_to_server
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background, Service, Servicer
+from postlaw_sending.analytics import assembly as analytics
 from postlaw_sending.campaigns import assembly as campaigns
 from postlaw_sending.domains import assembly as domains
 from postlaw_sending.domains.watching import DomainWatch
@@ -70,6 +71,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     worker = stop.WorkerParts(platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us), straight)
     returning = returns.assemble_returns(platform, DATABASE, received, return_paths, parts.campaigns, single.singles.sent, settings.inbox())
     hits = tracking.assemble_tracking(platform, tracking_tokens, parts.campaigns)
+    figures = analytics.assemble_analytics(platform, DATABASE, parts.campaigns, parts.tally)
     servicer = SendingServicer(
         create=parts.create,
         move=parts.move,
@@ -88,6 +90,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         list_holdings=stopping.holdings_now,
         held_returns=returning.held,
         record_hit=hits.record,
+        analytics=figures,
     )
 
     async def start() -> None:
@@ -111,15 +114,25 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                 *templates.COLLECTIONS,
                 *domains.COLLECTIONS,
                 *TEAM_COLLECTIONS,
+                *analytics.COLLECTIONS,
             )
         },
         topics=tuple(topics.values()),
         servicers=(Servicer("postlaw.sending.v1.SendingService", add_SendingServiceServicer_to_server, servicer),) if serving else (),
-        consumers=parts.consumers if serving else (),
+        consumers=(*parts.consumers, figures.consumer) if serving else (),
         backgrounds=(
             *parts.always,
             *(
-                (stopping.answering, *parts.planning, single.sweeping, written.sweeping, *domain.backgrounds, checking, hits.recording)
+                (
+                    stopping.answering,
+                    *parts.planning,
+                    single.sweeping,
+                    written.sweeping,
+                    *domain.backgrounds,
+                    checking,
+                    hits.recording,
+                    figures.reconciling,
+                )
                 if serving
                 else ()
             ),

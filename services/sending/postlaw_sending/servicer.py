@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.foreground import answering
+from postlaw_sending.analytics.assembly import AnalyticsParts
+from postlaw_sending.analytics.wire import as_csv
 from postlaw_sending.campaigns.domain.campaign import Move
 from postlaw_sending.campaigns.use_cases.create_campaign import Asked, CreateCampaign
 from postlaw_sending.campaigns.use_cases.decide_ab_test import DecideAbTests
@@ -64,6 +66,7 @@ class SendingServicer(TemplateCalls, TeamCalls):
         list_holdings: Callable[[sending.ListHoldingsRequest], Awaitable[sending.ListHoldingsResponse]],
         held_returns: HeldReturns,
         record_hit: RecordHit,
+        analytics: AnalyticsParts,
     ) -> None:
         super().__init__(templates.write, templates.judge)
         self._team = team
@@ -82,6 +85,7 @@ class SendingServicer(TemplateCalls, TeamCalls):
         self._list_holdings = list_holdings
         self._held_returns = held_returns
         self._record_hit = record_hit
+        self._analytics = analytics
 
     async def CreateCampaign(self, request: sending.CreateCampaignRequest, context: Any) -> sending.Campaign:
         asked = Asked(
@@ -184,6 +188,18 @@ class SendingServicer(TemplateCalls, TeamCalls):
         said = {"head": request.head, "prefetch": request.prefetch}
         target = await self._record_hit(request.token, kind, request.link, request.user_agent, **said)
         return sending.RecordHitResponse(target=target)
+
+    async def GetCampaignAnalytics(self, request: sending.GetCampaignRequest, context: Any) -> sending.CampaignAnalytics:
+        return await self._analytics.read.of_campaign(request.campaign_id)
+
+    async def GetAnalytics(self, request: sending.GetAnalyticsRequest, context: Any) -> sending.Analytics:
+        return await self._analytics.read.by(request.by)
+
+    async def ExportAnalytics(self, request: sending.GetAnalyticsRequest, context: Any) -> AsyncIterator[sending.AnalyticsCsv]:
+        yield sending.AnalyticsCsv(data=as_csv(await self._analytics.read.by(request.by)))
+
+    async def ReconcileAnalytics(self, request: sending.ReconcileAnalyticsRequest, context: Any) -> sending.ReconcileAnalyticsResponse:
+        return await self._analytics.reconcile(repair=request.repair)
 
     async def AwaitStopped(self, request: sending.AwaitStoppedRequest, context: Any) -> sending.AwaitStoppedResponse:
         with answering():  # the planner, where it runs in this process, steps aside

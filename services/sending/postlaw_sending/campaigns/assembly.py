@@ -21,7 +21,7 @@ from postlaw_sending.campaigns.campaigns import CAMPAIGN_DOCUMENTS, Campaigns
 from postlaw_sending.campaigns.clients import Consent, Identity, Subscribers
 from postlaw_sending.campaigns.consumers import outcomes_consumer, responses_consumer
 from postlaw_sending.campaigns.domain.campaign import Campaign
-from postlaw_sending.campaigns.domain.recipients import Settled
+from postlaw_sending.campaigns.domain.recipients import Settled, Tally
 from postlaw_sending.campaigns.ending import Ending
 from postlaw_sending.campaigns.kept_back import KEPT_BACK, KeptBack
 from postlaw_sending.campaigns.keys import CAMPAIGN_KEYS, CampaignKeys, keep_destroying
@@ -68,6 +68,7 @@ class CampaignParts:
     begin_scheduled: BeginScheduled
     deciding: DecideAbTests
     responses: Responses
+    tally: Callable[[str], Awaitable[Tally]]
     caps: Caps
     compiled: Callable[[Campaign], CompiledCampaign]
     subscribers: Subscribers
@@ -181,6 +182,7 @@ def assemble(
         begin_scheduled=begin_scheduled,
         deciding=deciding,
         responses=responses,
+        tally=outcomes.tally,
         caps=caps,
         compiled=compiled,
         subscribers=subscribers,

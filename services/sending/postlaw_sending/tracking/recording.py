@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from postlaw_common.bus import Bus, Record
 from postlaw_common.caller import Actor
 from postlaw_common.consumers import OUTAGES
-from postlaw_common.telemetry import get_logger, meter
+from postlaw_common.telemetry import get_logger
 from postlaw_sending.campaigns.clients import Decisions
 from postlaw_sending.campaigns.contexts import Contexts
 from postlaw_sending.campaigns.domain.campaign import Campaign
@@ -33,9 +33,6 @@ _HOUR_US: Final = 3_600_000_000
 _SCOPES: Final = ("decisions:read",)
 
 _log = get_logger("sending.tracking")
-_dropped = meter("postlaw.sending").create_counter(
-    "postlaw.sending.tracking.dropped", unit="{hit}", description="Clicks and opens that came faster than they could be recorded"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +73,7 @@ class Recording:
         self._now_us = now_us
         self._waiting: dict[tuple[str, bytes], list[Hit]] = {}
         self._held = 0
+        self._dropped = 0
         self._judged: defaultdict[str, list[Hit]] = defaultdict(list)
         self._told: list[Record] = []
 
@@ -83,14 +81,13 @@ class Recording:
         place = (hit.campaign_id, hit.person)
         held = self._waiting.setdefault(place, [])
         if self._held >= KEPT or (hit.person and len(held) >= _OF_ONE):
-            _dropped.add(1)
+            self._dropped += 1
             return
         held.append(hit)
         self._held += 1
 
     async def run(self) -> None:
         """A background."""
-        _dropped.add(0)
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
@@ -100,6 +97,9 @@ class Recording:
 
     async def flush(self, now_us: int) -> None:
         """Tells of whoever has been quiet for a while. What an outage stops, waits on."""
+        if self._dropped:
+            _log.warning("clicks and opens came faster than they are recorded", dropped=self._dropped)
+            self._dropped = 0
         for place, hits in list(self._waiting.items()):
             if now_us - hits[-1].at_us >= QUIET_US or now_us - hits[0].at_us >= LONGEST_US:
                 del self._waiting[place]

@@ -15,6 +15,7 @@ from postlaw_sending.stop.holdings import wall_clock_us
 from postlaw_sending.stop.scope import belonging, recipient_tag
 from postlaw_sending.stop.wire import OUTCOMES, scope_text
 from postlaw_sending.worker.live_batch import Compiled, LiveBatch, Recipient, expand
+from postlaw_sending.worker.mailbox_providers import destinations
 from postlaw_sending.worker.routes import Router
 
 BATCH_SETTLED = "postlaw.sending.BatchSettled"
@@ -94,6 +95,7 @@ def settled_record(partition: int, batch: LiveBatch, worker: str, epoch: int, ge
         decided_at_us=batch.decided_at_us,
         attempt=batch.attempt,
         generation=generation,
+        destinations=_destinations(batch),
     )
     event = Event(
         id=batch.event_id,
@@ -108,6 +110,14 @@ def settled_record(partition: int, batch: LiveBatch, worker: str, epoch: int, ge
         traceparent=written(batch.span) if batch.span is not None else "",
     )
     return to_record(event, OUTCOMES, partition)
+
+
+def _destinations(batch: LiveBatch) -> list[sending.DestinationOutcome]:
+    counted = destinations((recipient.address, state) for recipient, state in zip(batch.recipients, batch.states, strict=True))
+    return [
+        sending.DestinationOutcome(destination=destination, state=sending.RecipientState.ValueType(state), recipients=number)
+        for (destination, state), number in sorted(counted.items())
+    ]
 
 
 class _Unreadable:

@@ -2113,6 +2113,388 @@ class MessageReturned(_message.Message):
 Global___MessageReturned: _TypeAlias = MessageReturned  # noqa: Y015
 
 @_typing.final
+class Figures(_message.Message):
+    """How many recipients ended in each state, and what came of it. People are counted once a campaign."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENT_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    BOUNCED_FIELD_NUMBER: _builtins.int
+    EXPIRED_FIELD_NUMBER: _builtins.int
+    UNKNOWN_FIELD_NUMBER: _builtins.int
+    RETURNED_HARD_FIELD_NUMBER: _builtins.int
+    RETURNED_SOFT_FIELD_NUMBER: _builtins.int
+    DELIVERED_FIELD_NUMBER: _builtins.int
+    COMPLAINED_FIELD_NUMBER: _builtins.int
+    UNSUBSCRIBED_FIELD_NUMBER: _builtins.int
+    OPENS_FIELD_NUMBER: _builtins.int
+    CLICKS_FIELD_NUMBER: _builtins.int
+    MACHINE_OPENS_FIELD_NUMBER: _builtins.int
+    MACHINE_CLICKS_FIELD_NUMBER: _builtins.int
+    PEOPLE_OPENED_FIELD_NUMBER: _builtins.int
+    PEOPLE_CLICKED_FIELD_NUMBER: _builtins.int
+    sent: _builtins.int
+    refused: _builtins.int
+    """by a gate"""
+    failed: _builtins.int
+    bounced: _builtins.int
+    """by the next server, for good"""
+    expired: _builtins.int
+    unknown: _builtins.int
+    returned_hard: _builtins.int
+    """came back: the address is no good"""
+    returned_soft: _builtins.int
+    delivered: _builtins.int
+    """sent, and not come back as no good"""
+    complained: _builtins.int
+    unsubscribed: _builtins.int
+    """by a link of its messages"""
+    opens: _builtins.int
+    """by people"""
+    clicks: _builtins.int
+    machine_opens: _builtins.int
+    machine_clicks: _builtins.int
+    people_opened: _builtins.int
+    """of those who allow it; given for a campaign alone"""
+    people_clicked: _builtins.int
+    def __init__(
+        self,
+        *,
+        sent: _builtins.int = ...,
+        refused: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        bounced: _builtins.int = ...,
+        expired: _builtins.int = ...,
+        unknown: _builtins.int = ...,
+        returned_hard: _builtins.int = ...,
+        returned_soft: _builtins.int = ...,
+        delivered: _builtins.int = ...,
+        complained: _builtins.int = ...,
+        unsubscribed: _builtins.int = ...,
+        opens: _builtins.int = ...,
+        clicks: _builtins.int = ...,
+        machine_opens: _builtins.int = ...,
+        machine_clicks: _builtins.int = ...,
+        people_opened: _builtins.int = ...,
+        people_clicked: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounced", b"bounced", "clicks", b"clicks", "complained", b"complained", "delivered", b"delivered", "expired", b"expired", "failed", b"failed", "machine_clicks", b"machine_clicks", "machine_opens", b"machine_opens", "opens", b"opens", "people_clicked", b"people_clicked", "people_opened", b"people_opened", "refused", b"refused", "returned_hard", b"returned_hard", "returned_soft", b"returned_soft", "sent", b"sent", "unknown", b"unknown", "unsubscribed", b"unsubscribed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Figures: _TypeAlias = Figures  # noqa: Y015
+
+@_typing.final
+class CampaignAnalytics(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Hour(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        HOUR_FIELD_NUMBER: _builtins.int
+        FIGURES_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def hour(self) -> _timestamp_pb2.Timestamp:
+            """its beginning"""
+
+        @_builtins.property
+        def figures(self) -> Global___Figures: ...
+        def __init__(
+            self,
+            *,
+            hour: _timestamp_pb2.Timestamp | None = ...,
+            figures: Global___Figures | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures", "hour", b"hour"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures", "hour", b"hour"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Destination(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        DESTINATION_FIELD_NUMBER: _builtins.int
+        FIGURES_FIELD_NUMBER: _builtins.int
+        destination: _builtins.str
+        """a mailbox provider, a domain that many of a batch have, or "other" """
+        @_builtins.property
+        def figures(self) -> Global___Figures: ...
+        def __init__(
+            self,
+            *,
+            destination: _builtins.str = ...,
+            figures: Global___Figures | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "figures", b"figures"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Link(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TARGET_FIELD_NUMBER: _builtins.int
+        FIGURES_FIELD_NUMBER: _builtins.int
+        target: _builtins.str
+        @_builtins.property
+        def figures(self) -> Global___Figures: ...
+        def __init__(
+            self,
+            *,
+            target: _builtins.str = ...,
+            figures: Global___Figures | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures", "target", b"target"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class RefusedByReasonEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    TOTALS_FIELD_NUMBER: _builtins.int
+    REFUSED_BY_REASON_FIELD_NUMBER: _builtins.int
+    HOURS_FIELD_NUMBER: _builtins.int
+    DESTINATIONS_FIELD_NUMBER: _builtins.int
+    LINKS_FIELD_NUMBER: _builtins.int
+    campaign_id: _builtins.str
+    @_builtins.property
+    def totals(self) -> Global___Figures: ...
+    @_builtins.property
+    def refused_by_reason(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
+    @_builtins.property
+    def hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___CampaignAnalytics.Hour]: ...
+    @_builtins.property
+    def destinations(self) -> _containers.RepeatedCompositeFieldContainer[Global___CampaignAnalytics.Destination]: ...
+    @_builtins.property
+    def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___CampaignAnalytics.Link]: ...
+    def __init__(
+        self,
+        *,
+        campaign_id: _builtins.str = ...,
+        totals: Global___Figures | None = ...,
+        refused_by_reason: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        hours: _abc.Iterable[Global___CampaignAnalytics.Hour] | None = ...,
+        destinations: _abc.Iterable[Global___CampaignAnalytics.Destination] | None = ...,
+        links: _abc.Iterable[Global___CampaignAnalytics.Link] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["totals", b"totals"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "destinations", b"destinations", "hours", b"hours", "links", b"links", "refused_by_reason", b"refused_by_reason", "totals", b"totals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CampaignAnalytics: _TypeAlias = CampaignAnalytics  # noqa: Y015
+
+@_typing.final
+class GetAnalyticsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _By:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ByEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[GetAnalyticsRequest._By.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        BY_UNSPECIFIED: GetAnalyticsRequest._By.ValueType  # 0
+        """by campaign"""
+        BY_CAMPAIGN: GetAnalyticsRequest._By.ValueType  # 1
+        BY_LIST: GetAnalyticsRequest._By.ValueType  # 2
+        BY_SENDER_DOMAIN: GetAnalyticsRequest._By.ValueType  # 3
+        BY_DESTINATION: GetAnalyticsRequest._By.ValueType  # 4
+        BY_HOUR: GetAnalyticsRequest._By.ValueType  # 5
+
+    class By(_By, metaclass=_ByEnumTypeWrapper): ...
+    BY_UNSPECIFIED: GetAnalyticsRequest.By.ValueType  # 0
+    """by campaign"""
+    BY_CAMPAIGN: GetAnalyticsRequest.By.ValueType  # 1
+    BY_LIST: GetAnalyticsRequest.By.ValueType  # 2
+    BY_SENDER_DOMAIN: GetAnalyticsRequest.By.ValueType  # 3
+    BY_DESTINATION: GetAnalyticsRequest.By.ValueType  # 4
+    BY_HOUR: GetAnalyticsRequest.By.ValueType  # 5
+
+    BY_FIELD_NUMBER: _builtins.int
+    by: Global___GetAnalyticsRequest.By.ValueType
+    def __init__(
+        self,
+        *,
+        by: Global___GetAnalyticsRequest.By.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAnalyticsRequest: _TypeAlias = GetAnalyticsRequest  # noqa: Y015
+
+@_typing.final
+class Analytics(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Row(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        FIGURES_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        """an id, a domain, or the hour's beginning"""
+        @_builtins.property
+        def figures(self) -> Global___Figures: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            figures: Global___Figures | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures", "key", b"key"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___Analytics.Row]: ...
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[Global___Analytics.Row] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Analytics: _TypeAlias = Analytics  # noqa: Y015
+
+@_typing.final
+class AnalyticsCsv(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnalyticsCsv: _TypeAlias = AnalyticsCsv  # noqa: Y015
+
+@_typing.final
+class ReconcileAnalyticsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPAIR_FIELD_NUMBER: _builtins.int
+    repair: _builtins.bool
+    """analytics are made what the events say"""
+    def __init__(
+        self,
+        *,
+        repair: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["repair", b"repair"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReconcileAnalyticsRequest: _TypeAlias = ReconcileAnalyticsRequest  # noqa: Y015
+
+@_typing.final
+class ReconcileAnalyticsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Difference(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+        FIGURE_FIELD_NUMBER: _builtins.int
+        EVENTS_FIELD_NUMBER: _builtins.int
+        FOUND_FIELD_NUMBER: _builtins.int
+        LEDGER_FIELD_NUMBER: _builtins.int
+        campaign_id: _builtins.str
+        figure: _builtins.str
+        events: _builtins.int
+        """as the events on the bus have it"""
+        found: _builtins.int
+        """as analytics or, of `ledger`, the settled batches have it"""
+        ledger: _builtins.bool
+        def __init__(
+            self,
+            *,
+            campaign_id: _builtins.str = ...,
+            figure: _builtins.str = ...,
+            events: _builtins.int = ...,
+            found: _builtins.int = ...,
+            ledger: _builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "events", b"events", "figure", b"figure", "found", b"found", "ledger", b"ledger"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CAMPAIGNS_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    campaigns: _builtins.int
+    """looked at"""
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReconcileAnalyticsResponse.Difference]:
+        """before a repair; at most 1,000"""
+
+    def __init__(
+        self,
+        *,
+        campaigns: _builtins.int = ...,
+        differences: _abc.Iterable[Global___ReconcileAnalyticsResponse.Difference] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaigns", b"campaigns", "differences", b"differences"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReconcileAnalyticsResponse: _TypeAlias = ReconcileAnalyticsResponse  # noqa: Y015
+
+@_typing.final
 class RecordHitRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2292,6 +2674,33 @@ class TemplateChanged(_message.Message):
 Global___TemplateChanged: _TypeAlias = TemplateChanged  # noqa: Y015
 
 @_typing.final
+class DestinationOutcome(_message.Message):
+    """Of a batch: recipients at one mailbox provider, or of a domain that at least five of them have; all others are "other"."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DESTINATION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    RECIPIENTS_FIELD_NUMBER: _builtins.int
+    destination: _builtins.str
+    state: Global___RecipientState.ValueType
+    recipients: _builtins.int
+    def __init__(
+        self,
+        *,
+        destination: _builtins.str = ...,
+        state: Global___RecipientState.ValueType = ...,
+        recipients: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "recipients", b"recipients", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DestinationOutcome: _TypeAlias = DestinationOutcome  # noqa: Y015
+
+@_typing.final
 class BatchSettled(_message.Message):
     """One batch came to its end: what became of each of its recipients. Parallel lists, one place a recipient."""
 
@@ -2315,6 +2724,7 @@ class BatchSettled(_message.Message):
     LAW_VERSION_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
+    DESTINATIONS_FIELD_NUMBER: _builtins.int
     INPUTS_HASH_FIELD_NUMBER: _builtins.int
     DECIDED_AT_US_FIELD_NUMBER: _builtins.int
     TRANSPORTS_FIELD_NUMBER: _builtins.int
@@ -2358,6 +2768,10 @@ class BatchSettled(_message.Message):
     def handed_over_after_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """the final reply, after started_at_us; 0: no hand-off"""
 
+    @_builtins.property
+    def destinations(self) -> _containers.RepeatedCompositeFieldContainer[Global___DestinationOutcome]:
+        """how many recipients of a state are whose customers; names nobody"""
+
     def __init__(
         self,
         *,
@@ -2379,13 +2793,14 @@ class BatchSettled(_message.Message):
         law_version: _builtins.str = ...,
         attempt: _builtins.int = ...,
         generation: _builtins.str = ...,
+        destinations: _abc.Iterable[Global___DestinationOutcome] | None = ...,
         inputs_hash: _builtins.bytes = ...,
         decided_at_us: _builtins.int = ...,
         transports: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "attempt", b"attempt", "batch", b"batch", "campaign_id", b"campaign_id", "consent_offset", b"consent_offset", "decided_at_us", b"decided_at_us", "epoch", b"epoch", "generation", b"generation", "handed_over_after_us", b"handed_over_after_us", "inputs_hash", b"inputs_hash", "job_offset", b"job_offset", "law_version", b"law_version", "partition", b"partition", "reason_texts", b"reason_texts", "reasons", b"reasons", "started_at_us", b"started_at_us", "states", b"states", "subscriber_ids", b"subscriber_ids", "tenant_id", b"tenant_id", "transports", b"transports", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "attempt", b"attempt", "batch", b"batch", "campaign_id", b"campaign_id", "consent_offset", b"consent_offset", "decided_at_us", b"decided_at_us", "destinations", b"destinations", "epoch", b"epoch", "generation", b"generation", "handed_over_after_us", b"handed_over_after_us", "inputs_hash", b"inputs_hash", "job_offset", b"job_offset", "law_version", b"law_version", "partition", b"partition", "reason_texts", b"reason_texts", "reasons", b"reasons", "started_at_us", b"started_at_us", "states", b"states", "subscriber_ids", b"subscriber_ids", "tenant_id", b"tenant_id", "transports", b"transports", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -201,6 +201,26 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageResponse.FromString,
                 _registered_method=True)
+        self.GetCampaignAnalytics = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/GetCampaignAnalytics',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.CampaignAnalytics.FromString,
+                _registered_method=True)
+        self.GetAnalytics = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/GetAnalytics',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetAnalyticsRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Analytics.FromString,
+                _registered_method=True)
+        self.ExportAnalytics = channel.unary_stream(
+                '/postlaw.sending.v1.SendingService/ExportAnalytics',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetAnalyticsRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.AnalyticsCsv.FromString,
+                _registered_method=True)
+        self.ReconcileAnalytics = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/ReconcileAnalytics',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReconcileAnalyticsRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReconcileAnalyticsResponse.FromString,
+                _registered_method=True)
         self.RecordHit = channel.unary_unary(
                 '/postlaw.sending.v1.SendingService/RecordHit',
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.RecordHitRequest.SerializeToString,
@@ -451,6 +471,33 @@ class SendingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCampaignAnalytics(self, request, context):
+        """What became of a campaign's messages, and what people did with them, as far as each allows it: by hour, destination and link.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAnalytics(self, request, context):
+        """The same of all of a customer's campaigns, in one line for each campaign, list, sender's domain, destination or hour.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportAnalytics(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReconcileAnalytics(self, request, context):
+        """Counts again from the events on the bus, and says where analytics and the ledger of settled batches differ from them (promise S8).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordHit(self, request, context):
         """A link of a campaign's message was followed, or its pixel fetched (promise M9). The token is its own authority: no context.
         """
@@ -660,6 +707,26 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.SendMessage,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageResponse.SerializeToString,
+            ),
+            'GetCampaignAnalytics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCampaignAnalytics,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.CampaignAnalytics.SerializeToString,
+            ),
+            'GetAnalytics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAnalytics,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetAnalyticsRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Analytics.SerializeToString,
+            ),
+            'ExportAnalytics': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportAnalytics,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.GetAnalyticsRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.AnalyticsCsv.SerializeToString,
+            ),
+            'ReconcileAnalytics': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReconcileAnalytics,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReconcileAnalyticsRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReconcileAnalyticsResponse.SerializeToString,
             ),
             'RecordHit': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordHit,
@@ -1584,6 +1651,114 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/SendMessage',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.SendMessageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCampaignAnalytics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/GetCampaignAnalytics',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.GetCampaignRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.CampaignAnalytics.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAnalytics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/GetAnalytics',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.GetAnalyticsRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.Analytics.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportAnalytics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/ExportAnalytics',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.GetAnalyticsRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.AnalyticsCsv.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReconcileAnalytics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/ReconcileAnalytics',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ReconcileAnalyticsRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ReconcileAnalyticsResponse.FromString,
             options,
             channel_credentials,
             insecure,

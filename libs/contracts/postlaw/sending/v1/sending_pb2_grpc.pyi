@@ -84,6 +84,13 @@ class SendingServiceStub:
     GetFrequencyCap: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetFrequencyCapRequest, _sending_pb2.FrequencyCap]
     SendMessage: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SendMessageRequest, _sending_pb2.SendMessageResponse]
     """One message to one person, on a decision that consent has just made: the same batches, claims, gates and settling as a campaign's."""
+    GetCampaignAnalytics: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.CampaignAnalytics]
+    """What became of a campaign's messages, and what people did with them, as far as each allows it: by hour, destination and link."""
+    GetAnalytics: _grpc.UnaryUnaryMultiCallable[_sending_pb2.GetAnalyticsRequest, _sending_pb2.Analytics]
+    """The same of all of a customer's campaigns, in one line for each campaign, list, sender's domain, destination or hour."""
+    ExportAnalytics: _grpc.UnaryStreamMultiCallable[_sending_pb2.GetAnalyticsRequest, _sending_pb2.AnalyticsCsv]
+    ReconcileAnalytics: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ReconcileAnalyticsRequest, _sending_pb2.ReconcileAnalyticsResponse]
+    """Counts again from the events on the bus, and says where analytics and the ledger of settled batches differ from them (promise S8)."""
     RecordHit: _grpc.UnaryUnaryMultiCallable[_sending_pb2.RecordHitRequest, _sending_pb2.RecordHitResponse]
     """A link of a campaign's message was followed, or its pixel fetched (promise M9). The token is its own authority: no context."""
     AwaitStopped: _grpc.UnaryUnaryMultiCallable[_sending_pb2.AwaitStoppedRequest, _sending_pb2.AwaitStoppedResponse]
@@ -152,6 +159,13 @@ class SendingServiceAsyncStub(SendingServiceStub):
     GetFrequencyCap: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetFrequencyCapRequest, _sending_pb2.FrequencyCap]  # type: ignore[assignment]
     SendMessage: _aio.UnaryUnaryMultiCallable[_sending_pb2.SendMessageRequest, _sending_pb2.SendMessageResponse]  # type: ignore[assignment]
     """One message to one person, on a decision that consent has just made: the same batches, claims, gates and settling as a campaign's."""
+    GetCampaignAnalytics: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetCampaignRequest, _sending_pb2.CampaignAnalytics]  # type: ignore[assignment]
+    """What became of a campaign's messages, and what people did with them, as far as each allows it: by hour, destination and link."""
+    GetAnalytics: _aio.UnaryUnaryMultiCallable[_sending_pb2.GetAnalyticsRequest, _sending_pb2.Analytics]  # type: ignore[assignment]
+    """The same of all of a customer's campaigns, in one line for each campaign, list, sender's domain, destination or hour."""
+    ExportAnalytics: _aio.UnaryStreamMultiCallable[_sending_pb2.GetAnalyticsRequest, _sending_pb2.AnalyticsCsv]  # type: ignore[assignment]
+    ReconcileAnalytics: _aio.UnaryUnaryMultiCallable[_sending_pb2.ReconcileAnalyticsRequest, _sending_pb2.ReconcileAnalyticsResponse]  # type: ignore[assignment]
+    """Counts again from the events on the bus, and says where analytics and the ledger of settled batches differ from them (promise S8)."""
     RecordHit: _aio.UnaryUnaryMultiCallable[_sending_pb2.RecordHitRequest, _sending_pb2.RecordHitResponse]  # type: ignore[assignment]
     """A link of a campaign's message was followed, or its pixel fetched (promise M9). The token is its own authority: no context."""
     AwaitStopped: _aio.UnaryUnaryMultiCallable[_sending_pb2.AwaitStoppedRequest, _sending_pb2.AwaitStoppedResponse]  # type: ignore[assignment]
@@ -415,6 +429,37 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.SendMessageResponse, _abc.Awaitable[_sending_pb2.SendMessageResponse]]:
         """One message to one person, on a decision that consent has just made: the same batches, claims, gates and settling as a campaign's."""
+
+    @_abc_1.abstractmethod
+    def GetCampaignAnalytics(
+        self,
+        request: _sending_pb2.GetCampaignRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.CampaignAnalytics, _abc.Awaitable[_sending_pb2.CampaignAnalytics]]:
+        """What became of a campaign's messages, and what people did with them, as far as each allows it: by hour, destination and link."""
+
+    @_abc_1.abstractmethod
+    def GetAnalytics(
+        self,
+        request: _sending_pb2.GetAnalyticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.Analytics, _abc.Awaitable[_sending_pb2.Analytics]]:
+        """The same of all of a customer's campaigns, in one line for each campaign, list, sender's domain, destination or hour."""
+
+    @_abc_1.abstractmethod
+    def ExportAnalytics(
+        self,
+        request: _sending_pb2.GetAnalyticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_sending_pb2.AnalyticsCsv], _abc.AsyncIterator[_sending_pb2.AnalyticsCsv]]: ...
+
+    @_abc_1.abstractmethod
+    def ReconcileAnalytics(
+        self,
+        request: _sending_pb2.ReconcileAnalyticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.ReconcileAnalyticsResponse, _abc.Awaitable[_sending_pb2.ReconcileAnalyticsResponse]]:
+        """Counts again from the events on the bus, and says where analytics and the ledger of settled batches differ from them (promise S8)."""
 
     @_abc_1.abstractmethod
     def RecordHit(

@@ -1,0 +1,34 @@
+"""Events off the bus, into the figures. Nobody waits for them, so what has come in a moment is written together."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from postlaw_common.bus import Received
+from postlaw_common.consumers import Consumer
+from postlaw_common.foreground import step_aside
+from postlaw_sending.analytics.figures import FigureSheets
+from postlaw_sending.analytics.people import TrackedPeople
+from postlaw_sending.analytics.wire import CONSENT_EVENTS, TOPICS, TRACKING, counted, erased, people_of
+
+MOMENT_S: Final = 0.3
+
+
+def analytics_consumer(sheets: FigureSheets, people: TrackedPeople) -> Consumer:
+    async def apply(records: list[Received]) -> None:
+        await asyncio.sleep(MOMENT_S)
+        found = []
+        for record in records:
+            one = counted(record)
+            if one is not None:
+                found.append(one)
+                await step_aside()
+        await sheets.add(found)
+        did = [one for record in records if record.topic == TRACKING for one in people_of(record)]
+        if did:
+            await people.add(did)
+        for key in {erased(record) for record in records if record.topic == CONSENT_EVENTS} - {b""}:
+            await people.forget(key)
+
+    return Consumer(group="sending-analytics", topics=TOPICS, handler=apply, max_records=500)
