@@ -93,6 +93,30 @@ def attest(worker: str, as_json: bool) -> None:
     click.echo(json.dumps({"worker": worker, "cleared": cleared}) if as_json else f"{cleared} recipients no longer count as under way")
 
 
+@sending.command("resolve-unknown")
+@click.argument("campaign")
+@as_json
+def resolve_unknown(campaign: str, as_json: bool) -> None:
+    """Have done what a campaign's policy says of recipients who may have got it or not, since a worker was lost.
+
+    They stay as they are, or (`mail_again`) are mailed once more, through both gates. Attest the lost worker's end first.
+
+    \b
+    Example:
+      postlaw sending resolve-unknown cmp_06d3v4m0p8
+    Exit codes: 0 done, 1 sending cannot be asked, 2 wrong usage.
+    """
+
+    async def ask(stub: SendingServiceAsyncStub) -> pb.ResolveUnknownResponse:
+        return await stub.ResolveUnknown(pb.ResolveUnknownRequest(campaign_id=campaign))
+
+    done = _asked(ask)
+    if as_json:
+        click.echo(json.dumps({"campaign": campaign, "unknown": done.unknown, "mailed_again": done.mailed_again}))
+    else:
+        click.echo(f"{done.mailed_again} are mailed again, {done.unknown} stay unknown")
+
+
 @sending.command("held-returns")
 @as_json
 def held_returns(as_json: bool) -> None:

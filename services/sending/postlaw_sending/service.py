@@ -78,6 +78,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         schedule=parts.schedule,
         deciding=parts.deciding,
         caps=parts.caps,
+        resolve_unknown=parts.resolve_unknown,
         checklist=parts.checklist,
         read=parts.read,
         send=single.send,

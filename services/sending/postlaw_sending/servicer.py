@@ -15,8 +15,10 @@ from postlaw_sending.campaigns.use_cases.decide_ab_test import DecideAbTests
 from postlaw_sending.campaigns.use_cases.get_checklist import GetChecklist
 from postlaw_sending.campaigns.use_cases.move_campaign import MoveCampaign
 from postlaw_sending.campaigns.use_cases.read_campaigns import ReadCampaigns
+from postlaw_sending.campaigns.use_cases.resolve_unknown import ResolveUnknown
 from postlaw_sending.campaigns.use_cases.schedule_campaign import ScheduleCampaign
 from postlaw_sending.campaigns.wire import (
+    MAIL_AGAIN,
     campaign_to_wire,
     facts_given,
     micros,
@@ -54,6 +56,7 @@ class SendingServicer(TemplateCalls, TeamCalls):
         schedule: ScheduleCampaign,
         deciding: DecideAbTests,
         caps: Caps,
+        resolve_unknown: ResolveUnknown,
         checklist: GetChecklist,
         read: ReadCampaigns,
         send: SendMessage,
@@ -75,6 +78,7 @@ class SendingServicer(TemplateCalls, TeamCalls):
         self._schedule = schedule
         self._deciding = deciding
         self._caps = caps
+        self._resolve_unknown = resolve_unknown
         self._checklist = checklist
         self._read = read
         self._send = send
@@ -98,6 +102,7 @@ class SendingServicer(TemplateCalls, TeamCalls):
             template_version=request.template_version,
             idempotency_key=request.idempotency_key,
             messages_per_hour=request.messages_per_hour,
+            mail_unknown_again=request.unknown_policy == MAIL_AGAIN,
             ab_test=ab_test_from_wire(request.ab_test) if request.HasField("ab_test") else None,
             tracking=tracking_from_wire(request.tracking),
         )
@@ -207,6 +212,10 @@ class SendingServicer(TemplateCalls, TeamCalls):
 
     async def AttestWorkerEnd(self, request: sending.AttestWorkerEndRequest, context: Any) -> sending.AttestWorkerEndResponse:
         return await self._attest(request)
+
+    async def ResolveUnknown(self, request: sending.ResolveUnknownRequest, context: Any) -> sending.ResolveUnknownResponse:
+        unknown, again = await self._resolve_unknown(request.campaign_id)
+        return sending.ResolveUnknownResponse(unknown=unknown, mailed_again=again)
 
     async def ListHoldings(self, request: sending.ListHoldingsRequest, context: Any) -> sending.ListHoldingsResponse:
         return await self._list_holdings(request)

@@ -40,6 +40,7 @@ from postlaw_sending.campaigns.use_cases.get_checklist import GetChecklist
 from postlaw_sending.campaigns.use_cases.move_campaign import MoveCampaign, SenderCheck
 from postlaw_sending.campaigns.use_cases.pause_senders import PauseSenders
 from postlaw_sending.campaigns.use_cases.read_campaigns import ReadCampaigns
+from postlaw_sending.campaigns.use_cases.resolve_unknown import ResolveUnknown
 from postlaw_sending.campaigns.use_cases.schedule_campaign import BeginScheduled, ScheduleCampaign
 from postlaw_sending.campaigns.watch import CampaignWatch
 from postlaw_sending.campaigns.wire import CAMPAIGNS, JOBS, OUTCOMES, settled
@@ -76,6 +77,7 @@ class CampaignParts:
     identity: Identity
     contexts: Callable[[], ServiceContexts]
     seeds: list[Seeds]
+    resolve_unknown: ResolveUnknown
     pause_senders: PauseSenders
     checklist: GetChecklist
     read: ReadCampaigns
@@ -190,6 +192,7 @@ def assemble(
         identity=identity,
         contexts=acting,
         seeds=seeds,
+        resolve_unknown=ResolveUnknown(campaigns, keys, leases, outcomes, kept, settled, platform.now_us),
         checklist=GetChecklist(campaigns, identity, checklist, platform.now_us),
         pause_senders=PauseSenders(campaigns, platform.now_us),
         read=ReadCampaigns(campaigns, plans, outcomes, retries, settled, partitions, responses),

@@ -132,6 +132,7 @@ def _to_document(campaign: Campaign) -> Document:
         "scheduled": _SCHEDULED if campaign.status is Status.SCHEDULED else None,
         "messages_per_hour": campaign.messages_per_hour,
         "ab_test": _ab_test_to_document(campaign.ab_test),
+        "mail_unknown_again": campaign.mail_unknown_again,
         "tracking": _tracking_to_document(campaign.tracking),
     }
 
@@ -206,6 +207,7 @@ def _from_document(document: Document) -> Campaign:
         schedule=_schedule_from_document(document.get("schedule")),
         messages_per_hour=document.get("messages_per_hour", 0),
         ab_test=_ab_test_from_document(document.get("ab_test")),
+        mail_unknown_again=document.get("mail_unknown_again", False),
         tracking=_tracking_from_document(document.get("tracking")),
     )
 

@@ -54,6 +54,13 @@ class Leases:
                 {"_id": campaign_id, "open": "yes", "owner": None, "epoch": 0, "renewals": 0, "generation": self._generation()}
             )
 
+    async def reopen(self, campaign_id: str) -> None:
+        """There is something to plan again, of a campaign that had nothing left."""
+        document = await self._open().get(campaign_id, linearizable=True)
+        if document is not None and document["open"] is None:
+            with contextlib.suppress(VersionConflict):  # somebody else reopens it
+                await self._open().replace(document | {"open": "yes"}, version=document["v"])
+
     async def hold(self) -> set[str]:
         """Renews what is ours and takes what nobody holds or whose holder is lost; the campaigns that are ours now."""
         documents = [document async for page in self._open().scan("open", "yes") for document in page]

@@ -75,6 +75,8 @@ class Outcomes:
             for read in beyond:
                 tally.add(count(read.settled))
             changed = _totals_document(id, campaign_id, max(read.offset for read in beyond), tally)
+            if document and document.get("again"):
+                changed["again"] = document["again"]
             try:
                 if document is None:
                     await self._totals().insert(changed)
@@ -83,6 +85,30 @@ class Outcomes:
             except (AlreadyExists, VersionConflict):
                 continue
             return
+
+    async def mail_again(self, campaign_id: str, partition: int, batch: int, people: int) -> bool:
+        """A batch's unknown recipients are no longer counted as such: they are about to be planned anew. False: they were before."""
+        id = place_id(campaign_id, partition)
+        while True:
+            document = await self._totals().get(id, linearizable=True)
+            if document is None or batch in document.get("again", ()):
+                return False
+            tally = _tally(document)
+            tally.unknown -= people
+            changed = _totals_document(id, campaign_id, document["offset"], tally) | {"again": [*document.get("again", ()), batch]}
+            try:
+                await self._totals().replace(changed, version=document["v"])
+            except VersionConflict:
+                continue
+            return True
+
+    async def mailed_again(self, campaign_id: str) -> set[str]:
+        """Batches, by the `_id` of their documents, whose unknown recipients were planned anew."""
+        found: set[str] = set()
+        async for page in self._totals().scan("campaign_id", campaign_id):
+            for document in page:
+                found |= {f"{document['_id']}/{batch:08d}" for batch in document.get("again", ())}
+        return found
 
     async def tally(self, campaign_id: str) -> Tally:
         """The whole campaign's, over at most one document per partition."""

@@ -175,7 +175,8 @@ class Planner:
         if not led.seeded and led.campaign.status is Status.SENDING:
             led.seeded = all([await seeds(led.campaign) for seeds in self._seeds])
         led.anybody_waits = await self._retries.any(campaign_id)
-        led.anybody_kept = led.campaign.keeps_back and await self._kept.any(campaign_id)
+        keeps = led.campaign.keeps_back or led.campaign.mail_unknown_again
+        led.anybody_kept = keeps and await self._kept.any(campaign_id)
         if await self._ending.reached(led, self._partitions()):
             self._led.pop(campaign_id, None)
             await led.close_readers()

@@ -15,6 +15,7 @@ from postlaw_common.keys.customer import CustomerKeys
 from postlaw_common.outbox import Outbox
 from postlaw_common.testing.promises import promise
 from postlaw_sending.campaigns.campaigns import CAMPAIGN_DOCUMENTS, Campaigns
+from postlaw_sending.campaigns.domain.ab_test import AbTest, Measure, Variant
 from postlaw_sending.campaigns.domain.campaign import MOVES, Campaign, Move, Sender, Status, Template, WrongMove, moved
 from postlaw_sending.campaigns.domain.ruling import MessageFacts
 from postlaw_sending.campaigns.domain.schedule import Schedule
@@ -140,6 +141,10 @@ def test_a_campaign_survives_the_wire() -> None:
         version=4,
         schedule=Schedule(1_700_000_000_500_000, "2023-11-14T22:13", "Asia/Tokyo"),
         messages_per_hour=600,
+        ab_test=AbTest(
+            (Variant(Template("s", "", "t"), 10), Variant(Template("x", "", "y"), 20)), Measure.OPENS, 60_000_000, 2, 5, ("user", "u")
+        ),
+        mail_unknown_again=True,
     )
     assert campaign_from_wire(campaign_to_wire(campaign)) == campaign
 

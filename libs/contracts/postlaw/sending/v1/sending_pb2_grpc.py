@@ -236,6 +236,11 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.AttestWorkerEndRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.AttestWorkerEndResponse.FromString,
                 _registered_method=True)
+        self.ResolveUnknown = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/ResolveUnknown',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ResolveUnknownRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ResolveUnknownResponse.FromString,
+                _registered_method=True)
         self.ListHoldings = channel.unary_unary(
                 '/postlaw.sending.v1.SendingService/ListHoldings',
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHoldingsRequest.SerializeToString,
@@ -519,6 +524,13 @@ class SendingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResolveUnknown(self, request, context):
+        """What the campaign's policy says of recipients of whom nobody knows whether they were mailed. Attest the lost worker's end first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListHoldings(self, request, context):
         """Who holds which partition, and what stands open there: for whoever is on call.
         """
@@ -742,6 +754,11 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.AttestWorkerEnd,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.AttestWorkerEndRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.AttestWorkerEndResponse.SerializeToString,
+            ),
+            'ResolveUnknown': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveUnknown,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ResolveUnknownRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ResolveUnknownResponse.SerializeToString,
             ),
             'ListHoldings': grpc.unary_unary_rpc_method_handler(
                     servicer.ListHoldings,
@@ -1840,6 +1857,33 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/AttestWorkerEnd',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.AttestWorkerEndRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.AttestWorkerEndResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveUnknown(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/ResolveUnknown',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ResolveUnknownRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ResolveUnknownResponse.FromString,
             options,
             channel_credentials,
             insecure,

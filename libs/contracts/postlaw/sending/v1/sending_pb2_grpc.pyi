@@ -97,6 +97,8 @@ class SendingServiceStub:
     """The stop (design §3, rule 3): answers STOPPED only when no hand-off to that address in that scope is under way or will begin."""
     AttestWorkerEnd: _grpc.UnaryUnaryMultiCallable[_sending_pb2.AttestWorkerEndRequest, _sending_pb2.AttestWorkerEndResponse]
     """Whoever saw a worker's process end, sockets and all, says so: what it left open no longer counts as under way."""
+    ResolveUnknown: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ResolveUnknownRequest, _sending_pb2.ResolveUnknownResponse]
+    """What the campaign's policy says of recipients of whom nobody knows whether they were mailed. Attest the lost worker's end first."""
     ListHoldings: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ListHoldingsRequest, _sending_pb2.ListHoldingsResponse]
     """Who holds which partition, and what stands open there: for whoever is on call."""
     ListHeldReturns: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ListHeldReturnsRequest, _sending_pb2.ListHeldReturnsResponse]
@@ -172,6 +174,8 @@ class SendingServiceAsyncStub(SendingServiceStub):
     """The stop (design §3, rule 3): answers STOPPED only when no hand-off to that address in that scope is under way or will begin."""
     AttestWorkerEnd: _aio.UnaryUnaryMultiCallable[_sending_pb2.AttestWorkerEndRequest, _sending_pb2.AttestWorkerEndResponse]  # type: ignore[assignment]
     """Whoever saw a worker's process end, sockets and all, says so: what it left open no longer counts as under way."""
+    ResolveUnknown: _aio.UnaryUnaryMultiCallable[_sending_pb2.ResolveUnknownRequest, _sending_pb2.ResolveUnknownResponse]  # type: ignore[assignment]
+    """What the campaign's policy says of recipients of whom nobody knows whether they were mailed. Attest the lost worker's end first."""
     ListHoldings: _aio.UnaryUnaryMultiCallable[_sending_pb2.ListHoldingsRequest, _sending_pb2.ListHoldingsResponse]  # type: ignore[assignment]
     """Who holds which partition, and what stands open there: for whoever is on call."""
     ListHeldReturns: _aio.UnaryUnaryMultiCallable[_sending_pb2.ListHeldReturnsRequest, _sending_pb2.ListHeldReturnsResponse]  # type: ignore[assignment]
@@ -484,6 +488,14 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.AttestWorkerEndResponse, _abc.Awaitable[_sending_pb2.AttestWorkerEndResponse]]:
         """Whoever saw a worker's process end, sockets and all, says so: what it left open no longer counts as under way."""
+
+    @_abc_1.abstractmethod
+    def ResolveUnknown(
+        self,
+        request: _sending_pb2.ResolveUnknownRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.ResolveUnknownResponse, _abc.Awaitable[_sending_pb2.ResolveUnknownResponse]]:
+        """What the campaign's policy says of recipients of whom nobody knows whether they were mailed. Attest the lost worker's end first."""
 
     @_abc_1.abstractmethod
     def ListHoldings(

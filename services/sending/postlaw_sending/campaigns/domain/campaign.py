@@ -30,6 +30,7 @@ class Move(StrEnum):
     RESUME = "resume"
     CANCEL = "cancel"
     FINISH = "finish"
+    REOPEN = "reopen"  # recipients of whom nothing was known are mailed again
 
 
 # A move that leads to where the campaign already is changes nothing: a repeated request gets the answer of the first.
@@ -47,6 +48,7 @@ MOVES: Mapping[Move, Mapping[Status, Status]] = {
         Status.PAUSED: Status.CANCELLED,
         Status.CANCELLED: Status.CANCELLED,
     },
+    Move.REOPEN: {Status.FINISHED: Status.SENDING, Status.SENDING: Status.SENDING},
     Move.FINISH: {Status.SENDING: Status.FINISHED, Status.FINISHED: Status.FINISHED},
 }
 
@@ -89,7 +91,8 @@ class Campaign:
     own. Times in microseconds since the epoch, 0: not yet. `launched_by`: kind and id of who launched it;
     `contact`: the customer's, as it was then. `paused_because`: why, where nobody asked for the pause, or for its
     being a draft again. `schedule`: when it begins by itself, or did. `messages_per_hour` 0: as fast as it goes. `ab_test`: its variants
-    stand in for `template`, which is the first one's. `version` 0: not stored yet."""
+    stand in for `template`, which is the first one's. `mail_unknown_again`: unknown recipients may be mailed
+    once more, at an operator's word. `version` 0: not stored yet."""
 
     campaign_id: str
     tenant_id: str
@@ -113,6 +116,7 @@ class Campaign:
     schedule: Schedule | None = None
     messages_per_hour: int = 0
     ab_test: AbTest | None = None
+    mail_unknown_again: bool = False
     tracking: Tracking = NO_TRACKING
 
     @property

@@ -52,6 +52,7 @@ class Asked:
     idempotency_key: str = ""
     messages_per_hour: int = 0
     ab_test: AbTest | None = None
+    mail_unknown_again: bool = False
     tracking: Tracking = NO_TRACKING
 
 
@@ -100,6 +101,7 @@ class CreateCampaign:
             template_version=asked.template_version,
             messages_per_hour=asked.messages_per_hour,
             ab_test=ab_test,
+            mail_unknown_again=asked.mail_unknown_again,
         )
         if asked.tracking.on:
             links = links_in(words.template.html for words in campaign.in_variants)
@@ -117,6 +119,8 @@ class CreateCampaign:
             said.append(f"{asked.messages_per_hour} an hour")
         if ab_test is not None:
             said.append(f"A/B {ab_test}")
+        if asked.mail_unknown_again:
+            said.append("unknown again")
         if asked.tracking.on:
             said.append(f"tracking {asked.tracking}")
         key = RequestKey(caller.tenant_id, asked.idempotency_key)

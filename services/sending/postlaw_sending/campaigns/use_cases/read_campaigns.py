@@ -63,8 +63,9 @@ class ReadCampaigns:
         """Recipients in their final state, each once; with `state` DEFERRED those that wait for another attempt.
 
         Who is in no settled batch yet is not listed; there are `totals.pending` of them, with those that wait."""
-        await self._campaigns.get(campaign_id, current().tenant_id)
+        campaign = await self._campaigns.get(campaign_id, current().tenant_id)
         size = _size(page_size)
+        again = await self._outcomes.mailed_again(campaign_id) if campaign.mail_unknown_again else set[str]()
         if state is State.DEFERRED:
             return await self._waiting(campaign_id, size, page_token)
         after, skip = _cursor(page_token)
@@ -75,7 +76,7 @@ class ReadCampaigns:
             batches = await self._outcomes.events(campaign_id, after=after, limit=_BATCHES_AT_ONCE)
             for id, event in batches:
                 for index, outcome in enumerate(self._settled(event).outcomes()):
-                    if index < skip or outcome.state not in wanted:
+                    if index < skip or outcome.state not in wanted or (outcome.state is State.UNKNOWN and id in again):
                         continue
                     if len(found) == size:
                         return found, f"{after}:{index}"

@@ -1,0 +1,123 @@
+"""Recipients of whom nobody knows whether they were mailed: as the campaign's policy says, and at an operator's word."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from postlaw.sending.v1 import sending_pb2 as sending
+from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
+from postlaw_common.errors import Conflict, NotFound
+from postlaw_sending.campaigns.domain.recipients import State
+from postlaw_sending.campaigns.keys import KEPT_AFTER_END_US, destroy_lapsed
+from services.sending.tests.campaigns.test_campaign_life import addresses, adds_up, by_id
+
+if TYPE_CHECKING:
+    from .conftest import Opened, World
+
+C = sending.Campaign
+AGAIN = sending.UNKNOWN_POLICY_MAIL_AGAIN
+
+
+async def resolve(world: World, campaign_id: str) -> sending.ResolveUnknownResponse:
+    stub: Any = SendingServiceStub(world.mesh.channel("sending", as_service="operator"))
+    return await stub.ResolveUnknown(sending.ResolveUnknownRequest(campaign_id=campaign_id))
+
+
+def every_tenth_is_lost(person: sending.JobRecipient, attempt: int) -> tuple[State, str]:
+    return (State.UNKNOWN, "worker_lost") if int(person.subscriber_id.removeprefix("sub_")) % 10 == 0 else (State.SENT, "")
+
+
+async def with_unknown(world: World, policy: sending.UnknownPolicy.ValueType) -> str:
+    world.people.add_list("lst_1", range(500))
+    campaign_id = (await world.draft(unknown_policy=policy)).campaign_id
+    await world.stub.LaunchCampaign(by_id(campaign_id))
+    campaign = await world.until(campaign_id, C.STATUS_FINISHED, every_tenth_is_lost)
+    assert (campaign.totals.sent, campaign.totals.unknown) == (450, 50)
+    return campaign_id
+
+
+async def listed(world: World, campaign_id: str) -> list[sending.Recipient]:
+    asked = sending.ListRecipientsRequest(campaign_id=campaign_id, page_size=1_000)
+    return list((await world.stub.ListRecipients(asked)).recipients)
+
+
+async def test_they_are_mailed_again_where_the_campaign_says_so_and_counted_once(open_world: Opened) -> None:
+    async with open_world() as world:
+        campaign_id = await with_unknown(world, AGAIN)
+        done = await resolve(world, campaign_id)
+        assert (done.mailed_again, done.unknown) == (50, 0)
+        assert (await resolve(world, campaign_id)).mailed_again == 0, "for one loss, nobody is planned twice"
+        campaign = await world.until(campaign_id, C.STATUS_FINISHED)
+        assert sorted(world.mailed) == addresses(500)
+        assert (campaign.totals.audience, campaign.totals.sent, campaign.totals.unknown) == (500, 500, 0)
+        assert adds_up(campaign.totals)
+        recipients = await listed(world, campaign_id)
+        assert len({recipient.subscriber_id for recipient in recipients}) == len(recipients) == 500
+        await resolve(world, campaign_id)
+        assert (await world.get(campaign_id)).status == C.STATUS_FINISHED
+        assert not await world.deliver()
+
+
+async def test_an_opt_out_in_between_counts(open_world: Opened) -> None:
+    async with open_world() as world:
+        campaign_id = await with_unknown(world, AGAIN)
+        world.people.gone = {key for key, number in world.people.names.items() if number == 10}
+        await resolve(world, campaign_id)
+        campaign = await world.until(campaign_id, C.STATUS_FINISHED)
+        assert (campaign.totals.sent, dict(campaign.totals.refused_by_reason)) == (499, {"no_longer_known": 1})
+
+
+async def test_a_call_that_was_cut_off_is_made_again(open_world: Opened) -> None:
+    class CutOff(Exception):
+        pass
+
+    async with open_world() as world:
+        campaign_id = await with_unknown(world, AGAIN)
+        resolving = world.reopened().resolve_unknown
+        kept = vars(resolving)["_kept"]
+        put = kept.put
+        calls = 0
+
+        async def once(*said: Any) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                raise CutOff
+            await put(*said)
+
+        kept.put = once
+        with pytest.raises(CutOff):
+            await resolving(campaign_id)
+        await resolve(world, campaign_id)
+        campaign = await world.until(campaign_id, C.STATUS_FINISHED)
+        assert sorted(world.mailed) == addresses(500)
+        assert adds_up(campaign.totals)
+
+
+async def test_they_stay_where_nobody_said_so_and_once_the_key_is_gone(open_world: Opened) -> None:
+    ahead = [0]
+    async with open_world(now_us=lambda: time.time_ns() // 1000 + ahead[0]) as world:
+        campaign_id = await with_unknown(world, sending.UNKNOWN_POLICY_UNSPECIFIED)
+        assert (await resolve(world, campaign_id)).unknown == 50
+        assert (await world.get(campaign_id)).totals.unknown == 50
+        with pytest.raises(NotFound):
+            await resolve(world, "cmp_none")
+        world.mailed.clear()
+        late = await with_unknown(world, AGAIN)
+        ahead[0] = KEPT_AFTER_END_US + 1_000_000
+        await _destroy(world)
+        with pytest.raises(Conflict):
+            await resolve(world, late)
+
+
+async def _destroy(world: World) -> None:
+    """What the background does every ten minutes."""
+    keys = vars(world.parts.resolve_unknown)["_keys"]
+
+    async def forget(campaign_id: str) -> None:
+        return
+
+    await destroy_lapsed(keys, world.parts.campaigns, world.platform.now_us(), forget)
