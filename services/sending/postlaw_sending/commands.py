@@ -99,7 +99,7 @@ def attest(worker: str, as_json: bool) -> None:
 def resolve_unknown(campaign: str, as_json: bool) -> None:
     """Have done what a campaign's policy says of recipients who may have got it or not, since a worker was lost.
 
-    They stay as they are, or (`mail_again`) are mailed once more, through both gates. Attest the lost worker's end first.
+    They stay as they are, or (`mail_unknown_again`) are mailed once more, through both gates. Attest the lost worker's end first.
 
     \b
     Example:

@@ -18,7 +18,6 @@ from postlaw_sending.campaigns.use_cases.read_campaigns import ReadCampaigns
 from postlaw_sending.campaigns.use_cases.resolve_unknown import ResolveUnknown
 from postlaw_sending.campaigns.use_cases.schedule_campaign import ScheduleCampaign
 from postlaw_sending.campaigns.wire import (
-    MAIL_AGAIN,
     campaign_to_wire,
     facts_given,
     micros,
@@ -102,7 +101,7 @@ class SendingServicer(TemplateCalls, TeamCalls):
             template_version=request.template_version,
             idempotency_key=request.idempotency_key,
             messages_per_hour=request.messages_per_hour,
-            mail_unknown_again=request.unknown_policy == MAIL_AGAIN,
+            mail_unknown_again=request.mail_unknown_again,
             ab_test=ab_test_from_wire(request.ab_test) if request.HasField("ab_test") else None,
             tracking=tracking_from_wire(request.tracking),
         )

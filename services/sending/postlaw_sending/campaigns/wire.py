@@ -30,7 +30,6 @@ JOBS = "postlaw.sending.jobs.v1"
 OUTCOMES = "postlaw.sending.outcomes.v1"
 CAMPAIGN_CHANGED = "postlaw.sending.CampaignChanged"
 
-MAIL_AGAIN = sending.UNKNOWN_POLICY_MAIL_AGAIN
 JobRecipient = sending.JobRecipient
 SealedBatch = sending.SealedBatch
 Decision = consent.Decision
@@ -97,7 +96,7 @@ def campaign_to_wire(campaign: Campaign, totals: Totals | None = None, responses
         schedule=schedule_to_wire(campaign.schedule) if campaign.schedule else None,
         messages_per_hour=campaign.messages_per_hour,
         ab_test=ab_test_to_wire(campaign.ab_test, responses) if campaign.ab_test else None,
-        unknown_policy=MAIL_AGAIN if campaign.mail_unknown_again else sending.UNKNOWN_POLICY_UNSPECIFIED,
+        mail_unknown_again=campaign.mail_unknown_again,
         tracking=tracking_to_wire(campaign.tracking),
     )
 
@@ -125,7 +124,7 @@ def campaign_from_wire(message: sending.Campaign) -> Campaign:
         schedule=schedule_from_wire(message.schedule) if message.HasField("schedule") else None,
         messages_per_hour=message.messages_per_hour,
         ab_test=ab_test_from_wire(message.ab_test) if message.HasField("ab_test") else None,
-        mail_unknown_again=message.unknown_policy == MAIL_AGAIN,
+        mail_unknown_again=message.mail_unknown_again,
         tracking=tracking_from_wire(message.tracking),
     )
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from .conftest import Opened, World
 
 C = sending.Campaign
-AGAIN = sending.UNKNOWN_POLICY_MAIL_AGAIN
 
 
 async def resolve(world: World, campaign_id: str) -> sending.ResolveUnknownResponse:
@@ -30,9 +29,9 @@ def every_tenth_is_lost(person: sending.JobRecipient, attempt: int) -> tuple[Sta
     return (State.UNKNOWN, "worker_lost") if int(person.subscriber_id.removeprefix("sub_")) % 10 == 0 else (State.SENT, "")
 
 
-async def with_unknown(world: World, policy: sending.UnknownPolicy.ValueType) -> str:
+async def with_unknown(world: World, *, again: bool) -> str:
     world.people.add_list("lst_1", range(500))
-    campaign_id = (await world.draft(unknown_policy=policy)).campaign_id
+    campaign_id = (await world.draft(mail_unknown_again=again)).campaign_id
     await world.stub.LaunchCampaign(by_id(campaign_id))
     campaign = await world.until(campaign_id, C.STATUS_FINISHED, every_tenth_is_lost)
     assert (campaign.totals.sent, campaign.totals.unknown) == (450, 50)
@@ -46,7 +45,7 @@ async def listed(world: World, campaign_id: str) -> list[sending.Recipient]:
 
 async def test_they_are_mailed_again_where_the_campaign_says_so_and_counted_once(open_world: Opened) -> None:
     async with open_world() as world:
-        campaign_id = await with_unknown(world, AGAIN)
+        campaign_id = await with_unknown(world, again=True)
         done = await resolve(world, campaign_id)
         assert (done.mailed_again, done.unknown) == (50, 0)
         assert (await resolve(world, campaign_id)).mailed_again == 0, "for one loss, nobody is planned twice"
@@ -63,7 +62,7 @@ async def test_they_are_mailed_again_where_the_campaign_says_so_and_counted_once
 
 async def test_an_opt_out_in_between_counts(open_world: Opened) -> None:
     async with open_world() as world:
-        campaign_id = await with_unknown(world, AGAIN)
+        campaign_id = await with_unknown(world, again=True)
         world.people.gone = {key for key, number in world.people.names.items() if number == 10}
         await resolve(world, campaign_id)
         campaign = await world.until(campaign_id, C.STATUS_FINISHED)
@@ -75,7 +74,7 @@ async def test_a_call_that_was_cut_off_is_made_again(open_world: Opened) -> None
         pass
 
     async with open_world() as world:
-        campaign_id = await with_unknown(world, AGAIN)
+        campaign_id = await with_unknown(world, again=True)
         resolving = world.reopened().resolve_unknown
         kept = vars(resolving)["_kept"]
         put = kept.put
@@ -100,13 +99,13 @@ async def test_a_call_that_was_cut_off_is_made_again(open_world: Opened) -> None
 async def test_they_stay_where_nobody_said_so_and_once_the_key_is_gone(open_world: Opened) -> None:
     ahead = [0]
     async with open_world(now_us=lambda: time.time_ns() // 1000 + ahead[0]) as world:
-        campaign_id = await with_unknown(world, sending.UNKNOWN_POLICY_UNSPECIFIED)
+        campaign_id = await with_unknown(world, again=False)
         assert (await resolve(world, campaign_id)).unknown == 50
         assert (await world.get(campaign_id)).totals.unknown == 50
         with pytest.raises(NotFound):
             await resolve(world, "cmp_none")
         world.mailed.clear()
-        late = await with_unknown(world, AGAIN)
+        late = await with_unknown(world, again=True)
         ahead[0] = KEPT_AFTER_END_US + 1_000_000
         await _destroy(world)
         with pytest.raises(Conflict):

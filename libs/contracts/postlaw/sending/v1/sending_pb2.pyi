@@ -93,26 +93,6 @@ RECIPIENT_STATE_DEFERRED: RecipientState.ValueType  # 8
 """not final: a later batch carries it again"""
 Global___RecipientState: _TypeAlias = RecipientState  # noqa: Y015
 
-class _UnknownPolicy:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _UnknownPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UnknownPolicy.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    UNKNOWN_POLICY_UNSPECIFIED: _UnknownPolicy.ValueType  # 0
-    """they stay unknown, and are not mailed again"""
-    UNKNOWN_POLICY_MAIL_AGAIN: _UnknownPolicy.ValueType  # 1
-    """an operator may have them mailed again: rather twice than not at all"""
-
-class UnknownPolicy(_UnknownPolicy, metaclass=_UnknownPolicyEnumTypeWrapper):
-    """Of recipients who stood under the open claim of a worker that was lost: they may have got the message, or not."""
-
-UNKNOWN_POLICY_UNSPECIFIED: UnknownPolicy.ValueType  # 0
-"""they stay unknown, and are not mailed again"""
-UNKNOWN_POLICY_MAIL_AGAIN: UnknownPolicy.ValueType  # 1
-"""an operator may have them mailed again: rather twice than not at all"""
-Global___UnknownPolicy: _TypeAlias = UnknownPolicy  # noqa: Y015
-
 @_typing.final
 class Campaign(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -160,7 +140,7 @@ class Campaign(_message.Message):
     SCHEDULE_FIELD_NUMBER: _builtins.int
     MESSAGES_PER_HOUR_FIELD_NUMBER: _builtins.int
     AB_TEST_FIELD_NUMBER: _builtins.int
-    UNKNOWN_POLICY_FIELD_NUMBER: _builtins.int
+    MAIL_UNKNOWN_AGAIN_FIELD_NUMBER: _builtins.int
     TRACKING_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
     tenant_id: _builtins.str
@@ -177,7 +157,8 @@ class Campaign(_message.Message):
     """where nobody asked for the pause, or for a scheduled one's being a draft again"""
     messages_per_hour: _builtins.int
     """at most so many; 0: as fast as it goes"""
-    unknown_policy: Global___UnknownPolicy.ValueType
+    mail_unknown_again: _builtins.bool
+    """of recipients of whom nobody knows whether they were mailed: an operator may have them mailed again, rather twice than not at all"""
     @_builtins.property
     def sender(self) -> Global___Sender: ...
     @_builtins.property
@@ -225,12 +206,12 @@ class Campaign(_message.Message):
         schedule: Global___Schedule | None = ...,
         messages_per_hour: _builtins.int = ...,
         ab_test: Global___AbTest | None = ...,
-        unknown_policy: Global___UnknownPolicy.ValueType = ...,
+        mail_unknown_again: _builtins.bool = ...,
         tracking: Global___Tracking | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "message", b"message", "schedule", b"schedule", "sender", b"sender", "template", b"template", "totals", b"totals", "tracking", b"tracking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "brand", b"brand", "campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "list_id", b"list_id", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "paused_because", b"paused_because", "schedule", b"schedule", "sender", b"sender", "status", b"status", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tenant_id", b"tenant_id", "totals", b"totals", "tracking", b"tracking", "unknown_policy", b"unknown_policy", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "brand", b"brand", "campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "list_id", b"list_id", "mail_unknown_again", b"mail_unknown_again", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "paused_because", b"paused_because", "schedule", b"schedule", "sender", b"sender", "status", b"status", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tenant_id", b"tenant_id", "totals", b"totals", "tracking", b"tracking", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -829,7 +810,7 @@ class CreateCampaignRequest(_message.Message):
     TEMPLATE_VERSION_FIELD_NUMBER: _builtins.int
     MESSAGES_PER_HOUR_FIELD_NUMBER: _builtins.int
     AB_TEST_FIELD_NUMBER: _builtins.int
-    UNKNOWN_POLICY_FIELD_NUMBER: _builtins.int
+    MAIL_UNKNOWN_AGAIN_FIELD_NUMBER: _builtins.int
     TRACKING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     list_id: _builtins.str
@@ -840,7 +821,8 @@ class CreateCampaignRequest(_message.Message):
     template_version: _builtins.int
     messages_per_hour: _builtins.int
     """at most so many; 0: as fast as it goes"""
-    unknown_policy: Global___UnknownPolicy.ValueType
+    mail_unknown_again: _builtins.bool
+    """of recipients of whom nobody knows whether they were mailed: an operator may have them mailed again, rather twice than not at all"""
     @_builtins.property
     def sender(self) -> Global___Sender: ...
     @_builtins.property
@@ -870,12 +852,12 @@ class CreateCampaignRequest(_message.Message):
         template_version: _builtins.int = ...,
         messages_per_hour: _builtins.int = ...,
         ab_test: Global___AbTest | None = ...,
-        unknown_policy: Global___UnknownPolicy.ValueType = ...,
+        mail_unknown_again: _builtins.bool = ...,
         tracking: Global___Tracking | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "message", b"message", "sender", b"sender", "template", b"template", "tracking", b"tracking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "idempotency_key", b"idempotency_key", "list_id", b"list_id", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "sender", b"sender", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tracking", b"tracking", "unknown_policy", b"unknown_policy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "idempotency_key", b"idempotency_key", "list_id", b"list_id", "mail_unknown_again", b"mail_unknown_again", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "sender", b"sender", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tracking", b"tracking"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
