@@ -10,7 +10,9 @@ from postlaw_sending.campaigns import assembly as campaigns
 from postlaw_sending.domains import assembly as domains
 from postlaw_sending.domains.watching import DomainWatch
 from postlaw_sending.messages.return_path import ReturnPaths
+from postlaw_sending.mx import assembly as mx_assembly
 from postlaw_sending.mx.assembly import straight_to_mx
+from postlaw_sending.mx.warm_up import WARM_UP
 from postlaw_sending.returns import assembly as returns
 from postlaw_sending.returns.refusals import Refusals
 from postlaw_sending.servicer import SendingServicer
@@ -67,7 +69,11 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     compile_words = words_compiler(written.judge.approved_now, parts.campaigns.find, parts.compiled)
     opening = domain.signers.opener(opener(single.singles, parts.opener.open, platform.public_url, return_paths, compile_words))
     mx = settings.mx()
-    straight = None if mx is None else lambda: straight_to_mx(mx, settings.resolver())
+    straight = (
+        None
+        if mx is None
+        else lambda: straight_to_mx(mx, settings.resolver(), lambda: platform.store(DATABASE).collection(WARM_UP.name), platform.now_us)
+    )
     worker = stop.WorkerParts(platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us), straight)
     returning = returns.assemble_returns(platform, DATABASE, received, return_paths, parts.campaigns, single.singles.sent, settings.inbox())
     hits = tracking.assemble_tracking(platform, tracking_tokens, parts.campaigns)
@@ -111,6 +117,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                 *campaigns.COLLECTIONS,
                 *singles.COLLECTIONS,
                 *stop.COLLECTIONS,
+                *mx_assembly.COLLECTIONS,
                 *returns.COLLECTIONS,
                 *templates.COLLECTIONS,
                 *domains.COLLECTIONS,

@@ -43,7 +43,8 @@ class SendingSettings(BaseSettings):
 
     pools: str = Field(
         default="",
-        description="pools of addresses that mail leaves from, like marketing=192.0.2.1,192.0.2.2;transactional=192.0.2.9, or leave it out",
+        description="the addresses that mail leaves from, by stream, like marketing=192.0.2.1,192.0.2.2;transactional=192.0.2.9; a new "
+        "one with its first day, like 192.0.2.1@2026-11-20; or leave it out",
     )
 
     planner_backlog: int = Field(default=32, ge=1, le=10_000, description="how many batches to plan ahead per partition, from 1 to 10000")

@@ -34,7 +34,8 @@ class Connection(Dialogue):
     """Made by `connect`. Belongs to the event loop that made it.
 
     `alive`: hand-offs are still taken. `under_way`: hand-offs whose `done` is still to come. `accepted`: how many were accepted.
-    `tls_version`: "TLSv1.3" or the like, None in plaintext; `transport`: the same as outcomes keep it (BatchSettled.transports).
+    `tls_version`: "TLSv1.3" or the like, None in plaintext; `transport`: the same as outcomes keep it (BatchSettled.transports);
+    `source`: the address that it leaves from.
     """
 
     def __init__(self, relay: Relay) -> None:
@@ -44,6 +45,7 @@ class Connection(Dialogue):
         self.accepted = 0
         self.tls_version: str | None = None
         self.transport = 0
+        self.source = ""
         self._queue: deque[Transaction] = deque()
         self._paused = False
         self._corked: list[bytes] | None = None
@@ -57,6 +59,7 @@ class Connection(Dialogue):
 
     def ready(self, offers: Mapping[str, str]) -> None:
         """The opening dialogue is over: replies now belong to transactions. `offers`: EHLO keywords with their parameters."""
+        self.source = str(self._transport.get_extra_info("sockname")[0]) if self._transport is not None else ""
         self.transport = _TRANSPORTS.get(self.tls_version, 0) | (_VERIFIED if self.relay.tls == "required" else 0)
         self._pipelines = "PIPELINING" in offers
         self._chunks = "CHUNKING" in offers

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from postlaw_common.store import Collection
 from postlaw_sending.delivery import Relay, TlsPolicy
 from postlaw_sending.domains.dns import Dns
 from postlaw_sending.mx.exchange import MxExchange
 from postlaw_sending.mx.hosts import MailHosts
-from postlaw_sending.mx.pools import Pools
+from postlaw_sending.mx.pools import OwnAddress, Pools
 from postlaw_sending.mx.sts import Fetch, Policies
+from postlaw_sending.mx.warm_up import WARM_UP, WarmUp
 from postlaw_sending.worker.routes import Route, Router
+
+COLLECTIONS = (WARM_UP,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class MxSettings:
     tls: TlsPolicy
     ca: str
     private: bool
-    pools: Mapping[str, Sequence[str]]
+    pools: Mapping[str, Sequence[OwnAddress]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,11 @@ class Straight:
     router: Router
 
 
-def straight_to_mx(settings: MxSettings, dns: Dns) -> Straight:
-    pools = Pools(settings.pools)
+def straight_to_mx(settings: MxSettings, dns: Dns, warm_ups: Callable[[], Collection], now_us: Callable[[], int]) -> Straight:
+    """`warm_ups`: the collection WARM_UP."""
+    since = {own.address: own.since for pool in settings.pools.values() for own in pool if own.since is not None}
+    warm_up = WarmUp(since, warm_ups, now_us)
+    pools = Pools(settings.pools, warm_up.spent)
 
     def relay(route: Route, host: str, addresses: tuple[str, ...], verified: bool) -> Relay:
         return Relay(
@@ -57,4 +64,4 @@ def straight_to_mx(settings: MxSettings, dns: Dns) -> Straight:
     hosts = MailHosts(dns, settings.own, private=settings.private)
     context = ssl.create_default_context(cafile=settings.ca or None)
     policies = Policies(dns, Fetch(hosts.addresses, port=settings.policy_port, context=context))
-    return Straight(MxExchange(hosts, policies, relay, settings.connections), pools.routes)
+    return Straight(MxExchange(hosts, policies, relay, settings.connections, warm_up), pools.routes)

@@ -8,13 +8,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from postlaw_sending.campaigns.domain.recipients import BUSY
+from postlaw_common.store import StoreUnavailable
+from postlaw_sending.campaigns.domain.recipients import BUSY, TOMORROW
 from postlaw_sending.delivery import CannotConnect, Connection, Relay, Reply, connect
 from postlaw_sending.domains.dns import DnsUnknown
 from postlaw_sending.mx.hosts import Host, MailHosts, TakesNoMail
+from postlaw_sending.mx.pools import AllSpent
 from postlaw_sending.mx.receivers import receiver_of
 from postlaw_sending.mx.shaping import NoTurn, Resting, Shaping
 from postlaw_sending.mx.sts import Policies
+from postlaw_sending.mx.warm_up import WarmUp
 from postlaw_sending.stop.holding import BOUNCED, DEFERRED
 from postlaw_sending.worker.routes import Route, Unreachable
 
@@ -24,12 +27,13 @@ _SHAPINGS_KEPT: Final = 50_000
 
 
 class ShapedConnection:
-    """One connection in one lane's hands: whatever becomes of its messages is told to the receiver's shaping."""
+    """One connection in one lane's hands: whatever becomes of its messages is told to the receiver's shaping. `left`: how many more it
+    may carry."""
 
-    def __init__(self, connection: Connection, shaping: Shaping) -> None:
+    def __init__(self, connection: Connection, shaping: Shaping, most: int) -> None:
+        self.left = most
         self._connection = connection
         self._shaping = shaping
-        self._left = shaping.receiver.messages - connection.accepted
         self.transport = connection.transport
         self.room = connection.room
         self.settled = connection.settled
@@ -39,7 +43,7 @@ class ShapedConnection:
 
     @property
     def alive(self) -> bool:
-        return self._connection.alive and self._left > 0 and not self._shaping.resting
+        return self._connection.alive and self.left > 0 and not self._shaping.resting
 
     @property
     def has_room(self) -> bool:
@@ -48,7 +52,7 @@ class ShapedConnection:
     def hand_off(
         self, sender: bytes, recipient: bytes, message: bytes, done: Callable[[Reply], None], may_go_on: Callable[[], bool]
     ) -> None:
-        self._left -= 1
+        self.left -= 1
 
         def heard(reply: Reply) -> None:
             self._shaping.heard(reply)
@@ -67,6 +71,7 @@ class MxExchange:
         policies: Policies,
         relay: Callable[[Route, str, tuple[str, ...], bool], Relay],
         connections: int,
+        warm_up: WarmUp,
         *,
         connect: Callable[[Relay], Awaitable[Connection]] = connect,
         monotonic: Callable[[], float] = time.monotonic,
@@ -74,6 +79,7 @@ class MxExchange:
         self._hosts = hosts
         self._policies = policies
         self._relay = relay
+        self._warm_up = warm_up
         self._connect = connect
         self._monotonic = monotonic
         self._places = asyncio.Semaphore(connections)
@@ -94,17 +100,33 @@ class MxExchange:
             async with shaping.turn(TURN_S), self._places:
                 connection = self._idle_to(route, hosts, verified) or await self._open(route, hosts, shaping, verified)
                 before = connection.accepted
+                shaped = ShapedConnection(connection, shaping, await self._allowed(connection, shaping))
                 try:
-                    yield ShapedConnection(connection, shaping)
+                    yield shaped
                 finally:
+                    self._warm_up.give_back(connection.source, shaped.left)
                     if connection.alive:
                         self._keep(route, connection, shaping, verified)
                     else:
                         shaping.ended(of_use=connection.accepted > before)
         except Resting as resting:
             raise Unreachable(DEFERRED, str(resting)) from resting
+        except AllSpent as spent:
+            raise Unreachable(DEFERRED, TOMORROW) from spent
         except NoTurn as late:
             raise Unreachable(DEFERRED, BUSY) from late
+
+    async def _allowed(self, connection: Connection, shaping: Shaping) -> int:
+        """How many messages it may carry now. Raises AllSpent."""
+        try:
+            most = await self._warm_up.take(connection.source, shaping.receiver.messages - connection.accepted)
+        except StoreUnavailable as away:
+            await connection.close()
+            raise Unreachable(DEFERRED, BUSY) from away
+        if most <= 0:
+            await connection.close()
+            raise AllSpent
+        return most
 
     async def _found(self, route: Route) -> tuple[list[Host], bool]:
         """The servers, and whether a policy asks that TLS with them is verified."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from postlaw_sending.delivery import Kind, Reply
-from postlaw_sending.mx.pools import parsed
+from postlaw_sending.mx.pools import OwnAddress, parsed
 from postlaw_sending.mx.receivers import receiver_of
 from postlaw_sending.mx.shaping import NoTurn, Resting, Shaping
 
@@ -71,11 +73,13 @@ async def test_a_mailbox_that_is_put_off_is_not_the_receiver() -> None:
     assert shaping.resting
 
 
-@pytest.mark.parametrize("wrong", ["marketing=mail.example.org", "other=192.0.2.1", "marketing", "ten_1=192.0.2.1"])
+@pytest.mark.parametrize(
+    "wrong", ["marketing=mail.example.org", "other=192.0.2.1", "marketing", "ten_1=192.0.2.1", "marketing=192.0.2.1@soon"]
+)
 def test_a_pool_is_a_streams_addresses(wrong: str) -> None:
-    assert parsed("ten_1/marketing=192.0.2.1, 2001:DB8::1; transactional=192.0.2.2") == {
-        "ten_1/marketing": ("192.0.2.1", "2001:db8::1"),
-        "transactional": ("192.0.2.2",),
+    assert parsed("ten_1/marketing=192.0.2.1, 2001:DB8::1@2026-11-20; transactional=192.0.2.2") == {
+        "ten_1/marketing": (OwnAddress("192.0.2.1"), OwnAddress("2001:db8::1", date(2026, 11, 20))),
+        "transactional": (OwnAddress("192.0.2.2"),),
     }
     with pytest.raises(ValueError, match=r"."):
         parsed(wrong)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,9 @@ from services.sending.tests.worker.world import MailWorld, mail_world
 
 
 @pytest.fixture
-async def world() -> AsyncGenerator[MailWorld]:
+async def world(mill: Mill) -> AsyncGenerator[MailWorld]:
     async with mail_world() as world:
+        world.store = mill.store
         yield world
 
 
@@ -201,7 +203,7 @@ async def test_each_streams_mail_leaves_from_its_own_addresses(mill: Mill, world
     world.domain("example.com", "127.0.0.2")
     await mill.send_to(range(1))
     await mill.send_single(2)
-    pools = {"marketing": ["127.0.0.5"], "transactional": ["127.0.0.6"], "ten_2/marketing": ["127.0.0.7"]}
+    pools = "marketing=127.0.0.5; transactional=127.0.0.6; ten_2/marketing=127.0.0.7"
     async with running(mill.worker(straight=world.straight(pools=pools))):
         await mill.outcomes(2)
     assert sorted(seen) == ["127.0.0.5", "127.0.0.6"]
@@ -229,6 +231,26 @@ async def test_a_destination_that_is_away_puts_off_its_own_people_and_no_other(m
             [settled] = await mill.outcomes(1)
             assert list(settled.states) == [DEFERRED if i % 2 else SENT for i in range(40)]
             assert [text[:6] for text in settled.reason_texts] == ["451 4."]  # an attempt, of which there are so many
+
+
+async def test_a_new_address_hands_over_no_more_than_its_day_allows_through_any_restart(mill: Mill, world: MailWorld) -> None:
+    """The second worker knows of the first's by the store alone; the next day allows more."""
+    await world.server("127.0.0.2")
+    world.domain("example.com", "127.0.0.2")
+    day_s, pools = 86_400, "marketing=127.0.0.5@2026-11-20"
+    world.now_us = int(datetime(2026, 11, 20, 23, 0, tzinfo=UTC).timestamp()) * 1_000_000
+    sent: list[int] = []
+    for number in range(1, 4):
+        await mill.send_to(range(100 * number, 100 * number + 45))
+        async with running(mill.worker(straight=world.straight(pools=pools))) as worker:
+            await mill.outcomes(number)
+            await worker.stop()
+        sent.append(len(world.taken))
+        if number == 2:
+            world.now_us += day_s * 1_000_000
+    assert sent[0] == 45
+    assert 45 <= sent[1] <= 50  # the first may have taken a few of the day's ahead that nobody used
+    assert sent[2] == sent[1] + 45
 
 
 @promise("M6")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+from postlaw_common.store import Store
 from postlaw_sending.delivery import TlsPolicy
 from postlaw_sending.domains.dns import Resolver
 from postlaw_sending.mx.assembly import MxSettings, Straight, straight_to_mx
+from postlaw_sending.mx.pools import parsed
+from postlaw_sending.mx.warm_up import WARM_UP
 from postlaw_sending.testing.dns_server import DnsServer, dns_server
 from postlaw_sending.testing.smtp_peer import Peer
 
@@ -24,6 +28,8 @@ class MailWorld:
         self.port = 0
         self.policy_port = 443
         self.ca = ""
+        self.store: Store | None = None
+        self.now_us = time.time_ns() // 1000
         self.taken: list[tuple[str, str]] = []
         self.opened: list[str] = []
         self.asked: list[str] = []
@@ -92,9 +98,7 @@ class MailWorld:
         for turn, address in enumerate(addresses):
             self.dns.put(f"mx{turn}.{name}", "AAAA" if ":" in address else "A", address)
 
-    def straight(
-        self, connections: int = 20, *, tls: TlsPolicy = "opportunistic", pools: Mapping[str, Sequence[str]] | None = None
-    ) -> Straight:
+    def straight(self, connections: int = 20, *, tls: TlsPolicy = "opportunistic", pools: str = "") -> Straight:
         settings = MxSettings(
             ehlo="mail.example.org",
             own=frozenset({"mail.example.org"}),
@@ -104,9 +108,11 @@ class MailWorld:
             tls=tls,
             ca=self.ca,
             private=True,
-            pools=pools or {},
+            pools=parsed(pools),
         )
-        return straight_to_mx(settings, Resolver([self.dns.address], timeout_s=1.0))
+        assert self.store is not None
+        warm_ups = self.store.collection(WARM_UP.name)
+        return straight_to_mx(settings, Resolver([self.dns.address], timeout_s=1.0), lambda: warm_ups, lambda: self.now_us)
 
     async def close(self) -> None:
         for server in self._servers:
