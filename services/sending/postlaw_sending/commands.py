@@ -180,6 +180,44 @@ def reconcile(repair: bool, as_json: bool) -> None:
         sys.exit(3)
 
 
+@sending.command("held-sending")
+@as_json
+def held_sending(as_json: bool) -> None:
+    """Campaigns and customers that send nothing more: too much of what they sent came back, or was complained about.
+
+    \b
+    Example:
+      postlaw sending held-sending
+    Exit codes: 0 done, 1 sending cannot be asked, 2 wrong usage.
+    """
+
+    async def ask(stub: SendingServiceAsyncStub) -> pb.ListHeldSendingResponse:
+        return await stub.ListHeldSending(pb.ListHeldSendingRequest())
+
+    for held in _asked(ask).held:
+        row = {"tenant_id": held.tenant_id, "id": held.id, "because": held.because}
+        click.echo(json.dumps(row) if as_json else f"{held.id}  of {held.tenant_id}  {held.because}")
+
+
+@sending.command("release-sending")
+@click.argument("id")
+@as_json
+def release_sending(id: str, as_json: bool) -> None:
+    """Say that a campaign, or all that a customer sends, may go on. Nothing resumes by itself, and its rates count from here on.
+
+    \b
+    Example:
+      postlaw sending release-sending cmp_01m84s6memev1rrrm3cf6xsn86
+    Exit codes: 0 done, 1 sending cannot be asked, 2 wrong usage.
+    """
+
+    async def ask(stub: SendingServiceAsyncStub) -> pb.ReleaseHeldSendingResponse:
+        return await stub.ReleaseHeldSending(pb.ReleaseHeldSendingRequest(id=id))
+
+    _asked(ask)
+    click.echo(json.dumps({"released": id}) if as_json else f"{id} may be sent again")
+
+
 def _asked(ask: Callable[[SendingServiceAsyncStub], Awaitable[T]]) -> T:
     async def work() -> T:
         directory = directory_from_outside(load(PlatformSettings))

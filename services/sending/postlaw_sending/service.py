@@ -37,7 +37,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     single = singles.assemble_singles(platform, DATABASE)
     return_paths = ReturnPaths(platform.platform_keys, settings.return_host)
     tracking_tokens = Tokens(platform.platform_keys)
-    received = returns.received_in(platform, DATABASE)
+    received, counts = returns.received_in(platform, DATABASE), returns.counts_in(platform, DATABASE)
     written = templates.assemble_templates(platform, DATABASE)
     domain = domains.assemble_domains(platform, DATABASE, settings.resolver(), settings.expected_of_domains())
     denying = settings.unverified_domains == "deny"
@@ -52,6 +52,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         refused=Refusals(received).take,
         return_paths=return_paths,
         tracking_tokens=tracking_tokens,
+        require_free=counts.require_free,
         may_send_from=domain.keep.require_verified if denying else None,
     )
     watch = DomainWatch(domain.domains, domain.keep, parts.pause_senders if denying else None, platform.now_us)
@@ -75,7 +76,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         else lambda: straight_to_mx(mx, settings.resolver(), lambda: platform.store(DATABASE).collection(WARM_UP.name), platform.now_us)
     )
     worker = stop.WorkerParts(platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us), straight)
-    returning = returns.assemble_returns(platform, DATABASE, received, return_paths, parts.campaigns, single.singles.sent, settings.inbox())
+    returning = returns.assemble_returns(platform, DATABASE, received, counts, return_paths, parts, single.singles.sent, settings.inbox())
     hits = tracking.assemble_tracking(platform, tracking_tokens, parts.campaigns)
     figures = analytics.assemble_analytics(platform, DATABASE, parts.campaigns, parts.tally)
     servicer = SendingServicer(
@@ -96,6 +97,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         attest=stopping.attest,
         list_holdings=stopping.holdings_now,
         held_returns=returning.held,
+        judging=returning.judging,
         record_hit=hits.record,
         analytics=figures,
     )

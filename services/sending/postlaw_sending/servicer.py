@@ -33,6 +33,7 @@ from postlaw_sending.domains.wire import domain_to_wire
 from postlaw_sending.frequency.caps import Caps
 from postlaw_sending.frequency.wire import cap_to_wire
 from postlaw_sending.returns.held import HeldReturns
+from postlaw_sending.returns.judging import Judging
 from postlaw_sending.singles.send_message import SendMessage
 from postlaw_sending.singles.send_single import Asked as AskedSingle
 from postlaw_sending.singles.send_single import SendSingle
@@ -67,6 +68,7 @@ class SendingServicer(TemplateCalls, TeamCalls):
         attest: Callable[[sending.AttestWorkerEndRequest], Awaitable[sending.AttestWorkerEndResponse]],
         list_holdings: Callable[[sending.ListHoldingsRequest], Awaitable[sending.ListHoldingsResponse]],
         held_returns: HeldReturns,
+        judging: Judging,
         record_hit: RecordHit,
         analytics: AnalyticsParts,
     ) -> None:
@@ -87,6 +89,7 @@ class SendingServicer(TemplateCalls, TeamCalls):
         self._attest = attest
         self._list_holdings = list_holdings
         self._held_returns = held_returns
+        self._judging = judging
         self._record_hit = record_hit
         self._analytics = analytics
 
@@ -224,3 +227,9 @@ class SendingServicer(TemplateCalls, TeamCalls):
 
     async def ReleaseHeldReturns(self, request: sending.ReleaseHeldReturnsRequest, context: Any) -> sending.ReleaseHeldReturnsResponse:
         return await self._held_returns.release(request)
+
+    async def ListHeldSending(self, request: sending.ListHeldSendingRequest, context: Any) -> sending.ListHeldSendingResponse:
+        return await self._judging.held()
+
+    async def ReleaseHeldSending(self, request: sending.ReleaseHeldSendingRequest, context: Any) -> sending.ReleaseHeldSendingResponse:
+        return await self._judging.release(request)

@@ -101,11 +101,12 @@ def assemble(
     refused: Callable[[Iterable[Settled]], Awaitable[None]],
     return_paths: ReturnPaths,
     tracking_tokens: Tokens,
+    require_free: Callable[[str, str], Awaitable[None]],
     may_send_from: SenderCheck | None = None,
 ) -> CampaignParts:
     """`database`: sending's own. `approved`: a template's version. `holdings`: the stop's, whose job offsets say what stands in the log.
     `is_single`: of a settled batch, whether it is a single message's, which `settle_single` takes. `refused`: see
-    outcomes_consumer. `may_send_from`: see MoveCampaign."""
+    outcomes_consumer. `may_send_from`, `require_free`: see MoveCampaign."""
     store = platform.store(database)
 
     def opened(spec: CollectionSpec) -> Collection:
@@ -169,7 +170,7 @@ def assemble(
 
     checklist = Checklist(subscribers, sampling, sampling.described, acting, compiled, partitions, check_template, may_send_from)
     identity = Identity(platform.channel)
-    move = MoveCampaign(campaigns, keys, leases, identity, checklist, planner.nudge, platform.now_us, may_send_from)
+    move = MoveCampaign(campaigns, keys, leases, identity, checklist, planner.nudge, platform.now_us, may_send_from, require_free)
     begin_scheduled = BeginScheduled(campaigns, move, acting, platform.now_us)
 
     async def forget(campaign_id: str) -> None:

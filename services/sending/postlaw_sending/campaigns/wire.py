@@ -217,6 +217,7 @@ def changed(campaign: Campaign, actor: Actor | None) -> bytes:
         status=_STATUS[campaign.status],
         version=campaign.version,
         winner=campaign.ab_test.winner if campaign.ab_test else 0,
+        paused_because=campaign.paused_because,
         actor=actor_to_wire(actor) if actor else None,
     ).SerializeToString()
 

@@ -4,12 +4,14 @@ again, to the same effect: consent knows the key, the event its id."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from postlaw_common.bus import Bus
 from postlaw_common.consumers import OUTAGES
 from postlaw_common.telemetry import get_logger, meter
 from postlaw_sending.messages.return_path import SentMessage
+from postlaw_sending.returns.judging import CameBack
 from postlaw_sending.returns.notices import Notice
 from postlaw_sending.returns.people import About
 from postlaw_sending.returns.providers import Providers
@@ -43,7 +45,19 @@ class People(Protocol):
 
 
 class Acting:
-    def __init__(self, received: Received, soft_bounces: SoftBounces, providers: Providers, people: People, bus: Bus) -> None:
+    """`count` takes what came back of whom, for the rates."""
+
+    def __init__(
+        self,
+        received: Received,
+        soft_bounces: SoftBounces,
+        providers: Providers,
+        people: People,
+        bus: Bus,
+        count: Callable[[list[CameBack]], Awaitable[None]],
+    ) -> None:
+        self._count = count
+        self._came_back: list[CameBack] = []
         self._received = received
         self._soft_bounces = soft_bounces
         self._providers = providers
@@ -89,7 +103,10 @@ class Acting:
         await self._act_on(some)
 
     async def _act_on(self, some: list[Mail]) -> None:
-        for failed in await asyncio.gather(*map(self._one, some), return_exceptions=True):
+        ended = await asyncio.gather(*map(self._one, some), return_exceptions=True)
+        came_back, self._came_back = self._came_back, []
+        await self._count(came_back)
+        for failed in ended:
             if isinstance(failed, OUTAGES):
                 raise failed
             if failed is not None:  # it waits on, and holds nobody up
@@ -142,6 +159,7 @@ class Acting:
         act = await self._act_for(mail, about, verdict) if about.address_key else None
         if act is not None:
             await self._people.stop(about, act, f"returned/{mail.id}")
+        self._came_back.append(CameBack(about.tenant_id, about.campaign_id, verdict.cls))
         await self._bus.publish([returned_record(mail, about, verdict, stopped=act is not None, partitions=self._bus.partitions)])
 
     async def _act_for(self, mail: Mail, about: About, verdict: Verdict) -> Act | None:

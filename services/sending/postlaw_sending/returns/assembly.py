@@ -10,10 +10,12 @@ from postlaw_common.bus import Topic
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background
 from postlaw_common.service_context import ServiceContexts
-from postlaw_sending.campaigns.campaigns import Campaigns
+from postlaw_sending.campaigns.assembly import CampaignParts
 from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.returns.acting import Acting
+from postlaw_sending.returns.counts import COUNTS, Counts
 from postlaw_sending.returns.held import HeldReturns
+from postlaw_sending.returns.judging import Judging
 from postlaw_sending.returns.listener import Inbox, Listener
 from postlaw_sending.returns.people import People
 from postlaw_sending.returns.proofs import Proof
@@ -23,7 +25,7 @@ from postlaw_sending.returns.soft_bounces import SOFT_BOUNCES, SoftBounces
 from postlaw_sending.returns.wire import RETURNS
 from postlaw_sending.singles.domain import SentSingle
 
-COLLECTIONS = (RECEIVED, SOFT_BOUNCES, PROVIDERS)
+COLLECTIONS = (RECEIVED, SOFT_BOUNCES, PROVIDERS, COUNTS)
 TOPICS = (Topic(RETURNS),)
 
 
@@ -32,6 +34,7 @@ class ReturnParts:
     """`acting`: runs wherever something may be taken. `taking`: the listener; nothing without an inbox."""
 
     held: HeldReturns
+    judging: Judging
     acting: Sequence[Background]
     taking: Sequence[Background]
 
@@ -42,12 +45,19 @@ def received_in(platform: Platform, database: str) -> Received:
     return Received(lambda: store.collection(RECEIVED.name), platform.platform_keys, platform.now_us)
 
 
+def counts_in(platform: Platform, database: str) -> Counts:
+    """`database`: sending's own."""
+    store = platform.store(database)
+    return Counts(lambda: store.collection(COUNTS.name))
+
+
 def assemble_returns(
     platform: Platform,
     database: str,
     received: Received,
+    counts: Counts,
     paths: ReturnPaths,
-    campaigns: Campaigns,
+    parts: CampaignParts,
     single: Callable[[str], Awaitable[SentSingle | None]],
     inbox: Inbox | None,
 ) -> ReturnParts:
@@ -59,12 +69,14 @@ def assemble_returns(
     def contexts() -> ServiceContexts:
         return ServiceContexts(platform.channel("identity"), "sending", now_us=platform.now_us)
 
+    judging = Judging(counts, parts.campaigns, parts.read.totals, parts.pause_senders, platform.now_us)
     acting = Acting(
         received,
         SoftBounces(lambda: store.collection(SOFT_BOUNCES.name)),
         providers,
-        People(platform.channel, contexts, campaigns.find, single),
+        People(platform.channel, contexts, parts.campaigns.find, single),
         platform.bus,
+        judging.count,
     )
 
     async def take(about: Proof, content: bytes) -> None:
@@ -73,6 +85,7 @@ def assemble_returns(
 
     return ReturnParts(
         HeldReturns(received, providers),
+        judging,
         acting=(Background("acting on returned mail", acting.run), Background("forgetting returned mail", acting.keep_forgetting)),
         taking=(Background("returned mail", Listener(inbox, paths, take).run),) if inbox is not None else (),
     )

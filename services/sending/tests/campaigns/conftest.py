@@ -25,7 +25,7 @@ from postlaw_sending.campaigns.assembly import CampaignParts, assemble
 from postlaw_sending.campaigns.domain.recipients import State
 from postlaw_sending.campaigns.wire import JOBS, OUTCOMES, SealedBatch
 from postlaw_sending.messages.return_path import ReturnPaths
-from postlaw_sending.returns.assembly import received_in
+from postlaw_sending.returns.assembly import counts_in, received_in
 from postlaw_sending.returns.refusals import Refusals
 from postlaw_sending.service import build
 from postlaw_sending.settings import SendingSettings
@@ -82,6 +82,7 @@ class World:
             is_single=is_attempt,
             settle_single=self.singles.settle,
             refused=Refusals(received_in(self.platform, "sending")).take,
+            require_free=counts_in(self.platform, "sending").require_free,
             return_paths=ReturnPaths(self.platform.platform_keys),
             tracking_tokens=self.tracking_tokens,
         )

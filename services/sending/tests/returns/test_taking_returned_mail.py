@@ -26,6 +26,7 @@ from postlaw_sending.messages.return_path import COMPLAINTS, UNSUBSCRIBE, SentMe
 from postlaw_sending.returns import listener as listening
 from postlaw_sending.returns.acting import Acting
 from postlaw_sending.returns.held import HeldReturns
+from postlaw_sending.returns.judging import CameBack
 from postlaw_sending.returns.listener import LARGEST_MAIL, Inbox, Listener
 from postlaw_sending.returns.people import About
 from postlaw_sending.returns.proofs import Proof, proof_in
@@ -143,9 +144,11 @@ def providers_in(store: Store) -> Providers:
 
 
 def acting(store: Store, outside: Any, breaking: Breaking | None = None) -> Acting:
-    return Acting(
-        received_in(store, breaking), SoftBounces(lambda: store.collection(SOFT_BOUNCES.name)), providers_in(store), outside, outside
-    )
+    async def count(came_back: list[CameBack]) -> None:
+        return None
+
+    soft_bounces = SoftBounces(lambda: store.collection(SOFT_BOUNCES.name))
+    return Acting(received_in(store, breaking), soft_bounces, providers_in(store), outside, outside, count)
 
 
 @asynccontextmanager

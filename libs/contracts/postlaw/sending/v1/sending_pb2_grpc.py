@@ -256,6 +256,16 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldReturnsRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldReturnsResponse.FromString,
                 _registered_method=True)
+        self.ListHeldSending = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/ListHeldSending',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldSendingRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldSendingResponse.FromString,
+                _registered_method=True)
+        self.ReleaseHeldSending = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/ReleaseHeldSending',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldSendingRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldSendingResponse.FromString,
+                _registered_method=True)
 
 
 class SendingServiceServicer:
@@ -552,6 +562,20 @@ class SendingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListHeldSending(self, request, context):
+        """Campaigns and customers that send nothing, since too much of what they sent came back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseHeldSending(self, request, context):
+        """They may launch and resume again; their rates count from here on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SendingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -774,6 +798,16 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.ReleaseHeldReturns,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldReturnsRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldReturnsResponse.SerializeToString,
+            ),
+            'ListHeldSending': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHeldSending,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldSendingRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldSendingResponse.SerializeToString,
+            ),
+            'ReleaseHeldSending': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseHeldSending,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldSendingRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldSendingResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1965,6 +1999,60 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/ReleaseHeldReturns',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldReturnsRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldReturnsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHeldSending(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/ListHeldSending',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldSendingRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldSendingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseHeldSending(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/ReleaseHeldSending',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldSendingRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldSendingResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -105,6 +105,10 @@ class SendingServiceStub:
     """Providers whose hard bounces are held back, since they had far more of them on one day than on those before."""
     ReleaseHeldReturns: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ReleaseHeldReturnsRequest, _sending_pb2.ReleaseHeldReturnsResponse]
     """They were true: they are acted on, and so is what comes today."""
+    ListHeldSending: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ListHeldSendingRequest, _sending_pb2.ListHeldSendingResponse]
+    """Campaigns and customers that send nothing, since too much of what they sent came back."""
+    ReleaseHeldSending: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ReleaseHeldSendingRequest, _sending_pb2.ReleaseHeldSendingResponse]
+    """They may launch and resume again; their rates count from here on."""
 
 @_typing.type_check_only
 class SendingServiceAsyncStub(SendingServiceStub):
@@ -182,6 +186,10 @@ class SendingServiceAsyncStub(SendingServiceStub):
     """Providers whose hard bounces are held back, since they had far more of them on one day than on those before."""
     ReleaseHeldReturns: _aio.UnaryUnaryMultiCallable[_sending_pb2.ReleaseHeldReturnsRequest, _sending_pb2.ReleaseHeldReturnsResponse]  # type: ignore[assignment]
     """They were true: they are acted on, and so is what comes today."""
+    ListHeldSending: _aio.UnaryUnaryMultiCallable[_sending_pb2.ListHeldSendingRequest, _sending_pb2.ListHeldSendingResponse]  # type: ignore[assignment]
+    """Campaigns and customers that send nothing, since too much of what they sent came back."""
+    ReleaseHeldSending: _aio.UnaryUnaryMultiCallable[_sending_pb2.ReleaseHeldSendingRequest, _sending_pb2.ReleaseHeldSendingResponse]  # type: ignore[assignment]
+    """They may launch and resume again; their rates count from here on."""
 
 class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Campaigns, their delivery, and the stop."""
@@ -520,5 +528,21 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.ReleaseHeldReturnsResponse, _abc.Awaitable[_sending_pb2.ReleaseHeldReturnsResponse]]:
         """They were true: they are acted on, and so is what comes today."""
+
+    @_abc_1.abstractmethod
+    def ListHeldSending(
+        self,
+        request: _sending_pb2.ListHeldSendingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.ListHeldSendingResponse, _abc.Awaitable[_sending_pb2.ListHeldSendingResponse]]:
+        """Campaigns and customers that send nothing, since too much of what they sent came back."""
+
+    @_abc_1.abstractmethod
+    def ReleaseHeldSending(
+        self,
+        request: _sending_pb2.ReleaseHeldSendingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.ReleaseHeldSendingResponse, _abc.Awaitable[_sending_pb2.ReleaseHeldSendingResponse]]:
+        """They may launch and resume again; their rates count from here on."""
 
 def add_SendingServiceServicer_to_server(servicer: SendingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

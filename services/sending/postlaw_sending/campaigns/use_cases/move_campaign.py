@@ -19,7 +19,8 @@ SenderCheck = Callable[[str, str], Awaitable[None]]  # (tenant, address)
 
 class MoveCampaign:
     """`checklist` is what must pass before a launch. `nudge` tells this process's planner that there is something to do.
-    `may_send_from` raises Conflict where a customer may not mail from an address; None: from any."""
+    `may_send_from` raises Conflict where a customer may not mail from an address; None: from any.
+    `require_free` raises Conflict where a customer's campaign, or all that they send, is held back."""
 
     def __init__(
         self,
@@ -31,7 +32,9 @@ class MoveCampaign:
         nudge: Callable[[], None],
         now_us: Callable[[], int],
         may_send_from: SenderCheck | None,
+        require_free: Callable[[str, str], Awaitable[None]],
     ) -> None:
+        self._require_free = require_free
         self._campaigns = campaigns
         self._keys = keys
         self._leases = leases
@@ -78,7 +81,10 @@ class MoveCampaign:
         return began
 
     async def _require_sender(self, campaign: Campaign) -> None:
-        if self._may_send_from is not None and (campaign.not_begun or campaign.status is Status.PAUSED):
+        if not campaign.not_begun and campaign.status is not Status.PAUSED:
+            return
+        await self._require_free(campaign.tenant_id, campaign.campaign_id)
+        if self._may_send_from is not None:
             await self._may_send_from(campaign.tenant_id, campaign.sender.address)
 
     async def _prepare(self, campaign: Campaign) -> str:
