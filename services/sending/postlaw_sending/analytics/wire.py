@@ -48,7 +48,10 @@ def _batch(value: bytes) -> _Found:
 
 
 def _returned(value: bytes) -> _Found:
+    """Of campaigns; whom the next server itself refused, the settled batch counts."""
     event = sending.MessageReturned.FromString(value)
+    if event.refused or not event.campaign_id.startswith(_CAMPAIGN):
+        return None
     figure = {
         (sending.MessageReturned.KIND_BOUNCE, sending.MessageReturned.CLASS_HARD): "returned_hard",
         (sending.MessageReturned.KIND_BOUNCE, sending.MessageReturned.CLASS_SOFT): "returned_soft",

@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import Record
 from postlaw_common.events import new_event, partition_of, to_record
+from postlaw_sending.returns.notices import Notice
 from postlaw_sending.returns.people import About
 from postlaw_sending.returns.received import Mail
 from postlaw_sending.returns.returned import Class, Kind
@@ -46,6 +47,7 @@ def returned_record(mail: Mail, about: About, verdict: Verdict, *, stopped: bool
         status=verdict.status,
         received_at=received_at,
         stopped=stopped,
+        refused=isinstance(mail.about, Notice) and mail.about.source == "smtp",
     )
     event = new_event(
         MESSAGE_RETURNED,

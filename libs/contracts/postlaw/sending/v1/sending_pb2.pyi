@@ -2131,6 +2131,7 @@ class MessageReturned(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     RECEIVED_AT_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
     STOPPED_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     campaign_id: _builtins.str
@@ -2142,6 +2143,8 @@ class MessageReturned(_message.Message):
     outcome: Global___MessageReturned.Class.ValueType
     status: _builtins.str
     """RFC 3463, its three numbers; empty where nothing says it"""
+    refused: _builtins.bool
+    """by the next server itself: its batch says BOUNCED as well"""
     stopped: _builtins.bool
     """consent has taken it: no mail goes to this person any more, or none of the campaign's brand"""
     @_builtins.property
@@ -2157,11 +2160,12 @@ class MessageReturned(_message.Message):
         outcome: Global___MessageReturned.Class.ValueType = ...,
         status: _builtins.str = ...,
         received_at: _timestamp_pb2.Timestamp | None = ...,
+        refused: _builtins.bool = ...,
         stopped: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["received_at", b"received_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "campaign_id", b"campaign_id", "kind", b"kind", "outcome", b"outcome", "received_at", b"received_at", "status", b"status", "stopped", b"stopped", "subscriber_id", b"subscriber_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "campaign_id", b"campaign_id", "kind", b"kind", "outcome", b"outcome", "received_at", b"received_at", "refused", b"refused", "status", b"status", "stopped", b"stopped", "subscriber_id", b"subscriber_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
