@@ -19,12 +19,13 @@ from postlaw_sending.campaigns.clients import DECIDED_AT_ONCE, PAGE_SIZE, Consen
 from postlaw_sending.campaigns.domain.campaign import Campaign, Status
 from postlaw_sending.campaigns.domain.plan import Intent, Kept, Plan, PlannedBatch
 from postlaw_sending.campaigns.domain.recipients import CAMPAIGN_CANCELLED, FREQUENCY_CAP, GONE
+from postlaw_sending.campaigns.gathering import ids_of, kept_in_batches, keys_of, of_kept, of_retries, retries_in_batches
 from postlaw_sending.campaigns.kept_back import KeptBack
 from postlaw_sending.campaigns.led import Led
 from postlaw_sending.campaigns.paces import Paces
 from postlaw_sending.campaigns.placing import keep_back
 from postlaw_sending.campaigns.plans import Plans
-from postlaw_sending.campaigns.retries import Retries, Retry
+from postlaw_sending.campaigns.retries import Retries
 from postlaw_sending.campaigns.sealing import place
 from postlaw_sending.campaigns.wire import JOBS, Gate, batch_number, job_batch, job_batch_again, refuse, sealed_batch
 
@@ -125,11 +126,9 @@ class Planning:
         missing = next((i for i in range(len(intent.batches)) if intent.first + i not in found), len(intent.batches))
         batches = intent.batches[missing:]
         await self._kept.put(led.campaign.campaign_id, plan.partition, intent.kept)
-        ids: dict[bytes, str] = {}
-        for waited in await self._retries.get([id for batch in batches for id in batch.retries]):
-            ids.update(_ids(waited))
-        for waited in await self._kept.get([id for batch in batches for id in batch.kept]):
-            ids.update(_ids(waited))
+        retries = await self._retries.get([id for batch in batches for id in batch.retries])
+        kept = await self._kept.get([id for batch in batches for id in batch.kept])
+        ids = ids_of([*retries, *kept])
         prepared = [await self._prepare_again(led, plan.partition, batch, ids) for batch in batches]
         if prepared:
             await self._bus.publish(self._sealed(led, plan.partition, intent.first + missing, prepared))
@@ -153,22 +152,8 @@ class Planning:
     async def _take_up(self, led: Led, plan: Plan, room: int) -> list[Prepared]:
         """Those whose waiting is over, put together into batches of one attempt each."""
         due = await self._retries.due(led.campaign.campaign_id, plan.partition, self._now_us(), any_time=led.campaign.ended)
-        batches: list[list[Retry]] = []
-        for retry in due:
-            last = batches[-1] if batches else None
-            if last and last[0].attempt == retry.attempt and _goes_with(led, last, retry):
-                last.append(retry)
-            elif len(batches) < min(room, GROUP):
-                batches.append([retry])
-            else:
-                break
-        planned = [
-            PlannedBatch(batch[0].attempt, [key for retry in batch for key in retry.address_keys], tuple(retry.id for retry in batch))
-            for batch in batches
-        ]
-        return [
-            await self._prepare_again(led, plan.partition, batch, ids) for batch, ids in zip(planned, map(_ids_of, batches), strict=True)
-        ]
+        batches = retries_in_batches(led, due, min(room, GROUP))
+        return [await self._prepare_again(led, plan.partition, of_retries(batch), ids_of(batch)) for batch in batches]
 
     async def _take_kept(self, led: Led, plan: Plan, room: int) -> list[Prepared]:
         """Those whose time has come, as far as the campaign's pace goes."""
@@ -181,28 +166,11 @@ class Planning:
         due = await self._kept.due(
             campaign.campaign_id, plan.partition, now_us, decided=decided, any_time=campaign.ended, limit=KEPT_AT_ONCE
         )
-        batches: list[list[Kept]] = []
-        taken = 0
-        for group in due:
-            size = len(group.address_keys)
-            if taken and taken + size > allowed:
-                break
-            if batches and _goes_with(led, batches[-1], group):
-                batches[-1].append(group)
-            elif len(batches) < min(room, GROUP):
-                batches.append([group])
-            else:
-                break
-            taken += size
+        batches = kept_in_batches(led, due, min(room, GROUP), allowed)
+        taken = sum(len(keys_of(batch)) for batch in batches)
         if an_hour and taken and not await self._paces.pay(campaign.campaign_id, paid, an_hour, now_us, taken):
             return []
-        planned = [
-            PlannedBatch(0, [key for group in batch for key in group.address_keys], kept=tuple(group.id for group in batch))
-            for batch in batches
-        ]
-        return [
-            await self._prepare_again(led, plan.partition, batch, ids) for batch, ids in zip(planned, map(_ids_of, batches), strict=True)
-        ]
+        return [await self._prepare_again(led, plan.partition, of_kept(batch), ids_of(batch)) for batch in batches]
 
     async def _taken(self, campaign_id: str, batches: Sequence[PlannedBatch]) -> None:
         await self._retries.remove([id for batch in batches for id in batch.retries])
@@ -282,20 +250,6 @@ class Planning:
             )
             records.append(Record(JOBS, partition, value, campaign.campaign_id.encode()))
         return records
-
-
-def _goes_with(led: Led, batch: Sequence[Retry | Kept], waited: Retry | Kept) -> bool:
-    """Whether a batch has room for these as well, who get the same words."""
-    fits = sum(len(one.address_keys) for one in batch) + len(waited.address_keys) <= PAGE_SIZE
-    return fits and led.variant(batch[0].address_keys[0]) == led.variant(waited.address_keys[0])
-
-
-def _ids(waited: Retry | Kept) -> dict[bytes, str]:
-    return dict(zip(waited.address_keys, waited.subscriber_ids, strict=True))
-
-
-def _ids_of(batch: Sequence[Retry | Kept]) -> dict[bytes, str]:
-    return {key: id for waited in batch for key, id in _ids(waited).items()}
 
 
 def _parts(pages: Sequence[Page]) -> list[list[Page]]:
