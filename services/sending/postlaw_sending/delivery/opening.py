@@ -76,7 +76,7 @@ async def _start_tls(connection: Connection, relay: Relay) -> str:
         return await connection.start_tls(_context(relay), relay.host, relay.command_s)
     except ssl.SSLError as error:
         raise _TlsFailed(error.reason or str(error)) from error
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a host's name that TLS cannot name
         raise _TlsFailed(str(error) or "no answer in time") from error
 
 

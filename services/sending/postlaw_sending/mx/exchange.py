@@ -23,6 +23,8 @@ from postlaw_sending.worker.routes import Route, Unreachable
 
 IDLE_S: Final = 5.0
 TURN_S: Final = 10.0
+HOSTS_TRIED: Final = 5  # whoever publishes fifty that do not answer holds a connection's place no longer
+OPEN_WITHIN_S: Final = 60.0
 _SHAPINGS_KEPT: Final = 50_000
 
 
@@ -160,15 +162,19 @@ class MxExchange:
 
     async def _open(self, route: Route, hosts: Sequence[Host], shaping: Shaping, verified: bool) -> Connection:
         why = "none of the domain's mail servers has an address that is mailed to"
-        for host in hosts:
-            try:
-                addresses = await self._hosts.addresses(host.name)
-                if addresses:
-                    return await self._connect(self._relay(route, host.name, addresses, verified))
-            except DnsUnknown:
-                why = "the address of a mail server could not be looked up"
-            except CannotConnect as failed:
-                why = str(failed)
+        try:
+            async with asyncio.timeout(OPEN_WITHIN_S):
+                for host in hosts[:HOSTS_TRIED]:
+                    try:
+                        addresses = await self._hosts.addresses(host.name)
+                        if addresses:
+                            return await self._connect(self._relay(route, host.name, addresses, verified))
+                    except DnsUnknown:
+                        why = "the address of a mail server could not be looked up"
+                    except CannotConnect as failed:
+                        why = str(failed)
+        except TimeoutError:
+            why = "no server of the domain's answered in time"
         shaping.rest(f"451 4.4.1 {why}")
         raise Unreachable(DEFERRED, f"451 4.4.1 {why}")
 

@@ -5,6 +5,7 @@ TLS reports (RFC 8460) are not sent, so that a policy in testing changes nothing
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
 from collections.abc import Awaitable, Callable
@@ -118,35 +119,44 @@ class Fetch:
     """By HTTPS, from the addresses that `addresses` gives of a host's name; the certificate is the name's (RFC 8461 §3.3)."""
 
     def __init__(
-        self, addresses: Callable[[str], Awaitable[tuple[str, ...]]], *, port: int = 443, context: ssl.SSLContext | None = None
+        self,
+        addresses: Callable[[str], Awaitable[tuple[str, ...]]],
+        *,
+        port: int = 443,
+        within_s: float = FETCH_S,
+        context: ssl.SSLContext | None = None,
     ) -> None:
         self._addresses = addresses
         self._port = port
+        self._within_s = within_s
         self._context = context or ssl.create_default_context()
 
     async def __call__(self, domain: str) -> str:
         host = f"mta-sts.{domain}"
         why = "its host has no address"
         try:
-            for address in await self._addresses(host):
-                try:
-                    return await self._get(host, f"[{address}]" if ":" in address else address)
-                except httpx.TransportError as failed:
-                    why = type(failed).__name__
+            async with asyncio.timeout(self._within_s):  # a page that comes byte by byte holds up its domain's mail no longer
+                for address in await self._addresses(host):
+                    try:
+                        return await self._get(host, f"[{address}]" if ":" in address else address)
+                    except (httpx.HTTPError, httpx.InvalidURL) as failed:
+                        why = type(failed).__name__
         except DnsUnknown:
             why = "its host could not be looked up"
+        except TimeoutError:
+            why = "no answer in time"
         raise NoPolicy(why)
 
     async def _get(self, host: str, address: str) -> str:
         url = f"https://{address}:{self._port}/.well-known/mta-sts.txt"
         async with (
-            httpx.AsyncClient(verify=self._context, timeout=FETCH_S, follow_redirects=False, trust_env=False) as client,
-            client.stream("GET", url, headers={"Host": host}, extensions={"sni_hostname": host}) as response,
+            httpx.AsyncClient(verify=self._context, timeout=self._within_s, follow_redirects=False, trust_env=False) as client,
+            client.stream("GET", url, headers={"Host": host, "Accept-Encoding": "identity"}, extensions={"sni_hostname": host}) as response,
         ):
             if response.status_code != 200 or not response.headers.get("content-type", "").startswith("text/plain"):
                 raise NoPolicy(f"HTTP {response.status_code}, {response.headers.get('content-type', 'no type')}")
             body = b""
-            async for part in response.aiter_bytes():
+            async for part in response.aiter_raw():
                 body += part
                 if len(body) > SIZE_LIMIT:
                     raise NoPolicy("it is larger than 64 kB")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
 
 from postlaw_common.testing.promises import promise
 from postlaw_sending.domains.dns import Resolver
-from postlaw_sending.mx.sts import NoPolicy, Policies, parsed
+from postlaw_sending.mx.sts import Fetch, NoPolicy, Policies, parsed
+from postlaw_sending.testing.certificates import certificate_of
 from postlaw_sending.testing.dns_server import dns_server
 
 ENFORCED = "version: STSv1\r\nmode: enforce\r\nmx: mx.a.example\r\nmx: *.b.example\r\nmax_age: 1000\r\n"
@@ -71,3 +77,36 @@ async def test_a_policy_counts_for_its_whole_age_whatever_the_dns_says_by_then()
         page = ENFORCED.replace("enforce", "testing")
         now = 2000.0
         assert await policies.enforced("a.example") is None
+
+
+@promise("X1")
+@pytest.mark.parametrize("answer", ["byte by byte", "no HTTP", "too large", "a page", "moved"])
+async def test_a_policy_that_is_not_there_is_not_waited_for(tmp_path: Path, answer: str) -> None:
+    """RFC 8461 §3.3: HTTPS, a certificate of the host's, text/plain, no redirect; a server that plays games holds nobody up."""
+    context, ca = certificate_of(tmp_path, "mta-sts.a.example")
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        status, kind, size = ("302 Found" if answer == "moved" else "200 OK"), ("html" if answer == "a page" else "plain"), 70_000
+        head = f"HTTP/1.1 {status}\r\nContent-Type: text/{kind}\r\nLocation: https://127.0.0.1/\r\nContent-Length: {size}\r\n\r\n"
+        if answer != "no HTTP":
+            writer.write(head.encode())
+        with suppress(ConnectionError):
+            for _ in range(size):
+                writer.write(b"v" * (size if answer == "too large" else 1))
+                await writer.drain()
+                await asyncio.sleep(0.02)
+
+    async def addresses(host: str) -> tuple[str, ...]:
+        return ("127.0.0.1",)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    verifying = ssl.create_default_context(cafile=ca)
+    try:
+        with pytest.raises(NoPolicy, match={"too large": "64 kB", "a page": "text/html", "moved": "302"}.get(answer, "in time")):
+            await Fetch(addresses, port=port, within_s=0.5, context=verifying)("a.example")
+        with pytest.raises(NoPolicy, match="ConnectError"):  # the certificate is another host's
+            await Fetch(addresses, port=port, within_s=5.0, context=verifying)("b.example")
+    finally:
+        server.close()

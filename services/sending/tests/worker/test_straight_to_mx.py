@@ -136,6 +136,26 @@ async def test_a_poisoned_message_harms_only_itself(mill: Mill, world: MailWorld
     assert len(world.taken) == 19
 
 
+async def test_a_server_that_takes_the_first_recipient_only_costs_the_others_an_attempt(mill: Mill, world: MailWorld) -> None:
+    """RFC 5321 §4.5.3.1.10: 452, too many recipients. Each has a transaction of their own, and is put off alone."""
+
+    async def take_one(peer: Peer) -> None:
+        await peer.hello("FULL")
+        await peer.whole()
+        peer.say("250 ok", "250 ok", "250 ok")
+        while True:
+            _, _, first = await peer.whole()
+            peer.say(*(["250 ok"] * (2 if first == b"RSET" else 1)), "452 4.5.3 too many recipients", "503 no recipients")
+
+    await world.server("127.0.0.2", take_one)
+    world.domain("example.com", "127.0.0.2")
+    await mill.send_to(range(4))
+    async with running(mill.worker(straight=world.straight())):
+        [settled] = await mill.outcomes(1)
+    assert list(settled.states) == [SENT, DEFERRED, DEFERRED, DEFERRED]
+    assert list(settled.reason_texts) == ["452 4.5.3 too many recipients"]
+
+
 async def test_a_receiver_that_asks_for_less_is_left_alone(mill: Mill, world: MailWorld) -> None:
     """RFC 5321 §3.8, §4.5.4.1: what it has not taken waits for another attempt, and no further connection is made to it."""
 
@@ -209,7 +229,7 @@ async def test_each_streams_mail_leaves_from_its_own_addresses(mill: Mill, world
     assert sorted(seen) == ["127.0.0.5", "127.0.0.6"]
 
 
-@pytest.mark.parametrize("trouble", ["greets for ever", "servfail", "nobody there"])
+@pytest.mark.parametrize("trouble", ["greets for ever", "servfail", "silence", "nobody there"])
 async def test_a_destination_that_is_away_puts_off_its_own_people_and_no_other(mill: Mill, world: MailWorld, trouble: str) -> None:
     async def greet_for_ever(peer: Peer) -> None:
         while True:
@@ -221,8 +241,8 @@ async def test_a_destination_that_is_away_puts_off_its_own_people_and_no_other(m
     world.domain("bad.example", "127.0.0.3")
     if trouble == "greets for ever":
         await world.server("127.0.0.3", greet_for_ever)
-    elif trouble == "servfail":
-        world.dns.troubles["bad.example"] = "servfail"
+    elif trouble in ("servfail", "silence"):
+        world.dns.troubles["bad.example"] = "servfail" if trouble == "servfail" else "silence"
     mill.domains = {i: "bad.example" if i % 2 else "good.example" for i in range(40)}
     await mill.send_to(range(40))
     async with running(mill.worker(straight=world.straight())):
