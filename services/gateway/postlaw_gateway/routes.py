@@ -83,6 +83,7 @@ _SUBSCRIBER = "/v1/subscribers/{subscriber_id}"
 _SUPPRESSIONS = "/v1/suppression-exports/{suppression_export_id}"
 _TEMPLATE = "/v1/templates/{template_id}/versions/{version}"
 _AB_TEST_HIDDEN = frozenset(f"ab_test.{name}" for name in ("winner", "decided_at", "decided_by", "variants.responses"))
+_WEBHOOK = "/v1/webhooks/{webhook_id}"
 # A consent is recorded by people's names for things; what only the mesh can know is not taken from outside.
 _CONSENT_HIDDEN = frozenset(f"consents.{name}" for name in ("route", "idempotency_key", "address_key", "particulars.refers_to_version"))
 
@@ -249,6 +250,19 @@ ROUTES: Sequence[Route] = (
           "analytics", description="`by`: campaign (default), list, the sender's domain, destination, or hour."),
     Route("GET", "/v1/analytics/csv", "sending.ExportAnalytics", "The same as CSV", "analytics", kind=Kind.DOWNLOAD,
           filename="analytics.csv"),
+    Route(
+        "POST", "/v1/webhooks", "sending.CreateWebhook", "Be told of opt-outs, bounces, complaints and campaigns", "webhooks", 201,
+        reveals=frozenset({"secret"}), forgets=frozenset({"secret"}),
+        description="Signed as Standard Webhooks has it; the secret is shown this once. What is about one person comes in order. A message "
+        "that is not taken (2xx) is tried again for three days; then the webhook is disabled.",
+    ),
+    Route("GET", "/v1/webhooks", "sending.ListWebhooks", "All webhooks, and how much waits for each", "webhooks"),
+    Route("GET", _WEBHOOK, "sending.GetWebhook", "One webhook", "webhooks"),
+    Route("DELETE", _WEBHOOK, "sending.DeleteWebhook", "Delete a webhook, and what waits for it", "webhooks", 204),
+    Route("POST", _WEBHOOK + "/rotate-secret", "sending.RotateWebhookSecret", "Make a new secret, shown this once", "webhooks",
+          reveals=frozenset({"secret"}), forgets=frozenset({"secret"}),
+          description="Messages carry signatures of the secret before it, too, for 24 hours."),
+    Route("POST", _WEBHOOK + "/redeliver", "sending.RedeliverWebhook", "Send what waits now, also where it was disabled", "webhooks"),
     Route(
         "POST", "/v1/sender-domains", "sending.RegisterSenderDomain", "Register a domain to mail from", "sender-domains", 201,
         location=_DOMAIN,

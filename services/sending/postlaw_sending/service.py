@@ -29,6 +29,7 @@ from postlaw_sending.team.assembly import assemble_team
 from postlaw_sending.templates import assembly as templates
 from postlaw_sending.tracking import assembly as tracking
 from postlaw_sending.tracking.tokens import Tokens
+from postlaw_sending.webhooks import assembly as webhooks
 
 DATABASE = "sending"
 
@@ -79,6 +80,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     returning = returns.assemble_returns(platform, DATABASE, received, counts, return_paths, parts, single.singles.sent, settings.inbox())
     hits = tracking.assemble_tracking(platform, tracking_tokens, parts.campaigns)
     figures = analytics.assemble_analytics(platform, DATABASE, parts.campaigns, parts.tally)
+    hooks = webhooks.assemble_webhooks(platform, DATABASE, private=settings.webhooks_into_our_network == "allow")
     servicer = SendingServicer(
         create=parts.create,
         move=parts.move,
@@ -100,6 +102,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         judging=returning.judging,
         record_hit=hits.record,
         analytics=figures,
+        webhooks=hooks.calls,
     )
 
     async def start() -> None:
@@ -125,11 +128,12 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                 *domains.COLLECTIONS,
                 *TEAM_COLLECTIONS,
                 *analytics.COLLECTIONS,
+                *webhooks.COLLECTIONS,
             )
         },
         topics=tuple(topics.values()),
         servicers=(Servicer("postlaw.sending.v1.SendingService", add_SendingServiceServicer_to_server, servicer),) if serving else (),
-        consumers=(*parts.consumers, figures.consumer) if serving else (),
+        consumers=(*parts.consumers, figures.consumer, hooks.consumer) if serving else (),
         backgrounds=(
             *parts.always,
             *(
@@ -142,6 +146,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                     checking,
                     hits.recording,
                     figures.reconciling,
+                    hooks.sending,
                 )
                 if serving
                 else ()

@@ -43,9 +43,10 @@ from postlaw_sending.templates.assembly import TemplateParts
 from postlaw_sending.templates.calls import TemplateCalls
 from postlaw_sending.tracking.record_hit import RecordHit
 from postlaw_sending.tracking.wire import kind_from_wire, tracking_from_wire
+from postlaw_sending.webhooks.calls import WebhookCalls, WebhookServicer
 
 
-class SendingServicer(TemplateCalls, TeamCalls):
+class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
     """`await_stopped`, `attest` and `list_holdings` are the stop's."""
 
     def __init__(
@@ -71,6 +72,7 @@ class SendingServicer(TemplateCalls, TeamCalls):
         judging: Judging,
         record_hit: RecordHit,
         analytics: AnalyticsParts,
+        webhooks: WebhookCalls,
     ) -> None:
         super().__init__(templates.write, templates.judge)
         self._team = team
@@ -92,6 +94,7 @@ class SendingServicer(TemplateCalls, TeamCalls):
         self._judging = judging
         self._record_hit = record_hit
         self._analytics = analytics
+        WebhookServicer.__init__(self, webhooks)
 
     async def CreateCampaign(self, request: sending.CreateCampaignRequest, context: Any) -> sending.Campaign:
         asked = Asked(

@@ -69,6 +69,11 @@ class SendingSettings(BaseSettings):
         description="deny, or allow where all mail is captured: what becomes of campaigns from domains that are not verified",
     )
 
+    webhooks_into_our_network: Literal["allow", "deny"] = Field(
+        default="deny",
+        description="deny, or allow in development: whether webhooks may lead to private addresses and be sent without TLS",
+    )
+
     @field_validator("dns", "addresses")
     @classmethod
     def _are_servers(cls, value: str) -> str:

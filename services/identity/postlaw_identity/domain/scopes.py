@@ -29,6 +29,8 @@ CUSTOMER = frozenset(
         "templates:approve",
         "templates:read",
         "templates:write",
+        "webhooks:read",
+        "webhooks:write",
     }
 )
 

@@ -11,7 +11,7 @@ _OURS: Final = dict.fromkeys(map(ord, "\ue000\ue001"))
 
 
 def held(source: str) -> tuple[str, list[str]]:
-    """(the source with a character's width of nothing in each mark's place, the marks)."""
+    """(the source with letters that no page has in each mark's place, the marks)."""
     marks: list[str] = []
 
     def hold(mark: re.Match[str]) -> str:
@@ -19,11 +19,6 @@ def held(source: str) -> tuple[str, list[str]]:
         return f"\ue000{len(marks) - 1}\ue001"
 
     return _MARK.sub(hold, source.translate(_OURS)), marks
-
-
-def has_marks(text: str) -> bool:
-    """Of a piece of what `held` gave."""
-    return "\ue000" in text
 
 
 def put_back(text: str, marks: list[str]) -> str:

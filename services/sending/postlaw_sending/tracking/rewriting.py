@@ -12,10 +12,10 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from postlaw_sending.messages.marks import has_marks, held, put_back
+from postlaw_sending.messages.marks import held, put_back
 
 _LINK: Final = re.compile(r"(<(?:a|area)\b[^>]*?\shref\s*=\s*)(\"[^\"]*\"|'[^']*')([^>]*>)", re.IGNORECASE)
-_TARGET: Final = re.compile(r"https?://[0-9A-Za-z\[][!-~]*", re.IGNORECASE)  # as it stands in a Location header
+_TARGET: Final = re.compile(r"https?://[0-9A-Za-z\[][!-~]*", re.IGNORECASE)  # as it stands in a Location header, with no mark
 _SHOWS_ADDRESS: Final = re.compile(r"\s*(?:https?://|www\.)", re.IGNORECASE)
 _END: Final = re.compile(r"</body\s*>", re.IGNORECASE)
 _RAW: Final = re.compile(r"\{%[-+]?\s*raw\b")  # within it, what we put in would be shown as it stands
@@ -60,7 +60,7 @@ def _each_link(page: str, replaced: Callable[[str], str | None]) -> str:
 
     def one(found: re.Match[str]) -> str:
         target = html.unescape(found[2][1:-1]).strip()
-        if has_marks(target) or not _TARGET.fullmatch(target) or _SHOWS_ADDRESS.match(text, found.end()):
+        if not _TARGET.fullmatch(target) or _SHOWS_ADDRESS.match(text, found.end()):
             return found[0]
         instead = replaced(target)
         return found[0] if instead is None else f'{found[1]}"{instead}"{found[3]}'

@@ -221,6 +221,36 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReconcileAnalyticsRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReconcileAnalyticsResponse.FromString,
                 _registered_method=True)
+        self.CreateWebhook = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/CreateWebhook',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.CreateWebhookRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.CreatedWebhook.FromString,
+                _registered_method=True)
+        self.GetWebhook = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/GetWebhook',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.WebhookRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Webhook.FromString,
+                _registered_method=True)
+        self.ListWebhooks = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/ListWebhooks',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListWebhooksRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListWebhooksResponse.FromString,
+                _registered_method=True)
+        self.DeleteWebhook = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/DeleteWebhook',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.WebhookRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Webhook.FromString,
+                _registered_method=True)
+        self.RotateWebhookSecret = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/RotateWebhookSecret',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.WebhookRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.CreatedWebhook.FromString,
+                _registered_method=True)
+        self.RedeliverWebhook = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/RedeliverWebhook',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.WebhookRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Webhook.FromString,
+                _registered_method=True)
         self.RecordHit = channel.unary_unary(
                 '/postlaw.sending.v1.SendingService/RecordHit',
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.RecordHitRequest.SerializeToString,
@@ -513,6 +543,45 @@ class SendingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateWebhook(self, request, context):
+        """Where a customer is told of opt-outs, bounces, complaints and campaigns (promise X7). Its secret is shown this once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetWebhook(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWebhooks(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteWebhook(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateWebhookSecret(self, request, context):
+        """A new secret; messages are signed with the one before it as well for 24 hours.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RedeliverWebhook(self, request, context):
+        """What waits is sent now, also at one that was disabled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordHit(self, request, context):
         """A link of a campaign's message was followed, or its pixel fetched (promise M9). The token is its own authority: no context.
         """
@@ -763,6 +832,36 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.ReconcileAnalytics,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReconcileAnalyticsRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReconcileAnalyticsResponse.SerializeToString,
+            ),
+            'CreateWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateWebhook,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.CreateWebhookRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.CreatedWebhook.SerializeToString,
+            ),
+            'GetWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWebhook,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.WebhookRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Webhook.SerializeToString,
+            ),
+            'ListWebhooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWebhooks,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListWebhooksRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListWebhooksResponse.SerializeToString,
+            ),
+            'DeleteWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteWebhook,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.WebhookRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Webhook.SerializeToString,
+            ),
+            'RotateWebhookSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateWebhookSecret,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.WebhookRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.CreatedWebhook.SerializeToString,
+            ),
+            'RedeliverWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.RedeliverWebhook,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.WebhookRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Webhook.SerializeToString,
             ),
             'RecordHit': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordHit,
@@ -1810,6 +1909,168 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/ReconcileAnalytics',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.ReconcileAnalyticsRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.ReconcileAnalyticsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/CreateWebhook',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.CreateWebhookRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.CreatedWebhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/GetWebhook',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.WebhookRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.Webhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWebhooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/ListWebhooks',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ListWebhooksRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ListWebhooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/DeleteWebhook',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.WebhookRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.Webhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateWebhookSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/RotateWebhookSecret',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.WebhookRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.CreatedWebhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RedeliverWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/RedeliverWebhook',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.WebhookRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.Webhook.FromString,
             options,
             channel_credentials,
             insecure,

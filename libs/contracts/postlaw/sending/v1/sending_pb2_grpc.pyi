@@ -91,6 +91,15 @@ class SendingServiceStub:
     ExportAnalytics: _grpc.UnaryStreamMultiCallable[_sending_pb2.GetAnalyticsRequest, _sending_pb2.AnalyticsCsv]
     ReconcileAnalytics: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ReconcileAnalyticsRequest, _sending_pb2.ReconcileAnalyticsResponse]
     """Counts again from the events on the bus, and says where analytics and the ledger of settled batches differ from them (promise S8)."""
+    CreateWebhook: _grpc.UnaryUnaryMultiCallable[_sending_pb2.CreateWebhookRequest, _sending_pb2.CreatedWebhook]
+    """Where a customer is told of opt-outs, bounces, complaints and campaigns (promise X7). Its secret is shown this once."""
+    GetWebhook: _grpc.UnaryUnaryMultiCallable[_sending_pb2.WebhookRequest, _sending_pb2.Webhook]
+    ListWebhooks: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ListWebhooksRequest, _sending_pb2.ListWebhooksResponse]
+    DeleteWebhook: _grpc.UnaryUnaryMultiCallable[_sending_pb2.WebhookRequest, _sending_pb2.Webhook]
+    RotateWebhookSecret: _grpc.UnaryUnaryMultiCallable[_sending_pb2.WebhookRequest, _sending_pb2.CreatedWebhook]
+    """A new secret; messages are signed with the one before it as well for 24 hours."""
+    RedeliverWebhook: _grpc.UnaryUnaryMultiCallable[_sending_pb2.WebhookRequest, _sending_pb2.Webhook]
+    """What waits is sent now, also at one that was disabled."""
     RecordHit: _grpc.UnaryUnaryMultiCallable[_sending_pb2.RecordHitRequest, _sending_pb2.RecordHitResponse]
     """A link of a campaign's message was followed, or its pixel fetched (promise M9). The token is its own authority: no context."""
     AwaitStopped: _grpc.UnaryUnaryMultiCallable[_sending_pb2.AwaitStoppedRequest, _sending_pb2.AwaitStoppedResponse]
@@ -172,6 +181,15 @@ class SendingServiceAsyncStub(SendingServiceStub):
     ExportAnalytics: _aio.UnaryStreamMultiCallable[_sending_pb2.GetAnalyticsRequest, _sending_pb2.AnalyticsCsv]  # type: ignore[assignment]
     ReconcileAnalytics: _aio.UnaryUnaryMultiCallable[_sending_pb2.ReconcileAnalyticsRequest, _sending_pb2.ReconcileAnalyticsResponse]  # type: ignore[assignment]
     """Counts again from the events on the bus, and says where analytics and the ledger of settled batches differ from them (promise S8)."""
+    CreateWebhook: _aio.UnaryUnaryMultiCallable[_sending_pb2.CreateWebhookRequest, _sending_pb2.CreatedWebhook]  # type: ignore[assignment]
+    """Where a customer is told of opt-outs, bounces, complaints and campaigns (promise X7). Its secret is shown this once."""
+    GetWebhook: _aio.UnaryUnaryMultiCallable[_sending_pb2.WebhookRequest, _sending_pb2.Webhook]  # type: ignore[assignment]
+    ListWebhooks: _aio.UnaryUnaryMultiCallable[_sending_pb2.ListWebhooksRequest, _sending_pb2.ListWebhooksResponse]  # type: ignore[assignment]
+    DeleteWebhook: _aio.UnaryUnaryMultiCallable[_sending_pb2.WebhookRequest, _sending_pb2.Webhook]  # type: ignore[assignment]
+    RotateWebhookSecret: _aio.UnaryUnaryMultiCallable[_sending_pb2.WebhookRequest, _sending_pb2.CreatedWebhook]  # type: ignore[assignment]
+    """A new secret; messages are signed with the one before it as well for 24 hours."""
+    RedeliverWebhook: _aio.UnaryUnaryMultiCallable[_sending_pb2.WebhookRequest, _sending_pb2.Webhook]  # type: ignore[assignment]
+    """What waits is sent now, also at one that was disabled."""
     RecordHit: _aio.UnaryUnaryMultiCallable[_sending_pb2.RecordHitRequest, _sending_pb2.RecordHitResponse]  # type: ignore[assignment]
     """A link of a campaign's message was followed, or its pixel fetched (promise M9). The token is its own authority: no context."""
     AwaitStopped: _aio.UnaryUnaryMultiCallable[_sending_pb2.AwaitStoppedRequest, _sending_pb2.AwaitStoppedResponse]  # type: ignore[assignment]
@@ -472,6 +490,51 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.ReconcileAnalyticsResponse, _abc.Awaitable[_sending_pb2.ReconcileAnalyticsResponse]]:
         """Counts again from the events on the bus, and says where analytics and the ledger of settled batches differ from them (promise S8)."""
+
+    @_abc_1.abstractmethod
+    def CreateWebhook(
+        self,
+        request: _sending_pb2.CreateWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.CreatedWebhook, _abc.Awaitable[_sending_pb2.CreatedWebhook]]:
+        """Where a customer is told of opt-outs, bounces, complaints and campaigns (promise X7). Its secret is shown this once."""
+
+    @_abc_1.abstractmethod
+    def GetWebhook(
+        self,
+        request: _sending_pb2.WebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.Webhook, _abc.Awaitable[_sending_pb2.Webhook]]: ...
+
+    @_abc_1.abstractmethod
+    def ListWebhooks(
+        self,
+        request: _sending_pb2.ListWebhooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.ListWebhooksResponse, _abc.Awaitable[_sending_pb2.ListWebhooksResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteWebhook(
+        self,
+        request: _sending_pb2.WebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.Webhook, _abc.Awaitable[_sending_pb2.Webhook]]: ...
+
+    @_abc_1.abstractmethod
+    def RotateWebhookSecret(
+        self,
+        request: _sending_pb2.WebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.CreatedWebhook, _abc.Awaitable[_sending_pb2.CreatedWebhook]]:
+        """A new secret; messages are signed with the one before it as well for 24 hours."""
+
+    @_abc_1.abstractmethod
+    def RedeliverWebhook(
+        self,
+        request: _sending_pb2.WebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.Webhook, _abc.Awaitable[_sending_pb2.Webhook]]:
+        """What waits is sent now, also at one that was disabled."""
 
     @_abc_1.abstractmethod
     def RecordHit(

@@ -1,0 +1,33 @@
+"""Webhooks, wired by hand. Nothing is opened here."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from postlaw_common.consumers import Consumer
+from postlaw_common.keys.customer import CustomerKeys
+from postlaw_common.platform import Platform
+from postlaw_common.service import Background
+from postlaw_sending.webhooks.calls import WebhookCalls
+from postlaw_sending.webhooks.deliveries import DELIVERIES, Deliveries
+from postlaw_sending.webhooks.endpoints import WEBHOOKS, Webhooks
+from postlaw_sending.webhooks.posting import Posting
+
+COLLECTIONS = (WEBHOOKS, DELIVERIES)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookParts:
+    calls: WebhookCalls
+    consumer: Consumer
+    sending: Background
+
+
+def assemble_webhooks(platform: Platform, database: str, *, private: bool) -> WebhookParts:
+    """`database`: sending's own. `private`: webhooks may lead into our own network (development)."""
+    store = platform.store(database)
+    webhooks = Webhooks(lambda: store.collection(WEBHOOKS.name), CustomerKeys(store, platform.root_key), platform.now_us)
+    post = Posting(webhooks, private=private)
+    deliveries = Deliveries(lambda: store.collection(DELIVERIES.name), webhooks, post, platform.now_us, time.monotonic)
+    return WebhookParts(WebhookCalls(webhooks, deliveries, private=private), deliveries.consumer(), Background("webhooks", deliveries.run))

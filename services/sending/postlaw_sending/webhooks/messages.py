@@ -1,0 +1,88 @@
+"""What a customer is told: an event's type, its time, and ids. No address, no name: whoever needs them reads them by API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from postlaw.consent.v1 import consent_pb2 as consent
+from postlaw.sending.v1 import sending_pb2 as sending
+from postlaw_common.bus import Received
+from postlaw_common.events import Event, from_record
+from postlaw_sending.campaigns.wire import CAMPAIGNS
+from postlaw_sending.returns.wire import RETURNS
+from postlaw_sending.stop.wire import CONSENT_EVENTS
+
+TOPICS: Final = (CONSENT_EVENTS, RETURNS, CAMPAIGNS)
+C = consent.ConsentEvent
+_SAYS_NO: Final = frozenset(
+    {C.KIND_WITHDRAWN, C.KIND_REFUSED, C.KIND_OBJECTED, C.KIND_RESTRICTED, C.KIND_PAUSED, C.KIND_INVALIDATED, C.KIND_ERASED,
+     C.KIND_TRACKING_WITHDRAWN}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`about`: whom or what it is about; messages about the same come in order."""
+
+    event_id: str
+    at_us: int
+    about: str
+    body: bytes
+
+
+def message_of(record: Received) -> Message | None:
+    """None for what nobody is told of. ValueError for what cannot be read."""
+    event = from_record(record)
+    if record.topic == CONSENT_EVENTS:
+        return _opt_out(event)
+    return _returned(event) if record.topic == RETURNS else _campaign(event)
+
+
+def _opt_out(event: Event) -> Message | None:
+    said = C.FromString(event.data)
+    if said.kind not in _SAYS_NO:
+        return None
+    scope = said.scope.WhichOneof("of") or "everything"
+    data = {
+        "kind": C.Kind.Name(said.kind).removeprefix("KIND_").lower(),
+        "address_key": said.address_key.hex(),
+        "scope": {scope: getattr(said.scope, scope)},
+        "campaign_id": said.campaign_id,
+        "consent_event_id": said.event_id,
+    }
+    return _message(event, "person.opted_out", said.address_key.hex(), data)
+
+
+def _returned(event: Event) -> Message | None:
+    said = sending.MessageReturned.FromString(event.data)
+    types = {said.KIND_BOUNCE: "message.bounced", said.KIND_COMPLAINT: "message.complained"}
+    if said.kind not in types:
+        return None
+    outcome = sending.MessageReturned.Class.Name(said.outcome).removeprefix("CLASS_").lower() if said.outcome else ""
+    data = {
+        "address_key": said.address_key.hex(),
+        "subscriber_id": said.subscriber_id,
+        "campaign_id": said.campaign_id,
+        "class": outcome,
+        "status": said.status,
+    }
+    return _message(event, types[said.kind], said.address_key.hex() or said.campaign_id, data)
+
+
+def _campaign(event: Event) -> Message | None:
+    if event.type != "postlaw.sending.CampaignChanged":
+        return None
+    said = sending.CampaignChanged.FromString(event.data)
+    status = sending.Campaign.Status.Name(said.status).removeprefix("STATUS_").lower()
+    data = {"campaign_id": said.campaign_id, "status": status, "version": said.version}
+    return _message(event, "campaign.changed", said.campaign_id, data)
+
+
+def _message(event: Event, type: str, about: str, data: Mapping[str, Any]) -> Message:
+    at = datetime.fromtimestamp(event.time_us / 1e6, UTC).isoformat()
+    body = json.dumps({"type": type, "timestamp": at, "data": data}, separators=(",", ":"), ensure_ascii=True)
+    return Message(event.id, event.time_us, about, body.encode())
