@@ -2,6 +2,7 @@
 
 python -m bench stop --quick
 python -m bench stop --recipients 200000 --opt-outs 1000 --runs 5
+python -m bench send --recipients 50000 --campaigns 5
 python -m bench import --rows 100000
 python -m bench audit --entries 200000
 python -m bench start
@@ -13,7 +14,10 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = {"stop": "bench.stop", "import": "bench.imports", "audit": "bench.audit", "start": "bench.start", "consent": "bench.consent"}
+BENCHES = {
+    "stop": "bench.stop", "send": "bench.send", "import": "bench.imports", "audit": "bench.audit", "start": "bench.start",
+    "consent": "bench.consent",
+}  # fmt: skip
 
 
 def main() -> int:
