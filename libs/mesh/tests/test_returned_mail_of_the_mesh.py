@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import re
 import smtplib
 from pathlib import Path
@@ -250,3 +252,27 @@ async def test_a_single_message_that_comes_back_or_is_refused_stops_its_person_a
         await customer.sign_up(BOB)
         await until_stopped(customer, BOB)
         assert all(one.campaign_id.startswith("sgl_") and one.stopped for one in await returns_told(customer))
+
+
+@promise("M6")
+async def test_a_provider_says_at_the_door_that_an_address_is_no_good_and_nobody_else_does(tmp_path: Path) -> None:
+    def report(key: str, address: str) -> dict[str, object]:
+        at = str(customer.clock() // 1_000_000)
+        signature = hmac.new(key.encode(), f"{at}token".encode(), hashlib.sha256).hexdigest()
+        event = {
+            "event": "failed", "severity": "permanent", "id": address, "recipient": address,
+            "message": {"headers": {"message-id": customer.mails_to(address)[0]["Message-ID"].strip("<>")}},
+            "delivery-status": {"message": "550 5.1.1 User unknown"},
+        }  # fmt: skip
+        return {"signature": {"timestamp": at, "token": "token", "signature": signature}, "event-data": event}
+
+    async with acme(tmp_path, webhook_mailgun_key="secret") as customer:
+        await consented(customer, ANN, BOB)
+        await customer.campaign()
+        assert (await customer.http.post("/r/mailgun", json=report("guessed", BOB))).status_code == 403
+        assert (await customer.http.post("/r/other", json=report("secret", BOB))).status_code == 404
+        assert (await customer.http.post("/r/mailgun", content=b"x" * (1 << 20) + b"x")).status_code == 413
+        assert (await customer.http.get("/r/mailgun")).status_code == 405
+        assert (await customer.http.post("/r/mailgun", json=report("secret", ANN))).status_code == 204
+        await until_stopped(customer, ANN)
+        assert "bounced" not in await customer.kinds(BOB)

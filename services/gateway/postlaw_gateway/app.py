@@ -19,6 +19,7 @@ from postlaw_gateway.json_out import encode
 from postlaw_gateway.observed import Observed
 from postlaw_gateway.openapi import document
 from postlaw_gateway.public_pages.answering import PublicPages
+from postlaw_gateway.reported import REPORTS, Reported
 from postlaw_gateway.rest import Endpoint, Parts
 from postlaw_gateway.routes import ROUTES, Kind
 from postlaw_gateway.tracked import LINK, PIXEL, Tracked
@@ -47,6 +48,7 @@ class GatewayApp:
         self._public_pages = public_pages
         self._rest = EveryAnswer(_rest(parts, public_url), https=https)
         self._tracked = Tracked(parts.calls, parts.security, https=https)
+        self._reported = Reported(parts.calls, parts.security, https=https)
         self._observed = Observed(self._answer)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -55,12 +57,18 @@ class GatewayApp:
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             path = scope["path"]
-            app = self._public_pages if path.startswith(PUBLIC) else self._tracked if path.startswith(TRACKED) else self._rest
-            await app(scope, receive, send)
+            await self._app_at(path)(scope, receive, send)
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
+
+    def _app_at(self, path: str) -> Any:
+        if path.startswith(PUBLIC):
+            return self._public_pages
+        if path.startswith(TRACKED):
+            return self._tracked
+        return self._reported if path.startswith(REPORTS) else self._rest
 
 
 async def _lifespan(receive: Any, send: Any) -> None:

@@ -5,7 +5,7 @@ Longer than most: the one module of the gateway that knows the contracts' messag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -258,6 +258,10 @@ def hit_request(token: str, link: int | None, user_agent: str, *, head: bool, pr
         head=head,
         prefetch=prefetch,
     )
+
+
+def report_request(provider: str, headers: Mapping[str, str], body: bytes) -> Message:
+    return sending_pb2.TakeProviderReportRequest(provider=provider, headers=headers, body=body)
 
 
 def hit_target(answer: Message) -> str:

@@ -77,7 +77,9 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         else lambda: straight_to_mx(mx, settings.resolver(), lambda: platform.store(DATABASE).collection(WARM_UP.name), platform.now_us)
     )
     worker = stop.WorkerParts(platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us), straight)
-    returning = returns.assemble_returns(platform, DATABASE, received, counts, return_paths, parts, single.singles.sent, settings.inbox())
+    returning = returns.assemble_returns(
+        platform, DATABASE, received, counts, return_paths, parts, single.singles.sent, settings.inbox(), settings.webhook_secrets()
+    )
     hits = tracking.assemble_tracking(platform, tracking_tokens, parts.campaigns)
     figures = analytics.assemble_analytics(platform, DATABASE, parts.campaigns, parts.tally)
     hooks = webhooks.assemble_webhooks(platform, DATABASE, private=settings.webhooks_into_our_network == "allow")
@@ -100,6 +102,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         list_holdings=stopping.holdings_now,
         held_returns=returning.held,
         judging=returning.judging,
+        reports=returning.reports,
         record_hit=hits.record,
         analytics=figures,
         webhooks=hooks.calls,

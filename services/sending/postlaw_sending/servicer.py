@@ -34,6 +34,7 @@ from postlaw_sending.frequency.caps import Caps
 from postlaw_sending.frequency.wire import cap_to_wire
 from postlaw_sending.returns.held import HeldReturns
 from postlaw_sending.returns.judging import Judging
+from postlaw_sending.returns.webhooks.taking import TakeReports
 from postlaw_sending.singles.send_message import SendMessage
 from postlaw_sending.singles.send_single import Asked as AskedSingle
 from postlaw_sending.singles.send_single import SendSingle
@@ -70,6 +71,7 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
         list_holdings: Callable[[sending.ListHoldingsRequest], Awaitable[sending.ListHoldingsResponse]],
         held_returns: HeldReturns,
         judging: Judging,
+        reports: TakeReports,
         record_hit: RecordHit,
         analytics: AnalyticsParts,
         webhooks: WebhookCalls,
@@ -92,6 +94,7 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
         self._list_holdings = list_holdings
         self._held_returns = held_returns
         self._judging = judging
+        self._reports = reports
         self._record_hit = record_hit
         self._analytics = analytics
         WebhookServicer.__init__(self, webhooks)
@@ -230,6 +233,9 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
 
     async def ReleaseHeldReturns(self, request: sending.ReleaseHeldReturnsRequest, context: Any) -> sending.ReleaseHeldReturnsResponse:
         return await self._held_returns.release(request)
+
+    async def TakeProviderReport(self, request: sending.TakeProviderReportRequest, context: Any) -> sending.TakeProviderReportResponse:
+        return sending.TakeProviderReportResponse(notices=await self._reports(request.provider, request.headers, request.body))
 
     async def ListHeldSending(self, request: sending.ListHeldSendingRequest, context: Any) -> sending.ListHeldSendingResponse:
         return await self._judging.held()

@@ -13,6 +13,7 @@ from postlaw_sending.domains.dns import Resolver
 from postlaw_sending.mx.assembly import MxSettings
 from postlaw_sending.mx.pools import parsed
 from postlaw_sending.returns.listener import Inbox
+from postlaw_sending.returns.webhooks.taking import Secrets
 
 
 class SendingSettings(BaseSettings):
@@ -53,6 +54,14 @@ class SendingSettings(BaseSettings):
     inbound_certificate: str = Field(default="", description="the PEM file of the certificate that is shown there, or leave it out")
     inbound_key: str = Field(default="", description="the PEM file of its key")
     return_host: str = Field(default="", pattern=r"^[A-Za-z0-9.-]*$", description="the host name that returns are sent to, or leave it out")
+
+    webhook_ses_topics: str = Field(default="", description="the ARNs of the topics that Amazon SES reports to, with commas between them")
+    webhook_sendgrid_key: str = Field(default="", description="SendGrid's verification key of its event webhook, in base64")
+    webhook_postmark: str = Field(default="", description="user:password of Postmark's webhooks", repr=False)
+    webhook_mailgun_key: str = Field(default="", description="Mailgun's signing key of its webhooks", repr=False)
+
+    def webhook_secrets(self) -> Secrets:
+        return Secrets(tuple(_listed(self.webhook_ses_topics)), self.webhook_sendgrid_key, self.webhook_postmark, self.webhook_mailgun_key)
 
     def inbox(self) -> Inbox | None:
         """None: returned mail is taken elsewhere, or nowhere."""

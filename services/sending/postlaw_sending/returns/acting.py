@@ -33,7 +33,7 @@ _acted = meter("postlaw.sending").create_counter(
 class People(Protocol):
     """returns.people.People, whose methods raise Unavailable and every other PostlawError."""
 
-    async def of_message(self, sent: SentMessage) -> About | None: ...
+    async def of_message(self, sent: SentMessage, address: str = "") -> About | None: ...
 
     async def provider_of(self, about: About) -> str: ...
 
@@ -129,9 +129,9 @@ class Acting:
 
     async def _on_notice(self, mail: Mail, notice: Notice) -> None:
         verdict = verdict_of_notice(notice)
-        about = await self._people.of_message(notice.sent)
+        about = await self._people.of_message(notice.sent, notice.address)
         if about is not None and about.address_key and verdict.cls == "hard" and not mail.released:
-            provider = await self._people.provider_of(about)
+            provider = notice.address.rpartition("@")[2].lower() or await self._people.provider_of(about)
             if provider and await self._held(mail, provider):
                 return
         await self._tell(mail, about, verdict)

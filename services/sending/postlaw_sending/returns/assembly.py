@@ -22,6 +22,7 @@ from postlaw_sending.returns.proofs import Proof
 from postlaw_sending.returns.providers import PROVIDERS, Providers
 from postlaw_sending.returns.received import RECEIVED, Received
 from postlaw_sending.returns.soft_bounces import SOFT_BOUNCES, SoftBounces
+from postlaw_sending.returns.webhooks.taking import Secrets, TakeReports
 from postlaw_sending.returns.wire import RETURNS
 from postlaw_sending.singles.domain import SentSingle
 
@@ -35,6 +36,7 @@ class ReturnParts:
 
     held: HeldReturns
     judging: Judging
+    reports: TakeReports
     acting: Sequence[Background]
     taking: Sequence[Background]
 
@@ -60,6 +62,7 @@ def assemble_returns(
     parts: CampaignParts,
     single: Callable[[str], Awaitable[SentSingle | None]],
     inbox: Inbox | None,
+    secrets: Secrets,
 ) -> ReturnParts:
     """`database`: sending's own. `single`: see People."""
     store = platform.store(database)
@@ -86,6 +89,7 @@ def assemble_returns(
     return ReturnParts(
         HeldReturns(received, providers),
         judging,
+        TakeReports(secrets, received, paths.read, acting.nudge),
         acting=(Background("acting on returned mail", acting.run), Background("forgetting returned mail", acting.keep_forgetting)),
         taking=(Background("returned mail", Listener(inbox, paths, take).run),) if inbox is not None else (),
     )

@@ -9,15 +9,17 @@ import msgspec
 from postlaw_sending.messages.return_path import SentMessage
 from postlaw_sending.returns.returned import Class
 
+Source = Literal["smtp", "ses", "sendgrid", "postmark", "mailgun"]
+
 
 class Notice(msgspec.Struct, frozen=True):
-    """`source` and `id` make a repeat the same notice. `sent`: which message, its person b"" where `subscriber_id` names them.
+    """`source` and `id` make a repeat the same notice. `sent`: which message, its person b"" where `address` names them.
     `status`: RFC 3463's, or ""."""
 
-    source: Literal["smtp"]
+    source: Source
     id: str
     sent: SentMessage
-    subscriber_id: str
+    address: str
     kind: Literal["dsn", "arf"]
     cls: Class
     status: str

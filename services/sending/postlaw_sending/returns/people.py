@@ -57,8 +57,9 @@ class People:
         self._contexts = contexts
         self._campaign = campaign
 
-    async def of_message(self, sent: SentMessage) -> About | None:
-        """None where there never was such a message. Raises Unavailable and every other PostlawError."""
+    async def of_message(self, sent: SentMessage, address: str = "") -> About | None:
+        """`address`: of whom, where `sent` does not say it. None where there never was such a message. Raises Unavailable and every
+        other PostlawError."""
         if not sent.campaign_id.startswith("cmp_"):
             single = await self._single(sent.campaign_id)
             return About(single.tenant_id, single.message_id, single.brand, single.address_key, "") if single else None
@@ -70,6 +71,8 @@ class People:
             with suppress(NotFound):  # deleted meanwhile: there is nobody left to mail
                 found = await SubscribersServiceStub(self._channel("subscribers")).ResolvePerson(
                     subscribers.ResolvePersonRequest(address_key_beginning=sent.person)
+                    if sent.person
+                    else subscribers.ResolvePersonRequest(address=address)
                 )
         return About(campaign.tenant_id, campaign.campaign_id, campaign.brand, found.address_key, found.subscriber_id)
 

@@ -28,16 +28,14 @@ def refused_in(settled: Settled) -> list[Notice]:
         return []
     place = f"{settled.partition}/{settled.batch}"
     return [
-        _notice(settled.campaign_id, f"{place}/{index}", key, id, reason)
-        for index, (state, key, id, reason) in enumerate(
-            zip(settled.states, settled.address_keys, settled.subscriber_ids, settled.reasons, strict=True)
-        )
+        _notice(settled.campaign_id, f"{place}/{index}", key, reason)
+        for index, (state, key, reason) in enumerate(zip(settled.states, settled.address_keys, settled.reasons, strict=True))
         if state == State.BOUNCED
     ]
 
 
-def _notice(campaign_id: str, id: str, address_key: bytes, subscriber_id: str, reason: str) -> Notice:
+def _notice(campaign_id: str, id: str, address_key: bytes, reason: str) -> Notice:
     """Without the reply's code: a bare 550 may refuse sender or words as well, which a report of a bounce would tell apart."""
     text = reason.partition(" ")[2]
     status = status_in(text)
-    return Notice("smtp", id, SentMessage(campaign_id, address_key[:PERSON]), subscriber_id, "dsn", class_of(status, text), status or "")
+    return Notice("smtp", id, SentMessage(campaign_id, address_key[:PERSON]), "", "dsn", class_of(status, text), status or "")

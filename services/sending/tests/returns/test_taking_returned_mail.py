@@ -82,7 +82,7 @@ class Outside:
         self.withdrawn: list[str] = []
         self.refused = ""
 
-    async def of_message(self, sent: SentMessage) -> About | None:
+    async def of_message(self, sent: SentMessage, address: str = "") -> About | None:
         await self.breaking(lambda: None, Unavailable("away"))
         return About("ten_1", sent.campaign_id, "", ADDRESS_KEY, "sub_1")
 

@@ -286,6 +286,11 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldReturnsRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldReturnsResponse.FromString,
                 _registered_method=True)
+        self.TakeProviderReport = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/TakeProviderReport',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TakeProviderReportRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TakeProviderReportResponse.FromString,
+                _registered_method=True)
         self.ListHeldSending = channel.unary_unary(
                 '/postlaw.sending.v1.SendingService/ListHeldSending',
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldSendingRequest.SerializeToString,
@@ -631,6 +636,13 @@ class SendingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TakeProviderReport(self, request, context):
+        """What a provider reports of our messages by HTTPS. Its signature is its authority: no context.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListHeldSending(self, request, context):
         """Campaigns and customers that send nothing, since too much of what they sent came back.
         """
@@ -897,6 +909,11 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.ReleaseHeldReturns,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldReturnsRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldReturnsResponse.SerializeToString,
+            ),
+            'TakeProviderReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeProviderReport,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TakeProviderReportRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.TakeProviderReportResponse.SerializeToString,
             ),
             'ListHeldSending': grpc.unary_unary_rpc_method_handler(
                     servicer.ListHeldSending,
@@ -2260,6 +2277,33 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/ReleaseHeldReturns',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldReturnsRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldReturnsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeProviderReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/TakeProviderReport',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.TakeProviderReportRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.TakeProviderReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

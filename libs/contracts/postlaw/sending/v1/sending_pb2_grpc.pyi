@@ -114,6 +114,8 @@ class SendingServiceStub:
     """Providers whose hard bounces are held back, since they had far more of them on one day than on those before."""
     ReleaseHeldReturns: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ReleaseHeldReturnsRequest, _sending_pb2.ReleaseHeldReturnsResponse]
     """They were true: they are acted on, and so is what comes today."""
+    TakeProviderReport: _grpc.UnaryUnaryMultiCallable[_sending_pb2.TakeProviderReportRequest, _sending_pb2.TakeProviderReportResponse]
+    """What a provider reports of our messages by HTTPS. Its signature is its authority: no context."""
     ListHeldSending: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ListHeldSendingRequest, _sending_pb2.ListHeldSendingResponse]
     """Campaigns and customers that send nothing, since too much of what they sent came back."""
     ReleaseHeldSending: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ReleaseHeldSendingRequest, _sending_pb2.ReleaseHeldSendingResponse]
@@ -204,6 +206,8 @@ class SendingServiceAsyncStub(SendingServiceStub):
     """Providers whose hard bounces are held back, since they had far more of them on one day than on those before."""
     ReleaseHeldReturns: _aio.UnaryUnaryMultiCallable[_sending_pb2.ReleaseHeldReturnsRequest, _sending_pb2.ReleaseHeldReturnsResponse]  # type: ignore[assignment]
     """They were true: they are acted on, and so is what comes today."""
+    TakeProviderReport: _aio.UnaryUnaryMultiCallable[_sending_pb2.TakeProviderReportRequest, _sending_pb2.TakeProviderReportResponse]  # type: ignore[assignment]
+    """What a provider reports of our messages by HTTPS. Its signature is its authority: no context."""
     ListHeldSending: _aio.UnaryUnaryMultiCallable[_sending_pb2.ListHeldSendingRequest, _sending_pb2.ListHeldSendingResponse]  # type: ignore[assignment]
     """Campaigns and customers that send nothing, since too much of what they sent came back."""
     ReleaseHeldSending: _aio.UnaryUnaryMultiCallable[_sending_pb2.ReleaseHeldSendingRequest, _sending_pb2.ReleaseHeldSendingResponse]  # type: ignore[assignment]
@@ -591,6 +595,14 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.ReleaseHeldReturnsResponse, _abc.Awaitable[_sending_pb2.ReleaseHeldReturnsResponse]]:
         """They were true: they are acted on, and so is what comes today."""
+
+    @_abc_1.abstractmethod
+    def TakeProviderReport(
+        self,
+        request: _sending_pb2.TakeProviderReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.TakeProviderReportResponse, _abc.Awaitable[_sending_pb2.TakeProviderReportResponse]]:
+        """What a provider reports of our messages by HTTPS. Its signature is its authority: no context."""
 
     @_abc_1.abstractmethod
     def ListHeldSending(

@@ -1,0 +1,1 @@
+"""What providers report of our messages by HTTPS."""
