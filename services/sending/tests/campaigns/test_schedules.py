@@ -12,6 +12,7 @@ import pytest
 
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.errors import Conflict, Invalid
+from postlaw_common.testing.promises import promise
 from postlaw_sending.campaigns.domain.pace import allowed, at_once, cost_us
 from postlaw_sending.campaigns.domain.schedule import first_reached_us, is_zone, reached_us
 from services.sending.tests.campaigns.test_campaign_life import adds_up, by_id
@@ -117,6 +118,7 @@ async def test_a_scheduled_campaign_begins_at_its_time_once_and_not_before(open_
         assert campaign.version == 4, "drafted, scheduled, begun, finished: each once, whoever looked"
 
 
+@promise("M7")
 async def test_what_fails_at_its_time_is_a_draft_again_and_says_why(open_world: Opened) -> None:
     clock = Clock()
     async with open_world(now_us=clock) as world:
