@@ -258,7 +258,7 @@ ROUTES: Sequence[Route] = (
     ),
     Route("GET", "/v1/webhooks", "sending.ListWebhooks", "All webhooks, and how much waits for each", "webhooks"),
     Route("GET", _WEBHOOK, "sending.GetWebhook", "One webhook", "webhooks"),
-    Route("DELETE", _WEBHOOK, "sending.DeleteWebhook", "Delete a webhook, and what waits for it", "webhooks", 204),
+    Route("DELETE", _WEBHOOK, "sending.DeleteWebhook", "Delete a webhook, and what waits for it", "webhooks"),
     Route("POST", _WEBHOOK + "/rotate-secret", "sending.RotateWebhookSecret", "Make a new secret, shown this once", "webhooks",
           reveals=frozenset({"secret"}), forgets=frozenset({"secret"}),
           description="Messages carry signatures of the secret before it, too, for 24 hours."),
