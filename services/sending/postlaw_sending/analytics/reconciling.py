@@ -41,14 +41,15 @@ class Reconcile:
         """Raises BusUnavailable, StoreUnavailable."""
         found: list[Difference] = []
         told: dict[str, Cells] = {}
-        whole: set[str] = set()
+        moving: set[str] = set()  # campaigns of which something has been counted on meanwhile, or whose events are gone
         for topic in TOPICS:
             for place, sheet in (await self._counted_again(topic)).items():
-                same = await self._one(place, sheet, found, repair=repair)
+                stands = await self._one(place, sheet, found, repair=repair)
                 if topic == OUTCOMES:
                     told.setdefault(sheet.campaign_id, Cells()).update(sheet.cells)
-                    whole = whole | {sheet.campaign_id} if same else whole
-        for campaign_id in sorted(whole):
+                    if not stands:
+                        moving.add(sheet.campaign_id)
+        for campaign_id in sorted(told.keys() - moving):
             await self._ledger(campaign_id, told[campaign_id], found)
         if found:
             _log.alert("analytics, ledger and bus differ", differences=len(found), repaired=repair)

@@ -64,8 +64,10 @@ async def test_figures_are_counted_once_from_events_and_what_differs_from_them_i
         await publish(world, "postlaw.sending.tracking.v1", "postlaw.sending.HitsRecorded", hits)
         stopped = consent.ConsentEvent(tenant_id=TENANT, campaign_id=campaign_id, kind=consent.ConsentEvent.KIND_WITHDRAWN)
         await publish(world, "postlaw.consent.events.v1", "postlaw.consent.ConsentEvent", stopped)
-        found = await analytics(world, campaign_id, sent=9, bounced=1, returned_hard=1, clicks=4, machine_clicks=1, unsubscribed=1)
-        assert (found.totals.delivered, found.totals.people_clicked) == (8, 2)
+        found = await analytics(
+            world, campaign_id, sent=9, bounced=1, returned_hard=1, clicks=4, machine_clicks=1, unsubscribed=1, people_clicked=2
+        )
+        assert found.totals.delivered == 8
         assert sum(hour.figures.sent for hour in found.hours) == 9
 
         assert not (await reconciled(world)).differences
