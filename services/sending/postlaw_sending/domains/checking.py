@@ -50,6 +50,7 @@ class Checking:
             await self._told("dmarc", _DMARC_EXPECTED, lambda: self._dmarc(name)),
             await self._told("mx", _MX_EXPECTED, lambda: self._mx(name)),
         ]
+        checks += await self._bimi(name, next(check for check in checks if check.id == "dmarc"))
         for address in self._expected.addresses:
             checks.append(await self._told(f"fcrdns:{address}", _FCRDNS_EXPECTED, lambda address=address: self._fcrdns(address)))
         return Findings(tuple(checks), published)
@@ -108,6 +109,25 @@ class Checking:
                 return Check("dmarc", Result.FAIL, _DMARC_EXPECTED, _said(texts), "Leave one of these records and take the others away.")
         return Check("dmarc", Result.FAIL, _DMARC_EXPECTED, "nothing", f"Publish v=DMARC1; p=none as the TXT record of _dmarc.{domain}.")
 
+    async def _bimi(self, domain: str, dmarc: Check) -> list[Check]:
+        """Of a domain that shows a logo (draft-brand-indicators-for-message-identification §4.2, §7.1), which none has to: nothing where
+        there is no record, or none could be asked for. It never fails."""
+        try:
+            texts = await self._dns.texts(f"default._bimi.{domain}")
+        except DnsUnknown:
+            return []
+        records = [text for text in texts if tags(text).get("v") == "BIMI1"]
+        if not records:
+            return []
+        logo = tags(records[0]).get("l", "")
+        if len(records) > 1 or (logo and not logo.startswith("https://")):
+            return [
+                Check("bimi", Result.WARN, _BIMI_EXPECTED, _said(records), f"Publish it alone as the TXT record of default._bimi.{domain}.")
+            ]
+        if logo and tags(dmarc.found).get("p", "").lower() not in ("quarantine", "reject"):
+            return [Check("bimi", Result.WARN, _BIMI_EXPECTED, dmarc.found, "No logo is shown before DMARC says quarantine or reject.")]
+        return [Check("bimi", Result.OK, _BIMI_EXPECTED, records[0])]
+
     async def _mx(self, domain: str) -> Check:
         """Bounces come back to the domain, and so do answers to From (RFC 5321 §5.1: without MX, its own address)."""
         what_to_do = f"Publish an MX record of {domain} that names a server which takes its mail."
@@ -136,6 +156,7 @@ class Checking:
 
 _FCRDNS_EXPECTED = "a name that leads back to the address, and a greeting with a name of it"
 _DMARC_EXPECTED = "v=DMARC1; p=…"
+_BIMI_EXPECTED = "v=BIMI1; l=https://…, and DMARC with p=quarantine or p=reject"
 _MX_EXPECTED = "a server that takes the domain's mail"
 
 

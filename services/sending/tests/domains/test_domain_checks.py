@@ -142,3 +142,24 @@ async def test_spf_is_judged_as_rfc_7208_has_it(server: DnsServer, record: str, 
 def test_a_name_server_is_named_by_its_address(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         Resolver([wrong])
+
+
+@promise("M1")
+@pytest.mark.parametrize(
+    ("bimi", "policy", "result"),
+    [
+        ((), "reject", None),
+        (("v=BIMI1; l=https://shop.example/logo.svg",), "reject", Result.OK),
+        (("v=BIMI1; l=; a=",), "none", Result.OK),  # it says that there is none
+        (("v=BIMI1; l=https://shop.example/logo.svg",), "none", Result.WARN),
+        (("v=BIMI1; l=http://shop.example/logo.svg",), "reject", Result.WARN),
+        (("v=BIMI1; l=https://shop.example/a.svg", "v=BIMI1; l=https://shop.example/b.svg"), "reject", Result.WARN),
+    ],
+)
+async def test_a_logo_that_no_provider_would_show_is_warned_of_and_nobody_has_to_have_one(
+    bimi: tuple[str, ...], policy: str, result: Result | None, server: DnsServer
+) -> None:
+    server.put_text("_dmarc.shop.example", f"v=DMARC1; p={policy}")
+    server.put("default._bimi.news.shop.example", "TXT", *(f'"{text}"' for text in bimi))
+    found = (await results(server)).get("bimi")
+    assert (found.result if found else None) is result

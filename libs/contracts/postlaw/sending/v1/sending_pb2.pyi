@@ -1961,7 +1961,7 @@ class DomainCheck(_message.Message):
     FOUND_FIELD_NUMBER: _builtins.int
     WHAT_TO_DO_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """spf, dmarc, mx, "dkim:" and a selector, or "fcrdns:" and an address that mail leaves from"""
+    """spf, dmarc, mx, bimi, "dkim:" and a selector, or "fcrdns:" and an address that mail leaves from"""
     result: Global___DomainCheck.Result.ValueType
     expected: _builtins.str
     found: _builtins.str
