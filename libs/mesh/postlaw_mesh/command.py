@@ -22,6 +22,8 @@ _COMMANDS = {
     "dlq": "postlaw_common.dlq_commands:dlq",
     "generation": "postlaw_common.generation_commands:generation",
     "identity": "postlaw_identity.commands:identity",
+    "checklist": "postlaw_mesh.checklist_command:checklist",
+    "domains": "postlaw_mesh.domains_command:domains",
     "bounce": "postlaw_sending.returns.commands:bounce",
     "law": "postlaw_law.commands:law",
     "audit": "postlaw_audit.commands:audit",

@@ -1,0 +1,106 @@
+"""`postlaw domains`: a customer's sender domains, from where their zones are changed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, TextIO
+
+import click
+
+from postlaw_mesh.over_rest import REFUSED, asked, in_path, over_rest
+from postlaw_mesh.rest_client import RestClient
+
+_PATH = "/v1/sender-domains"
+
+
+@click.group()
+def domains() -> None:
+    """Domains to mail from: what they are found to be, what the DNS must hold, and new keys.
+
+    \b
+    Example:
+      postlaw domains check news.example.com
+    Exit codes: 0 done, 1 the API cannot be asked or refuses, 2 wrong usage, 3 a domain that was checked is not verified.
+    """
+
+
+@domains.command("list")
+@over_rest
+def list_domains(url: str, key_file: TextIO | None, as_json: bool) -> None:
+    """All of them, with what each is.
+
+    \b
+    Example:
+      postlaw domains list --json
+    Exit codes: 0 done, 1 the API cannot be asked or refuses, 2 wrong usage.
+    """
+
+    async def ask(api: RestClient) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            page = await api.call("GET", _PATH, params={"page_token": after} if after else {})
+            found += page.get("sender_domains", [])
+            after = page.get("next_page_token", "")
+            if not after:
+                return found
+
+    for domain in asked(url, key_file, ask):
+        click.echo(json.dumps(domain) if as_json else _line(domain))
+
+
+@domains.command()
+@click.argument("domain")
+@over_rest
+def check(domain: str, url: str, key_file: TextIO | None, as_json: bool) -> None:
+    """Ask the DNS now, and say what is missing and what to do.
+
+    \b
+    Example:
+      postlaw domains check news.example.com
+    Exit codes: 0 it is verified, 1 the API cannot be asked or refuses, 2 wrong usage, 3 it is not verified.
+    """
+
+    async def ask(api: RestClient) -> dict[str, Any]:
+        return await api.call("POST", f"{_PATH}/{in_path(domain)}/check")
+
+    found = asked(url, key_file, ask)
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        click.echo(_line(found))
+        for one in found.get("checks", []):
+            click.echo(f"  {one['result']:8}{one['id']}: {one.get('found') or 'nothing'}")
+            if one.get("what_to_do"):
+                click.echo(f"          {one['what_to_do']}")
+    sys.exit(0 if found["state"] == "verified" else REFUSED)
+
+
+@domains.command()
+@click.argument("domain")
+@over_rest
+def rotate(domain: str, url: str, key_file: TextIO | None, as_json: bool) -> None:
+    """Make new DKIM keys. They sign once a check finds them published; until then those before them do.
+
+    \b
+    Example:
+      postlaw domains rotate news.example.com
+    Exit codes: 0 done, 1 the API cannot be asked or refuses, 2 wrong usage.
+    """
+
+    async def ask(api: RestClient) -> dict[str, Any]:
+        return await api.call("POST", f"{_PATH}/{in_path(domain)}/rotate-keys")
+
+    found = asked(url, key_file, ask)
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    click.echo(_line(found))
+    for record in found.get("dns_records", []):
+        click.echo(f"  {record['use']:7}{record['name']}  {record['type']}  {record['value']}")
+
+
+def _line(domain: dict[str, Any]) -> str:
+    wrong = [check["id"] for check in domain.get("checks", []) if check["result"] == "fail"]
+    return f"{domain['domain']}  {domain['state']}" + (f"  fails: {', '.join(wrong)}" if wrong else "")
