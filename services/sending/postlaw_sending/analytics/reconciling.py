@@ -16,6 +16,7 @@ from postlaw_common.bus import Bus
 from postlaw_common.bus.once import whole_topic
 from postlaw_common.consumers import OUTAGES
 from postlaw_common.telemetry import get_logger
+from postlaw_common.telemetry.gauges import Gauge
 from postlaw_sending.analytics.counting import STATES, Cells
 from postlaw_sending.analytics.figures import FigureSheets, Sheet
 from postlaw_sending.analytics.wire import TOPICS, counted
@@ -23,10 +24,14 @@ from postlaw_sending.campaigns.domain.recipients import Tally
 from postlaw_sending.campaigns.wire import OUTCOMES
 
 SAID: Final = 1_000
+SOON_S: Final = 3_600.0
 EVERY_S: Final = 86_400.0
 Difference = sending.ReconcileAnalyticsResponse.Difference
 
 _log = get_logger("sending.analytics")
+_differing = Gauge(
+    "postlaw.sending.reconcile.differences", "{figure}", "Figures that differed when events and ledger were last counted again", max
+)
 
 
 class Reconcile:
@@ -36,6 +41,7 @@ class Reconcile:
         self._bus = bus
         self._sheets = sheets
         self._tally = tally
+        self._differed: int | None = None  # as last looked at; None: not yet
 
     async def __call__(self, *, repair: bool) -> sending.ReconcileAnalyticsResponse:
         """Raises BusUnavailable, StoreUnavailable."""
@@ -51,18 +57,24 @@ class Reconcile:
                         moving.add(sheet.campaign_id)
         for campaign_id in sorted(told.keys() - moving):
             await self._ledger(campaign_id, told[campaign_id], found)
+        self._differed = len(found)
         if found:
             _log.alert("analytics, ledger and bus differ", differences=len(found), repaired=repair)
         return sending.ReconcileAnalyticsResponse(campaigns=len(told), differences=found[:SAID])
 
     async def run(self) -> None:
-        """A background: once a day. Several processes may look; nothing is changed by it."""
-        while True:
-            await asyncio.sleep(EVERY_S)
-            try:
-                await self(repair=False)
-            except OUTAGES as away:
-                _log.warning("analytics were not held against the events", failure=type(away).__name__)
+        """A background: an hour after the start, since processes may live for less than a day, and then daily. Several may look; nothing is
+        changed by it."""
+        with _differing.shows(lambda: self._differed):
+            wait_s = SOON_S
+            while True:
+                await asyncio.sleep(wait_s)
+                wait_s = EVERY_S
+                try:
+                    await self(repair=False)
+                except OUTAGES as away:
+                    wait_s = SOON_S
+                    _log.warning("analytics were not held against the events", failure=type(away).__name__)
 
     async def _counted_again(self, topic: str) -> dict[str, Sheet]:
         """By place, up to where each document counts now: what is behind that is not looked at yet."""

@@ -14,6 +14,7 @@ from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw_common.errors import NotFound
 from postlaw_common.events import new_event, to_record
 from postlaw_common.testing.promises import promise
+from postlaw_common.testing.telemetry_memory import TelemetryMemory
 from postlaw_sending.campaigns.domain.recipients import State
 from postlaw_sending.worker.mailbox_providers import destinations
 from services.sending.tests.campaigns.conftest import TENANT, World
@@ -84,6 +85,25 @@ async def test_figures_are_counted_once_from_events_and_what_differs_from_them_i
         erased = consent.ConsentEvent(tenant_id=TENANT, address_key=address_key(1), kind=consent.ConsentEvent.KIND_ERASED)
         await publish(world, "postlaw.consent.events.v1", "postlaw.consent.ConsentEvent", erased)
         await analytics(world, campaign_id, clicks=4, people_clicked=1)
+
+
+@promise("S8")
+async def test_how_many_figures_differed_when_they_were_last_looked_at_is_measured(open_world: Any, telemetry: TelemetryMemory) -> None:
+    people = FakeSubscribers()
+    people.add_list("lst_1", range(3))
+    async with open_world(people) as world:
+        campaign_id = await world.launched()
+        await world.until(campaign_id, sending.Campaign.STATUS_FINISHED)
+        await analytics(world, campaign_id, sent=3)
+        figure = "postlaw.sending.reconcile.differences"
+        assert telemetry.value(figure) is None
+        await reconciled(world)
+        assert telemetry.value(figure) == 0
+        sheets = world.store.collection("figures")
+        for sheet in await sheets.find("campaign_id", campaign_id):
+            await sheets.replace(sheet | {"cells": [[cell, number + 1] for cell, number in sheet["cells"]]}, version=sheet["v"])
+        said = await reconciled(world)
+        assert telemetry.value(figure) == len(said.differences) > 0
 
 
 async def test_a_customer_reads_their_own_figures_alone_by_what_they_ask(open_world: Any) -> None:
