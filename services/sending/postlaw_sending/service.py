@@ -25,6 +25,7 @@ from postlaw_sending.singles.send_single import Posting, SendSingle
 from postlaw_sending.stop import assembly as stop
 from postlaw_sending.stop.holdings import HOLDINGS
 from postlaw_sending.team.assembly import COLLECTIONS as TEAM_COLLECTIONS
+from postlaw_sending.team.assembly import TOPICS as TEAM_TOPICS
 from postlaw_sending.team.assembly import assemble_team
 from postlaw_sending.templates import assembly as templates
 from postlaw_sending.tracking import assembly as tracking
@@ -115,7 +116,15 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
 
     topics = {
         topic.name: topic
-        for topic in (*stop.TOPICS, *campaigns.TOPICS, *returns.TOPICS, *templates.TOPICS, *domains.TOPICS, *tracking.TOPICS)
+        for topic in (
+            *stop.TOPICS,
+            *campaigns.TOPICS,
+            *returns.TOPICS,
+            *templates.TOPICS,
+            *domains.TOPICS,
+            *tracking.TOPICS,
+            *TEAM_TOPICS,
+        )
     }
 
     return Service(
@@ -145,6 +154,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                     *parts.planning,
                     single.sweeping,
                     written.sweeping,
+                    team.sweeping,
                     *domain.backgrounds,
                     checking,
                     hits.recording,

@@ -48,6 +48,7 @@ from postlaw_sending.checklist.checklist import Checklist
 from postlaw_sending.frequency.capping import Capping
 from postlaw_sending.frequency.caps import CAPS, Caps
 from postlaw_sending.frequency.contacts import CONTACTS, Contacts
+from postlaw_sending.frequency.wire import CAPS_CHANGED
 from postlaw_sending.messages.campaign import CompiledCampaign, compile_campaign
 from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.tracking.messages import TrackedCampaign, tracked
@@ -56,7 +57,7 @@ from postlaw_sending.tracking.tokens import Tokens
 COLLECTIONS = (
     CAMPAIGN_DOCUMENTS, CAMPAIGN_KEYS, CUSTOMER_KEYS, LEASES, PLANS, RETRIES, KEPT_BACK, PACES, RESPONSES, BATCHES, TOTALS, CAPS, CONTACTS
 )  # fmt: skip
-TOPICS = (Topic(CAMPAIGNS), Topic(JOBS), Topic(OUTCOMES))
+TOPICS = (Topic(CAMPAIGNS), Topic(JOBS), Topic(OUTCOMES), Topic(CAPS_CHANGED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def assemble(
             contexts.append(ServiceContexts(platform.channel("identity"), "sending", now_us=platform.now_us))
         return contexts[0]
 
-    outbox = Outbox(platform.bus, lambda: [opened(CAMPAIGN_DOCUMENTS)])
+    outbox = Outbox(platform.bus, lambda: [opened(CAMPAIGN_DOCUMENTS), opened(CAPS)])
     campaigns = Campaigns(lambda: opened(CAMPAIGN_DOCUMENTS), outbox, partitions)
     keys = CampaignKeys(lambda: opened(CAMPAIGN_KEYS), CustomerKeys(store, platform.root_key))
     leases = Leases(lambda: opened(LEASES), f"{socket.gethostname()}-{os.getpid()}-{new_id('pln')}", platform.generation)
@@ -144,7 +145,7 @@ def assemble(
     subscribers = Subscribers(platform.channel)
     consent = Consent(platform.channel, platform.generation)
     sampling = Consent(platform.channel, platform.generation, bulk=False)
-    caps = Caps(lambda: opened(CAPS), platform.now_us)
+    caps = Caps(lambda: opened(CAPS), outbox, partitions, platform.now_us)
     capping = Capping(caps, Contacts(lambda: opened(CONTACTS)), campaigns.find, platform.now_us)
     seeds: list[Seeds] = []  # team addresses, which are made after campaigns, put theirs in
     planner = Planner(

@@ -1,43 +1,39 @@
-"""A customer's frequency cap: so many marketing messages to one person within so many days. One document a customer."""
+"""Customers' frequency caps in the store, one document each; every change is announced in the same write (postlaw_common.outbox)."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
-from postlaw_common.caller import current
+from postlaw_common.caller import Actor, current
 from postlaw_common.errors import FieldError, Invalid
+from postlaw_common.events import new_event, partition_of, to_record
+from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, VersionConflict
+from postlaw_sending.frequency.domain import Cap
+from postlaw_sending.frequency.wire import CAP_CHANGED, CAPS_CHANGED, changed
 
-CAPS: Final = CollectionSpec("frequency_caps")
+CAPS: Final = CollectionSpec("frequency_caps", (OUTBOX_INDEX,))
 MOST_DAYS: Final = 90
 _MOST_MESSAGES: Final = 1_000
 _KEPT_S: Final = 5.0  # how long a process may not know of a change
-_DAY_US: Final = 24 * 3600 * 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Cap:
-    """`messages` 0: there is none. `counted_from_us`: since when there has been one; what was sent before is not known."""
-
-    messages: int = 0
-    days: int = 0
-    counted_from_us: int = 0
-
-    def since_us(self, now_us: int) -> int:
-        """What was sent after this counts."""
-        return now_us - self.days * _DAY_US
 
 
 class Caps:
-    """`collection`: `frequency_caps` of the database `sending`. `monotonic`: seconds."""
+    """`collection`: `frequency_caps` of the database `sending`. `partitions`: the installation's count. `monotonic`: seconds."""
 
     def __init__(
-        self, collection: Callable[[], Collection], now_us: Callable[[], int], monotonic: Callable[[], float] = time.monotonic
+        self,
+        collection: Callable[[], Collection],
+        outbox: Outbox,
+        partitions: Callable[[], int],
+        now_us: Callable[[], int],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._open = collection
+        self._outbox = outbox
+        self._partitions = partitions
         self._now_us = now_us
         self._monotonic = monotonic
         self._known: dict[str, tuple[float, Cap]] = {}
@@ -54,23 +50,34 @@ class Caps:
         return _from_document(await self._open().get(current().tenant_id))
 
     async def set(self, messages: int, days: int) -> Cap:
-        """The caller's own, from now on. Raises Invalid."""
+        """The caller's own, from now on; what stands so already is not told again. Raises Invalid."""
         _refuse_wrong(messages, days)
-        tenant_id = current().tenant_id
+        caller = current()
         while True:
-            before = await self._open().get(tenant_id, linearizable=True)
-            since_us = _from_document(before).counted_from_us
-            cap = Cap(messages, days, since_us or self._now_us()) if messages else Cap()
-            document: Document = {"_id": tenant_id, "messages": cap.messages, "days": cap.days, "counted_from_us": cap.counted_from_us}
+            before = await self._open().get(caller.tenant_id, linearizable=True)
+            was = _from_document(before)
+            cap = Cap(messages, days, was.counted_from_us or self._now_us()) if messages else Cap()
+            if cap == was:
+                return cap
+            written = self._announced(before or {"_id": caller.tenant_id}, cap, caller.actor)
             try:
                 if before is None:
-                    await self._open().insert(document)
+                    await self._open().insert(written)
+                    stored = written
                 else:
-                    await self._open().replace(document, version=before["v"])
+                    stored = await self._open().replace(written, version=before["v"])
             except (AlreadyExists, VersionConflict):
                 continue
-            self._known.pop(tenant_id, None)
+            await self._outbox.publish_after_write(self._open(), stored)
+            self._known.pop(caller.tenant_id, None)
             return cap
+
+    def _announced(self, before: Document, cap: Cap, actor: Actor) -> Document:
+        tenant_id, revision = before["_id"], before.get("revision", 0) + 1
+        said = changed(tenant_id, cap, revision, actor)
+        event = new_event(CAP_CHANGED, said, source="sending", subject=tenant_id, sequence=revision, tenant_id=tenant_id)
+        document = before | {"messages": cap.messages, "days": cap.days, "counted_from_us": cap.counted_from_us, "revision": revision}
+        return add_to_outbox(document, [to_record(event, CAPS_CHANGED, partition_of(tenant_id, self._partitions()))])
 
 
 def _refuse_wrong(messages: int, days: int) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
-from postlaw_sending.frequency.caps import MOST_DAYS, Cap
+from postlaw_sending.frequency.caps import MOST_DAYS
+from postlaw_sending.frequency.domain import Cap
 from postlaw_sending.returns.days import day_of, forget_old
 
 CONTACTS: Final = CollectionSpec("contacts", (Index("last_on"),))

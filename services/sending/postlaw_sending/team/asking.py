@@ -12,7 +12,7 @@ from postlaw_sending.campaigns.domain.campaign import Sender
 from postlaw_sending.campaigns.domain.ruling import TRANSACTIONAL, MessageFacts
 from postlaw_sending.singles.send_message import SendMessage
 from postlaw_sending.singles.wire import asked_of_team
-from postlaw_sending.team.addresses import TeamAddress
+from postlaw_sending.team.domain import TeamAddress
 
 _FACTS = MessageFacts(TRANSACTIONAL)
 

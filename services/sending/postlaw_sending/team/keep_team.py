@@ -15,7 +15,8 @@ from postlaw_sending.campaigns.clients import Subscribers
 from postlaw_sending.campaigns.contexts import Contexts
 from postlaw_sending.campaigns.domain.campaign import Sender
 from postlaw_sending.campaigns.use_cases.move_campaign import SenderCheck
-from postlaw_sending.team.addresses import MOST, TeamAddress, TeamAddresses, link_of
+from postlaw_sending.team.addresses import MOST, TeamAddresses, link_of
+from postlaw_sending.team.domain import TeamAddress
 
 LIFE_US: Final = 7 * 24 * 3600 * 1_000_000
 _APART_US: Final = 3600 * 1_000_000  # nobody is asked more often than that
@@ -53,11 +54,11 @@ class KeepTeam:
             key, _, normalised = await self._subscribers.resolved(address=address)
             team = await self._known_or_new(caller.tenant_id, key, normalised)
             if team.confirmed_at_us or self._now_us() - team.asked_at_us < _APART_US:
-                return team if team.seed == seed else await self._addresses.put(replace(team, seed=seed))
+                return team if team.seed == seed else await self._addresses.put(replace(team, seed=seed), caller.actor)
             token = secrets.token_urlsafe(32)
             asking = replace(team, seed=seed, link=link_of(token), asked_at_us=self._now_us())
             try:
-                stored = await self._addresses.put(asking)
+                stored = await self._addresses.put(asking, caller.actor)
             except (AlreadyExists, VersionConflict) as meanwhile:
                 raise Conflict("The address is being added at the same time. Look at it again.") from meanwhile
             await self._ask(stored, sender, language, token)
@@ -75,7 +76,8 @@ class KeepTeam:
         return await self._addresses.of(current().tenant_id)
 
     async def remove(self, team_address_id: str) -> None:
-        await self._addresses.remove(current().tenant_id, team_address_id)
+        caller = current()
+        await self._addresses.remove(caller.tenant_id, team_address_id, caller.actor)
 
     async def described(self, token: str) -> tuple[TeamAddress, bool]:
         """(the address, whether its link has run out unused). Raises NotFound."""
@@ -89,6 +91,6 @@ class KeepTeam:
             if expired or team.confirmed_at_us:
                 return team, expired
             try:
-                return await self._addresses.put(replace(team, confirmed_at_us=self._now_us())), False
+                return await self._addresses.put(replace(team, confirmed_at_us=self._now_us()), None), False
             except VersionConflict:
                 continue

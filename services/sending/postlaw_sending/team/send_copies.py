@@ -20,7 +20,8 @@ from postlaw_sending.campaigns.domain.ruling import TRANSACTIONAL, MessageFacts
 from postlaw_sending.campaigns.use_cases.move_campaign import SenderCheck
 from postlaw_sending.singles.domain import Addressee, Words
 from postlaw_sending.singles.send_single import Posting
-from postlaw_sending.team.addresses import TeamAddress, TeamAddresses
+from postlaw_sending.team.addresses import TeamAddresses
+from postlaw_sending.team.domain import TeamAddress
 
 NO_LINK: Final = b"test"  # where an unsubscribe token stands; none is so short
 _FACTS: Final = MessageFacts(TRANSACTIONAL)  # to one's own people, who asked for it

@@ -16,7 +16,7 @@ from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw.subscribers.v1.subscribers_pb2_grpc import add_SubscribersServiceServicer_to_server
 from postlaw_common.bus import Bus, Record
-from postlaw_common.events import new_event, to_record
+from postlaw_common.events import Event, from_record, new_event, to_record
 from postlaw_common.platform import Platform
 from postlaw_common.service import Service
 from postlaw_common.store import Store
@@ -137,6 +137,10 @@ class World:
         """Everything in the jobs partition, duplicates and all."""
         received = await self.bus.read_range(JOBS, partition, 0, 1_000_000)
         return [SealedBatch.FromString(record.value) for record in received]
+
+    async def events(self, topic: str) -> list[Event]:
+        """All that are on the topic, in order on each partition."""
+        return [from_record(record) for n in range(PARTITIONS) for record in await self.bus.read_range(topic, n, 0, 1_000_000)]
 
     def taken_up_to(self, partition: int) -> int:
         """The jobs partition's offset below which everything is delivered."""

@@ -11,6 +11,7 @@ import pytest
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.errors import Invalid
+from postlaw_common.testing.promises import promise
 from postlaw_sending.campaigns.domain.recipients import State
 from postlaw_sending.frequency.contacts import CONTACTS
 from services.sending.tests.campaigns.played import refusal
@@ -51,6 +52,19 @@ async def test_who_had_enough_is_refused_and_gets_the_next_when_its_days_are_ove
         assert not any(person.address or person.fields or person.opt_out_token for person in refused)
         ahead[0] = 8 * DAY_US
         assert (await finished(world)).totals.sent == 300
+
+
+@promise("S8", "A1")
+async def test_each_change_of_a_cap_is_told_with_who_made_it(open_world: Opened) -> None:
+    async with open_world() as world:
+        for messages, days in ((2, 7), (2, 7), (1, 7), (0, 0)):
+            await cap(world, messages, days)
+        told = [sending.FrequencyCapChanged.FromString(event.data) for event in await world.events("postlaw.sending.caps.v1")]
+        assert [(one.messages, one.days, one.version, one.actor.id) for one in told] == [
+            (2, 7, 1, "key_test"),
+            (1, 7, 2, "key_test"),
+            (0, 0, 3, "key_test"),
+        ]
 
 
 async def test_only_what_was_sent_counts_and_only_marketing(open_world: Opened) -> None:

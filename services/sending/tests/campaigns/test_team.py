@@ -10,6 +10,7 @@ import pytest
 
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.errors import Conflict, NotFound
+from postlaw_common.testing.promises import promise
 from postlaw_sending.singles.send_single import Posting
 from postlaw_sending.team.addresses import MOST, TEAM_ADDRESSES
 from postlaw_sending.team.assembly import assemble_team
@@ -58,6 +59,31 @@ async def test_a_link_works_for_seven_days_and_the_one_before_it_no_more(open_wo
         kept = repr(document)
         assert "team@shop" not in kept
         assert second not in kept
+
+
+@promise("S8", "A1")
+async def test_each_change_of_a_team_address_is_told_and_names_nobody(open_world: Opened) -> None:
+    async with open_world() as world:
+        team = await add(world)
+        await add(world)  # asked within the hour: nothing changes
+        await add(world, seed=True)
+        [token] = await tokens(world)
+        for _ in range(2):
+            await press(world, token)
+        for _ in range(2):
+            await world.stub.RemoveTeamAddress(sending.RemoveTeamAddressRequest(team_address_id=team.team_address_id))
+        told = [sending.TeamAddressChanged.FromString(event.data) for event in await world.events("postlaw.sending.team.v1")]
+        asked, confirmed = sending.TeamAddress.STATE_ASKED, sending.TeamAddress.STATE_CONFIRMED
+        assert [(one.state, one.seed, one.removed, one.actor.id) for one in told] == [
+            (asked, False, False, "key_test"),
+            (asked, True, False, "key_test"),
+            (confirmed, True, False, ""),
+            (confirmed, True, True, "key_test"),
+        ]
+        assert [one.version for one in told] == [1, 2, 3, 4]
+        [left] = [document async for page in world.store.collection(TEAM_ADDRESSES.name).scan() for document in page]
+        assert "sealed" not in left and "address_key" not in left
+        assert (await add(world)).state == asked, "whoever is added again is somebody new"
 
 
 async def test_there_are_fifty_at_most(open_world: Opened) -> None:

@@ -1356,6 +1356,49 @@ class TeamAddress(_message.Message):
 Global___TeamAddress: _TypeAlias = TeamAddress  # noqa: Y015
 
 @_typing.final
+class TeamAddressChanged(_message.Message):
+    """Names nobody: the address stands in sending alone, sealed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    TEAM_ADDRESS_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    REMOVED_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    team_address_id: _builtins.str
+    state: Global___TeamAddress.State.ValueType
+    """as it was, where it is removed"""
+    seed: _builtins.bool
+    removed: _builtins.bool
+    version: _builtins.int
+    @_builtins.property
+    def actor(self) -> _context_pb2.Actor:
+        """none: whoever reads the address's mail, by its link"""
+
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        team_address_id: _builtins.str = ...,
+        state: Global___TeamAddress.State.ValueType = ...,
+        seed: _builtins.bool = ...,
+        removed: _builtins.bool = ...,
+        version: _builtins.int = ...,
+        actor: _context_pb2.Actor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "removed", b"removed", "seed", b"seed", "state", b"state", "team_address_id", b"team_address_id", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TeamAddressChanged: _TypeAlias = TeamAddressChanged  # noqa: Y015
+
+@_typing.final
 class ListTeamAddressesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1599,6 +1642,39 @@ class GetFrequencyCapRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetFrequencyCapRequest: _TypeAlias = GetFrequencyCapRequest  # noqa: Y015
+
+@_typing.final
+class FrequencyCapChanged(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    messages: _builtins.int
+    """0: no cap any more"""
+    days: _builtins.int
+    version: _builtins.int
+    @_builtins.property
+    def actor(self) -> _context_pb2.Actor: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        messages: _builtins.int = ...,
+        days: _builtins.int = ...,
+        version: _builtins.int = ...,
+        actor: _context_pb2.Actor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "days", b"days", "messages", b"messages", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FrequencyCapChanged: _TypeAlias = FrequencyCapChanged  # noqa: Y015
 
 @_typing.final
 class AwaitStoppedRequest(_message.Message):
