@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from postlaw.sending.v1 import sending_pb2 as sending
@@ -25,6 +26,7 @@ from postlaw_sending.campaigns.wire import (
     sender_from_wire,
     state_from_wire,
     template_from_wire,
+    without_images,
 )
 from postlaw_sending.campaigns.wire_ab_test import ab_test_from_wire
 from postlaw_sending.checklist.wire import checklist_to_wire
@@ -122,7 +124,8 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
 
     async def ListCampaigns(self, request: sending.ListCampaignsRequest, context: Any) -> sending.ListCampaignsResponse:
         campaigns, next_page = await self._read.page(request.page_size, request.page_token)
-        return sending.ListCampaignsResponse(campaigns=map(campaign_to_wire, campaigns), next_page_token=next_page)
+        listed = [campaign_to_wire(replace(campaign, template=without_images(campaign.template))) for campaign in campaigns]
+        return sending.ListCampaignsResponse(campaigns=listed, next_page_token=next_page)
 
     async def LaunchCampaign(self, request: sending.GetCampaignRequest, context: Any) -> sending.Campaign:
         return await self._moved(request, Move.LAUNCH)

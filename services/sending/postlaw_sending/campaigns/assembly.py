@@ -221,6 +221,7 @@ def _compile(campaign: Campaign, public_url: str, return_paths: ReturnPaths) -> 
         subject=campaign.template.subject,
         html=campaign.template.html,
         text=campaign.template.text,
+        images=campaign.template.images,
         sender_name=campaign.sender.name,
         sender_address=campaign.sender.address,
         reply_to=campaign.sender.reply_to,

@@ -18,6 +18,7 @@ from postlaw_sending.campaigns.domain.ab_test import AbTest, Measure, Variant
 from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Status, Template
 from postlaw_sending.campaigns.domain.ruling import COMMERCIAL, MessageFacts
 from postlaw_sending.campaigns.domain.schedule import Schedule
+from postlaw_sending.campaigns.images import images_to_document, template_from_document
 from postlaw_sending.campaigns.wire import CAMPAIGN_CHANGED, CAMPAIGNS, changed
 from postlaw_sending.tracking.domain import NO_TRACKING, Tracking
 
@@ -116,6 +117,7 @@ def _to_document(campaign: Campaign) -> Document:
         "list_name": campaign.list_name,
         "sender": [campaign.sender.name, campaign.sender.address, campaign.sender.postal_address, campaign.sender.reply_to],
         "template": [campaign.template.subject, campaign.template.html, campaign.template.text],
+        "images": images_to_document(campaign.template),
         "message_class": campaign.message.message_class,
         "message_states": list(campaign.message.states),
         "status": campaign.status.value,
@@ -189,7 +191,7 @@ def _from_document(document: Document) -> Campaign:
         list_id=document["list_id"],
         list_name=document["list_name"],
         sender=Sender(*document["sender"]),
-        template=Template(*document["template"]),
+        template=template_from_document(document),
         message=MessageFacts(
             document.get("message_class", COMMERCIAL), tuple(document.get("message_states", ()))
         ),  # as before there were others

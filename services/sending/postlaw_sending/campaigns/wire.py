@@ -6,7 +6,7 @@ Longer than most by a few lines: both ways of each message stand side by side.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -17,6 +17,7 @@ from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
 from postlaw_common.caller import Actor
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Status, Template
+from postlaw_sending.campaigns.domain.images import Image
 from postlaw_sending.campaigns.domain.recipients import Outcome, Settled, State, Totals
 from postlaw_sending.campaigns.domain.ruling import COMMERCIAL, NOT_ALLOWED, MessageFacts, Ruling, defects, ruling
 from postlaw_sending.campaigns.domain.schedule import Schedule
@@ -147,11 +148,18 @@ def sender_to_wire(sender: Sender) -> sending.Sender:
 
 
 def template_from_wire(template: sending.Template) -> Template:
-    return Template(template.subject, template.html, template.text)
+    images = tuple(Image(image.name, image.content_type, image.content) for image in template.images)
+    return Template(template.subject, template.html, template.text, images)
 
 
 def template_to_wire(template: Template) -> sending.Template:
-    return sending.Template(subject=template.subject, html=template.html, text=template.text)
+    images = [sending.Image(name=image.name, content_type=image.content_type, content=image.content) for image in template.images]
+    return sending.Template(subject=template.subject, html=template.html, text=template.text, images=images)
+
+
+def without_images(template: Template) -> Template:
+    """As it is listed: an answer of many would not hold them all."""
+    return replace(template, images=tuple(replace(image, content=b"") for image in template.images))
 
 
 def facts_from_wire(message: consent.Message) -> MessageFacts:

@@ -12,9 +12,11 @@ from email.utils import format_datetime
 from typing import Final, NamedTuple, Protocol
 
 from postlaw_common.errors import FieldError, Invalid
+from postlaw_sending.campaigns.domain.images import Image, names_shown
 from postlaw_sending.delivery.paths import BadAddress, path
 from postlaw_sending.messages import footer
 from postlaw_sending.messages.headers import one_line, phrase, unstructured
+from postlaw_sending.messages.images import related, with_content_ids, wrong_images
 from postlaw_sending.messages.parts import encode
 from postlaw_sending.messages.plain import page_of
 from postlaw_sending.messages.return_path import ReturnPaths
@@ -67,6 +69,7 @@ class CompiledCampaign:
         list_name: str,
         link: str,
         has_html: bool,
+        images: Sequence[Image],
         return_paths: ReturnPaths,
         now: Callable[[], float],
     ) -> None:
@@ -82,7 +85,9 @@ class CompiledCampaign:
         self._now = now
         self._domain = address.rpartition(b"@")[2]
         self._campaign = _short(campaign_id)
-        self._boundary = b"=_" + hashlib.sha256(campaign_id.encode()).hexdigest()[:32].encode()
+        # Of all boundaries: no part holds it, so none holds any of them (RFC 2046 §5.1.1).
+        self._boundary = hashlib.sha256(campaign_id.encode()).hexdigest()[:32].encode()
+        alternative = b"=_" + self._boundary
         answers = b"Reply-To: <%b>\r\n" % reply_to if reply_to else b""
         self._head = b"From: %b <%b>\r\n%bTo: <" % (display_name, address, answers)
         list_label = _NOT_IN_ID.sub("-", list_id).encode()
@@ -96,9 +101,10 @@ class CompiledCampaign:
             b"Feedback-ID: %b:%b:campaign:postlaw\r\nMIME-Version: 1.0\r\n" % (_NOT_IN_ID.sub("-", campaign_id).encode(), list_label)
         )
         if has_html:
-            self._tail += b'Content-Type: multipart/alternative; boundary="%b"\r\n\r\n--%b\r\n' % (self._boundary, self._boundary)
-        self._html_start = b"\r\n--%b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: " % self._boundary
-        self._end = b"\r\n--%b--\r\n" % self._boundary
+            self._tail += b'Content-Type: multipart/alternative; boundary="%b"\r\n\r\n--%b\r\n' % (alternative, alternative)
+        before, behind = related(images, self._domain, b"=r" + self._boundary)
+        self._html_start = b"\r\n--%b\r\n%bContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: " % (alternative, before)
+        self._end = b"%b\r\n--%b--\r\n" % (behind, alternative)
         self._subject = templates.plain.get("subject")
         self._text = page_of(templates.plain.get("text"), self._text_footers, in_body=False, limit=SIZE_LIMIT)
         self._html = page_of(templates.plain.get("html"), self._html_footers, in_body=True, limit=SIZE_LIMIT)
@@ -204,6 +210,7 @@ def compile_campaign(
     reply_to: str = "",
     postal_address: str,
     contact: str,
+    images: Sequence[Image] = (),
     campaign_id: str,
     list_id: str,
     list_name: str,
@@ -214,14 +221,18 @@ def compile_campaign(
     """Compile protos' Campaign. `public_url` is the gateway's: links are `<public_url>/u/<token>`. `now`: seconds since the epoch.
 
     Invalid, naming each wrong field and its line. `html` may be empty: the message is then plain text. So may `contact`: nothing
-    then stands for it.
+    then stands for it. Of `images` those go along that `html` shows.
     """
     wrong: list[FieldError] = []
     address = _ours("sender.address", sender_address, wrong)
     answers = _ours("sender.reply_to", reply_to, wrong) if reply_to else b""
     named = {"sender.name": sender_name, "sender.postal_address": postal_address}
     wrong += [FieldError(field, "must not be empty") for field, value in named.items() if not one_line(value)]
-    templates = Templates(subject, text, html)
+    wrong += wrong_images(images)
+    names = names_shown(html)
+    shown = {image.name: image for image in images if image.name in names}
+    wrong += [FieldError("template.html", f"shows cid:{name}, of which there is no image") for name in names if name not in shown]
+    templates = Templates(subject, text, with_content_ids(html, shown, address.rpartition(b"@")[2].decode()) if shown else html)
     wrong += templates.wrong
     if wrong:
         raise Invalid("the campaign cannot be made into messages", fields=wrong)
@@ -238,6 +249,7 @@ def compile_campaign(
         list_name=list_name or list_id,
         link=public_url.rstrip("/") + "/u/",
         has_html=bool(html.strip()),
+        images=[*shown.values()],
         return_paths=return_paths,
         now=now,
     )

@@ -10,6 +10,7 @@ from postlaw_common.outbox import Outbox
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background
 from postlaw_sending.campaigns.domain.campaign import Template
+from postlaw_sending.messages.images import wrong_images
 from postlaw_sending.messages.templates import Templates
 from postlaw_sending.templates.documents import TEMPLATE_DOCUMENTS, TemplateVersions
 from postlaw_sending.templates.use_cases.judge_templates import JudgeTemplates
@@ -40,4 +41,4 @@ def assemble_templates(platform: Platform, database: str) -> TemplateParts:
 
 
 def _wrong(template: Template) -> list[FieldError]:
-    return Templates(template.subject, template.text, template.html).wrong
+    return Templates(template.subject, template.text, template.html).wrong + wrong_images(template.images)

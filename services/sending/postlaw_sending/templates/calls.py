@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from postlaw.sending.v1 import sending_pb2 as sending
-from postlaw_sending.campaigns.wire import template_from_wire
+from postlaw_sending.campaigns.wire import template_from_wire, without_images
 from postlaw_sending.templates.use_cases.judge_templates import JudgeTemplates
 from postlaw_sending.templates.use_cases.write_templates import WriteTemplates
 from postlaw_sending.templates.wire import class_from_wire, version_to_wire
@@ -35,7 +36,8 @@ class TemplateCalls:
         self, request: sending.ListTemplateVersionsRequest, context: Any
     ) -> sending.ListTemplateVersionsResponse:
         versions, next_page = await self._write.page(request.page_size, request.page_token)
-        return sending.ListTemplateVersionsResponse(templates=map(version_to_wire, versions), next_page_token=next_page)
+        listed = [version_to_wire(replace(version, template=without_images(version.template))) for version in versions]
+        return sending.ListTemplateVersionsResponse(templates=listed, next_page_token=next_page)
 
     async def ApproveTemplateVersion(self, request: sending.TemplateVersionRequest, context: Any) -> sending.TemplateVersion:
         return version_to_wire(await self._judge.approve(request.template_id, request.version))

@@ -10,7 +10,7 @@ from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_common.made_once import MADE_UNDER, RequestKey
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
-from postlaw_sending.campaigns.domain.campaign import Template
+from postlaw_sending.campaigns.images import images_to_document, template_from_document
 from postlaw_sending.templates.domain import Class, Status, TemplateVersion, Who
 from postlaw_sending.templates.wire import TEMPLATE_CHANGED, TEMPLATES, changed
 
@@ -97,6 +97,7 @@ def _to_document(version: TemplateVersion) -> Document:
         "class": version.template_class.value,
         "states": list(version.states),
         "template": [version.template.subject, version.template.html, version.template.text],
+        "images": images_to_document(version.template),
         "written_by": [version.written_by.actor, version.written_by.credential_id],
         "created_at_us": version.created_at_us,
         "status": version.status.value,
@@ -115,7 +116,7 @@ def _from_document(document: Document) -> TemplateVersion:
         name=document["name"],
         template_class=Class(document["class"]),
         states=tuple(document["states"]),
-        template=Template(*document["template"]),
+        template=template_from_document(document),
         written_by=Who(*document["written_by"]),
         created_at_us=document["created_at_us"],
         status=Status(document["status"]),

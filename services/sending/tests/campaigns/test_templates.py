@@ -94,6 +94,34 @@ async def test_what_advertises_is_approved_as_marketing_alone(open_world: Opened
         assert (await approved(world, SHOP, template_class=sending.TEMPLATE_CLASS_MARKETING)).status == V.STATUS_APPROVED
 
 
+@promise("M7")
+async def test_a_template_is_approved_with_the_images_that_it_shows_and_no_others(open_world: Opened) -> None:
+    async with open_world() as world:
+        world.people.add_list("lst_1", range(8))
+        gif = sending.Image(name="a", content_type="image/gif", content=b"GIF89a...")
+        words = sending.Template(subject="Your order", html="<p>It goes.</p><img src='cid:b'>", text="It goes.", images=[gif])
+        with pytest.raises(Conflict) as refused:
+            await approved(world, words)
+        assert refused.value.type == "template-images"
+        assert [place.message for place in refused.value.fields] == ["shows cid:b, which is none of its images", "a is shown nowhere"]
+        gif.content_type = "image/png"
+        with pytest.raises(Invalid) as no_png:
+            await written(world, sending.Template(subject="Your order", text="It goes.", images=[gif]))
+        assert [place.field for place in no_png.value.fields] == ["template.images"]
+        words.html = "<p>It goes.</p><img src='cid:a'>"
+        version = await approved(world, words)
+        campaign = await world.draft(template_id=version.template_id, template_version=1)
+        assert campaign.template == words and version.template == words
+        listed = (await world.stub.ListTemplateVersions(sending.ListTemplateVersionsRequest())).templates
+        assert [(image.name, image.content) for image in listed[-1].template.images] == [("a", b"")], "a list holds no content"
+        await world.stub.LaunchCampaign(sending.GetCampaignRequest(campaign_id=campaign.campaign_id))
+        await world.until(campaign.campaign_id, sending.Campaign.STATUS_FINISHED)
+        await written(world, words, idempotency_key="k")
+        words.images[0].content += b"."
+        with pytest.raises(KeyReused):
+            await written(world, words, idempotency_key="k")
+
+
 @promise("G2", "M10")
 async def test_a_campaign_has_class_and_states_from_its_approved_template_and_not_from_its_caller(open_world: Opened) -> None:
     async with open_world() as world:

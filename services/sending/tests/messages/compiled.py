@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 
+from postlaw_sending.campaigns.domain.images import Image
 from postlaw_sending.messages import CompiledCampaign, compile_campaign
 from postlaw_sending.messages.return_path import ReturnPaths
 
@@ -53,11 +54,13 @@ def campaign(
     contact: str = "Tel. +49 30 123456",
     list_name: str = "Spring news",
     return_paths: ReturnPaths = RETURN_PATHS,
+    images: Sequence[Image] = (),
 ) -> CompiledCampaign:
     return compile_campaign(
         subject=subject,
         html=html,
         text=text,
+        images=images,
         sender_name=sender_name,
         sender_address=sender_address,
         reply_to=reply_to,

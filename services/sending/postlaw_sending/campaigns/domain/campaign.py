@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from postlaw_sending.campaigns.domain.ab_test import AbTest
+from postlaw_sending.campaigns.domain.images import Image
 from postlaw_sending.campaigns.domain.ruling import COMMERCIAL_MAIL, MessageFacts
 from postlaw_sending.campaigns.domain.schedule import Schedule
 from postlaw_sending.tracking.domain import NO_TRACKING, Tracking
@@ -78,11 +79,13 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """minijinja; `html` may be empty, and before it is kept so may `text`: it is then made of the HTML."""
+    """minijinja; `html` may be empty, and before it is kept so may `text`: it is then made of the HTML. `images`: what `html` shows
+    by `cid:` (domain/images.py)."""
 
     subject: str
     html: str
     text: str
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +124,11 @@ class Campaign:
 
     @property
     def in_variants(self) -> Sequence[Campaign]:
-        """As whoever makes messages of it takes it: itself, or with the words of each variant of its A/B test."""
-        return [replace(self, template=variant.template) for variant in self.ab_test.variants] if self.ab_test else [self]
+        """As whoever makes messages of it takes it: itself, or with the words of each variant of its A/B test. The images are for all."""
+        if self.ab_test is None:
+            return [self]
+        images = self.template.images
+        return [replace(self, template=replace(variant.template, images=images)) for variant in self.ab_test.variants]
 
     @property
     def not_begun(self) -> bool:

@@ -115,6 +115,7 @@ class CreateCampaign:
             said.append(f"reply to {sender.reply_to}")
         if asked.template_id:
             said += [asked.template_id, str(asked.template_version)]
+        said += [image.digest for image in template.images]
         if asked.messages_per_hour:
             said.append(f"{asked.messages_per_hour} an hour")
         if ab_test is not None:

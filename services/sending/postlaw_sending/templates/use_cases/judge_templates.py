@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from postlaw_common.caller import current
 from postlaw_common.errors import Conflict, Denied, FieldError
+from postlaw_sending.campaigns.domain.images import names_shown
 from postlaw_sending.templates.documents import TemplateVersions
 from postlaw_sending.templates.domain import Class, OwnApproval, Retired, Status, TemplateVersion, Who, approved, retired
 from postlaw_sending.templates.promotional import promotions
@@ -18,7 +19,7 @@ class JudgeTemplates:
 
     async def approve(self, template_id: str, number: int) -> TemplateVersion:
         """Approved already: as it is. Raises NotFound; Denied for its author; Conflict where it is retired, or advertises and is
-        not of marketing, with each place."""
+        not of marketing, with each place, or where it shows an image that it has not, or has one that it does not show."""
         caller = current()
         by = Who(str(caller.actor), caller.credential_id)
         now_us = self._now_us()
@@ -32,6 +33,7 @@ class JudgeTemplates:
                 raise Conflict("This version is retired, for good; add another one.", type="template-retired") from gone
             if after is not version:
                 _refuse_promotions(version)
+                _refuse_images(version)
             return after
 
         return await self._versions.change(template_id, number, caller.tenant_id, change, caller.actor)
@@ -51,6 +53,16 @@ class JudgeTemplates:
                 type="template-not-approved",
             )
         return version
+
+
+def _refuse_images(version: TemplateVersion) -> None:
+    template = version.template
+    shown = names_shown(template.html)
+    there = {image.name for image in template.images}
+    fields = [FieldError("template.html", f"shows cid:{name}, which is none of its images") for name in shown if name not in there]
+    fields += [FieldError("template.images", f"{name} is shown nowhere") for name in sorted(there - set(shown))]
+    if fields:
+        raise Conflict("What the template shows and the images that it has are not the same.", type="template-images", fields=fields)
 
 
 def _refuse_promotions(version: TemplateVersion) -> None:

@@ -31,7 +31,8 @@ class WriteTemplates:
     ) -> TemplateVersion:
         """Raises Invalid, KeyReused."""
         version = self._made(new_id("tpl"), 1, name, template_class, states, template)
-        asked = fingerprint(name, version.template_class, template.subject, template.html, template.text, *version.states)
+        images = [image.digest for image in template.images]
+        asked = fingerprint(name, version.template_class, template.subject, template.html, template.text, *version.states, *images)
         return await self._versions.insert(version, current().actor, RequestKey(version.tenant_id, idempotency_key), asked)
 
     async def add(
