@@ -105,6 +105,28 @@ async def test_duplicates_of_a_person_from_before_are_refused_too(world: Any) ->
     assert counts(done) == (7001, 6999, 1, 0, 1)
 
 
+async def test_bad_looking_addresses_are_taken_and_counted_and_stand_in_the_report(world: Any) -> None:
+    list_id = await world.make_list()
+    data = (
+        b"email,name\nann@example.com,Ann\ninfo@mailinator.com,=1\nbob@gmial.com,Bob\n"
+        b"nobody,x\nINFO@mailinator.com,again\nspamtrap@example.com,\n"
+    )
+    done = await world.imported(list_id, data)
+    assert (done.rows, done.added, done.refused) == (6, 4, 2), "nobody is refused for it"
+    assert dict(done.warnings) == {"role_address": 1, "disposable_domain": 2, "mistyped_domain": 1, "trap_like": 1}
+    report = list(csv.reader(io.StringIO(await world.report(done.import_id))))
+    assert [row[:3] for row in report[1:]] == [
+        ["3", "warning:role_address", "email"],
+        ["3", "warning:disposable_domain", "email"],
+        ["4", "warning:mistyped_domain", "email"],
+        ["4", "warning:disposable_domain", "email"],
+        ["5", "invalid_address", "email"],
+        ["6", "duplicate_in_file", "email"],
+        ["7", "warning:trap_like", "email"],
+    ]
+    assert report[1][3:] == ["info@mailinator.com", "'=1"]
+
+
 async def test_formula_cells_are_defused_in_the_report(world: Any) -> None:
     list_id = await world.make_list()
     done = await world.imported(list_id, b'email,name\n=cmd|calc,+1\n@x,-2\nbad,"\t3"\n')

@@ -1,4 +1,4 @@
-"""The report of refused rows: a CSV that a spreadsheet can open without running anything."""
+"""The report of refused rows, and of those that were taken with a warning: a CSV that a spreadsheet can open without running anything."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 HEADER = ("row", "reason", "column")
+WARNING = "warning:"  # before the reason of a row that was taken
 _STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 

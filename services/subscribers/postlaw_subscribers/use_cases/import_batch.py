@@ -32,7 +32,7 @@ from postlaw_subscribers.domain.import_job import (
     Outcome,
 )
 from postlaw_subscribers.domain.person import AddressIndex, subscriber_id
-from postlaw_subscribers.domain.report import Refusal
+from postlaw_subscribers.domain.report import WARNING, Refusal
 from postlaw_subscribers.members import Encode, edition_of, to_member
 from postlaw_subscribers.people import pack_profile
 from postlaw_subscribers.person_keys import KEYS_BYTES, PROFILE, Keys, Wrapping, document_id
@@ -75,6 +75,7 @@ class Result:
     taken: dict[Outcome, int] = field(default_factory=dict[Outcome, int])
     refusals: list[Refusal] = field(default_factory=list[Refusal])
     warnings: dict[str, int] = field(default_factory=dict[str, int])
+    warned: list[Refusal] = field(default_factory=list[Refusal])  # rows that are taken, and stand in the report all the same
     values: dict[str, list[str]] = field(default_factory=dict[str, list[str]])  # of times, addresses and forms
 
     def took(self, outcome: Outcome, count: int = 1) -> None:
@@ -82,6 +83,11 @@ class Result:
 
     def warn(self, warning: str, rows: int = 1) -> None:
         self.warnings[warning] = self.warnings.get(warning, 0) + rows
+
+    def warn_of(self, row: Row, warning: str, column: str) -> None:
+        """As `warn`, of one row that the report names."""
+        self.warn(warning)
+        self.warned.append(Refusal(row.number, WARNING + warning, column, row.cells))
 
     def saw(self, what: str, value: str) -> None:
         self.values.setdefault(what, []).append(value)

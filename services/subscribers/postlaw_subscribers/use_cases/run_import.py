@@ -34,6 +34,7 @@ from postlaw_subscribers.domain.report import lines
 from postlaw_subscribers.jobs import OpenJob
 from postlaw_subscribers.rooms import ConsentLedger, Consents, Rooms, SuppressionLedger
 from postlaw_subscribers.uploads import Truncated
+from postlaw_subscribers.use_cases.flag_addresses import flag_addresses
 from postlaw_subscribers.use_cases.go_through_people import go_through
 from postlaw_subscribers.use_cases.import_batch import TOGETHER, ImportSource, Result, judge, store_new
 from postlaw_subscribers.use_cases.keep_digests import keep_digests
@@ -262,9 +263,9 @@ class _Run:
                 if recording is not None:
                     recording.cancel()
                     await asyncio.gather(recording, return_exceptions=True)
-        if result.refusals:
+        if result.refusals or result.warned:
             first_row = job.checkpoint.next_row
-            ordered = sorted(result.refusals, key=lambda refusal: refusal.row)
+            ordered = sorted((*result.refusals, *result.warned), key=lambda refusal: refusal.row)
             await self._rooms.uploads.put_errors(job.tenant_id, job.import_id, self.opened.sealer, first_row, lines(ordered))
         reasons: dict[str, int] = {}
         for refusal in result.refusals:
@@ -295,6 +296,7 @@ class _Run:
             taken |= await take_known(self._rooms, source, known, result)
         await entrance.look()
         await entrance.meet(candidates)  # by digests that came while they were written
+        flag_addresses(source, candidates, taken, result)
         return await consents_of(source, candidates, taken, result)
 
     async def _go_through_people(self, algorithm: Algorithm) -> None:

@@ -510,7 +510,7 @@ class Import(_message.Message):
     def finished_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def warnings(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """rows that were taken with a cell that was not believed, by what is wrong with it"""
+        """rows that were taken with a cell that was not believed, or an address that stands out, by what is wrong with it"""
 
     @_builtins.property
     def flags(self) -> _containers.RepeatedCompositeFieldContainer[Global___Import.Flag]: ...

@@ -203,7 +203,8 @@ class SubscribersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetImportErrors(self, request, context):
-        """The rows that were refused, as CSV, in chunks: row, reason, column, the row's own cells (formula cells defused).
+        """The rows that were refused, and those that were taken for all that stands out in their address (`warning:` before the reason),
+        as CSV, in chunks: row, reason, column, the row's own cells (formula cells defused).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,7 +45,9 @@ class SubscribersServiceStub:
     CancelImport: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.GetImportRequest, _subscribers_pb2.Import]
     ResumeImport: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.GetImportRequest, _subscribers_pb2.Import]
     GetImportErrors: _grpc.UnaryStreamMultiCallable[_subscribers_pb2.GetImportRequest, _subscribers_pb2.CsvChunk]
-    """The rows that were refused, as CSV, in chunks: row, reason, column, the row's own cells (formula cells defused)."""
+    """The rows that were refused, and those that were taken for all that stands out in their address (`warning:` before the reason),
+    as CSV, in chunks: row, reason, column, the row's own cells (formula cells defused).
+    """
     PutSubscriber: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.PutSubscriberRequest, _subscribers_pb2.Subscriber]
     GetSubscriber: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.GetSubscriberRequest, _subscribers_pb2.Subscriber]
     DeleteSubscriber: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.DeleteSubscriberRequest, _empty_pb2.Empty]
@@ -90,7 +92,9 @@ class SubscribersServiceAsyncStub(SubscribersServiceStub):
     CancelImport: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.GetImportRequest, _subscribers_pb2.Import]  # type: ignore[assignment]
     ResumeImport: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.GetImportRequest, _subscribers_pb2.Import]  # type: ignore[assignment]
     GetImportErrors: _aio.UnaryStreamMultiCallable[_subscribers_pb2.GetImportRequest, _subscribers_pb2.CsvChunk]  # type: ignore[assignment]
-    """The rows that were refused, as CSV, in chunks: row, reason, column, the row's own cells (formula cells defused)."""
+    """The rows that were refused, and those that were taken for all that stands out in their address (`warning:` before the reason),
+    as CSV, in chunks: row, reason, column, the row's own cells (formula cells defused).
+    """
     PutSubscriber: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.PutSubscriberRequest, _subscribers_pb2.Subscriber]  # type: ignore[assignment]
     GetSubscriber: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.GetSubscriberRequest, _subscribers_pb2.Subscriber]  # type: ignore[assignment]
     DeleteSubscriber: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.DeleteSubscriberRequest, _empty_pb2.Empty]  # type: ignore[assignment]
@@ -186,7 +190,9 @@ class SubscribersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscribers_pb2.GetImportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_subscribers_pb2.CsvChunk], _abc.AsyncIterator[_subscribers_pb2.CsvChunk]]:
-        """The rows that were refused, as CSV, in chunks: row, reason, column, the row's own cells (formula cells defused)."""
+        """The rows that were refused, and those that were taken for all that stands out in their address (`warning:` before the reason),
+        as CSV, in chunks: row, reason, column, the row's own cells (formula cells defused).
+        """
 
     @_abc_1.abstractmethod
     def PutSubscriber(
