@@ -47,7 +47,7 @@ def test_a_page_that_holds_a_boundary_ends_no_part() -> None:
     """RFC 2046 §5.1.1, for both boundaries: whoever has had a message knows them."""
     compiled = campaign(html="<p>{{ v }}</p><img src='cid:photo'>", images=[PHOTO])
     _, both = parsed(compiled.render(Person(fields={"v": "x"}))).iter_parts()
-    said = f"--{both.get_boundary()}--"
+    said = f"\n--{both.get_boundary()}--\n"
     message = parsed(compiled.render(Person(fields={"v": said})))
     assert said in part(message, "html")
     assert [each.get_content_type() for each in message.walk() if not each.is_multipart()] == ["text/plain", "text/html", "image/jpeg"]
