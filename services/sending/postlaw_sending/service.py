@@ -55,6 +55,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         return_paths=return_paths,
         tracking_tokens=tracking_tokens,
         require_free=counts.require_free,
+        links_host=domain.keep.links_host,
         may_send_from=domain.keep.require_verified if denying else None,
     )
     watch = DomainWatch(domain.domains, domain.keep, parts.pause_senders if denying else None, platform.now_us)

@@ -73,6 +73,9 @@ class SendingSettings(BaseSettings):
     dns: str = Field(default="", description="name servers with commas between them, like 127.0.0.1:5353; empty: the system's")
     addresses: str = Field(default="", description="the IP addresses that our mail leaves from, with commas between them")
     spf_include: str = Field(default="", description="the name that customers' SPF records include")
+    links_cname: str = Field(
+        default="", description="the name that customers' own hosts for links lead to, where the door answers for them; or leave it out"
+    )
     unverified_domains: Literal["allow", "deny"] = Field(
         default="deny",
         description="deny, or allow where all mail is captured: what becomes of campaigns from domains that are not verified",
@@ -99,7 +102,7 @@ class SendingSettings(BaseSettings):
         return Resolver(_listed(self.dns))
 
     def expected_of_domains(self) -> Expected:
-        return Expected(_listed(self.addresses), self.spf_include.strip().lower(), self.relay_ehlo)
+        return Expected(_listed(self.addresses), self.spf_include.strip().lower(), self.relay_ehlo, self.links_cname.strip().lower())
 
     def mx(self) -> MxSettings | None:
         """None: all mail goes to the relay."""

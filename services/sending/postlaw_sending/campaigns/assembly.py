@@ -103,11 +103,12 @@ def assemble(
     return_paths: ReturnPaths,
     tracking_tokens: Tokens,
     require_free: Callable[[str, str], Awaitable[None]],
+    links_host: Callable[[str, str], Awaitable[str]],
     may_send_from: SenderCheck | None = None,
 ) -> CampaignParts:
     """`database`: sending's own. `approved`: a template's version. `holdings`: the stop's, whose job offsets say what stands in the log.
     `is_single`: of a settled batch, whether it is a single message's, which `settle_single` takes. `refused`: see
-    outcomes_consumer. `may_send_from`, `require_free`: see MoveCampaign."""
+    outcomes_consumer. `may_send_from`, `require_free`: see MoveCampaign. `links_host`: see BatchOpener."""
     store = platform.store(database)
 
     def opened(spec: CollectionSpec) -> Collection:
@@ -119,8 +120,9 @@ def assemble(
     def compiled(campaign: Campaign) -> CompiledCampaign:
         return _compile(campaign, platform.public_url, return_paths)
 
-    def mailed(campaign: Campaign) -> CompiledCampaign | TrackedCampaign:
-        return tracked(campaign, compiled, tracking_tokens, platform.public_url, platform.now_us)
+    def mailed(campaign: Campaign, links_host: str = "") -> CompiledCampaign | TrackedCampaign:
+        links_at = f"https://{links_host}" if links_host else platform.public_url
+        return tracked(campaign, compiled, tracking_tokens, links_at, platform.now_us)
 
     contexts: list[ServiceContexts] = []
 
@@ -199,7 +201,7 @@ def assemble(
         pause_senders=PauseSenders(campaigns, platform.now_us),
         read=ReadCampaigns(campaigns, plans, outcomes, retries, settled, partitions, responses),
         campaigns=campaigns,
-        opener=BatchOpener(keys, campaigns, watch, mailed),
+        opener=BatchOpener(keys, campaigns, watch, mailed, links_host),
         watch=watch,
         always=(Background("campaign watch", watch.run),),
         planning=(

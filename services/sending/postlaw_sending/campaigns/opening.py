@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from postlaw_common.crypto import SealBroken, open_sealed
@@ -38,20 +38,22 @@ class _Ready:
 
 
 class BatchOpener:
-    """`compile` makes the messages' side of a campaign; it is called once per campaign
-    and process."""
+    """`compile` makes the messages' side of a campaign, its links on the host that is named; it is called once per campaign and
+    process. `links_host`: of what a customer sends from an address, "" for the installation's own."""
 
     def __init__(
         self,
         keys: CampaignKeys,
         campaigns: Campaigns,
         watch: CampaignWatch,
-        compile: Callable[[Campaign], CompiledCampaign | TrackedCampaign],
+        compile: Callable[[Campaign, str], CompiledCampaign | TrackedCampaign],
+        links_host: Callable[[str, str], Awaitable[str]],
     ) -> None:
         self._keys = keys
         self._campaigns = campaigns
         self._watch = watch
         self._compile = compile
+        self._links_host = links_host
         self._ready: OrderedDict[str, asyncio.Future[_Ready]] = OrderedDict()
 
     async def open(self, sealed: SealedBatch, partition: int) -> OpenBatch:
@@ -88,4 +90,5 @@ class BatchOpener:
         if campaign is None or campaign.tenant_id != tenant_id:
             raise CampaignKeyDestroyed(f"there is no campaign {campaign_id}")
         key = await self._keys.get(tenant_id, campaign_id)
-        return _Ready(key, [self._compile(words) for words in campaign.in_variants])
+        host = await self._links_host(tenant_id, campaign.sender.address) if campaign.tracking.on else ""
+        return _Ready(key, [self._compile(words, host) for words in campaign.in_variants])

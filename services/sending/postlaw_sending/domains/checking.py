@@ -7,18 +7,20 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from postlaw_sending.domains.dns import Dns, DnsUnknown
-from postlaw_sending.domains.domain.sender_domain import Algorithm, Check, DkimKey, Result, SenderDomain
+from postlaw_sending.domains.domain.sender_domain import LINKS, Algorithm, Check, DkimKey, Result, SenderDomain, links_host
 from postlaw_sending.domains.spf import Spf, check_host, record_of
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
     """Of the installation. `addresses`: from which we hand mail over; `ehlo`: the name that it greets with;
-    `include`: what customers' SPF records are to include. Empty where a relay sends, whose business they then are."""
+    `include`: what customers' SPF records are to include. Empty where a relay sends, whose business they then are.
+    `links`: what customers' own hosts for links are to lead to; "": there are none."""
 
     addresses: Sequence[str] = ()
     include: str = ""
     ehlo: str = ""
+    links: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Checking:
             await self._told("mx", _MX_EXPECTED, lambda: self._mx(name)),
         ]
         checks += await self._bimi(name, next(check for check in checks if check.id == "dmarc"))
+        checks += await self._links(links_host(name))
         for address in self._expected.addresses:
             checks.append(await self._told(f"fcrdns:{address}", _FCRDNS_EXPECTED, lambda address=address: self._fcrdns(address)))
         return Findings(tuple(checks), published)
@@ -127,6 +130,20 @@ class Checking:
         if logo and tags(dmarc.found).get("p", "").lower() not in ("quarantine", "reject"):
             return [Check("bimi", Result.WARN, _BIMI_EXPECTED, dmarc.found, "No logo is shown before DMARC says quarantine or reject.")]
         return [Check("bimi", Result.OK, _BIMI_EXPECTED, records[0])]
+
+    async def _links(self, host: str) -> list[Check]:
+        """Of a domain whose tracked links are to stand on a host of its own, which none has to: nothing where there is no record, or
+        none could be asked for. It never fails."""
+        try:
+            found = await self._dns.alias(host) if self._expected.links else ""
+        except DnsUnknown:
+            found = ""
+        if not found:
+            return []
+        expected = f"{host} CNAME {self._expected.links}"
+        if found != self._expected.links:
+            return [Check(LINKS, Result.WARN, expected, found, f"Publish {self._expected.links} as the CNAME record of {host}.")]
+        return [Check(LINKS, Result.OK, expected, found)]
 
     async def _mx(self, domain: str) -> Check:
         """Bounces come back to the domain, and so do answers to From (RFC 5321 §5.1: without MX, its own address)."""

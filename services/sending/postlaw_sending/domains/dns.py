@@ -36,6 +36,10 @@ class Dns(Protocol):
         """Its PTR records. Raises DnsUnknown."""
         ...
 
+    async def alias(self, name: str) -> str:
+        """What its CNAME record leads to, "" where it has none. Raises DnsUnknown."""
+        ...
+
 
 class Resolver:
     """`servers`: as the setting names them; none: the system's. Asks anew each time. ValueError for a server that is none."""
@@ -60,6 +64,10 @@ class Resolver:
 
     async def names(self, address: str) -> list[str]:
         return [_host(record.target) for record in await self._ask(ipaddress.ip_address(address).reverse_pointer, "PTR")]
+
+    async def alias(self, name: str) -> str:
+        records = await self._ask(name, "CNAME")
+        return _host(records[0].target) if records else ""
 
     async def _ask(self, name: str, kind: str) -> list[Any]:
         try:

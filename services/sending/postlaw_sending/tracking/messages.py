@@ -63,12 +63,12 @@ class TrackedCampaign:
 
 
 def tracked(
-    campaign: Campaign, compile: Compile, tokens: Tokens, public_url: str, now_us: Callable[[], int]
+    campaign: Campaign, compile: Compile, tokens: Tokens, links_at: str, now_us: Callable[[], int]
 ) -> CompiledCampaign | TrackedCampaign:
     """The campaign as it is mailed. One that asks for nothing, or has no HTML, is compiled as ever. Raises Invalid."""
     if not campaign.tracking.on or not campaign.template.html.strip():
         return compile(campaign)
-    base = public_url.rstrip("/")
+    base = links_at.rstrip("/")
     made: dict[str, CompiledCampaign] = {}
 
     def form(allowed: int) -> CompiledCampaign:

@@ -24,6 +24,9 @@ from postlaw_common.testing.mesh import Mesh, fake, mesh
 from postlaw_sending.campaigns.assembly import CampaignParts, assemble
 from postlaw_sending.campaigns.domain.recipients import State
 from postlaw_sending.campaigns.wire import JOBS, OUTCOMES, SealedBatch
+from postlaw_sending.domains.assembly import assemble_domains
+from postlaw_sending.domains.checking import Expected
+from postlaw_sending.domains.dns import Resolver
 from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.returns.assembly import counts_in, received_in
 from postlaw_sending.returns.refusals import Refusals
@@ -83,6 +86,7 @@ class World:
             settle_single=self.singles.settle,
             refused=Refusals(received_in(self.platform, "sending")).take,
             require_free=counts_in(self.platform, "sending").require_free,
+            links_host=assemble_domains(self.platform, "sending", Resolver(), Expected()).keep.links_host,
             return_paths=ReturnPaths(self.platform.platform_keys),
             tracking_tokens=self.tracking_tokens,
         )

@@ -14,8 +14,10 @@ from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw_common.errors import NotFound
 from postlaw_common.testing.promises import promise
+from postlaw_sending.testing.dns_server import dns_server
 from services.sending.tests.campaigns.conftest import World
 from services.sending.tests.campaigns.played import CONSENTED, FakeConsent, FakeSubscribers, address_key
+from services.sending.tests.campaigns.test_sender_domains import SHOP, verified
 from services.sending.tests.messages.compiled import parsed, part
 
 PAGE = '<body><a href="https://shop.example/a?b=1&amp;c=2">A</a> <a href="https://shop.example/z">Z</a></body>'
@@ -139,3 +141,21 @@ async def test_a_link_that_nobody_was_given_leads_nowhere(open_world: Any) -> No
                 await follow(world, (kind, wrong))
         with pytest.raises(NotFound):
             await follow(world, ("l/2", token))
+
+
+@promise("M9")
+async def test_links_stand_on_the_customers_own_host_once_it_leads_here(open_world: Any) -> None:
+    async with dns_server() as server, open_world(*audience(), dns=server.address, links_cname="links.mail.example") as world:
+        server.put("links.shop.example", "CNAME", "links.mail.example.")
+        pages = await mailed(world, opens=True, clicks=True)
+        assert "links.shop.example" not in pages[ALL], "nobody has checked it yet"
+        await verified(world, server)
+        pages = await mailed(world, opens=True, clicks=True)
+        first, _, pixel = ours(pages[ALL])
+        for path, token in (first, pixel):
+            assert f"https://links.shop.example/{path}/{token}" in pages[ALL]
+        assert await follow(world, first) == "https://shop.example/a?b=1&c=2"
+        server.put("links.shop.example", "CNAME", "elsewhere.example.")
+        checks = {check.id: check for check in (await world.stub.CheckSenderDomain(SHOP)).checks}
+        assert checks["links"].result == sending.DomainCheck.RESULT_WARN
+        assert "links.shop.example" not in (await mailed(world, opens=True, clicks=True))[ALL]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 OVERLAP_US = 7 * 24 * 3600 * 1_000_000  # a signature that is still under way, or in a retry, finds its key for so long
+LINKS = "links"  # the check of a host of the domain's own, for tracked links
 FAILING_AFTER = 2  # failed checks in a row: one may catch a zone that is just being changed
 
 
@@ -46,7 +47,7 @@ class DkimKey:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`id`: `spf`, `dmarc`, `mx`, `dkim:` and a selector, or `fcrdns:` and an address of the installation's."""
+    """`id`: `spf`, `dmarc`, `mx`, `bimi`, `links`, `dkim:` and a selector, or `fcrdns:` and an address of the installation's."""
 
     id: str
     result: Result
@@ -83,6 +84,12 @@ class SenderDomain:
         return [key for key in self.keys if not key.superseded_at_us or self.checked_at_us - key.superseded_at_us < OVERLAP_US]
 
     @property
+    def links_host(self) -> str:
+        """Where tracked links of its campaigns stand; "": on the installation's own."""
+        leads_here = any(check.id == LINKS and check.result is Result.OK for check in self.checks)
+        return links_host(self.domain) if leads_here and self.state is State.VERIFIED else ""
+
+    @property
     def rotating(self) -> bool:
         """Whether a newer RSA key waits to be published."""
         rsa = [key for key in self.keys if key.algorithm is Algorithm.RSA]
@@ -91,6 +98,10 @@ class SenderDomain:
     def _in_use(self, algorithm: Algorithm) -> DkimKey | None:
         usable = [key for key in self.keys if key.algorithm is algorithm and key.published_at_us and not key.superseded_at_us]
         return usable[-1] if usable else None
+
+
+def links_host(domain: str) -> str:
+    return f"links.{domain}"
 
 
 def checked(domain: SenderDomain, checks: Sequence[Check], published: Mapping[str, Result], now_us: int, due_at_us: int) -> SenderDomain:

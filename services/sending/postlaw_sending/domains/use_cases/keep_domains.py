@@ -91,6 +91,15 @@ class KeepDomains:
                 fields=[FieldError("sender.address", how)],
             )
 
+    async def links_host(self, tenant_id: str, address: str) -> str:
+        """Of what this customer sends from the address: see SenderDomain. Raises StoreUnavailable."""
+        try:
+            name = domain_name(address.rpartition("@")[2])
+        except Invalid:  # where all mail is captured, it comes from anywhere
+            return ""
+        found = await self._domains.find(tenant_id, name)
+        return found.links_host if found else ""
+
 
 def domain_name(domain: str) -> str:
     """In A-labels, lower case. Raises Invalid."""
