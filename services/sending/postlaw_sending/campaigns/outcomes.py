@@ -77,30 +77,34 @@ class Outcomes:
             changed = _totals_document(id, campaign_id, max(read.offset for read in beyond), tally)
             if document and document.get("again"):
                 changed["again"] = document["again"]
-            try:
-                if document is None:
-                    await self._totals().insert(changed)
-                else:
-                    await self._totals().replace(changed, version=document["v"])
-            except (AlreadyExists, VersionConflict):
-                continue
-            return
+            if await self._replaced(document, changed):
+                return
+
+    async def _replaced(self, before: Document | None, changed: Document) -> bool:
+        """False: somebody else came in between."""
+        try:
+            if before is None:
+                await self._totals().insert(changed)
+            else:
+                await self._totals().replace(changed, version=before["v"])
+        except (AlreadyExists, VersionConflict):
+            return False
+        return True
 
     async def mail_again(self, campaign_id: str, partition: int, batch: int, people: int) -> bool:
         """A batch's unknown recipients are no longer counted as such: they are about to be planned anew. False: they were before."""
         id = place_id(campaign_id, partition)
         while True:
             document = await self._totals().get(id, linearizable=True)
-            if document is None or batch in document.get("again", ()):
+            before = document or _totals_document(id, campaign_id, -1, Tally())  # noted, but not counted yet
+            again = before.get("again", ())
+            if batch in again:
                 return False
-            tally = _tally(document)
+            tally = _tally(before)
             tally.unknown -= people
-            changed = _totals_document(id, campaign_id, document["offset"], tally) | {"again": [*document.get("again", ()), batch]}
-            try:
-                await self._totals().replace(changed, version=document["v"])
-            except VersionConflict:
-                continue
-            return True
+            changed = _totals_document(id, campaign_id, before["offset"], tally) | {"again": [*again, batch]}
+            if await self._replaced(document, changed):
+                return True
 
     async def mailed_again(self, campaign_id: str) -> set[str]:
         """Batches, by the `_id` of their documents, whose unknown recipients were planned anew."""

@@ -56,9 +56,8 @@ class Posting:
         if known is not None:
             return known
         partition = self._placement().partition(tenant_id, to.address_key)
-        if link is not None:
-            await self._consent.require_no_opt_out(words.message_id, partition, to.address_key)
-        answer = await self._consent.decide_single(words.message_id, facts, words.contact, partition, to.address_key)
+        decide = self._consent.decide_single if link is None else self._consent.decide_for_team
+        answer = await decide(words.message_id, facts, words.contact, partition, to.address_key)
         [decision] = answer.each
         ruled = answer.rulings[decision.verdict]
         if not decision.allow or ruled.refusals:

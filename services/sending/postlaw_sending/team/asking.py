@@ -33,9 +33,8 @@ class AskTeam:
         """Within a context that may read decisions. Raises Conflict, of type `not-allowed`, where the address may not be mailed."""
         partition = self._placement().partition(team.tenant_id, team.address_key)
         message_id = new_id("sgl")
-        await self._consent.require_no_opt_out(message_id, partition, team.address_key)
         contact = await self._identity.contact(team.tenant_id)
-        answer = await self._consent.decide_single(message_id, _FACTS, contact, partition, team.address_key)
+        answer = await self._consent.decide_for_team(message_id, _FACTS, contact, partition, team.address_key)
         [decision] = answer.each
         if not decision.allow:
             codes = ", ".join(answer.rulings[decision.verdict].refusals)

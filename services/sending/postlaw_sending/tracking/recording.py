@@ -79,11 +79,12 @@ class Recording:
 
     def take(self, hit: Hit) -> None:
         place = (hit.campaign_id, hit.person)
-        held = self._waiting.setdefault(place, [])
+        held = self._waiting.get(place, [])
         if self._held >= KEPT or (hit.person and len(held) >= _OF_ONE):
             self._dropped += 1
             return
         held.append(hit)
+        self._waiting[place] = held
         self._held += 1
 
     async def run(self) -> None:
@@ -105,14 +106,19 @@ class Recording:
                 del self._waiting[place]
                 self._judged[place[0]] += _judged(hits)
         for campaign_id, hits in list(self._judged.items()):
-            campaign = await self._campaign(campaign_id)
-            records = await self._records(campaign, hits) if campaign is not None else []
+            try:
+                campaign = await self._campaign(campaign_id)
+                self._told += await self._records(campaign, hits) if campaign is not None else []
+            except OUTAGES as away:
+                _log.warning("a campaign's clicks and opens wait to be recorded", campaign_id=campaign_id, failure=type(away).__name__)
+                continue
+            except Exception:  # what is wrong with one campaign must not keep the others' from being recorded
+                _log.exception("clicks and opens cannot be recorded", campaign_id=campaign_id, dropped=len(hits))
             del self._judged[campaign_id]
-            self._held -= len(hits)
-            self._told += records
         if self._told:
             await self._bus.publish(self._told)
             self._told = []
+        self._held = sum(map(len, (*self._waiting.values(), *self._judged.values())))
 
     async def _records(self, campaign: Campaign, hits: Sequence[Hit]) -> list[Record]:
         allowed = await self._allowed(campaign, {hit.person for hit in hits if hit.person})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -132,6 +133,21 @@ async def test_a_batch_that_the_topic_holds_twice_counts_once(tmp_path: Path) ->
         await projection(store).apply([Read(4, b"", batch), Read(5, b"", settled(1, [S]))])
         await projection(store).apply([Read(6, b"", batch)])
         assert (await projection(store).tally("cmp_1")).final == 4
+
+
+async def test_who_is_planned_anew_before_their_loss_is_counted_is_counted_once(tmp_path: Path) -> None:
+    lost = [Read(0, b"", settled(0, [State.UNKNOWN] * 3))]
+    async with opened(tmp_path) as store:
+        with contextlib.suppress(Killed):
+            await projection(store, left=[3]).apply(lost)  # the batch is noted, its totals are not
+        again = projection(store)
+        assert await store.collection(BATCHES.name).get("cmp_1/0000/00000000")
+        assert (await again.tally("cmp_1")).batches == 0
+        assert await again.mail_again("cmp_1", 0, 0, 3)
+        assert not await again.mail_again("cmp_1", 0, 0, 3)
+        await again.apply(lost)
+        tally = await again.tally("cmp_1")
+        assert (tally.batches, tally.unknown) == (1, 0)
 
 
 async def test_who_was_taken_up_again_does_not_wait_a_second_time(tmp_path: Path) -> None:

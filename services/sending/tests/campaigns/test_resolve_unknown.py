@@ -112,6 +112,20 @@ async def test_they_stay_where_nobody_said_so_and_once_the_key_is_gone(open_worl
             await resolve(world, late)
 
 
+async def test_nobody_is_mailed_again_once_who_was_is_forgotten(open_world: Opened) -> None:
+    """A process that ends between the two writes of destroy_lapsed leaves the key and no memory of who was planned anew."""
+    ahead = [0]
+    async with open_world(now_us=lambda: time.time_ns() // 1000 + ahead[0]) as world:
+        campaign_id = await with_unknown(world, again=True)
+        await resolve(world, campaign_id)
+        await world.until(campaign_id, C.STATUS_FINISHED)
+        ahead[0] = KEPT_AFTER_END_US + 1_000_000
+        await vars(world.parts.resolve_unknown)["_kept"].forget(campaign_id)
+        with pytest.raises(Conflict):
+            await resolve(world, campaign_id)
+        assert not await world.deliver()
+
+
 async def _destroy(world: World) -> None:
     """What the background does every ten minutes."""
     keys = vars(world.parts.resolve_unknown)["_keys"]

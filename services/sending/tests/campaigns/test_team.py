@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.errors import Conflict, NotFound
 from postlaw_common.testing.promises import promise
+from postlaw_sending.campaigns.domain.ruling import COMMERCIAL
 from postlaw_sending.singles.send_single import Posting
 from postlaw_sending.team.addresses import MOST, TEAM_ADDRESSES
 from postlaw_sending.team.assembly import assemble_team
+from services.sending.tests.campaigns.played import refusal
 from services.sending.tests.campaigns.test_ab_tests import ab
 from services.sending.tests.campaigns.test_campaign_life import by_id
 from services.sending.tests.campaigns.test_own_messages import message
@@ -122,3 +125,29 @@ async def found(world: World, campaign_id: str) -> Any:
     campaign = await world.parts.campaigns.find(campaign_id)
     assert campaign is not None
     return campaign
+
+
+@promise("M6")
+async def test_a_no_between_two_questions_about_ones_own_people_is_heard(open_world: Opened) -> None:
+    async with open_world() as world:
+        world.people.add_list("lst_1", [])
+        team = await add(world)
+        [token] = await tokens(world)
+        await press(world, token)
+        campaign_id = (await world.draft()).campaign_id
+        asked_before = len(world.law.asked)
+
+        class SaidNoMeanwhile(dict[bytes, consent.Verdict]):
+            """To everything, once the first question is answered: advertising ends, a message of service does not."""
+
+            def get(self, key: bytes, default: Any = None) -> Any:
+                advertises = world.law.asked[-1].message.message_class == COMMERCIAL
+                return refusal("SUPPRESSED_EVERYTHING") if advertises and len(world.law.asked) > asked_before + 1 else default
+
+        world.law.verdicts = SaidNoMeanwhile()
+        with pytest.raises(Conflict, match="SUPPRESSED"):
+            await world.stub.SendTest(sending.SendTestRequest(campaign_id=campaign_id, team_address_ids=[team.team_address_id]))
+        asked_before = len(world.law.asked)
+        with pytest.raises(Conflict, match="SUPPRESSED"):
+            await add(world, "another@shop.example")
+        assert len(await jobs(world)) == 1, "that which asked"

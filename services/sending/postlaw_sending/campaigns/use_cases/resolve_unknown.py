@@ -11,12 +11,13 @@ from postlaw_sending.campaigns.domain.campaign import Move, Status, moved
 from postlaw_sending.campaigns.domain.plan import Kept
 from postlaw_sending.campaigns.domain.recipients import Settled, State
 from postlaw_sending.campaigns.kept_back import KeptBack
-from postlaw_sending.campaigns.keys import CampaignKeyDestroyed, CampaignKeys
+from postlaw_sending.campaigns.keys import KEPT_AFTER_END_US, CampaignKeyDestroyed, CampaignKeys
 from postlaw_sending.campaigns.leases import Leases
 from postlaw_sending.campaigns.outcomes import Outcomes
 from postlaw_sending.campaigns.plans import place_id
 
 _AT_ONCE = 50  # batches
+_TOO_LATE = "The campaign ended more than 72 hours ago: it mails nobody any more."
 
 
 class _Unknown(NamedTuple):
@@ -56,10 +57,13 @@ class ResolveUnknown:
             return (await self._outcomes.tally(campaign_id)).unknown, 0
         if campaign.status not in (Status.SENDING, Status.FINISHED):
             raise Conflict(f"A campaign that is {campaign.status} mails nobody again.")
+        # By its time as well: who was planned anew may be forgotten already, where the key is still to be destroyed.
+        if campaign.ended and self._now_us() - campaign.ended_at_us >= KEPT_AFTER_END_US:
+            raise Conflict(_TOO_LATE)
         try:
             await self._keys.get(campaign.tenant_id, campaign_id)
         except CampaignKeyDestroyed as gone:
-            raise Conflict("The campaign ended more than 72 hours ago: it mails nobody any more.") from gone
+            raise Conflict(_TOO_LATE) from gone
         again = 0
         async for unknown in self._unknown(campaign_id):
             # Out of the totals before into the plan: who is in neither is pending, and this call made again goes on with them.
