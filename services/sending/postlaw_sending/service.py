@@ -84,7 +84,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     )
     hits = tracking.assemble_tracking(platform, tracking_tokens, parts.campaigns)
     figures = analytics.assemble_analytics(platform, DATABASE, parts.campaigns, parts.tally)
-    hooks = webhooks.assemble_webhooks(platform, DATABASE, private=settings.webhooks_into_our_network == "allow")
+    hooks = webhooks.assemble_webhooks(platform, DATABASE, settings.resolver(), private=settings.webhooks_into_our_network == "allow")
     servicer = SendingServicer(
         create=parts.create,
         move=parts.move,

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from postlaw_sending.domains.dns import Dns
+from postlaw_sending.domains.public_addresses import is_public
 from postlaw_sending.mx.kept import Kept
 
 KEPT_S: Final = 300.0
@@ -45,7 +46,7 @@ class MailHosts:
 
     async def addresses(self, host: str) -> tuple[str, ...]:
         """IPv6 and IPv4 by turns, so that a family that leads nowhere costs one attempt. Raises DnsUnknown."""
-        found = [address for address in await self._addresses.of(host) if self._private or ip_address(address).is_global]
+        found = [address for address in await self._addresses.of(host) if self._private or is_public(address)]
         by_family = [[address for address in found if ip_address(address).version == version] for version in (6, 4)]
         turns = max(map(len, by_family))
         return tuple(family[turn] for turn in range(turns) for family in by_family if turn < len(family))[:ADDRESSES_TRIED]

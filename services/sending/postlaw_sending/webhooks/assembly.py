@@ -9,8 +9,10 @@ from postlaw_common.consumers import Consumer
 from postlaw_common.keys.customer import CustomerKeys
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background
+from postlaw_sending.domains.dns import Dns
 from postlaw_sending.webhooks.calls import WebhookCalls
 from postlaw_sending.webhooks.deliveries import DELIVERIES, Deliveries
+from postlaw_sending.webhooks.destination import by_dns, by_system
 from postlaw_sending.webhooks.endpoints import WEBHOOKS, Webhooks
 from postlaw_sending.webhooks.posting import Posting
 
@@ -24,10 +26,10 @@ class WebhookParts:
     sending: Background
 
 
-def assemble_webhooks(platform: Platform, database: str, *, private: bool) -> WebhookParts:
+def assemble_webhooks(platform: Platform, database: str, dns: Dns, *, private: bool) -> WebhookParts:
     """`database`: sending's own. `private`: webhooks may lead into our own network (development)."""
     store = platform.store(database)
     webhooks = Webhooks(lambda: store.collection(WEBHOOKS.name), CustomerKeys(store, platform.root_key), platform.now_us)
-    post = Posting(webhooks, private=private)
+    post = Posting(webhooks, by_system if private else by_dns(dns), private=private)
     deliveries = Deliveries(lambda: store.collection(DELIVERIES.name), webhooks, post, platform.now_us, time.monotonic)
     return WebhookParts(WebhookCalls(webhooks, deliveries, private=private), deliveries.consumer(), Background("webhooks", deliveries.run))

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from postlaw_common.errors import FieldError, Invalid
+from postlaw_sending.domains.dns import Dns, DnsUnknown
+from postlaw_sending.domains.public_addresses import is_public
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -53,7 +55,7 @@ async def place_of(url: str, resolve: Resolve, *, private: bool) -> Place:
     name, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     try:
         addresses = await resolve(name, port)
-    except OSError as failed:
+    except (OSError, UnicodeError) as failed:  # UnicodeError: it can be no name
         raise NotAllowed("the name does not resolve") from failed
     if not addresses or not (private or all(map(is_public, addresses))):
         raise NotAllowed("the name does not lead to the public internet")
@@ -64,19 +66,24 @@ async def place_of(url: str, resolve: Resolve, *, private: bool) -> Place:
     return Place(f"{parts.scheme}://{address}:{port}{path}", host if usual else f"{host}:{port}", name)
 
 
-def is_public(address: str) -> bool:
-    """Also of IPv4 in IPv6, however it is wrapped (RFC 4291 §2.5.5.2, RFC 6052, RFC 3056)."""
-    it = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(it, ipaddress.IPv6Address):
-        inner = it.ipv4_mapped or it.sixtofour
-        if it in ipaddress.ip_network("64:ff9b::/96"):
-            inner = ipaddress.IPv4Address(it.packed[12:])
-        if inner is not None:
-            return is_public(str(inner))
-    return it.is_global and not it.is_multicast and not it.is_reserved
+def by_dns(dns: Dns) -> Resolve:
+    """Without the system's resolver, which waits in a thread: whose name servers do not answer would hold up what needs one."""
+
+    async def resolve(name: str, port: int) -> Sequence[str]:
+        try:
+            return [str(ipaddress.ip_address(name))]
+        except ValueError:
+            pass
+        try:
+            return await dns.addresses(name)
+        except DnsUnknown as unknown:
+            raise OSError(str(unknown)) from unknown
+
+    return resolve
 
 
 async def by_system(name: str, port: int) -> list[str]:
+    """Also names that no DNS knows (development)."""
     found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
     return [str(each[4][0]) for each in found]
 

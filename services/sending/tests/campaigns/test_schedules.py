@@ -137,6 +137,28 @@ async def test_what_fails_at_its_time_is_a_draft_again_and_says_why(open_world: 
         assert (await until_status(world, campaign_id, C.STATUS_DRAFT)).paused_because.startswith("conflict: schedule-missed")
 
 
+async def test_what_is_wrong_with_one_campaign_keeps_no_other_from_beginning(open_world: Opened) -> None:
+    clock = Clock()
+    async with open_world(now_us=clock) as world:
+        world.people.add_list("lst_1", range(3))
+        broken, other = (await world.draft()).campaign_id, (await world.draft()).campaign_id
+        for campaign_id in (broken, other):
+            await scheduled(world, campaign_id, at=datetime.now(UTC) + timedelta(hours=1))
+        clock.ahead_us = HOUR_US + 1_000_000
+        beginning = world.reopened().begin_scheduled
+        move = vars(beginning)["_move"]
+
+        class Broken:
+            async def begin(self, campaign: Any, by: Any) -> bool:
+                if campaign.campaign_id == broken:
+                    raise ValueError("what is stored of it cannot be read")
+                return await move.begin(campaign, by)
+
+        vars(beginning)["_move"] = Broken()
+        await beginning.look()
+        assert (await world.get(other)).status != C.STATUS_SCHEDULED
+
+
 async def test_no_time_that_has_passed_anywhere_can_be_set(open_world: Opened) -> None:
     async with open_world() as world:
         world.people.add_list("lst_1", range(1))

@@ -69,7 +69,15 @@ async def test_both_families_are_tried_by_turns_and_never_what_is_not_public(dns
     dns.put("mx.example", "AAAA", "2001:4860:4860::8888", "::1")
     assert sorted((await hosts(dns).addresses("mx.example"))[1:]) == ["8.8.4.4", "8.8.8.8"]
     assert (await hosts(dns).addresses("mx.example"))[0] == "2001:4860:4860::8888"
-    assert "127.0.0.1" in await hosts(dns, private=True).addresses("mx.example")
+    dns.put("own.example", "A", "127.0.0.1")
+    assert await hosts(dns, private=True).addresses("own.example") == ("127.0.0.1",)
+
+
+async def test_an_address_that_only_wraps_a_private_one_is_not_mailed_to(dns: DnsServer) -> None:
+    """RFC 6052, RFC 3056; and of IPv4, what is no host's (RFC 5771)."""
+    dns.put("wrapped.example", "A", "224.0.0.1")
+    dns.put("wrapped.example", "AAAA", "64:ff9b::7f00:1", "2002:7f00:1::")
+    assert await hosts(dns).addresses("wrapped.example") == ()
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,9 @@ async def test_a_proved_report_is_acted_on_once_as_a_mail_that_comes_back(
         ("ses", ses(ses_bounce(), SigningCertURL="https://sns.eu-west-1.amazonaws.com.evil.example/a.pem")),
         ("ses", ses(ses_bounce(), SignatureVersion="1")),
         ("ses", ({}, ses(ses_bounce())[1].replace(b"5.1.1", b"5.1.2"))),
+        ("ses", ses(ses_bounce(), SigningCertURL="https://[")),
         ("ses", ({}, b"[" * 100_000)),
+        ("mailgun", ({}, b'{"signature": {"timestamp": "1", "token": "\\ud800", "signature": "\\ud800"}}')),
     ],
 )
 @promise("M6")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
+from contextlib import suppress
+from typing import Any, cast
 
 import pytest
 
 from postlaw_common.errors import Invalid
 from postlaw_common.testing.promises import promise
-from postlaw_sending.webhooks.destination import NotAllowed, checked_url, is_public, place_of
+from postlaw_sending.domains.dns import Resolver
+from postlaw_sending.domains.public_addresses import is_public
+from postlaw_sending.testing.dns_server import dns_server
+from postlaw_sending.webhooks.destination import NotAllowed, by_dns, by_system, checked_url, place_of
+from postlaw_sending.webhooks.endpoints import Webhook
+from postlaw_sending.webhooks.posting import Posting
 from postlaw_sending.webhooks.signing import headers, shown
 
 
@@ -42,6 +50,42 @@ async def test_no_name_leads_a_webhook_into_a_network_that_is_not_public(address
 
     with pytest.raises(NotAllowed):
         await place_of("https://shop.example/hook", resolve, private=False)
+
+
+@pytest.mark.parametrize("url", ["https://shop..example/", f"https://{'x' * 64}.example/"])
+async def test_what_can_be_no_name_is_no_place(url: str) -> None:
+    with pytest.raises(NotAllowed):
+        await place_of(url, by_system, private=True)
+
+
+async def test_names_are_asked_of_the_dns_and_addresses_of_nobody() -> None:
+    async with dns_server() as server:
+        server.put("shop.example", "A", "8.8.8.8")
+        server.troubles["away.example"] = "servfail"
+        resolve = by_dns(Resolver([server.address], timeout_s=1.0))
+        assert (await place_of("https://shop.example/", resolve, private=False)).url == "https://8.8.8.8:443/"
+        assert (await place_of("https://8.8.4.4/", resolve, private=False)).url == "https://8.8.4.4:443/"
+        for url in ("https://away.example/", "https://nobody.example/", "https://[::1]/", "https://shop..example/"):
+            with pytest.raises(NotAllowed):
+                await place_of(url, resolve, private=False)
+
+
+async def test_an_answer_that_comes_byte_by_byte_holds_nothing_up() -> None:
+    async def dribble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"H")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+
+    class NoKeys:
+        async def keys(self, webhook: Webhook) -> list[bytes]:
+            return [b"k"]
+
+    async with await asyncio.start_server(dribble, "127.0.0.1", 0) as server, asyncio.timeout(4):
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        post = Posting(cast("Any", NoKeys()), by_system, private=True, within_s=0.1)
+        assert await post(Webhook("whk_1", "ten_1", url, 0), "evt_1", b"{}") == "not-taken"
 
 
 async def test_the_connection_goes_to_the_address_that_was_looked_at() -> None:

@@ -90,7 +90,12 @@ class BeginScheduled:
         """One pass over all that are scheduled."""
         for campaign in await self._campaigns.scheduled():
             if campaign.schedule is not None and campaign.schedule.at_us <= self._now_us():
-                await self._try(campaign, campaign.schedule)
+                try:
+                    await self._try(campaign, campaign.schedule)
+                except (BusUnavailable, StoreUnavailable, KeysUnavailable):
+                    raise
+                except Exception:  # what is wrong with one campaign must not keep the others from beginning
+                    log.exception("a scheduled campaign cannot begin", campaign_id=campaign.campaign_id)
 
     async def _try(self, campaign: Campaign, schedule: Schedule) -> None:
         by = Actor(*schedule.by)

@@ -31,6 +31,8 @@ def mailgun(key: str, body: Mapping[str, Any], now_s: float) -> bool:
     if not isinstance(signed, Mapping):
         return False
     timestamp, token, signature = (str(signed.get(name, "")) for name in ("timestamp", "token", "signature"))
+    if not (timestamp + token + signature).isascii():
+        return False
     expected = hmac.new(key.encode(), (timestamp + token).encode(), hashlib.sha256).hexdigest()
     return hmac.compare_digest(expected.encode(), signature.encode()) and _fresh(timestamp, now_s, MAILGUN_WINDOW_S)
 
@@ -73,7 +75,10 @@ def sns(topics: Sequence[str], body: Mapping[str, Any], certificate: Callable[[s
 
 def of_sns(url: str) -> bool:
     """Whether an address is a certificate's at Amazon SNS: anybody could sign with a certificate from elsewhere."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
     return parts.scheme == "https" and parts.path.endswith(".pem") and _SNS_HOST.fullmatch(parts.netloc) is not None
 
 
