@@ -196,7 +196,7 @@ def assemble(
         identity=identity,
         contexts=acting,
         seeds=seeds,
-        resolve_unknown=ResolveUnknown(campaigns, keys, leases, outcomes, kept, settled, platform.now_us),
+        resolve_unknown=ResolveUnknown(campaigns, keys, leases, outcomes, kept, settled, platform.now_us, require_free, may_send_from),
         checklist=GetChecklist(campaigns, identity, checklist, platform.now_us),
         pause_senders=PauseSenders(campaigns, platform.now_us),
         read=ReadCampaigns(campaigns, plans, outcomes, retries, settled, partitions, responses),

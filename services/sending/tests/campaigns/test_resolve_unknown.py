@@ -12,6 +12,8 @@ from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw_common.errors import Conflict, NotFound
 from postlaw_sending.campaigns.domain.recipients import State
 from postlaw_sending.campaigns.keys import KEPT_AFTER_END_US, destroy_lapsed
+from postlaw_sending.returns.assembly import counts_in
+from services.sending.tests.campaigns.conftest import TENANT
 from services.sending.tests.campaigns.test_campaign_life import addresses, adds_up, by_id
 
 if TYPE_CHECKING:
@@ -123,6 +125,16 @@ async def test_nobody_is_mailed_again_once_who_was_is_forgotten(open_world: Open
         await vars(world.parts.resolve_unknown)["_kept"].forget(campaign_id)
         with pytest.raises(Conflict):
             await resolve(world, campaign_id)
+        assert not await world.deliver()
+
+
+async def test_what_is_held_back_after_its_end_mails_nobody_again(open_world: Opened) -> None:
+    async with open_world() as world:
+        campaign_id = await with_unknown(world, again=True)
+        await counts_in(world.platform, "sending").hold(TENANT, campaign_id, "complaints")
+        with pytest.raises(Conflict, match="held back"):
+            await resolve(world, campaign_id)
+        assert (await world.get(campaign_id)).totals.unknown == 50
         assert not await world.deliver()
 
 

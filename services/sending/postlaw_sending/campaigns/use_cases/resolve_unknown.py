@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
 from postlaw_common.errors import Conflict, NotFound
@@ -15,6 +15,7 @@ from postlaw_sending.campaigns.keys import KEPT_AFTER_END_US, CampaignKeyDestroy
 from postlaw_sending.campaigns.leases import Leases
 from postlaw_sending.campaigns.outcomes import Outcomes
 from postlaw_sending.campaigns.plans import place_id
+from postlaw_sending.campaigns.use_cases.move_campaign import SenderCheck
 
 _AT_ONCE = 50  # batches
 _TOO_LATE = "The campaign ended more than 72 hours ago: it mails nobody any more."
@@ -27,7 +28,7 @@ class _Unknown(NamedTuple):
 
 
 class ResolveUnknown:
-    """`settled` parses a batch's event."""
+    """`settled` parses a batch's event. `require_free`, `may_send_from`: see MoveCampaign."""
 
     def __init__(
         self,
@@ -38,7 +39,11 @@ class ResolveUnknown:
         kept: KeptBack,
         settled: Callable[[bytes], Settled],
         now_us: Callable[[], int],
+        require_free: Callable[[str, str], Awaitable[None]],
+        may_send_from: SenderCheck | None,
     ) -> None:
+        self._require_free = require_free
+        self._may_send_from = may_send_from
         self._campaigns = campaigns
         self._keys = keys
         self._leases = leases
@@ -57,6 +62,10 @@ class ResolveUnknown:
             return (await self._outcomes.tally(campaign_id)).unknown, 0
         if campaign.status not in (Status.SENDING, Status.FINISHED):
             raise Conflict(f"A campaign that is {campaign.status} mails nobody again.")
+        # What was held back after its end is as little begun again as what was held back before.
+        await self._require_free(campaign.tenant_id, campaign_id)
+        if self._may_send_from is not None:
+            await self._may_send_from(campaign.tenant_id, campaign.sender.address)
         # By its time as well: who was planned anew may be forgotten already, where the key is still to be destroyed.
         if campaign.ended and self._now_us() - campaign.ended_at_us >= KEPT_AFTER_END_US:
             raise Conflict(_TOO_LATE)
