@@ -35,7 +35,7 @@ demo: setup ## import, send, say stop in mid-flight, prove that it stopped
 
 .PHONY: test
 test: setup ## every test that this machine can run; says against what
-	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder $(TESTS)
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(TESTS)
 
 .PHONY: check
 check: setup ## lint, types, import boundaries, contracts, the model, docs, generated code

@@ -49,10 +49,6 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        # Of two processes one runs the faults, with one installation to break; the other the rest, file by file.
-        path = item.path.relative_to(config.rootpath)
-        item.add_marker(pytest.mark.xdist_group("faults" if path.is_relative_to("tests/faults") else str(path)))
     backing = config.stash[BACKING]
     lacking = {name for name, service in NEEDS.items() if not backing.available(service)}
     lacking |= {name for name, service in LOCAL_NEEDS.items() if not backing.local.installed(service)}
