@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import time
 from itertools import pairwise
 from typing import Any
 
-from bench.imports import run_import
+from bench.imports import imported_list
 from bench.raw_client import raw_rate
 from bench.running import Figures, mesh, parser, report, resident_mb, say
 from bench.sinks import Sink, sink
@@ -25,11 +24,7 @@ LOOK_EVERY_S = 0.3
 
 async def _imported(ready: dict[str, Any], recipients: int) -> str:
     async with client(ready["gateway"], ready["api_key"]) as api:
-        list_id = await api.create_list("bench")
-        began = time.perf_counter()
-        await run_import(api, list_id, recipients)
-        say(f"imported {recipients} in {time.perf_counter() - began:.1f} s")
-        return list_id
+        return (await imported_list(api, recipients))[0]
 
 
 async def _campaign(ready: dict[str, Any], list_id: str) -> dict[str, Any]:

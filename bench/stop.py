@@ -13,9 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench.imports import run_import
+from bench.imports import imported_list
 from bench.raw_client import raw_rate
-from bench.running import Figures, mesh, parser, report, resident_mb, say
+from bench.running import Figures, mesh, parser, report, resident_mb
 from bench.sinks import Sink, sink
 from postlaw_mesh.demo.law import Answered, HandOver, judge
 from postlaw_mesh.rest_client import RestClient, accounted, client
@@ -34,10 +34,7 @@ AT_ONCE = 16
 async def campaign_with_opt_outs(ready: dict[str, Any], recipients: int, opt_outs: int) -> tuple[dict[str, Any], list[Answered]]:
     """Imports, launches, says stop; returns the finished campaign and what everybody was answered."""
     async with client(ready["gateway"], ready["api_key"]) as api:
-        list_id = await api.create_list("bench")
-        began = time.perf_counter()
-        await run_import(api, list_id, recipients)
-        say(f"imported {recipients} in {time.perf_counter() - began:.1f} s")
+        list_id, _ = await imported_list(api, recipients)
         chosen = [f"user{i}@example.com" for i in random.Random(7).sample(range(recipients), opt_outs)]
         links: dict[str, str] = {}
         for start in range(0, opt_outs, AT_ONCE):

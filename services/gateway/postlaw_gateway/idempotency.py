@@ -24,6 +24,7 @@ from postlaw_common.crypto import open_sealed, seal
 from postlaw_common.errors import Conflict, Invalid, KeyReused
 from postlaw_common.keys.customer import CustomerKeys
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store.bulk import bulk_delete
 from postlaw_gateway.answers import Answer
 
 IDEMPOTENCY_KEYS = CollectionSpec("idempotency_keys", (Index("hour"),))
@@ -142,9 +143,7 @@ class IdempotencyKeys:
         gone = 0
         hour = _HOUR_US
         for age in range(1, 49):
-            async for page in self._collection().scan("hour", _hour(self._now_us() - age * hour)):
-                for document in page:
-                    gone += await self._collection().delete(document["_id"])
+            gone += await bulk_delete(self._collection(), "hour", _hour(self._now_us() - age * hour))
         return gone
 
 

@@ -17,6 +17,7 @@ from postlaw_common.made_once import MADE_UNDER, RequestKey, refuse_another
 from postlaw_common.ordered_text import to_text
 from postlaw_common.outbox import OUTBOX_INDEX, add_to_outbox
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, Store
+from postlaw_common.store.bulk import bulk_delete
 from postlaw_subscribers.domain.import_job import Checkpoint, Counts, GoneThrough, ImportJob, Settings, State
 from postlaw_subscribers.domain.sameness import Flag, Tallies, Tally
 
@@ -122,10 +123,7 @@ class Jobs:
         return {keys[id]: (document["row"], document["outcome"]) for id, document in earlier.items()}
 
     async def forget_rows(self, import_id: str) -> None:
-        collection = self._store.collection(ROW_MARKS.name)
-        async for page in collection.scan("import_id", import_id):
-            for mark in page:
-                await collection.delete(mark["_id"])
+        await bulk_delete(self._store.collection(ROW_MARKS.name), "import_id", import_id)
 
     async def _open(self, document: Document) -> OpenJob:
         tenant_id, import_id = document["tenant_id"], document["import_id"]

@@ -1,4 +1,4 @@
-"""Inserting by the thousand, each document made just before it is written.
+"""Many documents at a time: inserting by the thousand, each made just before it is written; removing all of one value.
 
 The store works in threads of its own (or on another machine), so it takes the first while the next are made; and documents that are made,
 packed and dropped few at a time stay in the processor's cache and out of the process's peak.
@@ -31,6 +31,15 @@ async def bulk_insert(collection: Collection, documents: Iterable[Document]) -> 
         for write in writes:
             write.cancel()
         raise
+
+
+async def bulk_delete(collection: Collection, field: str, value: str | bytes) -> int:
+    """Removes all whose indexed field equals value; returns how many."""
+    removed = 0
+    async for page in collection.scan(field, value):
+        for document in page:
+            removed += await collection.delete(document["_id"])
+    return removed
 
 
 async def _made(making: Iterable[Document]) -> list[Document]:

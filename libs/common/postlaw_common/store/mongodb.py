@@ -1,4 +1,4 @@
-"""The store on MongoDB, by PyMongo's own asyncio client (ADR 0002): the only module that knows it.
+"""The store on MongoDB, by PyMongo's own asyncio client (ADR 0002): the only module that knows it, with its errors (mongodb_errors.py).
 
 Writes are acknowledged by a majority and journalled; `get(linearizable=True)` reads with read concern `linearizable`. A server
 that has no read concerns (a MongoDB-wire server over another database, in tests) must be named as such in the URL,
@@ -8,25 +8,21 @@ that has no read concerns (a MongoDB-wire server over another database, in tests
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from bson import Int64
 from bson.codec_options import TypeDecoder, TypeRegistry
-from bson.errors import BSONError
 from pymongo import ASCENDING, AsyncMongoClient, ReadPreference, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 from pymongo.read_concern import ReadConcern
 
-from postlaw_common.store import AlreadyExists, CollectionSpec, Document, StoreRefused, StoreUnavailable, VersionConflict, end_of
+from postlaw_common.store import AlreadyExists, CollectionSpec, Document, VersionConflict, end_of
+from postlaw_common.store.mongodb_errors import as_unavailable, duplicates
 from postlaw_common.store.packed import packed_document, unpacked_document
 
-DUPLICATE = 11000
-# BadValue, FailedToParse, TypeMismatch, InvalidBSON, three of field names, DocumentValidationFailure, and too large in three places.
-REFUSED = {2, 9, 14, 22, 52, 56, 57, 121, 10334, 17419, 17420}
 PAGE = 1000  # documents that `scan` hands out at once
 BULK = 1000  # documents in one insert command
 IN_ORDER = 100  # documents: behind one that is taken FerretDB leaves out the rest of this many, and goes on with the next
@@ -129,10 +125,14 @@ async def lift_out(collection: AsyncCollection[Document], spec: CollectionSpec) 
     indexed = {field for index in (await collection.index_information()).values() for field, _ in index["key"]}
     if all(index.field in indexed for index in spec.indexes):
         return
-    apart = frozenset(index.field for index in spec.indexes) | {"_id", "v", RANGE}
     async for document in collection.find({}):
         version = {"_id": document["_id"], "v": document["v"]}
-        await collection.replace_one(version, packed_document(spec.name, unpacked_document(document), apart))
+        await collection.replace_one(version, packed_document(spec.name, unpacked_document(document), apart_of(spec)))
+
+
+def apart_of(spec: CollectionSpec) -> frozenset[str]:
+    """The fields that a packed document keeps beside the packed ones."""
+    return frozenset(index.field for index in spec.indexes) | {"_id", "v", RANGE}
 
 
 class MongoCollection:
@@ -144,7 +144,7 @@ class MongoCollection:
         self._name = spec.name
         self._indexed = frozenset(index.field for index in spec.indexes)
         self._unique = frozenset(index.field for index in spec.indexes if index.unique)
-        self._apart = self._indexed | {"_id", "v", RANGE} if spec.packed else None
+        self._apart = apart_of(spec) if spec.packed else None
 
     async def insert(self, document: Document) -> None:
         with as_unavailable(self._name):
@@ -271,37 +271,3 @@ def without_none(document: Document, unique: frozenset[str]) -> Document:
         if field in document and document[field] is None:
             del document[field]
     return document
-
-
-def duplicates(error: BulkWriteError, documents: Sequence[Document]) -> set[str]:
-    """The `_id`s that an insert found taken. Anything else that failed is raised."""
-    details: Mapping[str, Any] = error.details or {}
-    failed: list[Mapping[str, Any]] = list(details.get("writeErrors", ()))
-    if details.get("writeConcernErrors") or any(one["code"] != DUPLICATE for one in failed):
-        raise error
-    return {documents[one["index"]]["_id"] for one in failed}
-
-
-def refused(error: PyMongoError) -> bool:
-    """Whether the server has looked at what was to be written and will not have it."""
-    if isinstance(error, BulkWriteError):
-        codes = {one["code"] for one in (error.details or {}).get("writeErrors", ())} - {DUPLICATE}
-        return bool(codes) and codes <= REFUSED
-    return isinstance(error, OperationFailure) and error.code in REFUSED
-
-
-@contextmanager
-def as_unavailable(what: str) -> Generator[None, None, None]:
-    """The driver's errors as the port's: StoreRefused for a document that cannot be stored, StoreUnavailable for the rest."""
-    try:
-        yield
-    except (BSONError, OverflowError, UnicodeEncodeError) as error:  # the driver could not even encode it
-        raise StoreRefused(f"{what}: {_said(error)}") from error
-    except PyMongoError as error:
-        if refused(error):
-            raise StoreRefused(f"{what}: {_said(error)}") from error
-        raise StoreUnavailable(f"{what}: the store does not answer ({_said(error)})") from error
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).splitlines()[0][:300]}"

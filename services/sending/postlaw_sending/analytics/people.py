@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from postlaw_common.store import Collection, CollectionSpec, Index
+from postlaw_common.store.bulk import bulk_delete
 
 TRACKED_PEOPLE = CollectionSpec("tracked_people", (Index("place"), Index("person")))
 
@@ -26,6 +27,4 @@ class TrackedPeople:
         return await self._open().count("place", f"{campaign_id}/{deed}")
 
     async def forget(self, address_key: bytes) -> None:
-        async for page in self._open().scan("person", address_key):
-            for document in page:
-                await self._open().delete(document["_id"])
+        await bulk_delete(self._open(), "person", address_key)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store.bulk import bulk_delete
 from postlaw_sending.campaigns.domain.plan import Kept
 from postlaw_sending.campaigns.plans import place_id
 
@@ -52,9 +53,7 @@ class KeptBack:
 
     async def forget(self, campaign_id: str) -> None:
         """Once a campaign has ended for so long that no planner can be at it."""
-        async for page in self._open().scan("taken_of", campaign_id):
-            for document in page:
-                await self._open().delete(document["_id"])
+        await bulk_delete(self._open(), "taken_of", campaign_id)
 
 
 def _place(campaign_id: str, partition: int, *, undecided: bool) -> str:

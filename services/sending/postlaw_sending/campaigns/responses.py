@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Index
+from postlaw_common.store.bulk import bulk_delete
 from postlaw_sending.campaigns.domain.ab_test import AbTest, Measure
 
 RESPONSES = CollectionSpec("responses", (Index("variant"), Index("campaign_id")))
@@ -34,9 +35,7 @@ class Responses:
 
     async def forget(self, campaign_id: str) -> None:
         """The campaign has ended; its analytics have counts of their own."""
-        async for page in self._open().scan("campaign_id", campaign_id):
-            for document in page:
-                await self._open().delete(document["_id"])
+        await bulk_delete(self._open(), "campaign_id", campaign_id)
 
 
 def _place(campaign_id: str, measure: Measure, variant: int) -> str:

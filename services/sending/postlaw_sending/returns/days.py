@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from postlaw_common.store import Collection
+from postlaw_common.store.bulk import bulk_delete
 
 
 def day_of(at_us: int, days_before: int = 0) -> str:
@@ -16,7 +17,5 @@ async def forget_old(collection: Collection, field: str, now_us: int, kept_days:
     """Removes the documents whose day is more than that ago, of twice that time, in case nobody came by then; returns how many."""
     removed = 0
     for days in range(kept_days + 1, 2 * kept_days + 1):
-        async for page in collection.scan(field, day_of(now_us, days)):
-            for document in page:
-                removed += await collection.delete(document["_id"])
+        removed += await bulk_delete(collection, field, day_of(now_us, days))
     return removed

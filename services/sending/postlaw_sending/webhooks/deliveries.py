@@ -19,6 +19,7 @@ from postlaw_common.consumers import OUTAGES, Consumer
 from postlaw_common.crypto import SealBroken
 from postlaw_common.errors import Conflict
 from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store.bulk import bulk_delete
 from postlaw_common.telemetry import get_logger
 from postlaw_sending.webhooks.endpoints import Webhook, Webhooks
 from postlaw_sending.webhooks.messages import TOPICS, Message, message_of
@@ -188,9 +189,7 @@ class Deliveries:
         self.forget(webhook.tenant_id)
 
     async def drop(self, webhook_id: str) -> None:
-        async for page in self._open().scan("webhook_id", webhook_id):
-            for document in page:
-                await self._open().delete(document["_id"])
+        await bulk_delete(self._open(), "webhook_id", webhook_id)
 
 
 def _document(webhook: Webhook, message: Message) -> Document:

@@ -15,10 +15,11 @@ from typing import Any
 
 from postlaw_sending.campaigns.domain.recipients import BUSY_S
 from postlaw_sending.stop.holding import DEFERRED
-from postlaw_sending.worker.lane import Connection, Lane
+from postlaw_sending.worker.connections import Connection, RoutedConnection
+from postlaw_sending.worker.lane import Lane
 from postlaw_sending.worker.live_batch import CLAIM_SIZE, LiveBatch
 from postlaw_sending.worker.partition import HeldPartition
-from postlaw_sending.worker.routes import Exchange, Route, RoutedConnection, Unreachable
+from postlaw_sending.worker.routes import Exchange, Route, Unreachable
 
 PATIENCE_S = 10.0
 LOOK_EVERY_S = 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 from postlaw_common.foreground import step_aside
 from postlaw_sending.delivery.replies import Reply
@@ -12,6 +12,7 @@ from postlaw_sending.messages import RenderFailed
 from postlaw_sending.stop.holding import BOUNCED, DEFERRED, FAILED, REFUSED, SENT, UNKNOWN
 from postlaw_sending.stop.holdings import wall_clock_us
 from postlaw_sending.stop.second_gate import HandOff
+from postlaw_sending.worker.connections import Connection
 from postlaw_sending.worker.live_batch import Claim
 from postlaw_sending.worker.partition import HeldPartition
 
@@ -19,22 +20,6 @@ IN_A_ROW = 8  # messages a turn
 NO_PERMIT_S = 0.02
 
 _STATES = {"accepted": SENT, "rejected": BOUNCED, "deferred": DEFERRED, "dropped": UNKNOWN}
-
-
-class Connection(Protocol):
-    """What a lane needs of delivery's connection."""
-
-    @property
-    def transport(self) -> int: ...
-    @property
-    def has_room(self) -> bool: ...
-    async def room(self) -> bool: ...
-    def cork(self) -> None: ...
-    def uncork(self) -> None: ...
-    def cut_off(self) -> None: ...
-    def hand_off(
-        self, sender: bytes, recipient: bytes, message: bytes, done: Callable[[Reply], None], may_go_on: Callable[[], bool]
-    ) -> None: ...
 
 
 class Ended:

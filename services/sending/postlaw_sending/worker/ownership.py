@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
+import socket
 import time
 from collections.abc import Callable, Iterable
 
+from postlaw_common.ids import new_id
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, VersionConflict
 from postlaw_sending.stop.holding import Holding
 from postlaw_sending.stop.observing import LEASE_S, Observer
 
 WORKERS = CollectionSpec("workers")
+
+
+def new_worker_id() -> str:
+    """Unlike any other process's, before or after: an attestation names one process."""
+    return f"{socket.gethostname()}-{os.getpid()}-{new_id('wrk')}"
 
 
 class Roll:

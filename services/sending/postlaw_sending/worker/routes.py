@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
-from postlaw_sending.delivery.replies import Reply
 from postlaw_sending.messages.campaign import Recipient
+from postlaw_sending.worker.connections import RoutedConnection
 
 
 class Route(NamedTuple):
@@ -18,6 +18,7 @@ class Route(NamedTuple):
 
 
 ANYWHERE = Route("", "")
+ROUTED_LANES = 64  # that many people's claims are kept ready where mail goes by route
 
 Router = Callable[[str, bool, Sequence[Recipient]], list[Route]]
 """(tenant, whether it is a single message, its people) → a route each."""
@@ -30,25 +31,6 @@ class Unreachable(Exception):
         super().__init__(reason)
         self.state = state
         self.reason = reason
-
-
-class RoutedConnection(Protocol):
-    """A connection of a route, for one lane at a time."""
-
-    @property
-    def alive(self) -> bool: ...
-    @property
-    def transport(self) -> int: ...
-    @property
-    def has_room(self) -> bool: ...
-    async def room(self) -> bool: ...
-    async def settled(self) -> None: ...
-    def cork(self) -> None: ...
-    def uncork(self) -> None: ...
-    def cut_off(self) -> None: ...
-    def hand_off(
-        self, sender: bytes, recipient: bytes, message: bytes, done: Callable[[Reply], None], may_go_on: Callable[[], bool]
-    ) -> None: ...
 
 
 class Exchange(Protocol):

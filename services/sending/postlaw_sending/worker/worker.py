@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
-import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
@@ -19,7 +17,6 @@ from typing import Any
 from postlaw_common.bus import Bus, BusUnavailable
 from postlaw_common.bus.generation import GenerationOver, Generations
 from postlaw_common.bus.once import end_offsets
-from postlaw_common.ids import new_id
 from postlaw_common.store import Collection, StoreUnavailable
 from postlaw_common.telemetry import get_logger
 from postlaw_sending.stop.holding import Holding, Place
@@ -27,21 +24,21 @@ from postlaw_sending.stop.holdings import Holdings
 from postlaw_sending.stop.observing import RENEW_EVERY_S, Observer
 from postlaw_sending.stop.second_gate import SecondGate
 from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, SINGLES, closing
+from postlaw_sending.worker.connections import Connection
 from postlaw_sending.worker.destinations import Destinations
 from postlaw_sending.worker.hearing import Hearing
 from postlaw_sending.worker.jobs import Jobs, Opener
-from postlaw_sending.worker.lane import Connection, Lane
+from postlaw_sending.worker.lane import Lane
 from postlaw_sending.worker.live_batch import CLAIM_SIZE, Claim, LiveBatch
-from postlaw_sending.worker.ownership import Roll, fair_share, to_take
+from postlaw_sending.worker.ownership import Roll, fair_share, new_worker_id, to_take
 from postlaw_sending.worker.partition import HeldPartition
-from postlaw_sending.worker.routes import Exchange, Router
+from postlaw_sending.worker.routes import ROUTED_LANES, Exchange, Router
 from postlaw_sending.worker.wire import SealedBatch, parse_job, settled_record
 
 log = get_logger("sending.worker")
 
 DRAIN_S = 10.0
 CUT_OFF_EVERY_S = 0.1
-ROUTED_LANES = 64  # that many people's claims are kept ready where mail goes by route
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +55,6 @@ class Outside:
     connections: list[Callable[[], Awaitable[Connection]]]
     exchange: Exchange | None = None
     router: Router | None = None
-
-
-def new_worker_id() -> str:
-    """Unlike any other process's, before or after: an attestation names one process."""
-    return f"{socket.gethostname()}-{os.getpid()}-{new_id('wrk')}"
 
 
 class Worker:
