@@ -13,6 +13,7 @@ from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.mx import assembly as mx_assembly
 from postlaw_sending.mx.assembly import straight_to_mx
 from postlaw_sending.mx.warm_up import WARM_UP
+from postlaw_sending.opinion import assembly as opinion
 from postlaw_sending.returns import assembly as returns
 from postlaw_sending.returns.refusals import Refusals
 from postlaw_sending.servicer import SendingServicer
@@ -43,6 +44,8 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     written = templates.assemble_templates(platform, DATABASE)
     domain = domains.assemble_domains(platform, DATABASE, settings.resolver(), settings.expected_of_domains())
     denying = settings.unverified_domains == "deny"
+    asked = settings.second_opinion()
+    second_opinion, put_prompt = opinion.assemble_opinion(platform, DATABASE, asked) if asked else (None, None)
     parts = campaigns.assemble(
         platform,
         DATABASE,
@@ -57,6 +60,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         require_free=counts.require_free,
         links_host=domain.keep.links_host,
         may_send_from=domain.keep.require_verified if denying else None,
+        second_opinion=second_opinion,
     )
     watch = DomainWatch(domain.domains, domain.keep, parts.pause_senders if denying else None, platform.now_us)
     checking = Background("sender domains", watch.run)
@@ -114,6 +118,8 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         await return_paths.start()
         await tracking_tokens.start()
         await stopping.ensure()
+        if put_prompt is not None:
+            await put_prompt()
 
     topics = {
         topic.name: topic
@@ -142,6 +148,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                 *TEAM_COLLECTIONS,
                 *analytics.COLLECTIONS,
                 *webhooks.COLLECTIONS,
+                *opinion.COLLECTIONS,
             )
         },
         topics=tuple(topics.values()),

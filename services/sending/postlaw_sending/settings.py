@@ -12,6 +12,7 @@ from postlaw_sending.domains.checking import Expected
 from postlaw_sending.domains.dns import Resolver
 from postlaw_sending.mx.assembly import MxSettings
 from postlaw_sending.mx.pools import parsed
+from postlaw_sending.opinion.assembly import OpinionSettings
 from postlaw_sending.returns.listener import Inbox
 from postlaw_sending.returns.webhooks.taking import Secrets
 
@@ -59,6 +60,22 @@ class SendingSettings(BaseSettings):
     webhook_sendgrid_key: str = Field(default="", description="SendGrid's verification key of its event webhook, in base64")
     webhook_postmark: str = Field(default="", description="user:password of Postmark's webhooks", repr=False)
     webhook_mailgun_key: str = Field(default="", description="Mailgun's signing key of its webhooks", repr=False)
+
+    opinion_key: str = Field(default="", description="an Anthropic API key, or leave it out: no second opinion is then asked", repr=False)
+    opinion_customers: str = Field(
+        default="", description="the ids of customers whose region and sub-processors allow that their subjects are sent there, with commas"
+    )
+    opinion_prompt: str = Field(default="", description="the file of the prompt, once: it is then kept sealed in the store")
+    opinion_model: str = Field(default="claude-haiku-4-5", min_length=1, description="the name of the model that is asked")
+    opinion_url: str = Field(default="https://api.anthropic.com", pattern=r"^https?://\S+$", description="where its API is")
+    opinion_a_day: int = Field(default=200, ge=0, le=1_000_000, description="how many questions a day may cost, over all customers")
+
+    def second_opinion(self) -> OpinionSettings | None:
+        """None: it is off."""
+        customers = frozenset(_listed(self.opinion_customers))
+        if not self.opinion_key or not customers:
+            return None
+        return OpinionSettings(self.opinion_key, self.opinion_url, self.opinion_model, customers, self.opinion_prompt, self.opinion_a_day)
 
     def webhook_secrets(self) -> Secrets:
         return Secrets(tuple(_listed(self.webhook_ses_topics)), self.webhook_sendgrid_key, self.webhook_postmark, self.webhook_mailgun_key)

@@ -20,6 +20,7 @@ ADDRESS_CAPS = "address-caps"  # counts mails by address over all customers, wit
 ADDRESS_INDEX = "address-index"  # names addresses that are stopped for every customer; never rotated: nobody could hash them again
 RETURN_PATHS = "return-paths"  # never rotated: a bounce may come days after its message
 RETURNED_MAIL = "returned-mail"  # seals what came back, until it is acted on
+PROMPTS = "prompts"  # seals what language models are told
 TRACKING = "tracking"  # of links and pixels in campaigns' messages; never rotated: a link works for as long as its campaign is known
 FORM_TOKENS = "form-tokens"  # of forms that the gateway shows
 

@@ -45,6 +45,7 @@ from postlaw_sending.campaigns.use_cases.schedule_campaign import BeginScheduled
 from postlaw_sending.campaigns.watch import CampaignWatch
 from postlaw_sending.campaigns.wire import CAMPAIGNS, JOBS, OUTCOMES, settled
 from postlaw_sending.checklist.checklist import Checklist
+from postlaw_sending.checklist.items import Item
 from postlaw_sending.frequency.capping import Capping
 from postlaw_sending.frequency.caps import CAPS, Caps
 from postlaw_sending.frequency.contacts import CONTACTS, Contacts
@@ -105,6 +106,7 @@ def assemble(
     require_free: Callable[[str, str], Awaitable[None]],
     links_host: Callable[[str, str], Awaitable[str]],
     may_send_from: SenderCheck | None = None,
+    second_opinion: Callable[[Campaign], Awaitable[Item | None]] | None = None,
 ) -> CampaignParts:
     """`database`: sending's own. `approved`: a template's version. `holdings`: the stop's, whose job offsets say what stands in the log.
     `is_single`: of a settled batch, whether it is a single message's, which `settle_single` takes. `refused`: see
@@ -171,7 +173,9 @@ def assemble(
         if campaign.template_id:  # it may have been retired since
             await approved(campaign.template_id, campaign.template_version, campaign.tenant_id)
 
-    checklist = Checklist(subscribers, sampling, sampling.described, acting, compiled, partitions, check_template, may_send_from)
+    checklist = Checklist(
+        subscribers, sampling, sampling.described, acting, compiled, partitions, check_template, may_send_from, second_opinion
+    )
     identity = Identity(platform.channel)
     move = MoveCampaign(campaigns, keys, leases, identity, checklist, planner.nudge, platform.now_us, may_send_from, require_free)
     begin_scheduled = BeginScheduled(campaigns, move, acting, platform.now_us)

@@ -52,7 +52,7 @@ class Compile(Protocol):
 @dataclass(frozen=True, slots=True)
 class Checklist:
     """`check_template` raises NotFound or Conflict where the version that a campaign names is not approved, `may_send_from` Conflict
-    where this customer may not mail from that address (None: from any)."""
+    where this customer may not mail from that address (None: from any). `second_opinion` raises nothing, and warns at most."""
 
     subscribers: Subscribers
     consent: Consent
@@ -62,6 +62,7 @@ class Checklist:
     partitions: Callable[[], int]
     check_template: Callable[[Campaign], Awaitable[None]]
     may_send_from: Callable[[str, str], Awaitable[None]] | None
+    second_opinion: Callable[[Campaign], Awaitable[Item | None]] | None = None
 
     async def __call__(self, campaign: Campaign) -> list[Item]:
         """`campaign`: with the contact, and the time of launch, that it has or would have now."""
@@ -78,6 +79,8 @@ class Checklist:
             await self._domain(campaign),
             *self._of_all_words(campaign, sample),
         ]
+        if self.second_opinion is not None and (opinion := await self.second_opinion(campaign)) is not None:
+            items.append(opinion)
         if away:
             said = f"Could not be looked at: {away}"[:150]
             return [*items, *(Item(id, "warn", said, "Look again.") for id in ("audience", "fields", "unsubscribe"))]
