@@ -28,17 +28,17 @@ class NoOpinion(Exception):
 
 
 class Asking:
-    """`base_url`: of the API. `timeout_s`: of one question, which is asked once."""
+    """`base_url`: of the API. A question is asked once; how long it may take is the caller's to say."""
 
-    def __init__(self, key: str, base_url: str, model: str, timeout_s: float) -> None:
+    def __init__(self, key: str, base_url: str, model: str) -> None:
         # Its own tracing can put what is asked into spans, by the environment alone, and tells outside which trace of ours it is.
-        self._client = AsyncAnthropic(api_key=key, base_url=base_url, timeout=timeout_s, max_retries=0, open_telemetry=False)
+        self._client = AsyncAnthropic(api_key=key, base_url=base_url, max_retries=0, open_telemetry=False)
         self._model = model
 
     async def __call__(self, prompt: str, subject: str) -> str:
         """One of KINDS. `subject`: a template's, with its marks. Raises NoOpinion."""
         try:
-            answer = await self._client.messages.create(
+            answer = await self._client.messages.with_raw_response.create(
                 model=self._model,
                 max_tokens=_LONGEST_ANSWER,
                 system=prompt,
@@ -57,11 +57,21 @@ class Asking:
                 ],
                 tool_choice={"type": "tool", "name": _TOOL},
             )
+            return _kind_of(await answer.json())
         except (AnthropicError, ValueError) as failed:
             raise NoOpinion(type(failed).__name__) from None
-        for block in answer.content:
-            if block.type == "tool_use" and block.name == _TOOL:
-                kind = block.input.get("kind")
-                if isinstance(kind, str) and kind in KINDS:
-                    return kind
-        raise NoOpinion("an answer in another form")
+
+
+def _kind_of(answer: object) -> str:
+    """Raises NoOpinion. Whatever JSON comes, the client calls it a message; here it is one, or no answer."""
+    match answer:
+        case {"content": [*blocks]}:
+            for block in blocks:
+                match block:
+                    case {"type": "tool_use", "name": str(name), "input": {"kind": str(kind)}} if name == _TOOL and kind in KINDS:
+                        return kind
+                    case _:
+                        continue
+        case _:
+            pass
+    raise NoOpinion("an answer in another form")

@@ -12,7 +12,6 @@ from postlaw_sending.opinion.prompts import PROMPTS, Prompts
 from postlaw_sending.opinion.second_opinion import SecondOpinion
 
 COLLECTIONS = (PROMPTS, BUDGETS)
-_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +40,5 @@ def assemble_opinion(platform: Platform, database: str, settings: OpinionSetting
         if given:
             await prompts.put(given)
 
-    asking = Asking(settings.key, settings.url, settings.model, _TIMEOUT_S)
+    asking = Asking(settings.key, settings.url, settings.model)
     return SecondOpinion(asking, KINDS, NoOpinion, settings.customers, prompts, budget), start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final
@@ -17,6 +18,7 @@ from postlaw_sending.opinion.prompts import Prompts
 
 ID: Final = "second_opinion"
 _REMEMBERED: Final = 1_000  # answers: a checklist is looked at more than once
+_WITHIN_S: Final = 4.0  # of the ten that a launch has: all its subjects' answers, to their last bytes
 
 # By prompt and subject: a kind. Raises what `failures` says.
 Ask = Callable[[str, str], Awaitable[str]]
@@ -42,17 +44,23 @@ class SecondOpinion:
         if campaign.tenant_id not in self._customers or campaign.message.message_class != COMMERCIAL:
             return None
         try:
-            prompt = await self._prompts.get()
-            if not prompt:
-                return Item(ID, "warn", "There is no prompt to ask with.", "The operator puts one in.")
-            for subject in dict.fromkeys(words.template.subject for words in campaign.in_variants):
-                kind = await self._of(prompt, subject)
-                if kind is None:
-                    return Item(ID, "warn", "No more is asked today.", "Look again tomorrow, or go by the item subject alone.")
-                if said := self._kinds[kind]:
-                    return Item(ID, "warn", f"A second opinion: the subject {said}.", "See that the subject says what the message is.")
+            async with asyncio.timeout(_WITHIN_S):
+                return await self._item(campaign)
+        except TimeoutError:
+            return Item(ID, "warn", "Could not be asked: no answer in time", "Look again, or go by the item subject alone.")
         except (self._failures, SealBroken, KeysUnavailable, StoreUnavailable) as failed:
             return Item(ID, "warn", f"Could not be asked: {failed}"[:150], "Look again, or go by the item subject alone.")
+
+    async def _item(self, campaign: Campaign) -> Item:
+        prompt = await self._prompts.get()
+        if not prompt:
+            return Item(ID, "warn", "There is no prompt to ask with.", "The operator puts one in.")
+        for subject in dict.fromkeys(words.template.subject for words in campaign.in_variants):
+            kind = await self._of(prompt, subject)
+            if kind is None:
+                return Item(ID, "warn", "No more is asked today.", "Look again tomorrow, or go by the item subject alone.")
+            if said := self._kinds[kind]:
+                return Item(ID, "warn", f"A second opinion: the subject {said}.", "See that the subject says what the message is.")
         return Item(ID, "pass", "A second opinion finds nothing deceptive.")
 
     async def _of(self, prompt: str, subject: str) -> str | None:

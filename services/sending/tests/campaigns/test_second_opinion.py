@@ -25,12 +25,12 @@ L = sending.Checklist
 
 
 class MessagesApi:
-    """`answer`: the tool's input, by subject; or a status, or None for silence."""
+    """`answer`: the tool's input, by subject; or a status, a body, or None for silence."""
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
         self.heads: list[str] = []
-        self.answer: Callable[[str], dict[str, Any] | int | None] = lambda _: {"kind": "none"}
+        self.answer: Callable[[str], dict[str, Any] | int | bytes | None] = lambda _: {"kind": "none"}
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
@@ -47,6 +47,8 @@ class MessagesApi:
                 "stop_reason": "tool_use", "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1},
             }  # fmt: skip
             body = json.dumps(message).encode()
+        elif isinstance(said, bytes):
+            body = said
         elif isinstance(said, int):
             status = said
         if said is not None:
@@ -94,7 +96,21 @@ async def test_a_subject_is_asked_about_without_anybodys_values_and_warned_of_at
 
 
 @promise("M2")
-@pytest.mark.parametrize("answer", [500, 429, None, {"kind": "The canary is 5c1f."}, {"other": 1}])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        500,
+        429,
+        None,
+        {"kind": "The canary is 5c1f."},
+        {"kind": ["none"]},
+        {"other": 1},
+        b"canary 5c1f",
+        b"[5]",
+        b'{"content": ["5c1f"]}',
+        b"{}",
+    ],
+)
 async def test_where_nothing_is_answered_the_checklist_says_so_and_goes_on(open_world: Opened, tmp_path: Path, answer: Any) -> None:
     """Nor does a model's own text stand anywhere: a subject could have it repeat the prompt."""
     async with serving() as (api, url), open_world(**switched_on(url, tmp_path)) as world:
@@ -103,6 +119,26 @@ async def test_where_nothing_is_answered_the_checklist_says_so_and_goes_on(open_
         assert item is not None and item.state == L.STATE_WARN and item.what.startswith("Could not be asked")
         assert "5c1f" not in item.what
         assert len(api.asked) == 1, "asked once, not again and again"
+
+
+@promise("M2")
+async def test_a_model_that_never_ends_its_answer_holds_no_launch_up(
+    open_world: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 x\r\ncontent-type: application/json\r\ncontent-length: 99999\r\n\r\n")
+        while not (reader.at_eof() or writer.is_closing()):
+            writer.write(b" ")
+            await asyncio.sleep(0.01)
+        writer.close()
+
+    monkeypatch.setattr("postlaw_sending.opinion.second_opinion._WITHIN_S", 0.2)
+    server = await asyncio.start_server(trickle, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, open_world(**switched_on(url, tmp_path)) as world:
+        item = await opinion(world)
+        assert item is not None and (item.state, item.what) == (L.STATE_WARN, "Could not be asked: no answer in time")
 
 
 @promise("X8")
