@@ -101,6 +101,43 @@ def rotate(domain: str, url: str, key_file: TextIO | None, as_json: bool) -> Non
         click.echo(f"  {record['use']:7}{record['name']}  {record['type']}  {record['value']}")
 
 
+@domains.command()
+@click.argument("domain")
+@click.option("--since", default="", help="A date, like 2026-11-26. Default: thirty days ago.")
+@over_rest
+def reports(domain: str, since: str, url: str, key_file: TextIO | None, as_json: bool) -> None:
+    """What receivers report of a domain (DMARC and TLS), by day, and where they must be told to report to.
+
+    \b
+    Example:
+      postlaw domains reports news.example.com --since 2026-11-01
+    Exit codes: 0 done, 1 the API cannot be asked or refuses, 2 wrong usage.
+    """
+    to = ""
+
+    async def ask(api: RestClient) -> list[dict[str, Any]]:
+        nonlocal to
+        found: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            page = await api.call("GET", f"{_PATH}/{in_path(domain)}/reports", params={"since": since, "page_token": after})
+            to = page.get("report_to", "")
+            found += page.get("reports", [])
+            after = page.get("next_page_token", "")
+            if not after:
+                return found
+
+    for report in asked(url, key_file, ask):
+        if as_json:
+            click.echo(json.dumps(report))
+            continue
+        causes = ", ".join(f"{cause['cause']} ({cause['count']})" for cause in report.get("causes", []))
+        passed, failed = report.get("passed", 0), report.get("failed", 0)
+        click.echo(f"{report['day']}  {report['kind']:5}  {passed} passed, {failed} failed  {report['reporter']}  {causes}".rstrip())
+    if to and not as_json:
+        click.echo(f"reports go to {to}")
+
+
 def _line(domain: dict[str, Any]) -> str:
     wrong = [check["id"] for check in domain.get("checks", []) if check["result"] == "fail"]
     return f"{domain['domain']}  {domain['state']}" + (f"  fails: {', '.join(wrong)}" if wrong else "")

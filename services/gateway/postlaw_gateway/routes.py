@@ -271,6 +271,8 @@ ROUTES: Sequence[Route] = (
     Route("GET", "/v1/sender-domains", "sending.ListSenderDomains", "All sender domains, in pages", "sender-domains"),
     Route("GET", _DOMAIN, "sending.GetSenderDomain", "One sender domain: its state, its records, and what the last checks found",
           "sender-domains"),
+    Route("GET", _DOMAIN + "/reports", "sending.ListDomainReports", "What receivers report of a domain: DMARC and TLS", "sender-domains",
+          description="Name `report_to` in its records (`rua=mailto:…`), and they arrive. They are what receivers say, and prove nothing."),
     Route("POST", _DOMAIN + "/check", "sending.CheckSenderDomain", "Ask the DNS now", "sender-domains"),
     Route("POST", _DOMAIN + "/rotate-keys", "sending.RotateDkimKeys", "Make new DKIM keys, used once they are published",
           "sender-domains",

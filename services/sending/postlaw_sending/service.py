@@ -14,6 +14,7 @@ from postlaw_sending.mx import assembly as mx_assembly
 from postlaw_sending.mx.assembly import straight_to_mx
 from postlaw_sending.mx.warm_up import WARM_UP
 from postlaw_sending.opinion import assembly as opinion
+from postlaw_sending.reports import assembly as reports
 from postlaw_sending.returns import assembly as returns
 from postlaw_sending.returns.refusals import Refusals
 from postlaw_sending.servicer import SendingServicer
@@ -83,8 +84,18 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         else lambda: straight_to_mx(mx, settings.resolver(), lambda: platform.store(DATABASE).collection(WARM_UP.name), platform.now_us)
     )
     worker = stop.WorkerParts(platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us), straight)
+    reported = reports.assemble_reports(platform, DATABASE, domain, return_paths)
     returning = returns.assemble_returns(
-        platform, DATABASE, received, counts, return_paths, parts, single.singles.sent, settings.inbox(), settings.webhook_secrets()
+        platform,
+        DATABASE,
+        received,
+        counts,
+        return_paths,
+        parts,
+        single.singles.sent,
+        settings.inbox(),
+        settings.webhook_secrets(),
+        reported.take,
     )
     hits = tracking.assemble_tracking(platform, tracking_tokens, parts.campaigns)
     figures = analytics.assemble_analytics(platform, DATABASE, parts.campaigns, parts.tally)
@@ -103,6 +114,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         templates=written,
         team=team,
         domains=domain.keep,
+        domain_reports=reported.read,
         await_stopped=stopping.answer,
         attest=stopping.attest,
         list_holdings=stopping.holdings_now,
@@ -145,6 +157,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                 *returns.COLLECTIONS,
                 *templates.COLLECTIONS,
                 *domains.COLLECTIONS,
+                *reports.COLLECTIONS,
                 *TEAM_COLLECTIONS,
                 *analytics.COLLECTIONS,
                 *webhooks.COLLECTIONS,
@@ -165,6 +178,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                     team.sweeping,
                     *domain.backgrounds,
                     checking,
+                    reported.forgetting,
                     hits.recording,
                     figures.reconciling,
                     hooks.sending,

@@ -34,6 +34,8 @@ from postlaw_sending.domains.use_cases.keep_domains import KeepDomains
 from postlaw_sending.domains.wire import domain_to_wire
 from postlaw_sending.frequency.caps import Caps
 from postlaw_sending.frequency.wire import cap_to_wire
+from postlaw_sending.reports.read_reports import ReadReports
+from postlaw_sending.reports.wire import report_to_wire
 from postlaw_sending.returns.held import HeldReturns
 from postlaw_sending.returns.judging import Judging
 from postlaw_sending.returns.webhooks.taking import TakeReports
@@ -68,6 +70,7 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
         templates: TemplateParts,
         team: TeamParts,
         domains: KeepDomains,
+        domain_reports: ReadReports,
         await_stopped: Callable[[sending.AwaitStoppedRequest], Awaitable[sending.AwaitStoppedResponse]],
         attest: Callable[[sending.AttestWorkerEndRequest], Awaitable[sending.AttestWorkerEndResponse]],
         list_holdings: Callable[[sending.ListHoldingsRequest], Awaitable[sending.ListHoldingsResponse]],
@@ -91,6 +94,7 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
         self._send = send
         self._send_single = send_single
         self._domains = domains
+        self._domain_reports = domain_reports
         self._await_stopped = await_stopped
         self._attest = attest
         self._list_holdings = list_holdings
@@ -198,6 +202,12 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
 
     async def RotateDkimKeys(self, request: sending.SenderDomainRequest, context: Any) -> sending.SenderDomain:
         return domain_to_wire(await self._domains.rotate(request.domain))
+
+    async def ListDomainReports(self, request: sending.ListDomainReportsRequest, context: Any) -> sending.ListDomainReportsResponse:
+        asked = (request.domain, request.since, request.page_size, request.page_token)
+        domain, reports, next_page, address = await self._domain_reports(*asked)
+        told = [report_to_wire(domain, report) for report in reports]
+        return sending.ListDomainReportsResponse(reports=told, next_page_token=next_page, report_to=address)
 
     async def RecordHit(self, request: sending.RecordHitRequest, context: Any) -> sending.RecordHitResponse:
         kind = kind_from_wire(request.kind)

@@ -18,6 +18,7 @@ from postlaw_common.keys.platform import RETURN_PATHS
 PERSON: Final = 13  # an address key's version and 96 bits of its digest
 _TAG: Final = 5
 _OURS: Final = re.compile(rb"([bs])\+([a-z0-9]{26})([0-9a-f]{26})([0-9a-f]{10})@[^@]+")
+_REPORTS: Final = re.compile(rb"r\+([a-z0-9]{26})([0-9a-f]{10})@([^@]+)")
 
 UNSUBSCRIBE: Final = "unsubscribe"  # at our host: what stands in List-Unsubscribe
 COMPLAINTS: Final = "complaints"  # at our host: what is registered with providers' feedback loops
@@ -59,6 +60,18 @@ class ReturnPaths:
         return (
             local if self._host and host.encode("utf-8", "replace") == self._host.lower() and local in (UNSUBSCRIBE, COMPLAINTS) else None
         )
+
+    def reports_of(self, tenant_id: str) -> str:
+        """Where reports of a customer's domains arrive, which stands in their zones; "" without a host of our own."""
+        id = tenant_id.removeprefix("ten_").encode()
+        return f"r+{id.decode()}{self._tag(b'r+', id).hex()}@{self._host.decode()}" if self._host else ""
+
+    def read_reports(self, address: str) -> str | None:
+        """Whose reports arrive there, by their id. None for every address that is none of ours."""
+        found = _REPORTS.fullmatch(address.encode("utf-8", "replace").lower())
+        if found is None or found[3] != self._host.lower():
+            return None
+        return f"ten_{found[1].decode()}" if hmac.compare_digest(bytes.fromhex(found[2].decode()), self._tag(b"r+", found[1])) else None
 
     def of(self, campaign: bytes, address_key: bytes, domain: bytes) -> bytes:
         """The return path of one message. `campaign`: its id without the prefix; `domain`: the sender's."""

@@ -63,8 +63,9 @@ def assemble_returns(
     single: Callable[[str], Awaitable[SentSingle | None]],
     inbox: Inbox | None,
     secrets: Secrets,
+    take_report: Callable[[str, bytes], Awaitable[None]],
 ) -> ReturnParts:
-    """`database`: sending's own. `single`: see People."""
+    """`database`: sending's own. `single`: see People. `take_report`: see Listener."""
     store = platform.store(database)
     providers = Providers(lambda: store.collection(PROVIDERS.name))
 
@@ -91,5 +92,5 @@ def assemble_returns(
         judging,
         TakeReports(secrets, received, paths.read, acting.nudge),
         acting=(Background("acting on returned mail", acting.run), Background("forgetting returned mail", acting.keep_forgetting)),
-        taking=(Background("returned mail", Listener(inbox, paths, take).run),) if inbox is not None else (),
+        taking=(Background("returned mail", Listener(inbox, paths, take, take_report).run),) if inbox is not None else (),
     )

@@ -21,6 +21,8 @@ from postlaw_common.keys import KeysUnavailable
 from postlaw_common.store import StoreUnavailable
 from postlaw_common.telemetry import get_logger, meter
 from postlaw_sending.messages.return_path import ReturnPaths
+from postlaw_sending.reports.documents import Full
+from postlaw_sending.reports.report import Malformed
 from postlaw_sending.returns.proofs import Proof, proof_in
 
 LARGEST_MAIL: Final = 5 << 20  # octets; a report may return the whole message, and none of ours is half as large
@@ -35,7 +37,7 @@ _log = get_logger("sending.returns")
 _taken = meter("postlaw.sending").create_counter(
     "postlaw.sending.returns.received",
     unit="{message}",
-    description="Mail at the return path, by answer (taken, unknown, unproven, busy, unavailable)",
+    description="Mail at the return path, by answer (taken, unknown, unproven, unreadable, busy, unavailable)",
 )
 
 
@@ -51,12 +53,19 @@ class Inbox:
 
 
 class Listener:
-    """`take`: makes a mail durable, with what proves it to be about a message of ours."""
+    """`take`: makes a mail durable, with what proves it to be about a message of ours. `take_report`: TakeReports."""
 
-    def __init__(self, inbox: Inbox, paths: ReturnPaths, take: Callable[[Proof, bytes], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        paths: ReturnPaths,
+        take: Callable[[Proof, bytes], Awaitable[None]],
+        take_report: Callable[[str, bytes], Awaitable[None]],
+    ) -> None:
         self._inbox = inbox
         self._paths = paths
         self._take = take
+        self._take_report = take_report
         self._connected: Counter[str] = Counter()
         self._minute: tuple[int, Counter[str]] = (0, Counter())
         self.port = 0  # once it listens
@@ -95,7 +104,7 @@ class Listener:
     async def handle_RCPT(self, server: _Connection, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         if server.wrong >= MOST_WRONG:  # whoever guesses learns no more from this connection
             return "421 4.7.0 Too many wrong addresses"
-        if self._paths.read(address) is None and self._paths.mailbox(address) is None:
+        if not (self._paths.read(address) or self._paths.mailbox(address) or self._paths.read_reports(address)):
             server.wrong += 1
             _taken.add(1, {"answer": "unknown"})
             return "550 5.1.1 There is no such address here"
@@ -107,13 +116,22 @@ class Listener:
             _taken.add(1, {"answer": "busy"})
             return "451 4.7.1 Too much mail at once, try again later"
         content = envelope.original_content or b""
+        reported_to = {tenant_id for address in envelope.rcpt_tos if (tenant_id := self._paths.read_reports(address))}
         proofs = [await self._proof(address, content) for address in envelope.rcpt_tos]
-        if not any(proofs):
+        if not any(proofs) and not reported_to:
             _taken.add(1, {"answer": "unproven"})
             return "550 5.7.1 This is about no message of ours; the link at the end of each message works"
         try:
             for about in filter(None, proofs):
                 await self._take(about, content)
+            for tenant_id in reported_to:
+                await self._take_report(tenant_id, content)
+        except Malformed as wrong:
+            _taken.add(1, {"answer": "unreadable"})
+            return f"550 5.6.0 This is no report that is taken here: {wrong}"
+        except Full:
+            _taken.add(1, {"answer": "busy"})
+            return "452 4.2.2 Too many reports today, try again later"
         except (StoreUnavailable, KeysUnavailable) as away:
             _log.warning("returned mail cannot be kept now", failure=type(away).__name__)
             _taken.add(1, {"answer": "unavailable"})

@@ -151,9 +151,13 @@ def acting(store: Store, outside: Any, breaking: Breaking | None = None) -> Acti
     return Acting(received_in(store, breaking), soft_bounces, providers_in(store), outside, outside, count)
 
 
+async def no_report(tenant_id: str, mail: bytes) -> None:
+    raise AssertionError("nothing here is one")
+
+
 @asynccontextmanager
 async def listening_to(take: Callable[[Proof, bytes], Any], **tls: str) -> AsyncGenerator[int]:
-    listener = Listener(Inbox("127.0.0.1", 0, "returns.example", **tls), PATHS, take)
+    listener = Listener(Inbox("127.0.0.1", 0, "returns.example", **tls), PATHS, take, no_report)
     running = asyncio.create_task(listener.run())
     while not listener.port:
         await asyncio.sleep(0.01)

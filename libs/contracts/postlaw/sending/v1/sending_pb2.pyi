@@ -2096,6 +2096,163 @@ class DomainCheck(_message.Message):
 Global___DomainCheck: _TypeAlias = DomainCheck  # noqa: Y015
 
 @_typing.final
+class ListDomainReportsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    domain: _builtins.str
+    since: _builtins.str
+    """a date, UTC; empty: thirty days ago"""
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        domain: _builtins.str = ...,
+        since: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "page_size", b"page_size", "page_token", b"page_token", "since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDomainReportsRequest: _TypeAlias = ListDomainReportsRequest  # noqa: Y015
+
+@_typing.final
+class ListDomainReportsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    REPORT_TO_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    report_to: _builtins.str
+    """the address for rua= in the zone; empty where this installation takes no mail"""
+    @_builtins.property
+    def reports(self) -> _containers.RepeatedCompositeFieldContainer[Global___DomainReport]: ...
+    def __init__(
+        self,
+        *,
+        reports: _abc.Iterable[Global___DomainReport] | None = ...,
+        next_page_token: _builtins.str = ...,
+        report_to: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "report_to", b"report_to", "reports", b"reports"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDomainReportsResponse: _TypeAlias = ListDomainReportsResponse  # noqa: Y015
+
+@_typing.final
+class DomainReport(_message.Message):
+    """DMARC: an aggregate report's messages (RFC 7489). TLS: sessions of others that brought the domain mail (RFC 8460)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[DomainReport._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: DomainReport._Kind.ValueType  # 0
+        KIND_DMARC: DomainReport._Kind.ValueType  # 1
+        KIND_TLS: DomainReport._Kind.ValueType  # 2
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
+    KIND_UNSPECIFIED: DomainReport.Kind.ValueType  # 0
+    KIND_DMARC: DomainReport.Kind.ValueType  # 1
+    KIND_TLS: DomainReport.Kind.ValueType  # 2
+
+    @_typing.final
+    class Cause(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        CAUSE_FIELD_NUMBER: _builtins.int
+        COUNT_FIELD_NUMBER: _builtins.int
+        cause: _builtins.str
+        """DMARC: the address that they came from; TLS: the result type"""
+        count: _builtins.int
+        def __init__(
+            self,
+            *,
+            cause: _builtins.str = ...,
+            count: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "count", b"count"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    KIND_FIELD_NUMBER: _builtins.int
+    DAY_FIELD_NUMBER: _builtins.int
+    REPORTER_FIELD_NUMBER: _builtins.int
+    REPORT_ID_FIELD_NUMBER: _builtins.int
+    BEGINS_AT_FIELD_NUMBER: _builtins.int
+    ENDS_AT_FIELD_NUMBER: _builtins.int
+    PASSED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    DKIM_ALIGNED_FIELD_NUMBER: _builtins.int
+    SPF_ALIGNED_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    CAUSES_FIELD_NUMBER: _builtins.int
+    kind: Global___DomainReport.Kind.ValueType
+    day: _builtins.str
+    """on which its time begins, UTC"""
+    reporter: _builtins.str
+    """as it calls itself"""
+    report_id: _builtins.str
+    passed: _builtins.int
+    """DMARC: aligned by DKIM or SPF"""
+    failed: _builtins.int
+    dkim_aligned: _builtins.int
+    spf_aligned: _builtins.int
+    quarantined: _builtins.int
+    rejected: _builtins.int
+    @_builtins.property
+    def begins_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def ends_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def causes(self) -> _containers.RepeatedCompositeFieldContainer[Global___DomainReport.Cause]:
+        """of what failed, the most frequent first, 20 at most"""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___DomainReport.Kind.ValueType = ...,
+        day: _builtins.str = ...,
+        reporter: _builtins.str = ...,
+        report_id: _builtins.str = ...,
+        begins_at: _timestamp_pb2.Timestamp | None = ...,
+        ends_at: _timestamp_pb2.Timestamp | None = ...,
+        passed: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        dkim_aligned: _builtins.int = ...,
+        spf_aligned: _builtins.int = ...,
+        quarantined: _builtins.int = ...,
+        rejected: _builtins.int = ...,
+        causes: _abc.Iterable[Global___DomainReport.Cause] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begins_at", b"begins_at", "ends_at", b"ends_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begins_at", b"begins_at", "causes", b"causes", "day", b"day", "dkim_aligned", b"dkim_aligned", "ends_at", b"ends_at", "failed", b"failed", "kind", b"kind", "passed", b"passed", "quarantined", b"quarantined", "rejected", b"rejected", "report_id", b"report_id", "reporter", b"reporter", "spf_aligned", b"spf_aligned"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DomainReport: _TypeAlias = DomainReport  # noqa: Y015
+
+@_typing.final
 class SenderDomainChanged(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

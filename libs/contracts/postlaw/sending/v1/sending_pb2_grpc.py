@@ -151,6 +151,11 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.FromString,
                 _registered_method=True)
+        self.ListDomainReports = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/ListDomainReports',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListDomainReportsRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListDomainReportsResponse.FromString,
+                _registered_method=True)
         self.SendSingle = channel.unary_unary(
                 '/postlaw.sending.v1.SendingService/SendSingle',
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SendSingleRequest.SerializeToString,
@@ -449,6 +454,13 @@ class SendingServiceServicer:
 
     def RotateDkimKeys(self, request, context):
         """New DKIM keys, which sign once a check finds them published; while some wait for that, no others are made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDomainReports(self, request, context):
+        """What receivers report of a domain (DMARC, TLS), by day. Their word, and nobody's proof.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -774,6 +786,11 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.RotateDkimKeys,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.SerializeToString,
+            ),
+            'ListDomainReports': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDomainReports,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListDomainReportsRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListDomainReportsResponse.SerializeToString,
             ),
             'SendSingle': grpc.unary_unary_rpc_method_handler(
                     servicer.SendSingle,
@@ -1548,6 +1565,33 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/RotateDkimKeys',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomainRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.SenderDomain.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDomainReports(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/ListDomainReports',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ListDomainReportsRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ListDomainReportsResponse.FromString,
             options,
             channel_credentials,
             insecure,

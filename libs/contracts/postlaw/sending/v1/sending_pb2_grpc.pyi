@@ -66,6 +66,8 @@ class SendingServiceStub:
     """Asks the DNS now."""
     RotateDkimKeys: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SenderDomainRequest, _sending_pb2.SenderDomain]
     """New DKIM keys, which sign once a check finds them published; while some wait for that, no others are made."""
+    ListDomainReports: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ListDomainReportsRequest, _sending_pb2.ListDomainReportsResponse]
+    """What receivers report of a domain (DMARC, TLS), by day. Their word, and nobody's proof."""
     SendSingle: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SendSingleRequest, _sending_pb2.SendMessageResponse]
     """One message of a customer's to one person, from an approved service or transactional template. Refused where the law keeps it
     from them; otherwise durable when it is answered.
@@ -158,6 +160,8 @@ class SendingServiceAsyncStub(SendingServiceStub):
     """Asks the DNS now."""
     RotateDkimKeys: _aio.UnaryUnaryMultiCallable[_sending_pb2.SenderDomainRequest, _sending_pb2.SenderDomain]  # type: ignore[assignment]
     """New DKIM keys, which sign once a check finds them published; while some wait for that, no others are made."""
+    ListDomainReports: _aio.UnaryUnaryMultiCallable[_sending_pb2.ListDomainReportsRequest, _sending_pb2.ListDomainReportsResponse]  # type: ignore[assignment]
+    """What receivers report of a domain (DMARC, TLS), by day. Their word, and nobody's proof."""
     SendSingle: _aio.UnaryUnaryMultiCallable[_sending_pb2.SendSingleRequest, _sending_pb2.SendMessageResponse]  # type: ignore[assignment]
     """One message of a customer's to one person, from an approved service or transactional template. Refused where the law keeps it
     from them; otherwise durable when it is answered.
@@ -385,6 +389,14 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.SenderDomain, _abc.Awaitable[_sending_pb2.SenderDomain]]:
         """New DKIM keys, which sign once a check finds them published; while some wait for that, no others are made."""
+
+    @_abc_1.abstractmethod
+    def ListDomainReports(
+        self,
+        request: _sending_pb2.ListDomainReportsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.ListDomainReportsResponse, _abc.Awaitable[_sending_pb2.ListDomainReportsResponse]]:
+        """What receivers report of a domain (DMARC, TLS), by day. Their word, and nobody's proof."""
 
     @_abc_1.abstractmethod
     def SendSingle(
