@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 LARGEST_COUNT: Final = 10**12  # messages or sessions; a receiver that says more is not one
 MOST_CAUSES: Final = 20
+_LONGEST_DOMAIN: Final = 300  # letters, with a dot at its end and blanks around it
 
 Kind = Literal["dmarc", "tls"]
 
@@ -47,6 +48,9 @@ class Report:
     domains: dict[str, Figures] = field(default_factory=dict[str, Figures])
 
     def count(self, domain: str, figures: Figures) -> None:
+        """Raises Malformed for what is too long to be a domain: a name of a million labels has a million above it."""
+        if len(domain) > _LONGEST_DOMAIN:
+            raise Malformed("it names what cannot be a domain")
         self.domains.setdefault(domain.strip().rstrip(".").lower(), Figures()).add(figures)
 
 

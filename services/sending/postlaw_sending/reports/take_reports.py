@@ -25,12 +25,12 @@ class TakeReports:
     async def __call__(self, tenant_id: str, mail: bytes) -> None:
         """Durable when it returns. Raises Malformed where it is no report of a domain of theirs, of a time that can be meant; Full,
         StoreUnavailable."""
+        registered = await self._registered(tenant_id)
         async with self._one:  # a large one takes half a second of a core, and who sends them is a stranger
-            report = await asyncio.to_thread(report_in, mail)
+            report, about = await asyncio.to_thread(_read, mail, registered)
         now_s = self._now_us() // 1_000_000
         if not now_s - _OLDEST_S <= report.begins_s <= report.ends_s <= now_s + _DAY_S:
             raise Malformed("its time cannot be meant")
-        about = _by_registered(report, await self._registered(tenant_id))
         if not about:
             raise Malformed("it is about no domain of theirs")
         for domain, figures in about.items():
@@ -43,6 +43,11 @@ class TakeReports:
             names.update(domain.domain for domain in page)
             after = page[-1].domain
         return names
+
+
+def _read(mail: bytes, registered: set[str]) -> tuple[Report, dict[str, Figures]]:
+    report = report_in(mail)
+    return report, _by_registered(report, registered)
 
 
 def _by_registered(report: Report, registered: set[str]) -> dict[str, Figures]:

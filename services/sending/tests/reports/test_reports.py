@@ -64,6 +64,9 @@ def tls(**changed: object) -> bytes:
     return json.dumps(told | changed).encode()
 
 
+_NO_SESSIONS = {"total-successful-session-count": 0, "total-failure-session-count": 0}
+
+
 def zipped(data: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", method) as archive:
@@ -127,12 +130,14 @@ def test_a_report_is_found_however_it_is_packed_and_whatever_it_is_called(data: 
         dmarc(row().replace("<count>1<", "<count>-1<")),
         dmarc(row(dkim="fail").replace("192.0.2.9", "<b>nowhere</b>")),
         dmarc(root="<html>"),
+        gzip.compress(dmarc(row(domain="a." * 100_000))),
+        tls(policies=[{"policy": {"policy-domain": "a." * 999}, "summary": _NO_SESSIONS}]),
         tls(policies="none"),
         b'{"policies":' + b"[" * 100_000,
         tls(policies=[{"policy": {"policy-domain": "a"}, "summary": {"total-successful-session-count": 1e30}}]),
         b"",
     ],
-    ids=range(19),
+    ids=range(21),
 )
 def test_bombs_entities_and_what_is_no_report_are_refused(bomb: bytes) -> None:
     with pytest.raises(Malformed):
