@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from postlaw_common.errors import Unauthenticated
 
@@ -22,8 +22,26 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The request of ours that a call belongs to. `network`: the address block that it came from (a /24, a /48), never an address."""
+
+    request_id: str
+    network: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.request_id} {self.network}".rstrip()
+
+    @staticmethod
+    def parsed(text: str) -> Origin:
+        """The way back from str()."""
+        request_id, _, network = text.partition(" ")
+        return Origin(request_id, network)
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
-    """`tenant_id` empty: the platform itself. `signed` is the token as it came, to be forwarded with our own calls."""
+    """`tenant_id` empty: the platform itself. `signed` is the token as it came, to be forwarded with our own calls. `origin` is not signed:
+    it is told from call to call, and only ever told on, into events."""
 
     tenant_id: str
     actor: Actor
@@ -31,6 +49,7 @@ class Caller:
     scopes: frozenset[str] = frozenset()
     credential_id: str = ""
     signed: bytes = b""
+    origin: Origin | None = field(default=None, compare=False)
 
 
 _current: ContextVar[Caller | None] = ContextVar("postlaw_caller", default=None)

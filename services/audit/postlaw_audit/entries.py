@@ -15,7 +15,7 @@ from postlaw_common.bus import Received
 from postlaw_common.ids import time_ms_of
 
 UNDECODABLE = "postlaw.audit.Undecodable"
-MOST_OF_A_NAME = 500  # bytes; seven of them, the topic's own and the numbers stay below what DATA_LIMIT leaves
+MOST_OF_A_NAME = 400  # bytes; nine of them, the topic's own and the numbers stay below what DATA_LIMIT leaves
 DATA_LIMIT = ENTRY_LIMIT - 4096  # what is left beside ids, names and context
 
 
@@ -23,11 +23,12 @@ def entries_of(record: Received) -> list[tuple[str, bytes]]:
     """(event id, entry), one as a rule. A record that is no event of ours is kept all the same, flagged by its type; one that would
     exceed an entry's limit becomes several, each with its `part` ("2/3") in the context."""
     topic, partition, offset, data, _, headers, time_us = record
-    names = [headers.get(header, b"") for header in _HEADERS]
+    get = headers.get
+    names = [get(header, b"") for header in _HEADERS]
     joined = b"".join(names)
     if len(joined) > MOST_OF_A_NAME or not joined.isascii():
         names = [_bounded(name) for name in names]
-    event_id, subject, type, tenant_id, actor, on_behalf_of, traceparent = names
+    event_id, subject, type, tenant_id, actor, network, on_behalf_of, request, traceparent = names
     before = (
         _place(topic, partition),
         _offset(offset),
@@ -37,10 +38,13 @@ def entries_of(record: Received) -> list[tuple[str, bytes]]:
         _subject_head(len(subject)),
         subject,
         _context("actor", actor) if "ce_actor" in headers else b"",
+        _context("network", network) if network else b"",
         _context("on_behalf_of", on_behalf_of) if "ce_onbehalfof" in headers else b"",
     )
     trace = _context("traceparent", traceparent) if "traceparent" in headers else b""
-    time = _time(time_us)
+    if request:
+        trace = audit.Entry(context={"request": request.decode()}).SerializeToString() + trace
+    time = _times(time_us, headers.get("ce_time", b""))
     if len(data) <= DATA_LIMIT:
         return [(event_id.decode(), b"".join((*before, trace, _data_head(len(data)), data, time)))]
     pieces = [data[start : start + DATA_LIMIT] for start in range(0, len(data), DATA_LIMIT)]
@@ -51,7 +55,7 @@ def entries_of(record: Received) -> list[tuple[str, bytes]]:
     ]
 
 
-_HEADERS = ("ce_id", "ce_subject", "ce_type", "ce_tenant", "ce_actor", "ce_onbehalfof", "traceparent")
+_HEADERS = ("ce_id", "ce_subject", "ce_type", "ce_tenant", "ce_actor", "ce_network", "ce_onbehalfof", "ce_requestid", "traceparent")
 
 
 def _bounded(name: bytes) -> bytes:
@@ -83,9 +87,11 @@ def _context(name: str, value: bytes) -> bytes:
     return audit.Entry(context={name: value.decode()}).SerializeToString()
 
 
-@lru_cache(1024)
-def _time(time_us: int) -> bytes:
-    return audit.Entry(time_us=time_us).SerializeToString()
+@lru_cache(256)
+def _times(time_us: int, happened: bytes) -> bytes:
+    if not happened.isdigit() or len(happened) >= 19:
+        return audit.Entry(time_us=time_us).SerializeToString()
+    return audit.Entry(time_us=time_us, event_time_us=int(happened)).SerializeToString()
 
 
 # Tag and length, which stand before a field's own bytes; nothing where there are none.

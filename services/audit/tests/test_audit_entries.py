@@ -12,7 +12,8 @@ from postlaw_common.ids import new_id, time_ms_of
 from postlaw_common.testing.promises import promise
 
 CONTEXT = {"actor": "ce_actor", "on_behalf_of": "ce_onbehalfof", "traceparent": "traceparent"}
-HEADERS = ("ce_id", "ce_type", "ce_tenant", "ce_sequence", "ce_subject", *CONTEXT.values(), "other")
+TOLD = {"network": "ce_network", "request": "ce_requestid"}  # left out where they are empty
+HEADERS = ("ce_id", "ce_type", "ce_tenant", "ce_sequence", "ce_subject", "ce_time", *CONTEXT.values(), *TOLD.values(), "other")
 VALUES = st.one_of(
     st.text(max_size=40).map(str.encode), st.binary(max_size=40), st.integers(0, 1 << 80).map(lambda n: b"%d" % n),
     st.binary(min_size=MOST_OF_A_NAME - 2, max_size=MOST_OF_A_NAME + 4), st.just("\N{EURO SIGN}".encode() * 200),
@@ -28,6 +29,8 @@ def text(record: Received, header: str) -> str:
 def as_protobuf_has_it(record: Received, data: bytes, part: str) -> bytes:
     sequence = record.headers.get("ce_sequence", b"")
     context = {name: text(record, header) for name, header in CONTEXT.items() if header in record.headers}
+    context |= {name: value for name, header in TOLD.items() if (value := text(record, header))}
+    happened = record.headers.get("ce_time", b"")
     return audit.Entry(
         topic=record.topic,
         partition=record.partition,
@@ -40,6 +43,7 @@ def as_protobuf_has_it(record: Received, data: bytes, part: str) -> bytes:
         context=context | ({"part": part} if part else {}),
         data=data,
         time_us=record.timestamp_us,
+        event_time_us=int(happened) if happened.isdigit() and len(happened) < 19 else 0,
     ).SerializeToString(deterministic=True)
 
 

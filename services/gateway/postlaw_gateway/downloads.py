@@ -27,6 +27,8 @@ class Download(Endpoint):
         chunks = self.parts.calls.responses(self.method, request, timeout=_DEADLINE_S)
         # Drawn before the status is sent, so that an import that is not there is still a 404.
         first = await anext(chunks, None)
+        if self.route.personal:
+            await self.parts.access.reads(self.route.rpc, self.route.path, request, None)
         headers: Headers = [
             (b"content-type", b"text/csv; charset=utf-8"),
             (b"content-disposition", f'attachment; filename="{self.route.filename}"'.encode()),

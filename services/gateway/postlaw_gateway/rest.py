@@ -9,19 +9,20 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 from google.protobuf.message import Message
 
 from postlaw_common.bus import BusUnavailable
-from postlaw_common.caller import Caller, acting_as
+from postlaw_common.caller import Caller, Origin, acting_as
 from postlaw_common.errors import Denied, NotFound, PostlawError, RateLimited, Unavailable
 from postlaw_common.ids import time_ms_of
 from postlaw_common.rpc.validate import validate
 from postlaw_common.store import StoreUnavailable, VersionConflict
 from postlaw_common.telemetry import get_logger, meter
+from postlaw_gateway.access_events import AccessEvents
 from postlaw_gateway.answers import JSON, Answer, Headers, entity_tag, not_modified, problem
 from postlaw_gateway.authentication import Authentication, KeyRefused
 from postlaw_gateway.clients import Calls
@@ -29,6 +30,7 @@ from postlaw_gateway.idempotency import Claim, IdempotencyKeys
 from postlaw_gateway.json_out import encode, to_json
 from postlaw_gateway.naming import is_map
 from postlaw_gateway.observed import ROUTE
+from postlaw_gateway.public_pages.visitors import block_of
 from postlaw_gateway.rate_limits import RateLimits
 from postlaw_gateway.requests import Disconnected, build, header, read_json_body
 from postlaw_gateway.routes import Route
@@ -50,6 +52,7 @@ class Parts:
     rate_limits: RateLimits
     idempotency: IdempotencyKeys
     security: SecurityEvents
+    access: AccessEvents
 
 
 class BrokenOff(ConnectionError):
@@ -70,6 +73,8 @@ class Endpoint:
         caller: Caller | None = None
         try:
             caller = await self._admit(scope, limit_headers)
+            if caller is not None:
+                caller = replace(caller, origin=Origin(scope.get("request_id", ""), block_of(scope)))
             with acting_as(caller):
                 answer = await self.answer(scope, receive, send, caller)
         except Disconnected:
@@ -142,7 +147,10 @@ class Endpoint:
     async def _done(self, scope: Any, body: bytes, deed: str) -> Answer:
         request = scope["asked"] = build(self.route, scope, body, deed)
         validate(request)
-        return self.made(scope, await self.parts.calls.unary(self.method, request))
+        answer = await self.parts.calls.unary(self.method, request)
+        if self.route.personal:
+            await self.parts.access.reads(self.route.rpc, self.route.path, request, answer)
+        return self.made(scope, answer)
 
     def made(self, scope: Any, message: Message) -> Answer:
         """The service's message as an answer, with its entity tag and place."""

@@ -28,7 +28,8 @@ class Route:
     this once, so that no stored answer has them.
     `operation` names it where several routes lead to one method; `description` is what the reference says beyond the summary.
     `key_field` takes the name of the deed that the Idempotency-Key stands for. `fresh_s`: a NotFound on an id younger than this is no
-    sign of prying, since the thing appears a moment after its id does."""
+    sign of prying, since the thing appears a moment after its id does. `personal`: it shows what is kept of people, so
+    that who was shown it is noted before."""
 
     verb: str
     path: str
@@ -49,6 +50,7 @@ class Route:
     filename: str = ""  # of a download
     upsert: bool = False  # 200 instead of `status` when the thing was there before
     fresh_s: float = 0
+    personal: bool = False
 
     @cached_property
     def method(self) -> Method:
@@ -102,25 +104,26 @@ ROUTES: Sequence[Route] = (
     ),
     Route("GET", _IMPORT, "subscribers.GetImport", "How far an import is", "imports"),
     Route("GET", _IMPORT + "/errors", "subscribers.GetImportErrors", "The refused rows, as CSV", "imports", kind=Kind.DOWNLOAD,
-          filename="refused-rows.csv"),
+          filename="refused-rows.csv", personal=True),
     Route("POST", _IMPORT + "/cancel", "subscribers.CancelImport", "Cancel an import", "imports"),
     Route("POST", _IMPORT + "/resume", "subscribers.ResumeImport", "Resume a cancelled import", "imports"),
     Route(
         "POST", "/v1/subscribers", "subscribers.PutSubscriber", "Add a person, or change the one who has this address", "subscribers", 201,
         hidden=frozenset({"subscriber_id"}), location=_SUBSCRIBER, upsert=True, operation="AddSubscriber",
     ),
-    Route("GET", _SUBSCRIBER, "subscribers.GetSubscriber", "One person", "subscribers"),
+    Route("GET", _SUBSCRIBER, "subscribers.GetSubscriber", "One person", "subscribers", personal=True),
     Route("PUT", _SUBSCRIBER, "subscribers.PutSubscriber", "Replace a person's address, fields and lists", "subscribers",
           operation="ReplaceSubscriber"),
     Route("DELETE", _SUBSCRIBER, "subscribers.DeleteSubscriber", "Delete a person", "subscribers", 204),
     Route("GET", _SUBSCRIBER + "/consents", "consent.ListConsentEvents", "A person's consents and withdrawals", "consents",
-          hidden=frozenset({"address_key"})),
+          hidden=frozenset({"address_key"}), personal=True),
     Route("GET", _SUBSCRIBER + "/consents/{event_id}/receipt", "consent.GetReceipt", "A signed receipt of a consent or a withdrawal",
-          "consents", hidden=frozenset({"address_key"}), document="document"),
+          "consents", hidden=frozenset({"address_key"}), document="document", personal=True),
     Route("GET", "/v1/receipt-keys", "consent.ListReceiptKeys", "The keys that receipts are signed with, as a JWK Set; open to everyone",
           "consents"),
     Route(
         "GET", "/v1/consents/expiring", "consent.ListExpiring", "Implied consents that end within some days, the soonest first", "consents",
+        personal=True,
     ),
     Route(
         "POST", "/v1/consents", "consent.RecordConsents", "Record up to 1,000 consents", "consents", 201,
@@ -144,6 +147,7 @@ ROUTES: Sequence[Route] = (
     ),
     Route(
         "POST", "/v1/decisions/explain", "consent.ExplainDecision", "May this message go to this person, and why?", "decisions",
+        personal=True,
         description="What the law says now, with the sections, what the message must carry, and the events that it rests on. Changes "
         "nothing, and promises no message: each is decided on again before it goes.",
     ),
@@ -222,7 +226,8 @@ ROUTES: Sequence[Route] = (
     Route("POST", _CAMPAIGN + "/pause", "sending.PauseCampaign", "Pause sending", "campaigns"),
     Route("POST", _CAMPAIGN + "/resume", "sending.ResumeCampaign", "Go on sending", "campaigns"),
     Route("POST", _CAMPAIGN + "/cancel", "sending.CancelCampaign", "End a campaign for good", "campaigns"),
-    Route("GET", _CAMPAIGN + "/recipients", "sending.ListRecipients", "What became of each recipient, in pages", "campaigns"),
+    Route("GET", _CAMPAIGN + "/recipients", "sending.ListRecipients", "What became of each recipient, in pages", "campaigns",
+          personal=True),
     Route(
         "POST", "/v1/messages", "sending.SendSingle", "Send one message to one person", "messages", 202, key_field="idempotency_key",
         description="From an approved `service` or `transactional` template: marketing goes as a campaign. To a person by `subscriber_id`, "

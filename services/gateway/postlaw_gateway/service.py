@@ -15,6 +15,7 @@ from postlaw_common.platform import Platform
 from postlaw_common.service import Background, Service
 from postlaw_common.store import StoreUnavailable
 from postlaw_common.telemetry import get_logger
+from postlaw_gateway.access_events import AccessEvents
 from postlaw_gateway.app import GatewayApp
 from postlaw_gateway.authentication import Authentication
 from postlaw_gateway.clients import Calls
@@ -33,7 +34,7 @@ from postlaw_gateway.public_pages.team_address import TeamAddressPage
 from postlaw_gateway.rate_limits import RateLimits
 from postlaw_gateway.rest import Parts
 from postlaw_gateway.security_events import SecurityEvents
-from postlaw_gateway.wire import IDENTITY_TOPIC, SECURITY_TOPIC
+from postlaw_gateway.wire import ACCESS_TOPIC, IDENTITY_TOPIC, SECURITY_TOPIC
 
 _SWEEP_S = 900.0
 
@@ -62,7 +63,14 @@ def build(platform: Platform, settings: GatewaySettings) -> Service:
         return keys[0]
 
     idempotency = IdempotencyKeys(lambda: platform.store("gateway").collection(IDEMPOTENCY_KEYS.name), customer_keys, platform.now_us)
-    parts = Parts(calls, authentication, RateLimits(settings.rate_per_second, settings.rate_burst, time.monotonic), idempotency, security)
+    parts = Parts(
+        calls,
+        authentication,
+        RateLimits(settings.rate_per_second, settings.rate_burst, time.monotonic),
+        idempotency,
+        security,
+        AccessEvents(platform.bus),
+    )
     links = Links(calls, Senders(calls, time.monotonic))
     form_tokens = FormTokens(platform.platform_keys.get, platform.now_us)
     forms = RateLimits(settings.sign_ups_a_minute / 60, settings.sign_ups_a_minute, time.monotonic)
@@ -77,7 +85,7 @@ def build(platform: Platform, settings: GatewaySettings) -> Service:
     return Service(
         name="gateway",
         databases={"gateway": (IDEMPOTENCY_KEYS, CUSTOMER_KEYS)},
-        topics=(Topic(IDENTITY_TOPIC), Topic(SECURITY_TOPIC)),
+        topics=(Topic(IDENTITY_TOPIC), Topic(SECURITY_TOPIC), Topic(ACCESS_TOPIC)),
         backgrounds=(
             Background("gateway: hears revocations", lambda: tail.run(authentication.revoke)),
             Background("gateway: publishes security events", security.run),

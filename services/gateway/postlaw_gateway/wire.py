@@ -5,7 +5,7 @@ Longer than most: the one module of the gateway that knows the contracts' messag
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -21,6 +21,8 @@ from postlaw_common.caller import Actor, Caller
 
 SECURITY_TOPIC = audit_pb2.AccessRefused.DESCRIPTOR.GetOptions().Extensions[options_pb2.event].topic
 SECURITY_TYPE = audit_pb2.AccessRefused.DESCRIPTOR.GetOptions().Extensions[options_pb2.event].type
+ACCESS_TOPIC = audit_pb2.PersonalDataRead.DESCRIPTOR.GetOptions().Extensions[options_pb2.event].topic
+READ_TYPE = audit_pb2.PersonalDataRead.DESCRIPTOR.GetOptions().Extensions[options_pb2.event].type
 IDENTITY_TOPIC = identity_pb2.ApiKeyRevoked.DESCRIPTOR.GetOptions().Extensions[options_pb2.event].topic
 REVOKED_TYPE = identity_pb2.ApiKeyRevoked.DESCRIPTOR.GetOptions().Extensions[options_pb2.event].type
 
@@ -79,6 +81,26 @@ def revoked_key_id(data: bytes) -> str:
 def access_refused(tenant_id: str, credential_id: str, kind: str, method: str, path: str, object_id: str) -> bytes:
     return audit_pb2.AccessRefused(
         tenant_id=tenant_id, credential_id=credential_id, kind=kind, method=method, path=path, object_id=object_id
+    ).SerializeToString()
+
+
+def personal_data_read(
+    tenant_id: str,
+    credential_id: str,
+    operation: str,
+    path: str,
+    address_keys: Iterable[str | bytes],
+    subscriber_ids: Iterable[str | bytes],
+    object_id: str,
+) -> bytes:
+    return audit_pb2.PersonalDataRead(
+        tenant_id=tenant_id,
+        credential_id=credential_id,
+        operation=operation,
+        path=path,
+        address_keys=cast("Iterable[bytes]", address_keys),
+        subscriber_ids=cast("Iterable[str]", subscriber_ids),
+        object_id=object_id,
     ).SerializeToString()
 
 

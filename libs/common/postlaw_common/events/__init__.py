@@ -31,6 +31,8 @@ class Event(NamedTuple):
     actor: str = ""
     on_behalf_of: str = ""
     traceparent: str = ""
+    request_id: str = ""
+    network: str = ""
 
 
 def new_event(
@@ -46,6 +48,7 @@ def new_event(
 ) -> Event:
     """An event of now, in the current caller's name. `source` is the service: "consent"."""
     caller = maybe_current()
+    origin = caller.origin if caller else None
     return Event(
         id=event_id or new_id("evt"),
         type=type,
@@ -58,6 +61,8 @@ def new_event(
         actor=str(caller.actor) if caller else f"service:{source}",
         on_behalf_of=str(caller.on_behalf_of) if caller and caller.on_behalf_of else "",
         traceparent=outgoing(),
+        request_id=origin.request_id if origin else "",
+        network=origin.network if origin else "",
     )
 
 
@@ -82,6 +87,10 @@ def to_record(event: Event, topic: str, partition: int, key: bytes | None = None
     }
     if event.on_behalf_of:
         headers["ce_onbehalfof"] = event.on_behalf_of.encode()
+    if event.request_id:
+        headers["ce_requestid"] = event.request_id.encode()
+    if event.network:
+        headers["ce_network"] = event.network.encode()
     if event.traceparent:
         headers[TRACEPARENT] = event.traceparent.encode()
     headers["content-type"] = b"application/protobuf"
@@ -109,6 +118,8 @@ def from_record(record: Received) -> Event:
             actor=headers.get("ce_actor", b"").decode(),
             on_behalf_of=headers.get("ce_onbehalfof", b"").decode(),
             traceparent=headers.get(TRACEPARENT, b"").decode(),
+            request_id=headers.get("ce_requestid", b"").decode(),
+            network=headers.get("ce_network", b"").decode(),
         )
     except (KeyError, UnicodeDecodeError, ValueError) as wrong:
         raise ValueError(f"{record.topic}[{record.partition}]@{record.offset} is not an event of ours: {wrong}") from wrong

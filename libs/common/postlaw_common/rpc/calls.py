@@ -15,9 +15,10 @@ from typing import Any
 import grpc.aio
 from opentelemetry.trace import Span
 
+from postlaw_common.caller import maybe_current
 from postlaw_common.errors import DeadlineExceeded, PostlawError, Unavailable
 from postlaw_common.rpc import deadline
-from postlaw_common.rpc.context_token import METADATA_KEY
+from postlaw_common.rpc.context_token import METADATA_KEY, ORIGIN
 from postlaw_common.rpc.method_table import policy_of
 from postlaw_common.rpc.status import error_of
 from postlaw_common.rpc.tracing import TRACEPARENT, call_span, ended, outgoing
@@ -58,6 +59,9 @@ class Method:
         trace = written(span) if span is not None else outgoing()
         if trace:
             metadata.append((TRACEPARENT, trace))
+        caller = maybe_current()
+        if caller is not None and caller.origin is not None:
+            metadata.append((ORIGIN, str(caller.origin)))
         return metadata
 
     def _error(self, failure: BaseException) -> PostlawError:

@@ -21,6 +21,7 @@ from postlaw_common.caller import Actor, Caller
 from postlaw_common.errors import PostlawError, Unauthenticated, Unavailable
 
 METADATA_KEY = "postlaw-context-bin"
+ORIGIN = "postlaw-origin"  # beside it, unsigned: which request a call belongs to (caller.Origin)
 _DOMAIN = b"postlaw-context-v1\n"
 _REMEMBERED = 4096
 _CLOCKS_DIFFER_US = 60_000_000  # an issuer's clock may be ahead of ours by this much

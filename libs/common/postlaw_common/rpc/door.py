@@ -12,16 +12,17 @@ import inspect
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, cast
 
 import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
-from postlaw_common.caller import Caller, acting_as
+from postlaw_common.caller import Caller, Origin, acting_as
 from postlaw_common.errors import Denied, Invalid, PostlawError, Unauthenticated
 from postlaw_common.rpc import deadline
-from postlaw_common.rpc.context_token import METADATA_KEY, ContextVerifier
+from postlaw_common.rpc.context_token import METADATA_KEY, ORIGIN, ContextVerifier
 from postlaw_common.rpc.failures import as_postlaw_error
 from postlaw_common.rpc.method_table import Policy
 from postlaw_common.rpc.status import DETAILS_KEY, code_of, details_of
@@ -137,12 +138,14 @@ class Door:
             raise Denied(f"{path} may not be called by {peer or 'a peer without a service name'}.", type="caller-not-allowed")
         if _time_remaining(context) is None:
             raise Invalid(f"{path} was called without a deadline; set one on every call.", type="deadline-required")
-        token, traceparent = b"", ""
+        token, traceparent, origin = b"", "", ""
         for key, value in context.invocation_metadata() or ():
             if key == METADATA_KEY and isinstance(value, bytes):
                 token = value
             elif key == TRACEPARENT and isinstance(value, str):
                 traceparent = value
+            elif key == ORIGIN and isinstance(value, str):
+                origin = value
         caller: Caller | None = None
         if token:
             caller = self._verifier.remembered(token) or await self._verifier.verify(token)
@@ -151,6 +154,8 @@ class Door:
         if policy.scopes and not (caller and policy.scopes <= caller.scopes):
             missing = ", ".join(sorted(policy.scopes - (caller.scopes if caller else frozenset())))
             raise Denied(f"The caller lacks the scope {missing}.", type="missing-scope")
+        if caller and origin:
+            caller = replace(caller, origin=Origin.parsed(origin))
         return caller, traceparent
 
 

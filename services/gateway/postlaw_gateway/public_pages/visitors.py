@@ -1,9 +1,10 @@
-"""Who sends a form that has mail sent, as far as a limit needs to know: an address block, not a person."""
+"""Who asks, as far as a limit or the log needs to know: an address block, not a person."""
 
 from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from postlaw_common.errors import RateLimited
@@ -19,14 +20,7 @@ class Visitor:
 
     @property
     def block(self) -> str:
-        """What one household or one rented machine can take addresses from at will: a /24 of IPv4, a /48 of IPv6."""
-        try:
-            address = ipaddress.ip_address(self.ip)
-        except ValueError:
-            return "unknown"
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
+        return _block(self.ip)
 
 
 def spend(limits: RateLimits, visitor: Visitor) -> None:
@@ -34,6 +28,24 @@ def spend(limits: RateLimits, visitor: Visitor) -> None:
     taken = limits.take(visitor.block)
     if not taken.allowed:
         raise RateLimited("Too many forms from where you are. Try again in a minute.", retry_after_s=taken.retry_after_s)
+
+
+@lru_cache(4096)
+def _block(ip: str) -> str:
+    """What one household or one rented machine can take addresses from at will: a /24 of IPv4, a /48 of IPv6."""
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return "unknown"
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
+
+
+def block_of(scope: Any) -> str:
+    """The address block that an ASGI request comes from."""
+    client = scope.get("client")
+    return _block(client[0] if client else "")
 
 
 def visitor_of(scope: Any) -> Visitor:

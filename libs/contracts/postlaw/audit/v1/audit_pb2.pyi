@@ -227,6 +227,7 @@ class Entry(_message.Message):
     CONTEXT_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     TIME_US_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_US_FIELD_NUMBER: _builtins.int
     topic: _builtins.str
     partition: _builtins.int
     offset: _builtins.int
@@ -240,9 +241,12 @@ class Entry(_message.Message):
     data: _builtins.bytes
     """the event's own bytes"""
     time_us: _builtins.int
+    """when the bus took it, microseconds since the epoch"""
+    event_time_us: _builtins.int
+    """when it happened, as its service says; 0: it does not"""
     @_builtins.property
     def context(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """actor, on behalf of, trace"""
+        """actor, on_behalf_of, request, network (the address block that it came from), traceparent; part, of an event in several"""
 
     def __init__(
         self,
@@ -258,10 +262,11 @@ class Entry(_message.Message):
         context: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         data: _builtins.bytes = ...,
         time_us: _builtins.int = ...,
+        event_time_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "data", b"data", "event_id", b"event_id", "offset", b"offset", "partition", b"partition", "sequence", b"sequence", "subject", b"subject", "tenant_id", b"tenant_id", "time_us", b"time_us", "topic", b"topic", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "data", b"data", "event_id", b"event_id", "event_time_us", b"event_time_us", "offset", b"offset", "partition", b"partition", "sequence", b"sequence", "subject", b"subject", "tenant_id", b"tenant_id", "time_us", b"time_us", "topic", b"topic", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -305,3 +310,51 @@ class AccessRefused(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AccessRefused: _TypeAlias = AccessRefused  # noqa: Y015
+
+@_typing.final
+class PersonalDataRead(_message.Message):
+    """Somebody was about to be shown what is kept of people: on the bus before the answer leaves."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    CREDENTIAL_ID_FIELD_NUMBER: _builtins.int
+    OPERATION_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    ADDRESS_KEYS_FIELD_NUMBER: _builtins.int
+    SUBSCRIBER_IDS_FIELD_NUMBER: _builtins.int
+    OBJECT_ID_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    credential_id: _builtins.str
+    operation: _builtins.str
+    """the method that answered: consent.ListConsentEvents"""
+    path: _builtins.str
+    """the route's template"""
+    object_id: _builtins.str
+    """of what many people's data was read: a campaign, an import, an export"""
+    @_builtins.property
+    def address_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """whose data: by key, or"""
+
+    @_builtins.property
+    def subscriber_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """by id, as the request or the answer names them"""
+
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        credential_id: _builtins.str = ...,
+        operation: _builtins.str = ...,
+        path: _builtins.str = ...,
+        address_keys: _abc.Iterable[_builtins.bytes] | None = ...,
+        subscriber_ids: _abc.Iterable[_builtins.str] | None = ...,
+        object_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_keys", b"address_keys", "credential_id", b"credential_id", "object_id", b"object_id", "operation", b"operation", "path", b"path", "subscriber_ids", b"subscriber_ids", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PersonalDataRead: _TypeAlias = PersonalDataRead  # noqa: Y015
