@@ -38,13 +38,14 @@ DATABASE = "sending"
 
 
 def build(platform: Platform, settings: SendingSettings) -> Service:
-    single = singles.assemble_singles(platform, DATABASE)
     return_paths = ReturnPaths(platform.platform_keys, settings.return_host)
     tracking_tokens = Tokens(platform.platform_keys)
     received, counts = returns.received_in(platform, DATABASE), returns.counts_in(platform, DATABASE)
     written = templates.assemble_templates(platform, DATABASE)
     domain = domains.assemble_domains(platform, DATABASE, settings.resolver(), settings.expected_of_domains())
     denying = settings.unverified_domains == "deny"
+    may_send_from = domain.keep.require_verified if denying else None
+    single = singles.assemble_singles(platform, DATABASE, may_send_from, settings.fallback_from)
     asked = settings.second_opinion()
     second_opinion, put_prompt = opinion.assemble_opinion(platform, DATABASE, asked) if asked else (None, None)
     parts = campaigns.assemble(
@@ -60,7 +61,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         tracking_tokens=tracking_tokens,
         require_free=counts.require_free,
         links_host=domain.keep.links_host,
-        may_send_from=domain.keep.require_verified if denying else None,
+        may_send_from=may_send_from,
         second_opinion=second_opinion,
     )
     watch = DomainWatch(domain.domains, domain.keep, parts.pause_senders if denying else None, platform.now_us)
@@ -68,7 +69,6 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     stopping = stop.assemble_stop(platform, DATABASE)
     serving = settings.role in ("all", "api")
     working = settings.role in ("all", "worker")
-    may_send_from = domain.keep.require_verified if denying else None
     posting = Posting(single.singles, parts.single_consent, platform.placement)
     send_single = SendSingle(
         posting, parts.subscribers, parts.identity, parts.contexts, written.judge.approved_now, parts.compiled, may_send_from

@@ -98,6 +98,13 @@ class SendingSettings(BaseSettings):
         description="deny, or allow where all mail is captured: what becomes of campaigns from domains that are not verified",
     )
 
+    fallback_from: str = Field(
+        default="",
+        pattern=r"^(|[A-Za-z0-9._+-]+@([A-Za-z0-9-]+\.)+[A-Za-z0-9-]+)$",
+        description="an address of the operator's own domain, from which mails that people ask for go where their customer's domain is not "
+        "verified; or leave it out: they then wait until it is",
+    )
+
     webhooks_into_our_network: Literal["allow", "deny"] = Field(
         default="deny",
         description="deny, or allow in development: whether webhooks may lead to private addresses and be sent without TLS",

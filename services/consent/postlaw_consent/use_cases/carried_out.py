@@ -99,7 +99,8 @@ class CarriedOut(Generic[AnIntent]):
     async def _later(self, intent: AnIntent, failure: Exception) -> None:
         now = self._now_us()
         if now - intent.at_us > _GIVEN_UP_US:
-            log.alert(f"{self._what} was given up after a day", failure=type(failure).__name__)
+            why = failure.type if isinstance(failure, PostlawError) else type(failure).__name__
+            log.alert(f"{self._what} was given up after a day", failure=why)
             await self._intents.end(intent.id)
             return
         await self._intents.put_off(intent, now + _AGAIN_US[min(intent.tries, len(_AGAIN_US) - 1)])

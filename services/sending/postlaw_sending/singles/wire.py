@@ -21,8 +21,8 @@ _TEMPLATES = {
 }
 
 
-def job(request: Request, message_id: str, contact: str) -> bytes:
-    """A SingleJob. Raises Invalid for a template that is not known."""
+def job(request: Request, message_id: str, address: str, contact: str) -> bytes:
+    """A SingleJob, whose message comes from `address`. Raises Invalid for a template that is not known."""
     if _TEMPLATES.get(request.template) not in TEMPLATES:
         raise Invalid("There is no such template.", fields=[FieldError("template", "is not known")])
     recipient = sending.JobRecipient(address_key=request.address_key, address=request.address, opt_out_token=request.opt_out_token)
@@ -30,7 +30,7 @@ def job(request: Request, message_id: str, contact: str) -> bytes:
         message_id=message_id,
         template=request.template,
         language=request.language,
-        sender=request.sender,
+        sender=sending.Sender(name=request.sender.name, address=address, postal_address=request.sender.postal_address),
         contact=contact,
         list_name=request.list_name,
         action_url=request.action_url,

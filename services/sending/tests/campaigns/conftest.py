@@ -64,7 +64,7 @@ class World:
         self.people = people
         self.law = law
         self.identity = identity
-        self.singles = assemble_singles(platform, "sending").singles
+        self.singles = assemble_singles(platform, "sending", None, "").singles
         self.tracking_tokens = Tokens(platform.platform_keys)
         self.parts = self.reopened()
         self.stub = SendingServiceStub(m.channel("sending", caller=m.caller(TENANT, SCOPES)))

@@ -16,7 +16,7 @@ from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw_common.bus import BusUnavailable, Received
-from postlaw_common.errors import Denied, Invalid, NotFound, Unavailable
+from postlaw_common.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 from postlaw_common.testing.promises import promise
 from postlaw_sending.campaigns.backlog import Backlog
 from postlaw_sending.campaigns.domain.recipients import State
@@ -192,6 +192,22 @@ async def test_nobody_else_may_send_and_no_ended_or_foreign_decision_is_taken(op
         with pytest.raises(Unavailable):
             await stub(world).SendMessage(request(world, generation="gen_other"))
         assert await jobs(world) == []
+
+
+@promise("M1")
+async def test_nothing_comes_from_a_domain_that_is_not_verified_but_from_the_platforms_own_where_there_is_one(open_world: Opened) -> None:
+    async with open_world(unverified_domains="deny") as world:
+        with pytest.raises(Conflict) as refused:
+            await stub(world).SendMessage(request(world))
+        assert refused.value.type == "domain-not-verified"
+        assert await jobs(world) == []
+    async with open_world(unverified_domains="deny", fallback_from="notices@platform.example") as world:
+        await stub(world).SendMessage(request(world))
+        [record] = await jobs(world)
+        batch = await opened(world, record)
+        message = email.message_from_bytes(batch.compiled.render(batch.recipients[0]), policy=email.policy.default)
+        assert message["From"] == "Shop <notices@platform.example>"
+        assert "1 Main St" in message.get_content()
 
 
 def test_a_worker_may_forget_an_attempt_only_when_no_copy_of_it_can_come() -> None:
