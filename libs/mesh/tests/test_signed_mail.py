@@ -58,7 +58,10 @@ async def test_campaigns_and_single_messages_of_a_verified_domain_are_signed_by_
         await customer.sign_up("ada@people.example")
         confirmation = await caught(customer, "ada@people.example")
         await customer.http.post(link_in(await customer.mail_to("ada@people.example"), "/c/"), data={"confirm": "yes"})
-        assert (await customer.campaign()).totals.sent == 1
+        assert (await customer.campaign("<p>Grüße</p>")).totals.sent == 1
         message = await caught(customer, "ada@people.example", 2)
         for mail in (confirmation.message, message.message):
             assert verifies(server, mail, 0) and verifies(server, mail, 1)
+        assert message.message.isascii(), "whoever passes it on has nothing to encode anew (RFC 6376 §5.3)"
+        page = (await customer.mail_to("ada@people.example", 2)).get_body(("html",))
+        assert page is not None and "Grüße" in page.get_content()

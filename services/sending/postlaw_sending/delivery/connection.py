@@ -22,6 +22,7 @@ from postlaw_sending.delivery.dialogue import Dialogue
 from postlaw_sending.delivery.paths import BadAddress, path
 from postlaw_sending.delivery.relay import Relay
 from postlaw_sending.delivery.replies import CLOSING, Kind, Reply, kind_of, text_of
+from postlaw_sending.delivery.seven_bit import seven_bit
 from postlaw_sending.delivery.transaction import DATA, FINAL, MAIL, RCPT, RSET, Transaction, always
 
 _GOODBYE_S = 5.0  # after a 421 the server closes; so long we wait for it
@@ -116,6 +117,8 @@ class Connection(Dialogue):
             recipient, utf8 = path(recipient)
         except BadAddress as error:
             return _answer(done, "rejected", str(error))
+        if not self._eight_bit:
+            message = seven_bit(message)
         size = len(message)
         if 0 < self._size_limit < size:
             return _answer(done, "rejected", "the message is larger than the server takes (SIZE)")

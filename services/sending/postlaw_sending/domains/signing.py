@@ -14,6 +14,7 @@ from postlaw_common.errors import Unavailable
 from postlaw_common.keys import KeysUnavailable
 from postlaw_common.store import StoreUnavailable
 from postlaw_common.telemetry import get_logger
+from postlaw_sending.delivery.seven_bit import seven_bit
 from postlaw_sending.domains.dkim_keys import DkimKeys
 from postlaw_sending.domains.sender_domains import SenderDomains
 from postlaw_sending.messages.dkim import DkimKey, signed
@@ -50,7 +51,8 @@ class SignedMessages:
 
     def render(self, recipient: Recipient) -> bytes:
         """Raises RenderFailed."""
-        return signed(self._compiled.render(recipient), self._keys, time.time)
+        # Whoever passes it on may have to make it so (RFC 6376 §5.3), and would break the signature.
+        return signed(seven_bit(self._compiled.render(recipient)), self._keys, time.time)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import pytest
 
 from postlaw_sending.delivery import Relay, Reply, connect
 from postlaw_sending.testing.smtp_peer import MESSAGE, HandOff, Peer, Serve
+from services.sending.tests.messages.compiled import Person, campaign, parsed, part
 
 
 async def test_whole_transactions_are_written_before_any_reply(serve: Serve, hand_off: HandOff) -> None:
@@ -191,6 +192,43 @@ async def test_what_the_server_cannot_take_is_never_begun(serve: Serve, hand_off
     assert [outcome.result().kind for outcome in outcomes] == ["rejected", "deferred", *["rejected"] * 6]
     assert outcomes[0].result().text == "SMTPUTF8 not offered"
     connection.reset()
+
+
+@pytest.mark.parametrize("offers", [("PIPELINING", "CHUNKING"), ("PIPELINING",), ("CHUNKING",), ()])
+async def test_without_8bitmime_a_message_arrives_the_same_in_seven_bits(serve: Serve, hand_off: HandOff, offers: tuple[str, ...]) -> None:
+    """RFC 6152 §3: it is made to pass, in quoted-printable or base64 (RFC 2045 §6.7, §6.8), whichever else the server has not."""
+    message = campaign(text="Grüße {{ name }},\n.\n", html="<p>Привет {{ name }}</p>").render(Person(fields={"name": "Zoë"}))
+    took: list[tuple[bytes, bytes]] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.hello(*offers)
+        mail = await peer.line()
+        if "PIPELINING" not in offers:
+            peer.say("250 ok")
+        await peer.line()
+        if "PIPELINING" not in offers:
+            peer.say("250 ok")
+        last = await peer.line()
+        if "PIPELINING" in offers:
+            peer.say("250 ok", "250 ok")
+        if last == b"DATA":
+            peer.say("354 go on")
+            taken = (await peer.reader.readuntil(b"\r\n.\r\n"))[:-3].replace(b"\r\n..", b"\r\n.")
+        else:
+            taken = await peer.reader.readexactly(int(last.split()[1]))
+        took.append((mail, taken))
+        peer.say("250 taken")
+
+    connection = await connect(await serve(script))
+    assert (await hand_off(connection, b"a@example.com", message)).kind == "accepted"
+    [(mail, taken)] = took
+    assert mail == b"MAIL FROM:<bounce+1@example.org>" and taken.isascii()
+    was, read = parsed(message), parsed(taken)
+    assert not [defect for part in read.walk() for defect in part.defects]
+    assert [part(read, kind) for kind in ("plain", "html")] == [part(was, kind) for kind in ("plain", "html")]
+    encodings = [each["Content-Transfer-Encoding"] for each in read.walk() if not each.is_multipart()]
+    assert encodings == ["quoted-printable", "quoted-printable"]
+    assert max(map(len, taken.split(b"\r\n"))) <= 998
 
 
 async def test_room_waits_for_a_reply_and_gathered_hand_offs_are_one_write(serve: Serve, hand_off: HandOff) -> None:
