@@ -117,7 +117,7 @@ class Acme:
         person = await self.stub(SubscribersServiceStub, "subscribers").ResolvePerson(subscribers.ResolvePersonRequest(address=address))
         return list((await self.consent.ListConsentEvents(consent.ListConsentEventsRequest(address_key=person.address_key))).events)
 
-    async def campaign(self, html: str = "", tracking: sending.Tracking | None = None) -> sending.Campaign:
+    async def campaign(self, html: str = "", tracking: sending.Tracking | None = None, forward_answers_to: str = "") -> sending.Campaign:
         """Sends one to the list; as it is when it has finished."""
         stub = self.stub(SendingServiceStub, "sending")
         drafted = await stub.CreateCampaign(
@@ -127,6 +127,7 @@ class Acme:
                 sender=sending.Sender(name="Acme", address="news@acme.example", postal_address="1 High Street, Dublin"),
                 template=sending.Template(subject="The news", text="News.", html=html),
                 tracking=tracking,
+                forward_answers_to=forward_answers_to,
             )
         )
         asked = sending.GetCampaignRequest(campaign_id=drafted.campaign_id)

@@ -28,7 +28,7 @@ from postlaw_sending.stop import assembly as stop
 from postlaw_sending.stop.holdings import HOLDINGS
 from postlaw_sending.team.assembly import COLLECTIONS as TEAM_COLLECTIONS
 from postlaw_sending.team.assembly import TOPICS as TEAM_TOPICS
-from postlaw_sending.team.assembly import assemble_team
+from postlaw_sending.team.assembly import assemble_team, team_addresses_in
 from postlaw_sending.templates import assembly as templates
 from postlaw_sending.tracking import assembly as tracking
 from postlaw_sending.tracking.tokens import Tokens
@@ -48,6 +48,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     single = singles.assemble_singles(platform, DATABASE, may_send_from, settings.fallback_from)
     asked = settings.second_opinion()
     second_opinion, put_prompt = opinion.assemble_opinion(platform, DATABASE, asked) if asked else (None, None)
+    team_addresses, _ = team_addresses_in(platform, DATABASE)
     parts = campaigns.assemble(
         platform,
         DATABASE,
@@ -61,6 +62,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         tracking_tokens=tracking_tokens,
         require_free=counts.require_free,
         links_host=domain.keep.links_host,
+        answers_reach=team_addresses.reach,
         may_send_from=may_send_from,
         second_opinion=second_opinion,
     )
@@ -96,6 +98,9 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         settings.inbox(),
         settings.webhook_secrets(),
         reported.take,
+        team_addresses,
+        posting,
+        may_send_from,
     )
     hits = tracking.assemble_tracking(platform, tracking_tokens, parts.campaigns)
     figures = analytics.assemble_analytics(platform, DATABASE, parts.campaigns, parts.tally)

@@ -117,6 +117,7 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
             idempotency_key=request.idempotency_key,
             messages_per_hour=request.messages_per_hour,
             mail_unknown_again=request.mail_unknown_again,
+            forward_answers_to=request.forward_answers_to,
             ab_test=ab_test_from_wire(request.ab_test) if request.HasField("ab_test") else None,
             tracking=tracking_from_wire(request.tracking),
         )

@@ -34,7 +34,7 @@ from postlaw_sending.campaigns.planning import Planning
 from postlaw_sending.campaigns.plans import PLANS, Plans
 from postlaw_sending.campaigns.responses import RESPONSES, Responses
 from postlaw_sending.campaigns.retries import RETRIES, Retries
-from postlaw_sending.campaigns.use_cases.create_campaign import CreateCampaign, Words
+from postlaw_sending.campaigns.use_cases.create_campaign import AnswersReach, CreateCampaign, Words
 from postlaw_sending.campaigns.use_cases.decide_ab_test import DecideAbTests
 from postlaw_sending.campaigns.use_cases.get_checklist import GetChecklist
 from postlaw_sending.campaigns.use_cases.move_campaign import MoveCampaign, SenderCheck
@@ -105,12 +105,14 @@ def assemble(
     tracking_tokens: Tokens,
     require_free: Callable[[str, str], Awaitable[None]],
     links_host: Callable[[str, str], Awaitable[str]],
+    answers_reach: AnswersReach,
     may_send_from: SenderCheck | None = None,
     second_opinion: Callable[[Campaign], Awaitable[Item | None]] | None = None,
 ) -> CampaignParts:
     """`database`: sending's own. `approved`: a template's version. `holdings`: the stop's, whose job offsets say what stands in the log.
     `is_single`: of a settled batch, whether it is a single message's, which `settle_single` takes. `refused`: see
-    outcomes_consumer. `may_send_from`, `require_free`: see MoveCampaign. `links_host`: see BatchOpener."""
+    outcomes_consumer. `may_send_from`, `require_free`: see MoveCampaign. `links_host`: see BatchOpener. `answers_reach`: see
+    CreateCampaign."""
     store = platform.store(database)
 
     def opened(spec: CollectionSpec) -> Collection:
@@ -174,7 +176,16 @@ def assemble(
             await approved(campaign.template_id, campaign.template_version, campaign.tenant_id)
 
     checklist = Checklist(
-        subscribers, sampling, sampling.described, acting, compiled, partitions, check_template, may_send_from, second_opinion
+        subscribers,
+        sampling,
+        sampling.described,
+        acting,
+        compiled,
+        partitions,
+        check_template,
+        may_send_from,
+        answers_reach,
+        second_opinion,
     )
     identity = Identity(platform.channel)
     move = MoveCampaign(campaigns, keys, leases, identity, checklist, planner.nudge, platform.now_us, may_send_from, require_free)
@@ -186,7 +197,7 @@ def assemble(
         await responses.forget(campaign_id)
 
     return CampaignParts(
-        create=CreateCampaign(campaigns, subscribers, acting, approved, mailed, platform.now_us),
+        create=CreateCampaign(campaigns, subscribers, acting, approved, mailed, platform.now_us, answers_reach),
         move=move,
         schedule=ScheduleCampaign(campaigns, identity, platform.now_us),
         begin_scheduled=begin_scheduled,
@@ -238,4 +249,5 @@ def _compile(campaign: Campaign, public_url: str, return_paths: ReturnPaths) -> 
         list_name=campaign.list_name,
         public_url=public_url,
         return_paths=return_paths,
+        answers_to_us=bool(campaign.forward_answers_to),
     )

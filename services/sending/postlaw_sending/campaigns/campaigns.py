@@ -136,6 +136,7 @@ def _to_document(campaign: Campaign) -> Document:
         "ab_test": _ab_test_to_document(campaign.ab_test),
         "mail_unknown_again": campaign.mail_unknown_again,
         "tracking": _tracking_to_document(campaign.tracking),
+        "forward_answers_to": campaign.forward_answers_to,
     }
 
 
@@ -211,6 +212,7 @@ def _from_document(document: Document) -> Campaign:
         ab_test=_ab_test_from_document(document.get("ab_test")),
         mail_unknown_again=document.get("mail_unknown_again", False),
         tracking=_tracking_from_document(document.get("tracking")),
+        forward_answers_to=document.get("forward_answers_to", ""),
     )
 
 

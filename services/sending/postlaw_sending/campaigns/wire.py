@@ -99,6 +99,7 @@ def campaign_to_wire(campaign: Campaign, totals: Totals | None = None, responses
         ab_test=ab_test_to_wire(campaign.ab_test, responses) if campaign.ab_test else None,
         mail_unknown_again=campaign.mail_unknown_again,
         tracking=tracking_to_wire(campaign.tracking),
+        forward_answers_to=campaign.forward_answers_to,
     )
 
 
@@ -127,6 +128,7 @@ def campaign_from_wire(message: sending.Campaign) -> Campaign:
         ab_test=ab_test_from_wire(message.ab_test) if message.HasField("ab_test") else None,
         mail_unknown_again=message.mail_unknown_again,
         tracking=tracking_from_wire(message.tracking),
+        forward_answers_to=message.forward_answers_to,
     )
 
 

@@ -52,7 +52,8 @@ class Compile(Protocol):
 @dataclass(frozen=True, slots=True)
 class Checklist:
     """`check_template` raises NotFound or Conflict where the version that a campaign names is not approved, `may_send_from` Conflict
-    where this customer may not mail from that address (None: from any). `second_opinion` raises nothing, and warns at most."""
+    where this customer may not mail from that address (None: from any). `answers_reach`: whether somebody reads what is passed on to a team
+    address. `second_opinion` raises nothing, and warns at most."""
 
     subscribers: Subscribers
     consent: Consent
@@ -62,6 +63,7 @@ class Checklist:
     partitions: Callable[[], int]
     check_template: Callable[[Campaign], Awaitable[None]]
     may_send_from: Callable[[str, str], Awaitable[None]] | None
+    answers_reach: Callable[[str, str], Awaitable[bool]]
     second_opinion: Callable[[Campaign], Awaitable[Item | None]] | None = None
 
     async def __call__(self, campaign: Campaign) -> list[Item]:
@@ -76,6 +78,7 @@ class Checklist:
         items = [
             await self._template(campaign),
             message_checks.sender(campaign),
+            await self._answers(campaign),
             await self._domain(campaign),
             *self._of_all_words(campaign, sample),
         ]
@@ -150,6 +153,15 @@ class Checklist:
             return Item("template", "fail", wrong.detail[:150], "Draft the campaign with an approved version.")
         said = "An approved version." if campaign.template_id else "The campaign's own, as advertising."
         return Item("template", "pass", said)
+
+    async def _answers(self, campaign: Campaign) -> Item:
+        to = campaign.forward_answers_to
+        if not to:
+            return message_checks.answers(campaign)
+        if not await self.answers_reach(campaign.tenant_id, to):
+            said = "The team address to which answers are passed on is gone, or nobody has confirmed it."
+            return Item("answers", "fail", said, "Draft the campaign with one that is confirmed.")
+        return Item("answers", "pass", "Answers are passed on to a confirmed address.")
 
     async def _domain(self, campaign: Campaign) -> Item:
         if self.may_send_from is None:

@@ -52,12 +52,18 @@ def sender(campaign: Campaign) -> Item:
     """15 U.S.C. 7704(a)(1): who sends is said truly. Whether the domain is theirs, another item says."""
     if "@" in campaign.sender.name and campaign.sender.address.lower() not in campaign.sender.name.lower():
         return Item("sender", "fail", "The sender's name shows another address than the one that sends.", "Give a name.")
-    answers = campaign.sender.reply_to or campaign.sender.address
-    if _NOBODY_READS.search(answers.partition("@")[0]):
-        return Item("sender", "warn", "Where answers go, nobody reads them.", "Name a reply_to at which answers, and stops, are read.")
     if not campaign.contact:
         return Item("sender", "warn", "You have named no contact, which CASL s. 6(2)(b) asks for.", "Name one in your sender identity.")
     return Item("sender", "pass", "Name, address and contact stand in the message.")
+
+
+def answers(campaign: Campaign) -> Item:
+    """Of a campaign whose answers do not come through us."""
+    to = campaign.sender.reply_to or campaign.sender.address
+    if _NOBODY_READS.search(to.partition("@")[0]):
+        said = "Name a reply_to at which answers, and stops, are read, or have them passed on to a team address."
+        return Item("answers", "warn", "Where answers go, nobody reads them.", said)
+    return Item("answers", "pass", "Answers go to an address of yours.")
 
 
 def postal_address(campaign: Campaign, message: Shown) -> Item:

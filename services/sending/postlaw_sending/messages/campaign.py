@@ -71,6 +71,7 @@ class CompiledCampaign:
         has_html: bool,
         images: Sequence[Image],
         return_paths: ReturnPaths,
+        answers_to_us: bool,
         now: Callable[[], float],
     ) -> None:
         display_name, address = sender
@@ -82,6 +83,7 @@ class CompiledCampaign:
         self._link = link
         self._has_html = has_html
         self._return_path = return_paths.of_single if campaign_id.startswith("sgl_") else return_paths.of
+        self._answered_at = return_paths.of_answer if answers_to_us else None
         self._now = now
         self._domain = address.rpartition(b"@")[2]
         self._campaign = _short(campaign_id)
@@ -139,8 +141,11 @@ class CompiledCampaign:
         if len(subject) > SUBJECT_LIMIT:
             raise RenderFailed("template.subject renders as more than 1,000 characters")
         encoding, text = filled.text
+        answers = b">\r\nSubject: "
+        if self._answered_at is not None:
+            answers = b">\r\nReply-To: <%b>\r\nSubject: " % self._answered_at(self._campaign, recipient.address_key)
         pieces = [
-            self._head, to, b">\r\nSubject: ", unstructured(subject, 9), b"\r\nDate: ", self._date_now(),
+            self._head, to, answers, unstructured(subject, 9), b"\r\nDate: ", self._date_now(),
             b"\r\nMessage-ID: <", self._campaign, b".", _short(recipient.subscriber_id), b"@", self._domain, b">",
             self._list, token, self._mailto, token if self._mailto else b"", self._tail,
             b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: ", encoding, b"\r\n\r\n", text,
@@ -216,16 +221,20 @@ def compile_campaign(
     list_name: str,
     public_url: str,
     return_paths: ReturnPaths,
+    answers_to_us: bool = False,
     now: Callable[[], float] = time.time,
 ) -> CompiledCampaign:
     """Compile protos' Campaign. `public_url` is the gateway's: links are `<public_url>/u/<token>`. `now`: seconds since the epoch.
 
     Invalid, naming each wrong field and its line. `html` may be empty: the message is then plain text. So may `contact`: nothing
-    then stands for it. Of `images` those go along that `html` shows.
+    then stands for it. Of `images` those go along that `html` shows. `answers_to_us`: each recipient's answers go to an address of ours
+    that is theirs alone, instead of to `reply_to`.
     """
     wrong: list[FieldError] = []
     address = _ours("sender.address", sender_address, wrong)
     answers = _ours("sender.reply_to", reply_to, wrong) if reply_to else b""
+    if answers_to_us and not return_paths.taking_answers:
+        wrong.append(FieldError("forward_answers_to", "no mail is taken here: leave it out"))
     named = {"sender.name": sender_name, "sender.postal_address": postal_address}
     wrong += [FieldError(field, "must not be empty") for field, value in named.items() if not one_line(value)]
     wrong += wrong_images(images)
@@ -251,6 +260,7 @@ def compile_campaign(
         has_html=bool(html.strip()),
         images=[*shown.values()],
         return_paths=return_paths,
+        answers_to_us=answers_to_us,
         now=now,
     )
 

@@ -1,5 +1,6 @@
 """Where a message's returns go (VERP): an address that names the campaign, or the single message, by its id and the person by the
-beginning of their address key, nobody by address, and that proves itself.
+beginning of their address key, nobody by address, and that proves itself. Where a campaign's answers go, if they come through us, is
+another such address.
 
 Whoever makes one up must guess 40 bits of a keyed digest beside both names, so a forged bounce stops nobody's mail. Whoever received a
 message can read its own: that much a person can say of themselves.
@@ -17,7 +18,7 @@ from postlaw_common.keys.platform import RETURN_PATHS
 # In octets, which take two digits each. With "b+" and the 26 of the id that is 64, the most before an @ (RFC 5321 §4.5.3.1.1).
 PERSON: Final = 13  # an address key's version and 96 bits of its digest
 _TAG: Final = 5
-_OURS: Final = re.compile(rb"([bs])\+([a-z0-9]{26})([0-9a-f]{26})([0-9a-f]{10})@[^@]+")
+_OURS: Final = re.compile(rb"([bsa])\+([a-z0-9]{26})([0-9a-f]{26})([0-9a-f]{10})@[^@]+")
 _REPORTS: Final = re.compile(rb"r\+([a-z0-9]{26})([0-9a-f]{10})@([^@]+)")
 
 UNSUBSCRIBE: Final = "unsubscribe"  # at our host: what stands in List-Unsubscribe
@@ -83,14 +84,36 @@ class ReturnPaths:
         person = address_key[:PERSON]
         return b"s+%b%b@%b" % (message, (person + self._tag(b"s+" + message, person)).hex().encode(), self._host or domain)
 
+    @property
+    def taking_answers(self) -> bool:
+        """Whether there is a host of our own for them."""
+        return bool(self._host)
+
+    def of_answer(self, campaign: bytes, address_key: bytes) -> bytes:
+        """Where one recipient's answers to a campaign go. Who sees that address, in a conversation that was passed on, does not know the
+        return path: answers report no bounces."""
+        person = address_key[:PERSON]
+        return b"a+%b%b@%b" % (campaign, (person + self._tag(b"a+" + campaign, person)).hex().encode(), self._host)
+
     def read(self, address: str) -> SentMessage | None:
-        """None for every address that is none of ours, whatever its domain. Servers on the way may have changed its case."""
+        """Of a return path. None for every address that is none of ours, whatever its domain. Servers on the way may have changed its
+        case."""
+        found = self._proved(address)
+        return found[1] if found is not None and found[0] != b"a" else None
+
+    def read_answer(self, address: str) -> SentMessage | None:
+        """As `read`, of an address to which answers go."""
+        found = self._proved(address)
+        return found[1] if found is not None and found[0] == b"a" else None
+
+    def _proved(self, address: str) -> tuple[bytes, SentMessage] | None:
         found = _OURS.fullmatch(address.encode("utf-8", "replace").lower())
         if found is None:
             return None
-        id, person, tag = found[2], bytes.fromhex(found[3].decode()), bytes.fromhex(found[4].decode())
-        prefix, tagged = ("cmp", id) if found[1] == b"b" else ("sgl", b"s+" + id)
-        return SentMessage(f"{prefix}_{id.decode()}", person) if hmac.compare_digest(tag, self._tag(tagged, person)) else None
+        kind, id, person, tag = found[1], found[2], bytes.fromhex(found[3].decode()), bytes.fromhex(found[4].decode())
+        tagged = id if kind == b"b" else kind + b"+" + id
+        sent = SentMessage(f"{'sgl' if kind == b's' else 'cmp'}_{id.decode()}", person)
+        return (kind, sent) if hmac.compare_digest(tag, self._tag(tagged, person)) else None
 
     def _tag(self, message: bytes, person: bytes) -> bytes:
         if not self._key:

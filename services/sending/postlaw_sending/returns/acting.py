@@ -21,7 +21,6 @@ from postlaw_sending.returns.verdict import Act, Verdict, verdict_of, verdict_of
 from postlaw_sending.returns.wire import returned_record
 
 TOGETHER: Final = 16  # each waits up to eight seconds for the stop
-AGAIN_S: Final = 5.0  # what an outage, or a process that is gone, has left behind
 FORGET_EVERY_S: Final = 3600.0
 
 _log = get_logger("sending.returns")
@@ -63,24 +62,6 @@ class Acting:
         self._providers = providers
         self._people = people
         self._bus = bus
-        self._arrived = asyncio.Event()
-
-    def nudge(self) -> None:
-        """Something has arrived."""
-        self._arrived.set()
-
-    async def run(self) -> None:
-        """A background: acts on what waits, at once when something arrives."""
-        while True:
-            self._arrived.clear()
-            try:
-                await self.act()
-            except OUTAGES as away:
-                _log.warning("returned mail waits", failure=type(away).__name__)
-            try:
-                await asyncio.wait_for(self._arrived.wait(), AGAIN_S)
-            except TimeoutError:
-                continue
 
     async def keep_forgetting(self) -> None:
         """A background: removes the notes of what was done long ago."""

@@ -11,22 +11,29 @@ from postlaw_common.platform import Platform
 from postlaw_common.service import Background
 from postlaw_common.service_context import ServiceContexts
 from postlaw_sending.campaigns.assembly import CampaignParts
+from postlaw_sending.campaigns.use_cases.move_campaign import SenderCheck
 from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.returns.acting import Acting
+from postlaw_sending.returns.answers.limits import ANSWERED, Limits
+from postlaw_sending.returns.answers.passing_on import PassOn
+from postlaw_sending.returns.answers.taking import TakeAnswer
 from postlaw_sending.returns.counts import COUNTS, Counts
 from postlaw_sending.returns.held import HeldReturns
 from postlaw_sending.returns.judging import Judging
 from postlaw_sending.returns.listener import Inbox, Listener
+from postlaw_sending.returns.passes import Passes
 from postlaw_sending.returns.people import People
 from postlaw_sending.returns.proofs import Proof
 from postlaw_sending.returns.providers import PROVIDERS, Providers
-from postlaw_sending.returns.received import RECEIVED, Received
+from postlaw_sending.returns.received import ANSWERS, RECEIVED, Received
 from postlaw_sending.returns.soft_bounces import SOFT_BOUNCES, SoftBounces
 from postlaw_sending.returns.webhooks.taking import Secrets, TakeReports
 from postlaw_sending.returns.wire import RETURNS
 from postlaw_sending.singles.domain import SentSingle
+from postlaw_sending.singles.send_single import Posting
+from postlaw_sending.team.addresses import TeamAddresses
 
-COLLECTIONS = (RECEIVED, SOFT_BOUNCES, PROVIDERS, COUNTS)
+COLLECTIONS = (RECEIVED, ANSWERS, ANSWERED, SOFT_BOUNCES, PROVIDERS, COUNTS)
 TOPICS = (Topic(RETURNS),)
 
 
@@ -64,8 +71,11 @@ def assemble_returns(
     inbox: Inbox | None,
     secrets: Secrets,
     take_report: Callable[[str, bytes], Awaitable[None]],
+    team: TeamAddresses,
+    post: Posting,
+    may_send_from: SenderCheck | None,
 ) -> ReturnParts:
-    """`database`: sending's own. `single`: see People. `take_report`: see Listener."""
+    """`database`: sending's own. `single`: see People. `take_report`: see Listener. `may_send_from`: see MoveCampaign."""
     store = platform.store(database)
     providers = Providers(lambda: store.collection(PROVIDERS.name))
 
@@ -83,14 +93,31 @@ def assemble_returns(
         judging.count,
     )
 
+    returned = Passes("returned mail", acting.act)
+    answers = Received(lambda: store.collection(ANSWERS.name), platform.platform_keys, platform.now_us)
+    limits = Limits(lambda: store.collection(ANSWERED.name), platform.now_us)
+    pass_on = PassOn(answers, limits, parts.campaigns.find, team, post, contexts, may_send_from)
+    answered = Passes("answers", pass_on.once)
+
     async def take(about: Proof, content: bytes) -> None:
         await received.take(about, content)
-        acting.nudge()
+        returned.nudge()
+
+    def nudge() -> None:
+        returned.nudge()
+        answered.nudge()
+
+    answer = TakeAnswer(received, answers, limits, parts.campaigns.find, team.reach, nudge, may_send_from)
 
     return ReturnParts(
         HeldReturns(received, providers),
         judging,
-        TakeReports(secrets, received, paths.read, acting.nudge),
-        acting=(Background("acting on returned mail", acting.run), Background("forgetting returned mail", acting.keep_forgetting)),
-        taking=(Background("returned mail", Listener(inbox, paths, take, take_report).run),) if inbox is not None else (),
+        TakeReports(secrets, received, paths.read, returned.nudge),
+        acting=(
+            Background("acting on returned mail", returned.run),
+            Background("forgetting returned mail", acting.keep_forgetting),
+            Background("passing answers on", answered.run),
+            Background("forgetting answers", pass_on.keep_forgetting),
+        ),
+        taking=(Background("returned mail", Listener(inbox, paths, take, take_report, answer).run),) if inbox is not None else (),
     )

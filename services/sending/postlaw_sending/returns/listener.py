@@ -11,7 +11,7 @@ import logging
 import ssl
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,9 +20,10 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from postlaw_common.keys import KeysUnavailable
 from postlaw_common.store import StoreUnavailable
 from postlaw_common.telemetry import get_logger, meter
-from postlaw_sending.messages.return_path import ReturnPaths
+from postlaw_sending.messages.return_path import ReturnPaths, SentMessage
 from postlaw_sending.reports.documents import Full
 from postlaw_sending.reports.report import Malformed
+from postlaw_sending.returns.answers.taking import TAKEN
 from postlaw_sending.returns.proofs import Proof, proof_in
 
 LARGEST_MAIL: Final = 5 << 20  # octets; a report may return the whole message, and none of ours is half as large
@@ -37,7 +38,7 @@ _log = get_logger("sending.returns")
 _taken = meter("postlaw.sending").create_counter(
     "postlaw.sending.returns.received",
     unit="{message}",
-    description="Mail at the return path, by answer (taken, unknown, unproven, unreadable, busy, unavailable)",
+    description="Mail at the return path, by answer (taken, unknown, unproven, unreadable, refused, busy, unavailable)",
 )
 
 
@@ -53,7 +54,7 @@ class Inbox:
 
 
 class Listener:
-    """`take`: makes a mail durable, with what proves it to be about a message of ours. `take_report`: TakeReports."""
+    """`take`: makes a mail durable, with what proves it to be about a message of ours. `take_report`: TakeReports. `answer`: TakeAnswer."""
 
     def __init__(
         self,
@@ -61,11 +62,13 @@ class Listener:
         paths: ReturnPaths,
         take: Callable[[Proof, bytes], Awaitable[None]],
         take_report: Callable[[str, bytes], Awaitable[None]],
+        answer: Callable[[SentMessage, str, bytes], Awaitable[str]],
     ) -> None:
         self._inbox = inbox
         self._paths = paths
         self._take = take
         self._take_report = take_report
+        self._answer = answer
         self._connected: Counter[str] = Counter()
         self._minute: tuple[int, Counter[str]] = (0, Counter())
         self.port = 0  # once it listens
@@ -104,7 +107,10 @@ class Listener:
     async def handle_RCPT(self, server: _Connection, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         if server.wrong >= MOST_WRONG:  # whoever guesses learns no more from this connection
             return "421 4.7.0 Too many wrong addresses"
-        if not (self._paths.read(address) or self._paths.mailbox(address) or self._paths.read_reports(address)):
+        answers = self._paths.read_answer(address) is not None
+        if envelope.rcpt_tos and (answers or self._paths.read_answer(envelope.rcpt_tos[0]) is not None):
+            return "452 4.5.3 One answer at a time"  # RFC 5321 §4.5.3.1.10: the rest comes in a transaction of its own
+        if not (answers or self._paths.read(address) or self._paths.mailbox(address) or self._paths.read_reports(address)):
             server.wrong += 1
             _taken.add(1, {"answer": "unknown"})
             return "550 5.1.1 There is no such address here"
@@ -116,16 +122,26 @@ class Listener:
             _taken.add(1, {"answer": "busy"})
             return "451 4.7.1 Too much mail at once, try again later"
         content = envelope.original_content or b""
+        answered = self._paths.read_answer(envelope.rcpt_tos[0])
+        if answered is not None:
+            return await self._kept(self._answer(answered, envelope.mail_from or "", content))
         reported_to = {tenant_id for address in envelope.rcpt_tos if (tenant_id := self._paths.read_reports(address))}
         proofs = [await self._proof(address, content) for address in envelope.rcpt_tos]
         if not any(proofs) and not reported_to:
             _taken.add(1, {"answer": "unproven"})
             return "550 5.7.1 This is about no message of ours; the link at the end of each message works"
+        return await self._kept(self._all_taken([about for about in proofs if about], reported_to, content))
+
+    async def _all_taken(self, about: Sequence[Proof], reported_to: Collection[str], content: bytes) -> str:
+        for one in about:
+            await self._take(one, content)
+        for tenant_id in reported_to:
+            await self._take_report(tenant_id, content)
+        return TAKEN
+
+    async def _kept(self, taking: Awaitable[str]) -> str:
         try:
-            for about in filter(None, proofs):
-                await self._take(about, content)
-            for tenant_id in reported_to:
-                await self._take_report(tenant_id, content)
+            said = await taking
         except Malformed as wrong:
             _taken.add(1, {"answer": "unreadable"})
             return f"550 5.6.0 This is no report that is taken here: {wrong}"
@@ -136,8 +152,8 @@ class Listener:
             _log.warning("returned mail cannot be kept now", failure=type(away).__name__)
             _taken.add(1, {"answer": "unavailable"})
             return "451 4.3.0 Cannot be kept now, try again later"
-        _taken.add(1, {"answer": "taken"})
-        return "250 2.0.0 Taken"
+        _taken.add(1, {"answer": "taken" if said == TAKEN else "refused"})
+        return said
 
     async def _proof(self, address: str, content: bytes) -> Proof | None:
         mailbox = self._paths.mailbox(address)

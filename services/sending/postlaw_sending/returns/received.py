@@ -25,6 +25,7 @@ from postlaw_sending.returns.proofs import Proof
 from postlaw_sending.returns.reading import LARGEST
 
 RECEIVED: Final = CollectionSpec("returned_mail", (Index("open"), Index("done_on"), Index("held_for")))
+ANSWERS: Final = CollectionSpec("answers", RECEIVED.indexes)
 KEPT_DAYS: Final = 14  # no server tries longer (RFC 5321 §4.5.4.1 says four to five days)
 
 _packed = msgspec.msgpack.Encoder().encode
@@ -54,7 +55,7 @@ class Mail:
 
 
 class Received:
-    """`collection`: `returned_mail` of the database `sending`."""
+    """`collection`: `returned_mail` of the database `sending`, or `answers`, of what is to be passed on."""
 
     def __init__(self, collection: Callable[[], Collection], keys: Keys, now_us: Callable[[], int]) -> None:
         self._open = collection

@@ -12,6 +12,7 @@ from postlaw_common.keys import KeysUnavailable
 from postlaw_common.store import StoreUnavailable
 from postlaw_sending.campaigns.opening import OpenBatch
 from postlaw_sending.campaigns.sealing import place
+from postlaw_sending.messages.answer import Answer, CompiledAnswer
 from postlaw_sending.messages.campaign import CompiledCampaign
 from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.messages.single import CompiledSingle
@@ -25,7 +26,7 @@ class OpenSingle:
     """As campaigns.opening.OpenBatch, of one person."""
 
     recipients: Sequence[sending.JobRecipient]
-    compiled: CompiledSingle | CompiledCampaign
+    compiled: CompiledSingle | CompiledCampaign | CompiledAnswer
 
 
 Compile = Callable[[str, Words], Awaitable[CompiledCampaign]]
@@ -55,6 +56,8 @@ def opener(
             raise Unavailable("The message's key cannot be read now. Try again.") from away
         if isinstance(single, Words):
             return OpenSingle([recipient], await compile(sealed.tenant_id, single))
+        if isinstance(single, Answer):
+            return OpenSingle([recipient], CompiledAnswer(single, return_paths))
         return OpenSingle([recipient], CompiledSingle(single, public_url, return_paths))
 
     return open_batch

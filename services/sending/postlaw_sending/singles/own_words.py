@@ -33,10 +33,11 @@ def of_template(tenant_id: str, words: Words, sender: Sender, template: Template
 
 
 def of_campaign(words: Words, campaign: Campaign) -> Campaign:
-    """What a message of a campaign's is compiled from: under an id of its own, so that what comes back is nobody's of the campaign."""
+    """What a message of a campaign's is compiled from: under an id of its own, so that what comes back is nobody's of the campaign. Answers
+    to it go to the sender: an address of ours would be of somebody whom the campaign did not mail."""
     said = campaign.in_variants[max(0, words.variant - 1)].template
     template = replace(said, subject=_TEST + said.subject) if words.test else said
-    return replace(campaign, campaign_id=words.message_id, template=template, contact=words.contact)
+    return replace(campaign, campaign_id=words.message_id, template=template, contact=words.contact, forward_answers_to="")
 
 
 def words_compiler(approved: ApprovedWords, find: FindCampaign, compile: Compile) -> Callable[[str, Words], Awaitable[CompiledCampaign]]:

@@ -15,6 +15,7 @@ from postlaw_sending.campaigns.domain.campaign import Campaign, Sender
 from postlaw_sending.campaigns.domain.ruling import MessageFacts
 from postlaw_sending.campaigns.use_cases.create_campaign import ApprovedWords
 from postlaw_sending.campaigns.use_cases.move_campaign import SenderCheck
+from postlaw_sending.messages.answer import Answer
 from postlaw_sending.messages.campaign import CompiledCampaign
 from postlaw_sending.messages.footer import NUMBER_OF
 from postlaw_sending.singles.domain import Addressee, SentSingle, Words
@@ -39,7 +40,7 @@ class Asked:
 
 
 class Posting:
-    """What every message in a customer's own words goes through: decided on, sealed, and on the log. Within a context that may read
+    """What every message that is in no words of ours goes through: decided on, sealed, and on the log. Within a context that may read
     decisions."""
 
     def __init__(self, singles: Singles, consent: Consent, placement: Callable[[], Placement]) -> None:
@@ -48,7 +49,7 @@ class Posting:
         self._placement = placement
 
     async def __call__(
-        self, tenant_id: str, key: str, to: Addressee, words: Words, facts: MessageFacts, *, link: bytes | None = None
+        self, tenant_id: str, key: str, to: Addressee, words: Words | Answer, facts: MessageFacts, *, link: bytes | None = None
     ) -> str:
         """Its id, or that of the message that the key asked for before. `link`: what stands for an unsubscribe token in an advertisement
         to the customer's own people. Raises Conflict, of type `not-allowed`, where the person may not have it; Unavailable."""

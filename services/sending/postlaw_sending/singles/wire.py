@@ -7,6 +7,7 @@ from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_sending.campaigns.domain.campaign import Sender
 from postlaw_sending.campaigns.wire import Gate, sender_from_wire, sender_to_wire
+from postlaw_sending.messages.answer import Answer
 from postlaw_sending.messages.single import TEMPLATES, Single
 from postlaw_sending.singles.domain import Addressee, Decided, Words
 
@@ -38,8 +39,21 @@ def job(request: Request, message_id: str, address: str, contact: str) -> bytes:
     return sending.SingleJob(recipient=recipient, message=message).SerializeToString()
 
 
-def opened(job: bytes) -> tuple[sending.JobRecipient, Single | Words]:
+def opened(job: bytes) -> tuple[sending.JobRecipient, Single | Words | Answer]:
     read = sending.SingleJob.FromString(job)
+    if read.HasField("answer"):
+        told = read.answer
+        answer = Answer(
+            message_id=told.message_id,
+            contact=told.contact,
+            sender_name=told.sender_name,
+            sender_address=told.sender_address,
+            name=told.name,
+            reply_to=told.reply_to,
+            subject=told.subject,
+            content=told.content,
+        )
+        return read.recipient, answer
     if read.HasField("words"):
         said = read.words
         sender = sender_from_wire(said.sender) if said.HasField("sender") else None
@@ -61,8 +75,20 @@ def opened(job: bytes) -> tuple[sending.JobRecipient, Single | Words]:
     )
 
 
-def job_of_words(recipient: sending.JobRecipient, words: Words) -> bytes:
-    """A SingleJob in words of the customer's."""
+def job_of_words(recipient: sending.JobRecipient, words: Words | Answer) -> bytes:
+    """A SingleJob in words of the customer's, or of who answered them."""
+    if isinstance(words, Answer):
+        told = sending.ForwardedAnswer(
+            message_id=words.message_id,
+            contact=words.contact,
+            sender_name=words.sender_name,
+            sender_address=words.sender_address,
+            name=words.name,
+            reply_to=words.reply_to,
+            subject=words.subject,
+            content=words.content,
+        )
+        return sending.SingleJob(recipient=recipient, answer=told).SerializeToString()
     said = sending.SingleWords(
         message_id=words.message_id,
         contact=words.contact,

@@ -39,6 +39,17 @@ class TeamAddresses:
         found = await self._open().find("place", _place(tenant_id, address_key), limit=1)
         return await self._opened(found[0]) if found else None
 
+    async def confirmed(self, tenant_id: str, team_address_id: str) -> TeamAddress | None:
+        """None where nobody has confirmed it, or it is not there, or another customer's."""
+        document = await self._open().get(team_address_id)
+        if document is None or document["tenant_id"] != tenant_id or not document["confirmed_at_us"]:
+            return None
+        return await self._opened(document)
+
+    async def reach(self, tenant_id: str, team_address_id: str) -> bool:
+        """Whether somebody reads what is mailed there."""
+        return await self.confirmed(tenant_id, team_address_id) is not None
+
     async def of_link(self, token: str) -> TeamAddress:
         """Raises NotFound."""
         found = await self._open().find("link", link_of(token), limit=1)

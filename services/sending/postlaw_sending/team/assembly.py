@@ -32,9 +32,7 @@ class TeamParts:
     sweeping: Background
 
 
-def assemble_team(
-    platform: Platform, database: str, parts: CampaignParts, send: SendMessage, post: Posting, may_send_from: SenderCheck | None
-) -> TeamParts:
+def team_addresses_in(platform: Platform, database: str) -> tuple[TeamAddresses, Outbox]:
     """`database`: sending's own."""
     store = platform.store(database)
 
@@ -42,7 +40,14 @@ def assemble_team(
         return store.collection(TEAM_ADDRESSES.name)
 
     outbox = Outbox(platform.bus, lambda: [opened()])
-    addresses = TeamAddresses(opened, outbox, lambda: platform.bus.partitions, CustomerKeys(store, platform.root_key))
+    return TeamAddresses(opened, outbox, lambda: platform.bus.partitions, CustomerKeys(store, platform.root_key)), outbox
+
+
+def assemble_team(
+    platform: Platform, database: str, parts: CampaignParts, send: SendMessage, post: Posting, may_send_from: SenderCheck | None
+) -> TeamParts:
+    """`database`: sending's own."""
+    addresses, outbox = team_addresses_in(platform, database)
     ask = AskTeam(parts.single_consent, parts.identity, send, platform.placement, platform.public_url)
     keep = KeepTeam(addresses, parts.subscribers, ask, parts.contexts, may_send_from, platform.now_us)
     copies = SendCopies(addresses, parts.campaigns, post, parts.identity, parts.contexts, may_send_from)

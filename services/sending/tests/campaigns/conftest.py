@@ -37,6 +37,7 @@ from postlaw_sending.singles.domain import is_attempt
 from postlaw_sending.singles.opening import opener
 from postlaw_sending.singles.own_words import words_compiler
 from postlaw_sending.stop.holdings import HOLDINGS
+from postlaw_sending.team.assembly import team_addresses_in
 from postlaw_sending.templates.assembly import assemble_templates
 from postlaw_sending.tracking.tokens import Tokens
 from postlaw_sending.worker.jobs import Opener
@@ -87,6 +88,7 @@ class World:
             refused=Refusals(received_in(self.platform, "sending")).take,
             require_free=counts_in(self.platform, "sending").require_free,
             links_host=assemble_domains(self.platform, "sending", Resolver(), Expected()).keep.links_host,
+            answers_reach=team_addresses_in(self.platform, "sending")[0].reach,
             return_paths=ReturnPaths(self.platform.platform_keys),
             tracking_tokens=self.tracking_tokens,
         )

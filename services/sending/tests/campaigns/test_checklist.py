@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from postlaw.sending.v1 import sending_pb2 as sending
-from postlaw_common.errors import Unprocessable
+from postlaw_common.errors import Invalid, Unprocessable
 from postlaw_common.testing.promises import promise
 from services.sending.tests.campaigns.played import refusal
+from services.sending.tests.campaigns.test_team import add, press, tokens
 
 if TYPE_CHECKING:
     from .conftest import Opened, World
 
 L = sending.Checklist
 IDS = [
-    "template", "sender", "domain", "renders", "postal_address", "subject", "label", "text", "size", "links", "audience", "fields",
-    "unsubscribe",
+    "template", "sender", "answers", "domain", "renders", "postal_address", "subject", "label", "text", "size", "links",
+    "audience", "fields", "unsubscribe",
 ]  # fmt: skip
 
 
@@ -107,23 +108,43 @@ async def test_a_field_that_some_lack_warns_and_a_default_is_enough(open_world: 
 
 @promise("M1")
 @pytest.mark.parametrize(
-    ("name", "address", "state"),
+    ("name", "address", "item", "state"),
     [
-        ("Shop", "no-reply@shop.example", L.STATE_WARN),
-        ("help@bank.example", "news@shop.example", L.STATE_FAIL),
-        ("news@shop.example", "news@shop.example", L.STATE_PASS),
+        ("Shop", "no-reply@shop.example", "answers", L.STATE_WARN),
+        ("help@bank.example", "news@shop.example", "sender", L.STATE_FAIL),
+        ("news@shop.example", "news@shop.example", "sender", L.STATE_PASS),
     ],
 )
-async def test_a_sender_is_who_they_say(open_world: Opened, name: str, address: str, state: Any) -> None:
+async def test_a_sender_is_who_they_say(open_world: Opened, name: str, address: str, item: str, state: Any) -> None:
     async with open_world() as world:
         sender = sending.Sender(name=name, address=address, postal_address="1 Main St")
-        assert (await looked_at(world, sender=sender))["sender"].state == state
+        assert (await looked_at(world, sender=sender))[item].state == state
 
 
 @promise("M1")
 async def test_answers_that_somebody_reads_are_enough_and_stay_with_the_campaign(open_world: Opened) -> None:
     async with open_world() as world:
         sender = sending.Sender(name="Shop", address="no-reply@shop.example", postal_address="1 Main St", reply_to="post@shop.example")
-        assert (await looked_at(world, sender=sender))["sender"].state == L.STATE_PASS
+        assert (await looked_at(world, sender=sender))["answers"].state == L.STATE_PASS
         (listed,) = (await world.stub.ListCampaigns(sending.ListCampaignsRequest())).campaigns
         assert listed.sender == sender
+
+
+@promise("M1", "M7")
+async def test_a_campaign_whose_answers_would_reach_nobody_is_neither_drafted_nor_launched(open_world: Opened) -> None:
+    async with open_world(return_host="returns.shop.example") as world:
+        team = (await add(world)).team_address_id
+        with pytest.raises(Invalid):
+            await world.draft(forward_answers_to=team)
+        [token] = await tokens(world)
+        await press(world, token)
+        both = sending.Sender(name="Shop", address="news@shop.example", postal_address="1 Main St", reply_to="post@shop.example")
+        with pytest.raises(Invalid):
+            await world.draft(forward_answers_to=team, sender=both)
+        assert (await looked_at(world, forward_answers_to=team))["answers"].state == L.STATE_PASS
+        draft = await world.draft(forward_answers_to=team)
+        assert draft.forward_answers_to == team
+        await world.stub.RemoveTeamAddress(sending.RemoveTeamAddressRequest(team_address_id=team))
+        with pytest.raises(Unprocessable) as refused:
+            await world.stub.LaunchCampaign(by_id(draft))
+        assert [item.field for item in refused.value.fields] == ["answers"]

@@ -55,6 +55,7 @@ def campaign(
     list_name: str = "Spring news",
     return_paths: ReturnPaths = RETURN_PATHS,
     images: Sequence[Image] = (),
+    answers_to_us: bool = False,
 ) -> CompiledCampaign:
     return compile_campaign(
         subject=subject,
@@ -71,6 +72,7 @@ def campaign(
         list_id=LIST,
         public_url="https://mail.example.net/",
         return_paths=return_paths,
+        answers_to_us=answers_to_us,
         now=lambda: 1_800_000_000.5,
     )
 

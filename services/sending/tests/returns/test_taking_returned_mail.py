@@ -157,7 +157,10 @@ async def no_report(tenant_id: str, mail: bytes) -> None:
 
 @asynccontextmanager
 async def listening_to(take: Callable[[Proof, bytes], Any], **tls: str) -> AsyncGenerator[int]:
-    listener = Listener(Inbox("127.0.0.1", 0, "returns.example", **tls), PATHS, take, no_report)
+    async def answer(to: SentMessage, mail_from: str, content: bytes) -> str:
+        raise AssertionError("nothing is answered")
+
+    listener = Listener(Inbox("127.0.0.1", 0, "returns.example", **tls), PATHS, take, no_report, answer)
     running = asyncio.create_task(listener.run())
     while not listener.port:
         await asyncio.sleep(0.01)

@@ -142,6 +142,7 @@ class Campaign(_message.Message):
     AB_TEST_FIELD_NUMBER: _builtins.int
     MAIL_UNKNOWN_AGAIN_FIELD_NUMBER: _builtins.int
     TRACKING_FIELD_NUMBER: _builtins.int
+    FORWARD_ANSWERS_TO_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
     tenant_id: _builtins.str
     name: _builtins.str
@@ -159,6 +160,8 @@ class Campaign(_message.Message):
     """at most so many; 0: as fast as it goes"""
     mail_unknown_again: _builtins.bool
     """of recipients of whom nobody knows whether they were mailed: an operator may have them mailed again, rather twice than not at all"""
+    forward_answers_to: _builtins.str
+    """a confirmed team address"""
     @_builtins.property
     def sender(self) -> Global___Sender: ...
     @_builtins.property
@@ -208,10 +211,11 @@ class Campaign(_message.Message):
         ab_test: Global___AbTest | None = ...,
         mail_unknown_again: _builtins.bool = ...,
         tracking: Global___Tracking | None = ...,
+        forward_answers_to: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "message", b"message", "schedule", b"schedule", "sender", b"sender", "template", b"template", "totals", b"totals", "tracking", b"tracking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "brand", b"brand", "campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "list_id", b"list_id", "mail_unknown_again", b"mail_unknown_again", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "paused_because", b"paused_because", "schedule", b"schedule", "sender", b"sender", "status", b"status", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tenant_id", b"tenant_id", "totals", b"totals", "tracking", b"tracking", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "brand", b"brand", "campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "forward_answers_to", b"forward_answers_to", "launched_at", b"launched_at", "list_id", b"list_id", "mail_unknown_again", b"mail_unknown_again", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "paused_because", b"paused_because", "schedule", b"schedule", "sender", b"sender", "status", b"status", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tenant_id", b"tenant_id", "totals", b"totals", "tracking", b"tracking", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -848,6 +852,7 @@ class CreateCampaignRequest(_message.Message):
     AB_TEST_FIELD_NUMBER: _builtins.int
     MAIL_UNKNOWN_AGAIN_FIELD_NUMBER: _builtins.int
     TRACKING_FIELD_NUMBER: _builtins.int
+    FORWARD_ANSWERS_TO_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     list_id: _builtins.str
     idempotency_key: _builtins.str
@@ -859,6 +864,8 @@ class CreateCampaignRequest(_message.Message):
     """at most so many; 0: as fast as it goes"""
     mail_unknown_again: _builtins.bool
     """of recipients of whom nobody knows whether they were mailed: an operator may have them mailed again, rather twice than not at all"""
+    forward_answers_to: _builtins.str
+    """a confirmed team address: answers go to an address of ours that tells whose they are, and are passed on there. Instead of sender.reply_to"""
     @_builtins.property
     def sender(self) -> Global___Sender: ...
     @_builtins.property
@@ -890,10 +897,11 @@ class CreateCampaignRequest(_message.Message):
         ab_test: Global___AbTest | None = ...,
         mail_unknown_again: _builtins.bool = ...,
         tracking: Global___Tracking | None = ...,
+        forward_answers_to: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "message", b"message", "sender", b"sender", "template", b"template", "tracking", b"tracking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "idempotency_key", b"idempotency_key", "list_id", b"list_id", "mail_unknown_again", b"mail_unknown_again", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "sender", b"sender", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tracking", b"tracking"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "forward_answers_to", b"forward_answers_to", "idempotency_key", b"idempotency_key", "list_id", b"list_id", "mail_unknown_again", b"mail_unknown_again", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "sender", b"sender", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tracking", b"tracking"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3297,6 +3305,7 @@ class SingleJob(_message.Message):
     RECIPIENT_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     WORDS_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def recipient(self) -> Global___JobRecipient: ...
     @_builtins.property
@@ -3305,7 +3314,11 @@ class SingleJob(_message.Message):
 
     @_builtins.property
     def words(self) -> Global___SingleWords:
-        """in words of the customer's"""
+        """in words of the customer's, or"""
+
+    @_builtins.property
+    def answer(self) -> Global___ForwardedAnswer:
+        """what a person answered to a campaign"""
 
     def __init__(
         self,
@@ -3313,14 +3326,58 @@ class SingleJob(_message.Message):
         recipient: Global___JobRecipient | None = ...,
         message: Global___SingleMessage | None = ...,
         words: Global___SingleWords | None = ...,
+        answer: Global___ForwardedAnswer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "recipient", b"recipient", "words", b"words"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "message", b"message", "recipient", b"recipient", "words", b"words"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "recipient", b"recipient", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "message", b"message", "recipient", b"recipient", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SingleJob: _TypeAlias = SingleJob  # noqa: Y015
+
+@_typing.final
+class ForwardedAnswer(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    SENDER_NAME_FIELD_NUMBER: _builtins.int
+    SENDER_ADDRESS_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    REPLY_TO_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    message_id: _builtins.str
+    contact: _builtins.str
+    sender_name: _builtins.str
+    """the campaign's"""
+    sender_address: _builtins.str
+    name: _builtins.str
+    """of who answered"""
+    reply_to: _builtins.str
+    subject: _builtins.str
+    content: _builtins.bytes
+    """headers of RFC 2045, and the body"""
+    def __init__(
+        self,
+        *,
+        message_id: _builtins.str = ...,
+        contact: _builtins.str = ...,
+        sender_name: _builtins.str = ...,
+        sender_address: _builtins.str = ...,
+        name: _builtins.str = ...,
+        reply_to: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "content", b"content", "message_id", b"message_id", "name", b"name", "reply_to", b"reply_to", "sender_address", b"sender_address", "sender_name", b"sender_name", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForwardedAnswer: _TypeAlias = ForwardedAnswer  # noqa: Y015
 
 @_typing.final
 class SingleWords(_message.Message):

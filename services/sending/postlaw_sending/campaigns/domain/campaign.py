@@ -95,7 +95,8 @@ class Campaign:
     `contact`: the customer's, as it was then. `paused_because`: why, where nobody asked for the pause, or for its
     being a draft again. `schedule`: when it begins by itself, or did. `messages_per_hour` 0: as fast as it goes. `ab_test`: its variants
     stand in for `template`, which is the first one's. `mail_unknown_again`: unknown recipients may be mailed
-    once more, at an operator's word. `version` 0: not stored yet."""
+    once more, at an operator's word. `forward_answers_to`: the team address to which answers are passed on, "" where they go to the
+    sender. `version` 0: not stored yet."""
 
     campaign_id: str
     tenant_id: str
@@ -121,6 +122,7 @@ class Campaign:
     ab_test: AbTest | None = None
     mail_unknown_again: bool = False
     tracking: Tracking = NO_TRACKING
+    forward_answers_to: str = ""
 
     @property
     def in_variants(self) -> Sequence[Campaign]:

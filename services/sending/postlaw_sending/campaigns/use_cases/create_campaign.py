@@ -32,6 +32,9 @@ class Words(Protocol):
 
 _LONGEST_TEST_US = 7 * 24 * 3600 * 1_000_000
 
+# By customer and team address.
+AnswersReach = Callable[[str, str], Awaitable[bool]]
+
 # By id, version and customer. Raises NotFound, Conflict.
 ApprovedWords = Callable[[str, int, str], Awaitable[Words]]
 
@@ -54,10 +57,12 @@ class Asked:
     ab_test: AbTest | None = None
     mail_unknown_again: bool = False
     tracking: Tracking = NO_TRACKING
+    forward_answers_to: str = ""
 
 
 class CreateCampaign:
-    """`check` compiles the campaign's messages and raises Invalid, naming each wrong field."""
+    """`check` compiles the campaign's messages and raises Invalid, naming each wrong field. `answers_reach`: whether somebody reads what is
+    passed on to a customer's team address."""
 
     def __init__(
         self,
@@ -67,7 +72,9 @@ class CreateCampaign:
         approved: ApprovedWords,
         check: Callable[[Campaign], object],
         now_us: Callable[[], int],
+        answers_reach: AnswersReach,
     ) -> None:
+        self._answers_reach = answers_reach
         self._campaigns = campaigns
         self._subscribers = subscribers
         self._contexts = contexts
@@ -102,7 +109,9 @@ class CreateCampaign:
             messages_per_hour=asked.messages_per_hour,
             ab_test=ab_test,
             mail_unknown_again=asked.mail_unknown_again,
+            forward_answers_to=asked.forward_answers_to,
         )
+        await self._refuse_lost_answers(campaign)
         if asked.tracking.on:
             links = links_in(words.template.html for words in campaign.in_variants)
             campaign = replace(campaign, tracking=replace(asked.tracking, links=links))
@@ -124,6 +133,8 @@ class CreateCampaign:
             said.append("unknown again")
         if asked.tracking.on:
             said.append(f"tracking {asked.tracking}")
+        if asked.forward_answers_to:
+            said.append(f"answers to {asked.forward_answers_to}")
         key = RequestKey(caller.tenant_id, asked.idempotency_key)
         return await self._campaigns.insert(campaign, caller.actor, key, fingerprint(*said))
 
@@ -138,6 +149,18 @@ class CreateCampaign:
             wrong = FieldError("template_id", missing.detail)
             raise Invalid("The campaign names a template that does not exist.", fields=[wrong]) from missing
         return words.template, words.message
+
+    async def _refuse_lost_answers(self, campaign: Campaign) -> None:
+        to = campaign.forward_answers_to
+        if not to:
+            return
+        wrong: list[FieldError] = []
+        if campaign.sender.reply_to:
+            wrong.append(FieldError("forward_answers_to", "give this or sender.reply_to: answers go to one of them"))
+        if not await self._answers_reach(campaign.tenant_id, to):
+            wrong.append(FieldError("forward_answers_to", "is no team address that somebody has confirmed"))
+        if wrong:
+            raise Invalid("Answers to the campaign would reach nobody.", fields=wrong)
 
     async def _list_named(self, list_id: str, campaign_id: str) -> tuple[str, str]:
         # In our own name: whoever may write campaigns need not have the right to read lists.
