@@ -18,6 +18,7 @@ from postlaw_audit.index import EVENT_INDEX, EventIndex
 from postlaw_audit.log_state import LOG, LogStates
 from postlaw_audit.notes import sign, verifier_key
 from postlaw_audit.reader import LogReader
+from postlaw_audit.sources import BlobFiles
 from postlaw_audit.verifying import verify_log
 from postlaw_audit.writer import Writer
 from postlaw_common.bus import Topic
@@ -65,7 +66,7 @@ async def run(parts: Parts, entries: int) -> Figures:
     writing.cancel()
     await asyncio.gather(writing, return_exceptions=True)
     began = time.perf_counter()
-    verified = await verify_log(parts.blobs, verifier_key(ORIGIN, key.public_key().public_bytes_raw()))
+    verified = await verify_log(BlobFiles(parts.blobs), verifier_key(ORIGIN, key.public_key().public_bytes_raw()))
     verify_s = time.perf_counter() - began
     await parts.close()
     return {

@@ -1,4 +1,5 @@
-"""Kafka, a MongoDB-wire server and an S3 server as local processes, for tests on a machine without Docker.
+"""Kafka, a MongoDB-wire server and an S3 server as local processes, for tests on a machine without Docker; and other people's programs
+that verify logs, which are installed alone.
 
     python deploy/backing/backing.py install    what is missing, into .backing/ (Java, Maven, Go and PostgreSQL must be there)
     python deploy/backing/backing.py start      on loopback and free ports; URLs go to .backing/env
@@ -14,20 +15,28 @@ import argparse
 import sys
 from pathlib import Path
 
+from postlaw_common.testing import log_verifiers
 from postlaw_common.testing.backing.local import SERVICES, LocalBacking
 from postlaw_common.testing.backing.processes import BackingFailed
+
+VERIFIERS = "log-verifiers"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=("install", "start", "stop", "status"))
-    parser.add_argument("services", nargs="*", metavar="service", help=f"which of {', '.join(SERVICES)}; all by default")
+    everything = (*SERVICES, VERIFIERS)
+    parser.add_argument("services", nargs="*", metavar="service", help=f"which of {', '.join(everything)}; all by default")
     chosen = parser.parse_args()
-    services: tuple[str, ...] = tuple(chosen.services) or SERVICES
-    backing = LocalBacking(Path(__file__).resolve().parents[2])
+    asked: tuple[str, ...] = tuple(chosen.services) or everything
+    services = tuple(service for service in asked if service != VERIFIERS)
+    checkout = Path(__file__).resolve().parents[2]
+    backing = LocalBacking(checkout)
     try:
         if chosen.action == "install":
             backing.install(services)
+            if VERIFIERS in asked:
+                log_verifiers.install(checkout)
         elif chosen.action == "start":
             backing.install(services)
             backing.start(services, keep=True)
@@ -38,7 +47,8 @@ def main() -> int:
         return 1
     for service in SERVICES:
         state = "running" if backing.running(service) else "installed" if backing.installed(service) else "not installed"
-        sys.stdout.write(f"{service:8} {state}\n")
+        sys.stdout.write(f"{service:13} {state}\n")
+    sys.stdout.write(f"{VERIFIERS:13} {'installed' if log_verifiers.installed(checkout) else 'not installed'}\n")
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import click
 
 from postlaw_audit.notes import NoteInvalid, parse_verifier_key
-from postlaw_audit.verifying import VERIFIER_KEY
+from postlaw_audit.sources import PREFIX, VERIFIER_KEY
 from postlaw_common.blobs import BlobsUnavailable, open_blobs
 from postlaw_common.settings import PlatformSettings, WrongSettings, load
 from postlaw_consent.receipt_keys import KEYS_BLOB
@@ -60,7 +60,7 @@ def verify(file: TextIO, log_key: str | None, receipt_key: str | None, as_json: 
         if log_key and LOG not in told:
             raise NotVerified("log: the receipt has no proof of the log; ask for it again, the log has an event within seconds")
         found = verify_receipt(
-            told, keys, lambda: parse_verifier_key(_text(log_key) if log_key else _beside_the_log(VERIFIER_KEY, "--log-key"))
+            told, keys, lambda: parse_verifier_key(_text(log_key) if log_key else _beside_the_log(PREFIX + VERIFIER_KEY, "--log-key"))
         )
     except NotVerified as wrong:
         click.echo(json.dumps({"verified": False, "reason": str(wrong)}) if as_json else f"NOT VERIFIED: {wrong}")

@@ -11,7 +11,8 @@ from postlaw_audit.domain.tiles import WIDTH, tile_path, unbundle
 from postlaw_audit.entries import event_id_of
 from postlaw_audit.index import EventIndex
 from postlaw_audit.notes import Checkpoint, parse_checkpoint
-from postlaw_audit.writer import CHECKPOINT, PREFIX
+from postlaw_audit.sources import PREFIX
+from postlaw_audit.writer import CHECKPOINT
 from postlaw_common.blobs import Blobs
 from postlaw_common.errors import Invalid, NotFound, Unavailable
 
@@ -85,7 +86,7 @@ class LogReader:
         at = start >> (8 * level)
         data = await self._tile(level, at // WIDTH, size)
         place = at % WIDTH
-        return subtree_root([data[i : i + 32] for i in range(32 * place, 32 * (place + width), 32)])
+        return subtree_root(data[32 * place : 32 * (place + width)])
 
     async def _tile(self, level: int, number: int, size: int) -> bytes:
         there = size >> (8 * max(0, level))

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from postlaw.audit.v1 import audit_pb2 as audit
+from postlaw_audit.sources import BlobFiles
 from postlaw_audit.verifying import bundles, verify_log
 from postlaw_common.blobs import Blobs
 from postlaw_common.bus import Received
@@ -16,9 +17,10 @@ async def verified_records(blobs: Blobs, topic: str) -> AsyncGenerator[list[Rece
 
     The whole log is verified first, so it is read twice: whoever reads must never work on what somebody has changed. Raises as
     `verify_log`."""
-    size = (await verify_log(blobs)).checkpoint.size
+    files = BlobFiles(blobs)
+    size = (await verify_log(files)).checkpoint.size
     pieces: dict[int, bytes] = {}  # by partition: of a record that became several entries, those so far
-    async with aclosing(bundles(blobs, size)) as reading:
+    async with aclosing(bundles(files, size)) as reading:
         async for bundle in reading:
             page: list[Received] = []
             for entry in map(audit.Entry.FromString, bundle):

@@ -16,7 +16,7 @@ from postlaw_audit.notes import Checkpoint, sign
 from postlaw_audit.reader import LogReader
 from postlaw_audit.servicer import AuditServicer
 from postlaw_audit.signing import LOG_KEYS, Signer
-from postlaw_audit.verifying import VERIFIER_KEY
+from postlaw_audit.sources import PREFIX, VERIFIER_KEY
 from postlaw_audit.writer import Writer
 from postlaw_common.bus import Topic
 from postlaw_common.contracts import event_topics
@@ -65,7 +65,7 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
                 "replaced; take the default retention off the bucket: POSTLAW_AUDIT_RETENTION_DAYS locks what is to be locked"
             )
         await signer.start()
-        await platform.blobs.put(VERIFIER_KEY, (signer.verifier() + "\n").encode())
+        await platform.blobs.put(PREFIX + VERIFIER_KEY, (signer.verifier() + "\n").encode())
 
     servicer = AuditServicer(LogReader(platform.blobs, index), signer.verifier)
     return Service(

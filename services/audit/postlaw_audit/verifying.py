@@ -1,129 +1,114 @@
-"""Checks a whole log from its blobs alone, with none of the product's services running."""
+"""Checks a whole log from its files alone, with none of the product's services running."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 
-from google.protobuf.message import DecodeError
-
-from postlaw.audit.v1 import audit_pb2 as audit
+from postlaw_audit.domain.merkle import leaf_hashes
 from postlaw_audit.domain.tiles import WIDTH, GrowingTree, Tile, tile_path, unbundle
-from postlaw_audit.notes import Checkpoint, NoteInvalid, open_note, parse_verifier_key
-from postlaw_audit.writer import CHECKPOINT, PREFIX
-from postlaw_common.blobs import Blobs
-from postlaw_common.bus.generation import PLACE as GENERATION
-from postlaw_common.bus.generation import resumed_at
+from postlaw_audit.key_chain import key_chain
+from postlaw_audit.notes import Checkpoint, NoteInvalid, parse_note
+from postlaw_audit.places import Places
+from postlaw_audit.sources import CHECKPOINT, VERIFIER_KEY, WITNESSED, LogFiles
+from postlaw_audit.witness_policy import Policy, cosigned_by
 
-VERIFIER_KEY = PREFIX + "log.vkey"
-MOST_FAULTS = 20
 AHEAD = 16  # bundles that are fetched while one is hashed
 
 
 class LogInvalid(Exception):
-    """The message names the object or the entry that does not fit."""
+    """The message names the file or the entry that does not fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Witnessed:
+    """The newest checkpoint that witnesses have cosigned: its size, by whom and when (POSIX seconds)."""
+
+    size: int
+    by: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was checked: every entry and every tile below the checkpoint. `generations`: how often a restore began the topics anew."""
+    """What was checked: every entry and every tile below the checkpoint. `note`: the checkpoint as it stands, `key`: what signed it.
+    `generations`: how often a restore began the topics anew. `witnessed` None: the policy's quorum has cosigned no checkpoint of it."""
 
     checkpoint: Checkpoint
+    note: str
+    key: str
     tiles: int
     generations: int
+    witnessed: Witnessed | None
 
 
-async def verify_log(blobs: Blobs, verifier: str | None = None, earlier: str | None = None) -> Verified:
-    """Signature, every entry's hash, its place on the bus, every tile, the root. `verifier`: the key in note format; else the one beside
-    the log. `earlier`: a checkpoint's signed note from before, which the log must continue: without it a log that was cut back to an older
-    checkpoint is whole.
+async def verify_log(files: LogFiles, verifier: str | None = None, earlier: str | None = None, policy: Policy | None = None) -> Verified:
+    """Signature, every entry's hash, its place on the bus, every tile, the root, cosignatures. `verifier`: a key in note format that is
+    the log's or was it before its present one; else the one beside the log. `earlier`: a checkpoint's signed note from before, which the
+    log must continue: without it a log that was cut back to an older checkpoint is whole.
 
     Raises LogInvalid, NoteInvalid."""
-    key = parse_verifier_key(verifier or _text(await _need(blobs, VERIFIER_KEY)))
-    checkpoint = open_note(_text(await _need(blobs, CHECKPOINT)), *key)
-    before = open_note(earlier, *key) if earlier is not None else None
-    if before is not None and before.size > checkpoint.size:
-        raise LogInvalid(f"the log was cut back: its checkpoint is at size {checkpoint.size}, the earlier one at {before.size}")
-    tree, places, tiles = GrowingTree(), Places(), 0
-    async for entries in bundles(blobs, checkpoint.size):
-        for number, entry in enumerate(entries, tree.size):
-            places.follow(number, entry)
-        parts = [entries] if before is None else [entries[: max(0, before.size - tree.size)], entries[max(0, before.size - tree.size) :]]
-        for part in parts:
-            for tile in tree.append(part):
-                await _same(blobs, tile)
-                tiles += 1
-            if before is not None and tree.size == before.size and tree.root() != before.root:
-                raise LogInvalid(f"the log does not continue the earlier checkpoint: its first {before.size} entries were others")
-    for tile in tree.partial_tiles():
-        await _same(blobs, tile)
-        tiles += 1
+    keys = await key_chain(files, verifier or _text(VERIFIER_KEY, await _need(files, VERIFIER_KEY)))
+    # Before the checkpoint: while the log is being written, that one may be newer, and never the other way round.
+    outside = await files.get(WITNESSED)
+    note = _text(CHECKPOINT, await _need(files, CHECKPOINT))
+    checkpoint, key = keys.open(note)
+    roots: dict[int, list[tuple[str, bytes]]] = {}
+    if earlier is not None:
+        before = keys.open_earlier(earlier)
+        if before.size > checkpoint.size:
+            raise LogInvalid(f"the log was cut back: its checkpoint is at size {checkpoint.size}, the earlier one at {before.size}")
+        roots.setdefault(before.size, []).append(("the earlier checkpoint", before.root))
+    cosigned_by(parse_note(note), policy or Policy())
+    witnessed = None
+    if outside is not None:
+        text = _text(WITNESSED, outside)
+        cosigned = keys.open_earlier(text)
+        if cosigned.size > checkpoint.size:
+            raise LogInvalid(f"the log was cut back: its checkpoint is at size {checkpoint.size}, witnesses have seen {cosigned.size}")
+        roots.setdefault(cosigned.size, []).append(("the witnessed checkpoint", cosigned.root))
+        by = cosigned_by(parse_note(text), policy or Policy())
+        witnessed = Witnessed(cosigned.size, by) if policy is not None and policy.satisfied(by) else None
+    tree, places = GrowingTree(), Places()
+    async with _Comparing(files) as comparing:
+        async for entries in bundles(files, checkpoint.size):
+            places.follow(tree.size, entries)
+            for part in _parts(entries, tree.size, roots):
+                await comparing.expect(tree.append_hashes(leaf_hashes(part)) if len(part) == WIDTH else tree.append(part))
+                _continues(tree, roots)
+        await comparing.expect(tree.partial_tiles())
     if tree.root() != checkpoint.root:
         raise LogInvalid(f"the entries do not lead to the root of the checkpoint at size {checkpoint.size}")
     if places.faults:
         raise LogInvalid("; ".join(places.faults))
-    return Verified(checkpoint, tiles, places.generations)
+    return Verified(checkpoint, note, key, comparing.tiles, places.generations, witnessed)
 
 
-class Places:
-    """Where the entries stood on the bus: each partition's records one after the other, none left out, none twice.
-
-    So that even whoever holds the signing key cannot leave out an event, or enter one twice, without its being named here. Offsets come
-    again only behind an entry that says from where: the record of a generation of the topics, which a restore began."""
-
-    def __init__(self) -> None:
-        self._next: dict[tuple[str, int], tuple[int, str]] = {}  # offset, and its part where a record has several ("2/3")
-        self.faults: list[str] = []  # the first MOST_FAULTS
-        self.generations = 0
-
-    def follow(self, number: int, data: bytes) -> None:
-        """The log's next entry."""
-        try:
-            entry = audit.Entry.FromString(data)
-            part = entry.context.get("part", "")
-            at, _, of = part.partition("/")
-            place = (entry.topic, entry.partition)
-            if place == GENERATION:
-                self._begin(entry.data)
-                return
-            offset, piece = self._next.get(place, (0, ""))
-            self._next[place] = (entry.offset, f"{int(at) + 1}/{of}") if at != of else (entry.offset + 1, "")
-        except (DecodeError, ValueError, TypeError, LookupError):
-            self._fault(f"entry {number} is no entry of ours")
-            return
-        fits = part == piece if piece else not part or at == "1"
-        if entry.offset != offset or not fits:
-            found, wanted = _record(entry.offset, part), _record(offset, piece)
-            self._fault(f"entry {number} is {found} of {entry.topic}/{entry.partition}, where {wanted} comes next")
-
-    def _begin(self, generation: bytes) -> None:
-        """The topics were set back, after a restore: they go on where they ended then."""
-        resumed = resumed_at(generation, {place: offset for place, (offset, _) in self._next.items()})
-        self._next = {place: self._next[place] if offset == self._next[place][0] else (offset, "") for place, offset in resumed.items()}
-        self.generations += 1
-
-    def _fault(self, fault: str) -> None:
-        if len(self.faults) < MOST_FAULTS:
-            self.faults.append(fault)
+def _parts(entries: Sequence[bytes], start: int, roots: Mapping[int, object]) -> list[Sequence[bytes]]:
+    """The bundle, divided where a root of before is to be compared."""
+    cuts = [0, *sorted(size - start for size in roots if start < size < start + len(entries)), len(entries)]
+    return [entries[at:end] for at, end in itertools.pairwise(cuts)]
 
 
-def _record(offset: int, part: str) -> str:
-    return f"offset {offset} part {part}" if part else f"offset {offset}"
+def _continues(tree: GrowingTree, roots: Mapping[int, Sequence[tuple[str, bytes]]]) -> None:
+    for name, root in roots.get(tree.size, ()):
+        if tree.root() != root:
+            raise LogInvalid(f"the log does not continue {name}: its first {tree.size} entries were others")
 
 
-async def bundles(blobs: Blobs, size: int) -> AsyncGenerator[list[bytes]]:
+async def bundles(files: LogFiles, size: int) -> AsyncGenerator[list[bytes]]:
     """The log's first `size` entries, bundle by bundle. Raises LogInvalid for a bundle that is missing or no such thing.
 
-    Whatever comes from the bucket is under way while the bundles before it are hashed; memory stays constant."""
+    Whatever comes from afar is under way while the bundles before it are hashed; memory stays constant."""
     paths = (tile_path(-1, number, min(WIDTH, size - number * WIDTH)) for number in range(-(-size // WIDTH)))
     coming: deque[tuple[str, asyncio.Task[bytes]]] = deque()
     start = 0
     try:
         while True:
             while len(coming) < AHEAD and (path := next(paths, None)):
-                coming.append((path, asyncio.create_task(_need(blobs, PREFIX + path))))
+                coming.append((path, asyncio.create_task(_need(files, path))))
             if not coming:
                 return
             path, task = coming.popleft()
@@ -142,20 +127,55 @@ async def bundles(blobs: Blobs, size: int) -> AsyncGenerator[list[bytes]]:
         await asyncio.gather(*(task for _, task in coming), return_exceptions=True)
 
 
-async def _same(blobs: Blobs, tile: Tile) -> None:
-    if await _need(blobs, PREFIX + tile.path) != tile.data:
-        raise LogInvalid(f"{tile.path} is not what the entries below it give")
+class _Comparing:
+    """The tiles that are there against those that the entries give; they come from afar while further entries are hashed."""
+
+    def __init__(self, files: LogFiles) -> None:
+        self._files = files
+        self._under_way: deque[asyncio.Task[None]] = deque()
+        self.tiles = 0
+
+    async def __aenter__(self) -> _Comparing:
+        return self
+
+    async def __aexit__(self, *failed: object) -> None:
+        try:
+            while self._under_way and failed[0] is None:
+                await self._under_way.popleft()
+        finally:
+            for task in self._under_way:
+                task.cancel()
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def expect(self, tiles: Sequence[Tile]) -> None:
+        """Tiles of hashes; a bundle is what these came from. Raises LogInvalid for one of these, or of those before."""
+        for tile in tiles:
+            if tile.level >= 0:
+                self.tiles += 1
+                self._under_way.append(asyncio.create_task(_same(self._files, tile)))
+        while len(self._under_way) > AHEAD:
+            await self._under_way.popleft()
 
 
-async def _need(blobs: Blobs, key: str) -> bytes:
-    data = await blobs.get(key)
+async def _same(files: LogFiles, tile: Tile) -> None:
+    data = await _need(files, tile.path)
+    if len(data) != len(tile.data):
+        raise LogInvalid(f"{tile.path} holds {len(data)} bytes instead of {len(tile.data)}")
+    wrong = next((at for at in range(0, len(data), 32) if data[at : at + 32] != tile.data[at : at + 32]), None)
+    if wrong is not None:
+        below = tile_path(tile.level - 1, tile.number * WIDTH + wrong // 32) if tile.level else f"entry {tile.number * WIDTH + wrong // 32}"
+        raise LogInvalid(f"{tile.path} is not what the entries below it give, from {below} on")
+
+
+async def _need(files: LogFiles, path: str) -> bytes:
+    data = await files.get(path)
     if data is None:
-        raise LogInvalid(f"{key.removeprefix(PREFIX)} is missing")
+        raise LogInvalid(f"{path} is missing")
     return data
 
 
-def _text(note: bytes) -> str:
+def _text(path: str, note: bytes) -> str:
     try:
         return note.decode()
     except UnicodeDecodeError as wrong:
-        raise NoteInvalid("checkpoint or key is not UTF-8") from wrong
+        raise NoteInvalid(f"{path} is not UTF-8") from wrong

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from postlaw_audit import sources
 from postlaw_audit.batch import Batch, batch_of, resumed
 from postlaw_audit.domain.merkle import subtree_root
 from postlaw_audit.domain.tiles import WIDTH, GrowingTree, Tile, bundle, tile_path, unbundle
@@ -22,6 +23,7 @@ from postlaw_audit.index import EventIndex
 from postlaw_audit.log_state import LogState, LogStates, Segment, WriterOvertaken
 from postlaw_audit.notes import Checkpoint, parse_checkpoint
 from postlaw_audit.restored import begun_since, refuse_set_back
+from postlaw_audit.sources import PREFIX
 from postlaw_common.blobs import BlobExists, BlobRetained, Blobs, BlobsUnavailable
 from postlaw_common.bus import Bus, BusUnavailable, Reader, Received
 from postlaw_common.bus.generation import Generations, generation_of
@@ -39,8 +41,7 @@ _committed = meter("postlaw.audit").create_histogram(
 
 BATCH = 8192  # records a commit, at most
 GATHER_S = 0.2
-PREFIX = "audit/"
-CHECKPOINT = PREFIX + "checkpoint"
+CHECKPOINT = PREFIX + sources.CHECKPOINT
 SEGMENTS = PREFIX + "segment/"
 AT_ONCE = 16  # requests to the bucket
 
@@ -248,7 +249,7 @@ async def tree_at(size: int, blobs: Blobs) -> GrowingTree:
         tiles: list[bytes] = []
         for at in range(0, width, AT_ONCE):
             tiles += await asyncio.gather(*(_got(blobs, path) for path in paths[at : at + AT_ONCE]))
-        tree.levels.append([subtree_root([tile[i : i + 32] for i in range(0, 32 * WIDTH, 32)]) for tile in tiles])
+        tree.levels.append([subtree_root(tile) for tile in tiles])
         level += 1
     return tree
 

@@ -14,6 +14,7 @@ from postlaw_audit.index import EVENT_INDEX, EventIndex
 from postlaw_audit.log_state import LOG, LogStates
 from postlaw_audit.notes import sign, verifier_key
 from postlaw_audit.reader import LogReader
+from postlaw_audit.sources import BlobFiles
 from postlaw_audit.writer import Writer
 from postlaw_common.blobs.embedded import EmbeddedBlobs
 from postlaw_common.bus import Topic
@@ -32,6 +33,7 @@ class Installation:
         self.bus = EmbeddedBus(str(tmp_path), partitions=4)
         self.store = EmbeddedStore(str(tmp_path), "audit")
         self.blobs = EmbeddedBlobs(str(tmp_path))
+        self.files = BlobFiles(self.blobs)
         self.key = Ed25519PrivateKey.generate()
         self.index = EventIndex(lambda: self.store.collection(EVENT_INDEX.name))
         self.reader = LogReader(self.blobs, self.index)

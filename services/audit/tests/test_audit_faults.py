@@ -10,8 +10,9 @@ import pytest
 
 from postlaw_audit.log_state import LOG, LOG_ID, LogState
 from postlaw_audit.notes import sign
+from postlaw_audit.sources import PREFIX
 from postlaw_audit.verifying import verify_log
-from postlaw_audit.writer import CHECKPOINT, PREFIX, SEGMENTS
+from postlaw_audit.writer import CHECKPOINT, SEGMENTS
 from postlaw_common.blobs import BlobsUnavailable
 from postlaw_common.bus import Record
 from postlaw_common.testing.promises import promise
@@ -41,7 +42,7 @@ async def test_a_bucket_that_takes_no_tiles_for_a_while_costs_no_entry_and_repea
                     await asyncio.sleep(0.02)
         ids += await there.publish(100)
         await there.reaches(700)
-    assert (await verify_log(there.blobs, there.verifier)).checkpoint.size == 700
+    assert (await verify_log(there.files, there.verifier)).checkpoint.size == 700
     assert len({(await there.reader.prove_event(event_id)).index for event_id in ids}) == 400
 
 
@@ -81,7 +82,7 @@ async def test_a_paused_and_overtaken_writer_leaves_the_newer_checkpoint(there: 
         assert CHECKPOINT not in published
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
-    assert (await verify_log(there.blobs, there.verifier)).checkpoint.size == 300
+    assert (await verify_log(there.files, there.verifier)).checkpoint.size == 300
 
 
 @promise("A3")
@@ -104,7 +105,7 @@ async def test_a_record_with_headers_beyond_all_bounds_is_entered_and_holds_up_n
     await there.bus.publish([Record(TOPICS[0], 0, bytes(61_000), None, headers | {"ce_sequence": b"9" * 5000})])
     async with running(there.writer("a")):
         await there.reaches(1)
-    assert (await verify_log(there.blobs, there.verifier)).checkpoint.size == 1
+    assert (await verify_log(there.files, there.verifier)).checkpoint.size == 1
 
 
 @promise("A3")

@@ -12,8 +12,8 @@ from postlaw_audit.domain.tiles import unbundle
 from postlaw_audit.entries import UNDECODABLE
 from postlaw_audit.log_state import LOG, LogStates
 from postlaw_audit.notes import open_note
+from postlaw_audit.sources import PREFIX
 from postlaw_audit.verifying import LogInvalid, verify_log
-from postlaw_audit.writer import PREFIX
 from postlaw_common.bus import Record
 from postlaw_common.errors import NotFound
 from postlaw_common.events import new_event, to_record
@@ -36,7 +36,7 @@ async def test_every_event_is_provable_and_the_log_verifies(there: Installation)
         second, hashes, first_root, second_root = await there.reader.prove_consistency(700, 0)
         assert first_root == before.root
         verify_consistency(700, second, first_root, second_root, hashes)
-    assert (await verify_log(there.blobs, there.verifier)).checkpoint.size == 1100
+    assert (await verify_log(there.files, there.verifier)).checkpoint.size == 1100
 
 
 async def test_an_event_that_is_not_there_is_not_proven(there: Installation) -> None:
@@ -55,7 +55,7 @@ async def test_a_writer_that_starts_anew_neither_drops_nor_repeats(there: Instal
         async with running(there.writer(f"w{round}")):
             ids += await there.publish(300)
             await there.reaches(300 * (round + 1))
-    assert (await verify_log(there.blobs, there.verifier)).checkpoint.size == 1200
+    assert (await verify_log(there.files, there.verifier)).checkpoint.size == 1200
     indexes = [(await there.reader.prove_event(event_id)).index for event_id in ids]
     assert sorted(indexes) == list(range(1200))
 
@@ -113,7 +113,7 @@ async def test_killed_at_any_step_the_log_neither_drops_nor_repeats(
     async with running(there.writer("after")):
         ids += await there.publish(100)
         await there.reaches(700)
-    assert (await verify_log(there.blobs, there.verifier)).checkpoint.size == 700
+    assert (await verify_log(there.files, there.verifier)).checkpoint.size == 700
     assert sorted([(await there.reader.prove_event(event_id)).index for event_id in ids]) == list(range(700))
 
 
@@ -127,7 +127,7 @@ async def test_a_flipped_byte_is_found_and_named(there: Installation, path: str)
     data[len(data) // 3] ^= 1
     await there.blobs.put(PREFIX + path, bytes(data))
     with pytest.raises((LogInvalid, ValueError)) as found:
-        await verify_log(there.blobs, there.verifier)
+        await verify_log(there.files, there.verifier)
     if path.startswith("tile"):
         assert path.split(".")[0] in str(found.value) or "root" in str(found.value) or "tile/0" in str(found.value)
 

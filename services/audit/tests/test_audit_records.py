@@ -8,12 +8,12 @@ import pytest
 
 from postlaw_audit.entries import entries_of
 from postlaw_audit.records import verified_records
-from postlaw_audit.verifying import VERIFIER_KEY, LogInvalid
+from postlaw_audit.sources import PREFIX
+from postlaw_audit.verifying import LogInvalid
 from postlaw_common.blobs.embedded import EmbeddedBlobs
 from postlaw_common.bus import Received
 from postlaw_common.testing.promises import promise
-
-from .test_audit_verifying import TOPIC, VERIFIER, log_of
+from services.audit.tests.logs_made import TOPIC, write_log
 
 OTHER = "postlaw.consent.decisions.v1"
 
@@ -27,9 +27,9 @@ async def test_records_come_out_of_the_log_as_they_went_in(tmp_path: Path) -> No
     others = [Received(OTHER, 0, n, b"of another topic", None, {"ce_id": b"oth_%d" % n}, 0) for n in range(6)]
     entries = [entry for pair in zip(here, others, strict=True) for record in pair for _, entry in entries_of(record)]
     assert len(entries) > len(here) + len(others)
-    await log_of(blobs, entries)
-    await blobs.put(VERIFIER_KEY, VERIFIER.encode())
+    folder = tmp_path / "blobs" / "objects" / PREFIX
+    write_log(folder, entries)
     assert [record async for page in verified_records(blobs, TOPIC) for record in page] == here
-    await log_of(blobs, entries[1:])
+    write_log(folder, entries[1:])
     with pytest.raises(LogInvalid):
         assert [page async for page in verified_records(blobs, TOPIC)] == []

@@ -38,7 +38,7 @@ async def test_after_the_bus_was_set_back_every_event_of_before_and_after_is_ent
     await there.set_back(copy)
     await raised(there)
     ids += await entered(there, 400, 1102)
-    verified = await verify_log(there.blobs, there.verifier)
+    verified = await verify_log(there.files, there.verifier)
     assert (verified.checkpoint.size, verified.generations) == (1102, 2)
     proven = [await there.reader.prove_event(event_id) for event_id in ids]
     assert [event_id_of(proof.entry) for proof in proven] == ids
@@ -50,7 +50,7 @@ async def test_after_the_topics_were_emptied_the_log_reads_them_from_their_begin
     await entered(there, 300, 300)
     await there.set_back(None)
     await entered(there, 20, 321)
-    assert (await verify_log(there.blobs, there.verifier)).generations == 1
+    assert (await verify_log(there.files, there.verifier)).generations == 1
 
 
 @promise("A3")
@@ -59,7 +59,7 @@ async def test_a_generation_on_a_bus_that_nobody_set_back_repeats_nothing(there:
     await there.publish(10)
     await raised(there)
     await entered(there, 10, 321)
-    assert (await verify_log(there.blobs, there.verifier)).checkpoint.size == 321
+    assert (await verify_log(there.files, there.verifier)).checkpoint.size == 321
 
 
 @promise("A3")
@@ -70,7 +70,7 @@ async def test_a_generation_that_is_raised_while_the_log_is_written_is_entered(t
         await raised(there)
         await there.publish(300)
         await there.reaches(601)
-    assert (await verify_log(there.blobs, there.verifier)).generations == 1
+    assert (await verify_log(there.files, there.verifier)).generations == 1
 
 
 @promise("A3")
@@ -90,4 +90,4 @@ async def test_a_bus_that_was_set_back_in_silence_is_not_read_until_somebody_say
     assert "postlaw generation raise" in caplog.text + "".join(capsys.readouterr())
     await raised(there)
     await entered(there, 100, 301 + raises_before)
-    await verify_log(there.blobs, there.verifier)
+    await verify_log(there.files, there.verifier)

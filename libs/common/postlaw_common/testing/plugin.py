@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from postlaw_common.testing import browser, postfix, telemetry_memory
+from postlaw_common.testing import browser, log_verifiers, postfix, telemetry_memory
 from postlaw_common.testing.backing import Backing, BackingFailed
 from postlaw_common.testing.backing.kafka import LocalKafka
 from postlaw_common.testing.backing.mongodb_wire import LocalMongoWire
@@ -37,6 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(browser.header())
     if config.stash[BACKING].required and not postfix.postfix_program():
         raise pytest.UsageError(postfix.header())
+    if config.stash[BACKING].required and not log_verifiers.installed(config.rootpath):
+        raise pytest.UsageError(log_verifiers.header(config.rootpath))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -45,7 +47,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    return [*config.stash[BACKING].header(), browser.header(), postfix.header()]
+    return [*config.stash[BACKING].header(), browser.header(), postfix.header(), log_verifiers.header(config.rootpath)]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -56,6 +58,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         lacking.add("chromium")
     if not postfix.postfix_program():
         lacking.add("postfix_to")
+    if not log_verifiers.installed(config.rootpath):
+        lacking.add("other_verifiers")
     left_out = [item for item in items if lacking.intersection(getattr(item, "fixturenames", ()))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -84,6 +88,12 @@ def chromium() -> str:
 def postfix_to() -> Callable[..., AbstractContextManager[int]]:
     """See postfix.py."""
     return postfix.postfix_to
+
+
+@pytest.fixture(scope="session")
+def other_verifiers(pytestconfig: pytest.Config) -> log_verifiers.LogVerifiers:
+    """See log_verifiers.py."""
+    return log_verifiers.LogVerifiers(pytestconfig.rootpath)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from postlaw_audit.domain.merkle import EMPTY_ROOT, leaf_hash, node_hash, subtree_root
+from postlaw_audit.domain.merkle import EMPTY_ROOT, leaf_hashes, node_hash, subtree_root
 
 WIDTH = 256
 ENTRY_LIMIT = 65_535  # bytes: a bundle gives each entry a 16-bit length
@@ -69,7 +69,7 @@ class GrowingTree:
         while at < len(entries):
             some = entries[at : at + WIDTH - len(self.levels[0])]
             self.tail += some
-            self.levels[0] += [leaf_hash(entry) for entry in some]
+            self.levels[0] += leaf_hashes(some)
             self.size += len(some)
             at += len(some)
             if len(self.levels[0]) == WIDTH:
@@ -78,10 +78,19 @@ class GrowingTree:
                 self._close(0, full)
         return full
 
+    def append_hashes(self, row: list[bytes]) -> list[Tile]:
+        """Adds the leaf hashes of a whole bundle, where the tree ends between two; returns the tiles of hashes that became full."""
+        full: list[Tile] = []
+        self.levels = self.levels or [[]]
+        self.levels[0] = row
+        self.size += WIDTH
+        self._close(0, full)
+        return full
+
     def _close(self, level: int, full: list[Tile]) -> None:
         """The level's tile is full: its root is a hash of the tile above."""
-        row, self.levels[level] = self.levels[level], []
-        full.append(Tile(level, (self.size >> (8 * (level + 1))) - 1, WIDTH, b"".join(row)))
+        row, self.levels[level] = b"".join(self.levels[level]), []
+        full.append(Tile(level, (self.size >> (8 * (level + 1))) - 1, WIDTH, row))
         if level + 1 == len(self.levels):
             self.levels.append([])
         self.levels[level + 1].append(subtree_root(row))
@@ -104,7 +113,7 @@ class GrowingTree:
             end = len(row)
             while end:
                 width = end & -end
-                peak = subtree_root(row[end - width : end])
+                peak = subtree_root(b"".join(row[end - width : end]))
                 found = peak if found is None else node_hash(peak, found)
                 end -= width
         assert found is not None
