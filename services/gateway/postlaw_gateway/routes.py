@@ -98,6 +98,8 @@ ROUTES: Sequence[Route] = (
     Route("GET", "/v1/lists/{list_id}", "subscribers.GetList", "One list", "lists"),
     Route("PUT", "/v1/lists/{list_id}/profile-fields", "subscribers.SetProfileFields", "Which fields people see and correct by themselves",
           "lists", description="On a page that they reach by a link in a mail to their own address. None, unless you name them."),
+    Route("PUT", "/v1/lists/{list_id}/time-zone", "subscribers.SetListTimeZone", "On whose clock campaigns at a time of day go", "lists",
+          description="To those who say no time zone of their own. A campaign that is scheduled already stays as it is."),
     Route(
         "POST", "/v1/imports", "subscribers.CreateImport", "Import people from a CSV file", "imports", 202,
         kind=Kind.UPLOAD, location=_IMPORT, key_field="settings.idempotency_key",

@@ -21,6 +21,7 @@ def to_document(list_: MailingList) -> Document:
         "revision": list_.version,
         "brand": list_.brand,
         "profile_fields": list(list_.profile_fields),
+        "time_zone": list_.time_zone,
     }
 
 
@@ -34,6 +35,7 @@ def from_document(document: Document) -> MailingList:
         version=document["revision"],
         brand=document.get("brand", ""),  # as before there were any
         profile_fields=tuple(document.get("profile_fields", ())),
+        time_zone=document.get("time_zone", ""),
     )
 
 

@@ -29,7 +29,7 @@ class SubscribersServicer:
 
     async def CreateList(self, request: pb.CreateListRequest, context: Any) -> pb.List:
         created = await lists.create_list(
-            self._rooms, current().tenant_id, request.name, request.description, request.brand, request.idempotency_key
+            self._rooms, current().tenant_id, request.name, request.description, request.brand, request.time_zone, request.idempotency_key
         )
         return wire.list_message(created)
 
@@ -43,6 +43,9 @@ class SubscribersServicer:
     async def SetProfileFields(self, request: pb.SetProfileFieldsRequest, context: Any) -> pb.List:
         changed = await lists.set_profile_fields(self._rooms, current().tenant_id, request.list_id, request.profile_fields)
         return wire.list_message(changed)
+
+    async def SetListTimeZone(self, request: pb.SetListTimeZoneRequest, context: Any) -> pb.List:
+        return wire.list_message(await lists.set_time_zone(self._rooms, current().tenant_id, request.list_id, request.time_zone))
 
     async def CreateImport(self, requests: AsyncIterator[pb.CreateImportRequest], context: Any) -> pb.Import:
         caller = current()

@@ -46,6 +46,7 @@ def list_message(list_: MailingList) -> pb.List:
         version=list_.version,
         brand=list_.brand,
         profile_fields=list_.profile_fields,
+        time_zone=list_.time_zone,
     )
 
 
@@ -59,6 +60,7 @@ def list_of(message: pb.List, tenant_id: str) -> MailingList:
         version=message.version,
         brand=message.brand,
         profile_fields=tuple(message.profile_fields),
+        time_zone=message.time_zone,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from postlaw.subscribers.v1 import subscribers_pb2 as pb
-from postlaw_common.errors import Invalid, KeyReused
+from postlaw_common.errors import Invalid, KeyReused, NotFound
 from postlaw_subscribers.jobs import IMPORTS
 
 CSV = b"email,name\nann@example.com,Ann\nbob@example.com,Bob\n"
@@ -52,6 +52,25 @@ async def test_a_list_has_the_brand_that_it_was_made_with_and_tells_it(world: An
     assert pb.ListCreated.FromString(event.data).list == made
     with pytest.raises(KeyReused):
         await world.stub().CreateList(pb.CreateListRequest(name="News", brand="Other", idempotency_key="k"))
+
+
+async def test_a_list_has_a_time_zone_that_there_is_and_tells_of_its_changes(world: Any) -> None:
+    made = await world.stub().CreateList(pb.CreateListRequest(name="News", time_zone="Asia/Tokyo", idempotency_key="k"))
+    with pytest.raises(KeyReused):
+        await world.stub().CreateList(pb.CreateListRequest(name="News", time_zone="Europe/Berlin", idempotency_key="k"))
+    asked = pb.SetListTimeZoneRequest(list_id=made.list_id, time_zone="Europe/Berlin")
+    changed = await world.stub().SetListTimeZone(asked)
+    assert (made.time_zone, changed.time_zone, changed.version) == ("Asia/Tokyo", "Europe/Berlin", 2)
+    assert await world.stub().SetListTimeZone(asked) == changed, "the same again changes nothing"
+    assert [event.type for event in await world.events()] == ["postlaw.subscribers.ListCreated", "postlaw.subscribers.ListChanged"]
+    for wrong in ("Mars/Base", "../etc/passwd", "Europe"):
+        with pytest.raises(Invalid):
+            await world.stub().SetListTimeZone(pb.SetListTimeZoneRequest(list_id=made.list_id, time_zone=wrong))
+        with pytest.raises(Invalid):
+            await world.stub().CreateList(pb.CreateListRequest(name="News", time_zone=wrong))
+    with pytest.raises(NotFound):
+        await world.stub("ten_b").SetListTimeZone(asked)
+    assert (await world.stub().SetListTimeZone(pb.SetListTimeZoneRequest(list_id=made.list_id))).time_zone == ""
 
 
 @pytest.mark.parametrize("brand", ["a" * 101, "\U0001d538" * 64, "A\ncme"])

@@ -199,7 +199,7 @@ def assemble(
     return CampaignParts(
         create=CreateCampaign(campaigns, subscribers, acting, approved, mailed, platform.now_us, answers_reach),
         move=move,
-        schedule=ScheduleCampaign(campaigns, identity, platform.now_us),
+        schedule=ScheduleCampaign(campaigns, identity, subscribers, acting, platform.now_us),
         begin_scheduled=begin_scheduled,
         deciding=deciding,
         responses=responses,

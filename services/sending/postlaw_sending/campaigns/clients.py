@@ -59,6 +59,10 @@ class Subscribers:
         found = await self._stub().GetList(subscribers.GetListRequest(list_id=list_id))
         return found.name, found.brand
 
+    async def list_zone(self, list_id: str) -> str:
+        """Its time zone, "" where it has none. Raises NotFound."""
+        return (await self._stub().GetList(subscribers.GetListRequest(list_id=list_id))).time_zone
+
     async def audience(self, list_id: str, partition: int, after: bytes) -> AsyncIterator[Page]:
         """The people after `after`, in pages of 200."""
         request = subscribers.StreamAudienceRequest(list_id=list_id, partition=partition, after_address_key=after, page_size=PAGE_SIZE)

@@ -27,7 +27,7 @@ def address_key(number: int) -> bytes:
 
 @dataclass
 class FakeSubscribers:
-    """People by list and partition. `brand`: of every list. `away`: cannot be reached. `gone`: deleted meanwhile."""
+    """People by list and partition. `brand`, `zone`: of every list. `away`: cannot be reached. `gone`: deleted meanwhile."""
 
     lists: dict[str, dict[int, list[bytes]]] = field(default_factory=dict[str, dict[int, list[bytes]]])
     names: dict[bytes, int] = field(default_factory=dict[bytes, int])
@@ -35,6 +35,7 @@ class FakeSubscribers:
     away: bool = False
     opened: int = 0
     brand: str = ""
+    zone: str = ""
     zone_of: Callable[[int], str] | None = None
 
     def add_list(self, list_id: str, numbers: Iterable[int]) -> None:
@@ -55,7 +56,7 @@ class FakeSubscribers:
         self.check()
         if request.list_id not in self.lists:
             raise NotFound("There is no such list.")
-        return subscribers.List(list_id=request.list_id, name="Weekly", brand=self.brand)
+        return subscribers.List(list_id=request.list_id, name="Weekly", brand=self.brand, time_zone=self.zone)
 
     async def StreamAudience(self, request: subscribers.StreamAudienceRequest, context: Any) -> AsyncIterator[subscribers.AudiencePage]:
         self.check()

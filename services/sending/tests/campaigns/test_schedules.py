@@ -182,6 +182,18 @@ async def test_no_time_that_has_passed_anywhere_can_be_set(open_world: Opened) -
         assert (await world.get(campaign_id)).status == C.STATUS_DRAFT
 
 
+async def test_whoever_names_no_zone_gets_it_by_the_schedules_else_the_lists_else_the_customers(open_world: Opened) -> None:
+    async with open_world() as world:
+        world.people.add_list("lst_1", range(1))
+        campaign_id = (await world.draft()).campaign_id
+        when = "2031-12-01T09:00"
+        assert (await scheduled(world, campaign_id, local_time=when)).schedule.time_zone == "UTC"
+        world.people.zone = "Asia/Tokyo"
+        assert (await scheduled(world, campaign_id, local_time=when)).schedule.time_zone == "Asia/Tokyo"
+        asked = await scheduled(world, campaign_id, local_time=when, time_zone="Europe/Berlin")
+        assert asked.schedule.time_zone == "Europe/Berlin"
+
+
 async def test_everybody_gets_it_when_their_own_clock_shows_its_time(open_world: Opened) -> None:
     clock = Clock()
     zones = {0: "Asia/Tokyo", 1: "Europe/Berlin", 2: "America/New_York", 3: "nowhere"}

@@ -39,7 +39,7 @@ class Person:
 @dataclass(frozen=True, slots=True)
 class MailingList:
     """`brand`: under which its mail goes, "" for none; it never changes, for else a list could be moved around an opt-out of its brand.
-    `profile_fields`: those of people's fields that they may see and correct by themselves."""
+    `profile_fields`: those of people's fields that they may see and correct by themselves. `time_zone`: an IANA name, "" for none."""
 
     tenant_id: str
     list_id: str
@@ -49,6 +49,7 @@ class MailingList:
     version: int
     brand: str = ""
     profile_fields: tuple[str, ...] = ()
+    time_zone: str = ""
 
 
 def brand_problem(brand: str) -> str | None:

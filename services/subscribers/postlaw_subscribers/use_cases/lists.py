@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from postlaw_common.errors import FieldError, Invalid, NotFound
@@ -10,6 +10,7 @@ from postlaw_common.ids import new_id
 from postlaw_common.made_once import RequestKey, fingerprint
 from postlaw_common.outbox import add_to_outbox
 from postlaw_common.store import AlreadyExists, VersionConflict
+from postlaw_law.territories import time_zones
 from postlaw_subscribers.domain.person import MailingList, brand_problem
 from postlaw_subscribers.lists import from_document, to_document
 from postlaw_subscribers.rooms import Rooms
@@ -18,12 +19,16 @@ _DEFAULT_PAGE = 50
 _LARGEST_PAGE = 200
 
 
-async def create_list(rooms: Rooms, tenant_id: str, name: str, description: str, brand: str, idempotency_key: str) -> MailingList:
+async def create_list(
+    rooms: Rooms, tenant_id: str, name: str, description: str, brand: str, time_zone: str, idempotency_key: str
+) -> MailingList:
     """The new list, or the one that this key made before. Raises Invalid, KeyReused."""
     if problem := brand_problem(brand):
         raise Invalid("That is no name of a brand.", fields=[FieldError("brand", problem)])
-    request, asked = RequestKey(tenant_id, idempotency_key), fingerprint(name, description, *([brand] if brand else []))
-    created = MailingList(tenant_id, new_id("lst"), name, description, rooms.now_us(), 1, brand)
+    _require_zone(time_zone)
+    said = [name, description, *([brand] if brand else []), *([f"time zone {time_zone}"] if time_zone else [])]
+    request, asked = RequestKey(tenant_id, idempotency_key), fingerprint(*said)
+    created = MailingList(tenant_id, new_id("lst"), name, description, rooms.now_us(), 1, brand, time_zone=time_zone)
     document = add_to_outbox(to_document(created) | request.note(asked), [rooms.events.list_created(created)])
     try:
         await rooms.lists.documents.insert(document)
@@ -41,11 +46,22 @@ async def set_profile_fields(rooms: Rooms, tenant_id: str, list_id: str, fields:
     if not all(0 < len(name) <= 100 and name.isprintable() for name in fields):
         raise Invalid("Those are no fields.", fields=[FieldError("profile_fields", "must have 1 to 100 characters each")])
     wanted = tuple(dict.fromkeys(fields))
+    return await _changed(rooms, tenant_id, list_id, lambda known: replace(known, profile_fields=wanted))
+
+
+async def set_time_zone(rooms: Rooms, tenant_id: str, list_id: str, time_zone: str) -> MailingList:
+    """The list with this one, "" for none; the same again changes nothing. Raises Invalid, NotFound."""
+    _require_zone(time_zone)
+    return await _changed(rooms, tenant_id, list_id, lambda known: replace(known, time_zone=time_zone))
+
+
+async def _changed(rooms: Rooms, tenant_id: str, list_id: str, change: Callable[[MailingList], MailingList]) -> MailingList:
     while (document := await rooms.lists.documents.get(f"{tenant_id}/{list_id}", linearizable=True)) is not None:
         known = from_document(document)
-        if known.profile_fields == wanted:
+        changed = change(known)
+        if changed == known:
             return known
-        changed = replace(known, profile_fields=wanted, version=known.version + 1)
+        changed = replace(changed, version=known.version + 1)
         try:
             written = await rooms.lists.documents.replace(
                 add_to_outbox(document | to_document(changed), [rooms.events.list_changed(changed)]), version=document["v"]
@@ -55,6 +71,11 @@ async def set_profile_fields(rooms: Rooms, tenant_id: str, list_id: str, fields:
         await rooms.outbox.publish_after_write(rooms.lists.documents, written)
         return changed
     raise NotFound(f"There is no list {list_id}.")
+
+
+def _require_zone(time_zone: str) -> None:
+    if time_zone and time_zone not in time_zones():
+        raise Invalid("That is no time zone.", fields=[FieldError("time_zone", "is not the IANA name of a zone, like Europe/Berlin")])
 
 
 async def get_list(rooms: Rooms, tenant_id: str, list_id: str) -> MailingList:

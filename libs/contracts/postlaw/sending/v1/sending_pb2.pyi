@@ -401,7 +401,7 @@ class ScheduleCampaignRequest(_message.Message):
     local_time: _builtins.str
     """2026-12-01T09:00, in each recipient's zone"""
     time_zone: _builtins.str
-    """of those who say none in their field `time_zone`; empty: the customer's own"""
+    """of those who say none in their field `time_zone`; empty: the list's, else the customer's own"""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """this, or"""

@@ -32,12 +32,15 @@ class List(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     BRAND_FIELD_NUMBER: _builtins.int
     PROFILE_FIELDS_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     list_id: _builtins.str
     name: _builtins.str
     description: _builtins.str
     version: _builtins.int
     brand: _builtins.str
     """under which its mail goes; empty for none. Given when it is made, and never changed"""
+    time_zone: _builtins.str
+    """IANA name: of those who say none in their field `time_zone`; empty: the customer's own"""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -54,14 +57,38 @@ class List(_message.Message):
         version: _builtins.int = ...,
         brand: _builtins.str = ...,
         profile_fields: _abc.Iterable[_builtins.str] | None = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "created_at", b"created_at", "description", b"description", "list_id", b"list_id", "name", b"name", "profile_fields", b"profile_fields", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "created_at", b"created_at", "description", b"description", "list_id", b"list_id", "name", b"name", "profile_fields", b"profile_fields", "time_zone", b"time_zone", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___List: _TypeAlias = List  # noqa: Y015
+
+@_typing.final
+class SetListTimeZoneRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIST_ID_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    list_id: _builtins.str
+    time_zone: _builtins.str
+    """empty: none"""
+    def __init__(
+        self,
+        *,
+        list_id: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["list_id", b"list_id", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetListTimeZoneRequest: _TypeAlias = SetListTimeZoneRequest  # noqa: Y015
 
 @_typing.final
 class SetProfileFieldsRequest(_message.Message):
@@ -96,12 +123,15 @@ class CreateListRequest(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     BRAND_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     description: _builtins.str
     idempotency_key: _builtins.str
     """a repeated request is answered with the same list"""
     brand: _builtins.str
     """under which its mail goes, for good: an opt-out of the brand closes the list"""
+    time_zone: _builtins.str
+    """IANA name; empty: none"""
     def __init__(
         self,
         *,
@@ -109,10 +139,11 @@ class CreateListRequest(_message.Message):
         description: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
         brand: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "description", b"description", "idempotency_key", b"idempotency_key", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "description", b"description", "idempotency_key", b"idempotency_key", "name", b"name", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -56,6 +56,11 @@ class SubscribersServiceStub:
                 request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SetProfileFieldsRequest.SerializeToString,
                 response_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.List.FromString,
                 _registered_method=True)
+        self.SetListTimeZone = channel.unary_unary(
+                '/postlaw.subscribers.v1.SubscribersService/SetListTimeZone',
+                request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SetListTimeZoneRequest.SerializeToString,
+                response_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.List.FromString,
+                _registered_method=True)
         self.CreateImport = channel.stream_unary(
                 '/postlaw.subscribers.v1.SubscribersService/CreateImport',
                 request_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.CreateImportRequest.SerializeToString,
@@ -172,6 +177,13 @@ class SubscribersServiceServicer:
 
     def SetProfileFields(self, request, context):
         """Which fields of theirs the people of a list may see and correct by themselves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetListTimeZone(self, request, context):
+        """On whose clock campaigns at a time of day go to those of a list who say no time zone of their own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -321,6 +333,11 @@ def add_SubscribersServiceServicer_to_server(servicer, server):
             'SetProfileFields': grpc.unary_unary_rpc_method_handler(
                     servicer.SetProfileFields,
                     request_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SetProfileFieldsRequest.FromString,
+                    response_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.List.SerializeToString,
+            ),
+            'SetListTimeZone': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetListTimeZone,
+                    request_deserializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SetListTimeZoneRequest.FromString,
                     response_serializer=postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.List.SerializeToString,
             ),
             'CreateImport': grpc.stream_unary_rpc_method_handler(
@@ -522,6 +539,33 @@ class SubscribersService:
             target,
             '/postlaw.subscribers.v1.SubscribersService/SetProfileFields',
             postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SetProfileFieldsRequest.SerializeToString,
+            postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.List.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetListTimeZone(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.subscribers.v1.SubscribersService/SetListTimeZone',
+            postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.SetListTimeZoneRequest.SerializeToString,
             postlaw_dot_subscribers_dot_v1_dot_subscribers__pb2.List.FromString,
             options,
             channel_credentials,

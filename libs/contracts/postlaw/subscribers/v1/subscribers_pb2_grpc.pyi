@@ -39,6 +39,8 @@ class SubscribersServiceStub:
     ListLists: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.ListListsRequest, _subscribers_pb2.ListListsResponse]
     SetProfileFields: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.SetProfileFieldsRequest, _subscribers_pb2.List]
     """Which fields of theirs the people of a list may see and correct by themselves."""
+    SetListTimeZone: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.SetListTimeZoneRequest, _subscribers_pb2.List]
+    """On whose clock campaigns at a time of day go to those of a list who say no time zone of their own."""
     CreateImport: _grpc.StreamUnaryMultiCallable[_subscribers_pb2.CreateImportRequest, _subscribers_pb2.Import]
     """First message: the import's settings; then the CSV's bytes in order. Returns once the upload is durable; the job then runs."""
     GetImport: _grpc.UnaryUnaryMultiCallable[_subscribers_pb2.GetImportRequest, _subscribers_pb2.Import]
@@ -86,6 +88,8 @@ class SubscribersServiceAsyncStub(SubscribersServiceStub):
     ListLists: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.ListListsRequest, _subscribers_pb2.ListListsResponse]  # type: ignore[assignment]
     SetProfileFields: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.SetProfileFieldsRequest, _subscribers_pb2.List]  # type: ignore[assignment]
     """Which fields of theirs the people of a list may see and correct by themselves."""
+    SetListTimeZone: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.SetListTimeZoneRequest, _subscribers_pb2.List]  # type: ignore[assignment]
+    """On whose clock campaigns at a time of day go to those of a list who say no time zone of their own."""
     CreateImport: _aio.StreamUnaryMultiCallable[_subscribers_pb2.CreateImportRequest, _subscribers_pb2.Import]  # type: ignore[assignment]
     """First message: the import's settings; then the CSV's bytes in order. Returns once the upload is durable; the job then runs."""
     GetImport: _aio.UnaryUnaryMultiCallable[_subscribers_pb2.GetImportRequest, _subscribers_pb2.Import]  # type: ignore[assignment]
@@ -154,6 +158,14 @@ class SubscribersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_subscribers_pb2.List, _abc.Awaitable[_subscribers_pb2.List]]:
         """Which fields of theirs the people of a list may see and correct by themselves."""
+
+    @_abc_1.abstractmethod
+    def SetListTimeZone(
+        self,
+        request: _subscribers_pb2.SetListTimeZoneRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscribers_pb2.List, _abc.Awaitable[_subscribers_pb2.List]]:
+        """On whose clock campaigns at a time of day go to those of a list who say no time zone of their own."""
 
     @_abc_1.abstractmethod
     def CreateImport(

@@ -13,7 +13,7 @@ from postlaw_common.keys import KeysUnavailable
 from postlaw_common.store import StoreUnavailable
 from postlaw_common.telemetry import get_logger
 from postlaw_sending.campaigns.campaigns import Campaigns
-from postlaw_sending.campaigns.clients import Identity
+from postlaw_sending.campaigns.clients import Identity, Subscribers
 from postlaw_sending.campaigns.contexts import Contexts
 from postlaw_sending.campaigns.domain.campaign import Campaign, Move, Status, WrongMove, moved
 from postlaw_sending.campaigns.domain.schedule import LATEST_US, Schedule, first_reached_us, is_zone
@@ -25,9 +25,18 @@ log = get_logger("sending.campaigns.schedule")
 
 
 class ScheduleCampaign:
-    def __init__(self, campaigns: Campaigns, identity: Identity, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        campaigns: Campaigns,
+        identity: Identity,
+        subscribers: Subscribers,
+        contexts: Callable[[], Contexts],
+        now_us: Callable[[], int],
+    ) -> None:
         self._campaigns = campaigns
         self._identity = identity
+        self._subscribers = subscribers
+        self._contexts = contexts
         self._now_us = now_us
 
     async def __call__(self, campaign_id: str, at_us: int, local_time: str, time_zone: str) -> Campaign:
@@ -38,7 +47,7 @@ class ScheduleCampaign:
         if bool(at_us) == bool(local_time):
             raise _wrong("at", "give an instant, or else a local_time")
         if local_time:
-            schedule = Schedule(_first(local_time), local_time, await self._zone(time_zone, caller.tenant_id), by)
+            schedule = Schedule(_first(local_time), local_time, await self._zone(time_zone, campaign_id), by)
         else:
             if time_zone:
                 raise _wrong("time_zone", "belongs to a local_time, which is not given")
@@ -59,12 +68,19 @@ class ScheduleCampaign:
         campaign, _ = await self._campaigns.change(campaign_id, caller.tenant_id, change, caller.actor)
         return campaign
 
-    async def _zone(self, asked: str, tenant_id: str) -> str:
+    async def _zone(self, asked: str, campaign_id: str) -> str:
+        """Of whoever says none: what is asked for, else the list's, else the customer's."""
         if asked and not is_zone(asked):
             raise _wrong("time_zone", "is not the IANA name of a zone, like Europe/Berlin")
         if asked:
             return asked
-        own = await self._identity.time_zone(tenant_id)
+        caller = current()
+        campaign = await self._campaigns.get(campaign_id, caller.tenant_id)
+        async with self._contexts().acting(
+            caller.tenant_id, caller.on_behalf_of or caller.actor, ("lists:read",), f"schedule {campaign_id}"
+        ):
+            of_list = await self._subscribers.list_zone(campaign.list_id)
+        own = of_list or await self._identity.time_zone(caller.tenant_id)
         return own if is_zone(own) else "UTC"
 
 
