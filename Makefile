@@ -20,6 +20,7 @@ help: ## list the targets
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q -j 0 libs services  # else every first start compiles them: half a second and more
 	@touch $@
 
 .PHONY: setup

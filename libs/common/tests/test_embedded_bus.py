@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from postlaw_common.bus import BusUnavailable, Record, Topic, TopicMismatch
+from postlaw_common.bus import BusUnavailable, Received, Record, Topic, TopicMismatch
 from postlaw_common.bus.embedded import DAY_US, EmbeddedBus
 
 HOLDER = """
@@ -66,6 +67,10 @@ asyncio.run(main())
     await bus.close()
 
 
+def in_memory() -> int:
+    return sum(isinstance(thing, Received) for thing in gc.get_objects())
+
+
 async def test_a_reader_far_behind_what_memory_holds_misses_and_repeats_nothing(tmp_path: Path) -> None:
     bus = await opened(tmp_path, memory_bytes=20_000)
     early = await bus.reader()
@@ -77,6 +82,18 @@ async def test_a_reader_far_behind_what_memory_holds_misses_and_repeats_nothing(
         mine = [r for r in found if r.partition == partition]
         assert [r.value for r in mine] == [b"%d" % n for n in range(partition, 3000, 2)]
         assert [r.offset for r in mine] == list(range(1500))
+    await bus.close()
+
+
+async def test_a_reader_far_behind_keeps_little_of_each_partition(tmp_path: Path) -> None:
+    bus = await opened(tmp_path, memory_bytes=0)
+    for _ in range(20):
+        await bus.publish([Record("t", 0, b"%d" % n) for n in range(500)])
+    early = await bus.reader()
+    await early.assign({("t", 0): 0})
+    before = in_memory()
+    assert await early.read(max_records=1, timeout=0)
+    assert in_memory() - before < 1000  # of 10,000
     await bus.close()
 
 

@@ -39,7 +39,7 @@ _committed = meter("postlaw.audit").create_histogram(
     explicit_bucket_boundaries_advisory=[0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
 )
 
-BATCH = 8192  # records a commit, at most
+BATCH = 4096  # records a commit, at most: three batches are in memory at a time, some 2 kB a record
 GATHER_S = 0.2
 CHECKPOINT = PREFIX + sources.CHECKPOINT
 SEGMENTS = PREFIX + "segment/"

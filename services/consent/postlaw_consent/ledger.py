@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 
 from postlaw_common.ordered_text import to_text
 from postlaw_common.placement import Placement
@@ -24,7 +25,7 @@ from postlaw_consent.domain.fact import Fact, fact_of, text_of
 LEDGER = CollectionSpec("ledger", (Index("pending"),), range_parts=2, packed=True)
 
 PENDING = "1"
-_FIRST_VERSIONS = 3  # most people have given a consent or two, and perhaps withdrawn it
+FIRST_VERSIONS = 3  # most people have given a consent or two, and perhaps withdrawn it
 _DOCUMENTS = 300  # asked for at a time
 
 
@@ -119,7 +120,7 @@ class Ledger:
         everything is, and no index by person has to be kept."""
         found: dict[bytes, list[Line]] = {address_key: [] for address_key in address_keys}
         persons = {address_key: self._begin_of(tenant_id, address_key) for address_key in found}
-        open, first, count = list(found), 1, _FIRST_VERSIONS
+        open, first, count = list(found), 1, FIRST_VERSIONS
         while open and not (at_most and first > at_most):
             following: list[bytes] = []
             people = max(1, _DOCUMENTS // count)
@@ -142,23 +143,26 @@ class Ledger:
         return found
 
     async def pages(self, tenant_id: str, address_key: bytes, *, after_version: int) -> AsyncGenerator[list[Line]]:
-        """What came after that version, in pages."""
-        while lines := await self.page(tenant_id, address_key, after_version=after_version, limit=_DOCUMENTS):
+        """What came after that version, in pages: a small one first, for mostly there is nothing more."""
+        limit = FIRST_VERSIONS
+        while lines := await self.page(tenant_id, address_key, after_version=after_version, limit=limit):
             yield lines
-            after_version += len(lines)
-            if len(lines) < _DOCUMENTS:
+            if len(lines) < limit:
                 return
+            after_version += limit
+            limit = _DOCUMENTS
 
     def name_of(self, tenant_id: str, address_key: bytes) -> str:
         """A person's name in documents: what the ids of their events begin with."""
         return self._begin_of(tenant_id, address_key)
 
     async def page(self, tenant_id: str, address_key: bytes, *, after_version: int, limit: int) -> list[Line]:
-        """Part of a history, of a few hundred events at most."""
+        """Part of a history, of a few hundred events at most; up to the first that is not there, for the one behind it may have come
+        in while these were read."""
         person = self._begin_of(tenant_id, address_key)
         names = [id_of(person, version) for version in range(after_version + 1, after_version + 1 + limit)]
         found = await self._collection().get_many(names)
-        return [self._line_of(found[name]) for name in names if name in found]
+        return [self._line_of(found[name]) for name in takewhile(found.__contains__, names)]
 
     def partition(self, tenant_id: str, partition: int) -> AsyncGenerator[list[Document]]:
         """All documents of a tenant in one partition, in pages, person by person. To be closed by whoever leaves off."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, StoreUnavailable, VersionConflict
+from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, StoreUnavailable, VersionConflict
 from postlaw_common.telemetry import get_logger
 from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.domain.fold import Fold
 from postlaw_consent.domain.gate import LONG, Standing, folded, go_on, standing_of
 from postlaw_consent.domain.snapshot import FORM, History, from_json, to_json
-from postlaw_consent.ledger import Ledger
+from postlaw_consent.ledger import FIRST_VERSIONS, Ledger
 
 SNAPSHOTS = CollectionSpec("snapshots")
 
@@ -28,32 +28,42 @@ class Standings:
     async def of(self, tenant_id: str, address_keys: Iterable[bytes]) -> dict[bytes, Standing]:
         """Raises StoreUnavailable."""
         found: dict[bytes, Standing] = {}
-        long: list[bytes] = []
-        for address_key, lines in (await self._ledger.histories(tenant_id, address_keys, at_most=LONG + 1)).items():
-            if len(lines) > LONG:
-                long.append(address_key)
-            else:
+        longer: list[bytes] = []
+        for address_key, lines in (await self._ledger.histories(tenant_id, address_keys, at_most=FIRST_VERSIONS)).items():
+            if len(lines) < FIRST_VERSIONS:
                 found[address_key] = standing_of([line.text for line in lines])
-        if long:
-            found.update(await self._of_long(tenant_id, long))
+            else:
+                longer.append(address_key)
+        if longer:
+            found.update(await self._of_longer(tenant_id, longer))
         return found
 
-    async def _of_long(self, tenant_id: str, address_keys: Sequence[bytes]) -> dict[bytes, Standing]:
+    async def _of_longer(self, tenant_id: str, address_keys: Sequence[bytes]) -> dict[bytes, Standing]:
         names = {address_key: self._ledger.name_of(tenant_id, address_key) for address_key in address_keys}
         kept = await self._snapshots().get_many(list(names.values()))
         found: dict[bytes, Standing] = {}
+        for address_key, lines in (
+            await self._ledger.histories(tenant_id, [key for key, name in names.items() if name not in kept], at_most=LONG + 1)
+        ).items():
+            if len(lines) > LONG:
+                found[address_key] = await self._of_long(tenant_id, address_key, names[address_key], None)
+            else:
+                found[address_key] = standing_of([line.text for line in lines])
         for address_key, name in names.items():
-            document = kept.get(name)
-            known = document is not None and document.get("form") == FORM
-            history = History(from_json(document["fold"]), document["digest"]) if document and known else History(Fold())
-            before = history.fold.version
-            async for lines in self._ledger.pages(tenant_id, address_key, after_version=before):
-                go_on(history, (line.text for line in lines))
-            found[address_key] = folded(history)
-            if history.fold.version - before >= EVERY:
-                keeping = self._keep(name, to_json(history.fold), history.digest, document["v"] if document else None)
-                self._afterwards.begin(keeping, what="a snapshot")
+            if name in kept:
+                found[address_key] = await self._of_long(tenant_id, address_key, name, kept[name])
         return found
+
+    async def _of_long(self, tenant_id: str, address_key: bytes, name: str, kept: Document | None) -> Standing:
+        known = kept is not None and kept.get("form") == FORM
+        history = History(from_json(kept["fold"]), kept["digest"]) if kept and known else History(Fold())
+        before = history.fold.version
+        async for lines in self._ledger.pages(tenant_id, address_key, after_version=before):
+            go_on(history, (line.text for line in lines))
+        if history.fold.version - before >= EVERY:
+            keeping = self._keep(name, to_json(history.fold), history.digest, kept["v"] if kept else None)
+            self._afterwards.begin(keeping, what="a snapshot")
+        return folded(history)
 
     async def _keep(self, name: str, fold: str, digest: bytes, version: int | None) -> None:
         document = {"_id": name, "form": FORM, "fold": fold, "digest": digest}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw_common.store import Document
 from postlaw_common.testing.promises import promise
 from postlaw_consent import standings
-from postlaw_consent.ledger import begin_of
+from postlaw_consent.ledger import FIRST_VERSIONS, LEDGER, begin_of
 from postlaw_consent.standings import SNAPSHOTS
 
 if TYPE_CHECKING:
@@ -68,3 +69,21 @@ async def test_an_ordinary_history_has_no_snapshot(world: World) -> None:
     await long(world, person, 40)
     assert await world.allowed(person)
     assert await snapshot(world, person) is None
+
+
+async def test_a_snapshot_spares_reading_what_it_holds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    person = world.person("ada")
+    await long(world, person, 260)
+    assert await world.allowed(person)
+    assert await snapshot(world, person)
+    ledger = world.stores["consent"].collection(LEDGER.name)
+    asked: list[str] = []
+    get_many = ledger.get_many
+
+    async def noted(ids: Sequence[str]) -> dict[str, Document]:
+        asked.extend(ids)
+        return await get_many(ids)
+
+    monkeypatch.setattr(ledger, "get_many", noted)
+    assert await world.allowed(person)
+    assert len(asked) == 2 * FIRST_VERSIONS  # the first ones show that the history is long, the others that nothing came since

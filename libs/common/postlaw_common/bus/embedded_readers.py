@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from postlaw_common.bus import BusUnavailable, Received
 from postlaw_common.bus.embedded_log import Log
 
-LOOK_AHEAD = 2000  # records unpacked from the file at once by a reader that lags behind memory
+LOOK_AHEAD = 200  # records of a partition, or a row's worth more, that a reader which lags behind memory unpacks and keeps at once
 
 Load = Callable[[Log, int, int, int], Awaitable[list[Received]]]
 

@@ -13,11 +13,13 @@ from postlaw_sending.analytics.people import TrackedPeople
 from postlaw_sending.analytics.wire import CONSENT_EVENTS, TOPICS, TRACKING, counted, erased, people_of
 
 MOMENT_S: Final = 0.3
+AT_ONCE: Final = 500  # records: where so many wait, an import's for example, it is behind already
 
 
 def analytics_consumer(sheets: FigureSheets, people: TrackedPeople) -> Consumer:
     async def apply(records: list[Received]) -> None:
-        await asyncio.sleep(MOMENT_S)
+        if len(records) < AT_ONCE:
+            await asyncio.sleep(MOMENT_S)
         found = []
         for record in records:
             one = counted(record)
@@ -31,4 +33,4 @@ def analytics_consumer(sheets: FigureSheets, people: TrackedPeople) -> Consumer:
         for key in {erased(record) for record in records if record.topic == CONSENT_EVENTS} - {b""}:
             await people.forget(key)
 
-    return Consumer(group="sending-analytics", topics=TOPICS, handler=apply, max_records=500)
+    return Consumer(group="sending-analytics", topics=TOPICS, handler=apply, max_records=AT_ONCE)
