@@ -17,6 +17,7 @@ from postlaw_audit.domain.merkle import leaf_hash, verify_inclusion
 from postlaw_audit.index import EVENT_INDEX, EventIndex
 from postlaw_audit.log_state import LOG, LogStates
 from postlaw_audit.notes import sign, verifier_key
+from postlaw_audit.publishing import Publisher
 from postlaw_audit.reader import LogReader
 from postlaw_audit.sources import BlobFiles
 from postlaw_audit.verifying import verify_log
@@ -44,7 +45,8 @@ async def run(parts: Parts, entries: int) -> Figures:
     index = EventIndex(lambda: parts.store.collection(EVENT_INDEX.name))
     key = Ed25519PrivateKey.generate()
     states = LogStates(lambda: parts.store.collection(LOG.name), "bench")
-    writer = Writer(parts.bus, parts.blobs, states, index, [TOPIC], lambda c: sign(c, key), ORIGIN, _unlocked)
+    publisher = Publisher(parts.blobs, lambda c: sign(c, key), ORIGIN)
+    writer = Writer(parts.bus, parts.blobs, states, index, [TOPIC], publisher, _unlocked)
     reader = LogReader(parts.blobs, index)
 
     async def size() -> int:

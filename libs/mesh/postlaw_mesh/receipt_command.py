@@ -12,13 +12,14 @@ import click
 
 from postlaw_audit.notes import NoteInvalid, parse_verifier_key
 from postlaw_audit.sources import PREFIX, VERIFIER_KEY
+from postlaw_audit.witness_policy import parse_policy
 from postlaw_common.blobs import BlobsUnavailable, open_blobs
 from postlaw_common.settings import PlatformSettings, WrongSettings, load
 from postlaw_consent.receipt_keys import KEYS_BLOB
 from postlaw_consent.receipt_signing import keys_of
 from postlaw_mesh.receipt_verifying import LOG, NotVerified, Unreadable, Verified, read_receipt, verify_receipt
 
-_UNWITNESSED = "unwitnessed: no outside cosignature stands under the checkpoint, so another log could be shown to others"
+_UNWITNESSED = "unwitnessed: no outside cosignature that counts stands under the checkpoint, so another log could be shown to others"
 
 
 class _NoKey(Exception):
@@ -42,8 +43,9 @@ def receipt() -> None:
     "--log-key", help="The log's verifier key (GET /v1/audit/checkpoint), or a file of it; the receipt must have the log's proof."
 )
 @click.option("--receipt-key", help="The receipts' keys as a JWK Set (GET /v1/receipt-keys), or a file of it.")
+@click.option("--witnesses", type=click.File(), help="A witness policy: whose cosignatures under the log's checkpoint count.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def verify(file: TextIO, log_key: str | None, receipt_key: str | None, as_json: bool) -> None:
+def verify(file: TextIO, log_key: str | None, receipt_key: str | None, witnesses: TextIO | None, as_json: bool) -> None:
     """The receipt's signature, the log's checkpoint and proof, and each statement against the event in the log. Asks no service.
 
     Keys that are not given are read beside the log, in POSTLAW_BLOBS: that is for the installation's own use. Others get both keys
@@ -60,7 +62,10 @@ def verify(file: TextIO, log_key: str | None, receipt_key: str | None, as_json: 
         if log_key and LOG not in told:
             raise NotVerified("log: the receipt has no proof of the log; ask for it again, the log has an event within seconds")
         found = verify_receipt(
-            told, keys, lambda: parse_verifier_key(_text(log_key) if log_key else _beside_the_log(PREFIX + VERIFIER_KEY, "--log-key"))
+            told,
+            keys,
+            lambda: parse_verifier_key(_text(log_key) if log_key else _beside_the_log(PREFIX + VERIFIER_KEY, "--log-key")),
+            parse_policy(witnesses.read()) if witnesses else None,
         )
     except NotVerified as wrong:
         click.echo(json.dumps({"verified": False, "reason": str(wrong)}) if as_json else f"NOT VERIFIED: {wrong}")
@@ -73,9 +78,10 @@ def verify(file: TextIO, log_key: str | None, receipt_key: str | None, as_json: 
 
 def _as_json(found: Verified) -> dict[str, Any]:
     inclusion = found.inclusion
-    log = (
-        {"origin": inclusion.origin, "index": inclusion.index, "tree_size": inclusion.tree_size, "witnessed": False} if inclusion else None
-    )
+    log = None
+    if inclusion is not None:
+        place = {"origin": inclusion.origin, "index": inclusion.index, "tree_size": inclusion.tree_size}
+        log = {**place, "witnessed": bool(inclusion.witnesses)}
     act = {"event_id": found.event_id, "state": found.state, "time": found.time, "scope": found.scope, "controller": found.controller}
     return {"verified": True, **act, "key_id": found.key_id, "log": log}
 
@@ -88,7 +94,8 @@ def _in_words(found: Verified) -> str:
     if found.inclusion is None:
         lines.append("not shown to be in the log: the receipt has no proof, so it is as good as the word of whoever holds that key")
     else:
-        lines += [f"in the log {found.inclusion.origin}: entry {found.inclusion.index} of {found.inclusion.tree_size}", _UNWITNESSED]
+        lines.append(f"in the log {found.inclusion.origin}: entry {found.inclusion.index} of {found.inclusion.tree_size}")
+        lines.append(f"witnessed by {', '.join(found.inclusion.witnesses)}" if found.inclusion.witnesses else _UNWITNESSED)
     return "\n".join(lines)
 
 

@@ -17,7 +17,8 @@ from google.protobuf.message import DecodeError
 
 from postlaw.audit.v1 import audit_pb2
 from postlaw_audit.domain.merkle import ProofInvalid, leaf_hash, verify_inclusion
-from postlaw_audit.notes import NoteInvalid, open_note
+from postlaw_audit.notes import NoteInvalid, open_note, parse_note
+from postlaw_audit.witness_policy import Policy, cosigned_by
 from postlaw_common.errors import Invalid
 from postlaw_consent.domain.receipt import SCHEMA, VERSION, beside_of, receipt_of
 from postlaw_consent.receipt_signing import SIGNATURE, NotSigned, verify
@@ -38,11 +39,12 @@ class NotVerified(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Inclusion:
-    """Where the event stands in the log."""
+    """Where the event stands in the log. `witnesses`: who has cosigned its checkpoint, where they are enough; else empty."""
 
     origin: str
     index: int
     tree_size: int
+    witnesses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,11 @@ def read_receipt(text: str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def verify_receipt(receipt: Mapping[str, Any], keys: Mapping[str, Ed25519PublicKey], log_key: Callable[[], tuple[str, bytes]]) -> Verified:
+def verify_receipt(
+    receipt: Mapping[str, Any], keys: Mapping[str, Ed25519PublicKey], log_key: Callable[[], tuple[str, bytes]], policy: Policy | None = None
+) -> Verified:
     """Signature, format, the log's checkpoint, the event's place under it, and each statement against the event. `log_key`: the log's name
-    and key, asked for only where there is a proof. Raises NotVerified, and what `log_key` raises."""
+    and key, asked for only where there is a proof. `policy`: whose cosignatures count. Raises NotVerified, and what `log_key` raises."""
     try:
         key_id = verify(receipt, keys)
     except NotSigned as wrong:
@@ -82,7 +86,7 @@ def verify_receipt(receipt: Mapping[str, Any], keys: Mapping[str, Ed25519PublicK
         record = receipt["record"]
         if (receipt["version"], record["schema_version"]) != (VERSION, SCHEMA):
             raise NotVerified(f"version: this program knows {VERSION} with {SCHEMA} alone")
-        inclusion = _in_log(dict(receipt), log_key) if LOG in receipt else None
+        inclusion = _in_log(dict(receipt), log_key, policy or Policy()) if LOG in receipt else None
         event = record["events"][0]
         controller = record["party_identification"][0]
         name = controller.get("party_name", controller["party_id"])
@@ -91,7 +95,7 @@ def verify_receipt(receipt: Mapping[str, Any], keys: Mapping[str, Ed25519PublicK
         raise NotVerified(f"the receipt has not the form of one: {missing}") from missing
 
 
-def _in_log(receipt: dict[str, Any], log_key: Callable[[], tuple[str, bytes]]) -> Inclusion:
+def _in_log(receipt: dict[str, Any], log_key: Callable[[], tuple[str, bytes]], policy: Policy) -> Inclusion:
     proof = receipt.pop(LOG)
     receipt.pop(SIGNATURE)
     if set(proof) != _LOG_MEMBERS:
@@ -99,6 +103,7 @@ def _in_log(receipt: dict[str, Any], log_key: Callable[[], tuple[str, bytes]]) -
     name, key = log_key()
     try:
         checkpoint = open_note(proof["checkpoint"], name, key)
+        witnesses = tuple(sorted(cosigned_by(parse_note(proof["checkpoint"]), policy)))
     except NoteInvalid as wrong:
         raise NotVerified(f"{LOG}.checkpoint: {wrong}") from wrong
     if proof["tree_size"] != checkpoint.size:
@@ -112,7 +117,7 @@ def _in_log(receipt: dict[str, Any], log_key: Callable[[], tuple[str, bytes]]) -
     except ValueError as wrong:
         raise NotVerified(f"{LOG}: not in base 64") from wrong
     _compare(data, receipt)
-    return Inclusion(checkpoint.origin, proof["index"], checkpoint.size)
+    return Inclusion(checkpoint.origin, proof["index"], checkpoint.size, witnesses if policy.satisfied(witnesses) else ())
 
 
 def _compare(data: bytes, receipt: Mapping[str, Any]) -> None:

@@ -37,6 +37,7 @@ from postlaw_consent.domain.receipt import receipt_of
 from postlaw_consent.receipt_signing import SIGNATURE, jwk_of, key_id
 from postlaw_mesh.command import main
 from postlaw_mesh.receipt_verifying import LOG, NotVerified, Unreadable, Verified, read_receipt, verify_receipt
+from services.audit.tests.logs_made import POLICY, cosigned
 from services.consent.tests.test_consent_wire import events
 
 GOLDEN = Path(__file__).parent / "golden" / "receipt.json"
@@ -271,6 +272,20 @@ def test_the_command_names_what_is_wrong_and_tells_it_from_what_it_cannot_read(t
         [str(GOLDEN), "--log-key", LOG_VKEY, "--receipt-key", "{}"],
     ):
         assert run(*words).exit_code == 2, words
+
+
+@promise("A3")
+def test_a_receipt_is_witnessed_by_whom_the_policy_names_and_by_nobody_else(tmp_path: Path) -> None:
+    file, policy = tmp_path / "receipt.json", tmp_path / "policy"
+    receipt = made()
+    receipt["log"]["checkpoint"] = cosigned(receipt["log"]["checkpoint"], 0)
+    file.write_text(json.dumps(signed(receipt)))
+    for quorum, words in (("one", "witnessed by one"), ("two", "unwitnessed"), ("none", "unwitnessed")):
+        policy.write_text(f"{POLICY}quorum {quorum}\n")
+        done = run(str(file), "--log-key", LOG_VKEY, "--receipt-key", JWKS, "--witnesses", str(policy))
+        assert (done.exit_code, done.output.splitlines()[-1].startswith(words)) == (0, True), done.output
+    policy.write_text("nonsense")
+    assert run(str(file), "--log-key", LOG_VKEY, "--receipt-key", JWKS, "--witnesses", str(policy)).exit_code == 2
 
 
 @promise("G2")

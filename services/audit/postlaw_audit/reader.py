@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from postlaw_audit.domain.merkle import node_hash, subtree_root
@@ -11,8 +12,8 @@ from postlaw_audit.domain.tiles import WIDTH, tile_path, unbundle
 from postlaw_audit.entries import event_id_of
 from postlaw_audit.index import EventIndex
 from postlaw_audit.notes import Checkpoint, parse_checkpoint
+from postlaw_audit.publishing import CHECKPOINT, WITNESSED
 from postlaw_audit.sources import PREFIX
-from postlaw_audit.writer import CHECKPOINT
 from postlaw_common.blobs import Blobs
 from postlaw_common.errors import Invalid, NotFound, Unavailable
 
@@ -31,11 +32,13 @@ class Inclusion:
 
 
 class LogReader:
-    """Everything is read below the published checkpoint, so each answer verifies against it."""
+    """Everything is read below the published checkpoint, so each answer verifies against it. `witnessed`: whether there are witnesses, so
+    that what they have cosigned is proved below their checkpoint."""
 
-    def __init__(self, blobs: Blobs, index: EventIndex) -> None:
+    def __init__(self, blobs: Blobs, index: EventIndex, *, witnessed: Callable[[], bool] = lambda: False) -> None:
         self._blobs = blobs
         self._index = index
+        self._witnessed = witnessed
         self._kept: OrderedDict[str, bytes] = OrderedDict()
 
     async def checkpoint(self) -> tuple[Checkpoint, str]:
@@ -47,15 +50,22 @@ class LogReader:
 
     async def prove_event(self, event_id: str) -> Inclusion:
         """NotFound where no entry below the checkpoint holds this event: just now it may be on its way (within a second)."""
-        checkpoint, note = await self.checkpoint()
+        newest, newest_note = await self.checkpoint()
         for index in await self._index.candidates(event_id):
-            if index >= checkpoint.size:
+            if index >= newest.size:
                 continue
-            entry = await self._entry(index, checkpoint.size)
+            entry = await self._entry(index, newest.size)
             if event_id_of(entry) == event_id:
+                checkpoint, note = await self._covering(index) or (newest, newest_note)
                 hashes = [await self._root_of(r, checkpoint.size) for r in inclusion_ranges(index, checkpoint.size)]
                 return Inclusion(index, entry, hashes, checkpoint, note)
         raise NotFound("The audit log holds no such event. An event is provable within a second of its happening.")
+
+    async def _covering(self, index: int) -> tuple[Checkpoint, str] | None:
+        """The newest checkpoint that witnesses have cosigned, where it covers the entry."""
+        found = await self._blobs.get(WITNESSED) if self._witnessed() else None
+        checkpoint = parse_checkpoint(found.decode()) if found else None
+        return (checkpoint, found.decode()) if found and checkpoint and checkpoint.size > index else None
 
     async def prove_consistency(self, first: int, second: int) -> tuple[int, list[bytes], bytes, bytes]:
         """(second, proof, first's root, second's root); `second` 0 stands for the latest checkpoint's size. Raises Invalid."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,10 +14,13 @@ from postlaw.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from postlaw_audit.index import EVENT_INDEX, EventIndex
 from postlaw_audit.log_state import LOG, LogStates
 from postlaw_audit.notes import Checkpoint, sign
+from postlaw_audit.publishing import Publisher
 from postlaw_audit.reader import LogReader
 from postlaw_audit.servicer import AuditServicer
 from postlaw_audit.signing import LOG_KEYS, Signer
 from postlaw_audit.sources import PREFIX, VERIFIER_KEY
+from postlaw_audit.witness_policy import Policy, PolicyInvalid, parse_policy
+from postlaw_audit.witnessing import Witnessing
 from postlaw_audit.writer import Writer
 from postlaw_common.bus import Topic
 from postlaw_common.contracts import event_topics
@@ -33,6 +37,8 @@ class AuditSettings(BaseSettings):
 
     origin: str = Field("postlaw.example/log", pattern=r"^[^\s+]+$", description="a name like example.com/log, without spaces or plus")
     retention_days: int = Field(0, ge=0, le=36_500, description="days that full tiles are locked for, 0 for no lock")
+    witnesses: Path | None = Field(None, description="a file with a witness policy: lines of witness, group and quorum")
+    witness_every_s: float = Field(10.0, gt=0, le=86_400, description="seconds between two checkpoints that witnesses are asked to cosign")
 
 
 def build(platform: Platform, settings: AuditSettings) -> Service:
@@ -47,15 +53,22 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
         assert signer.key is not None
         return sign(checkpoint, signer.key)
 
+    reader = LogReader(platform.blobs, index, witnessed=lambda: witnessing.policy.quorum != "none")
+
+    async def prove(first: int, second: int) -> list[bytes]:
+        return (await reader.prove_consistency(first, second))[1]
+
+    publisher = Publisher(platform.blobs, signed, settings.origin)
+    witnessing = Witnessing(publisher, prove, every_s=settings.witness_every_s)
     writer = Writer(
         platform.bus,
         platform.blobs,
         LogStates(lambda: store.collection(LOG.name), f"{socket.gethostname()}-{os.getpid()}-{new_id('aud')}"),
         index,
         event_topics(),
-        signed,
-        settings.origin,
+        publisher,
         retain_until,
+        witnessing,
     )
 
     async def on_start() -> None:
@@ -64,10 +77,11 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
                 f"the bucket in POSTLAW_BLOBS keeps every new object for {kept.days} days, so the audit log's checkpoint could not be "
                 "replaced; take the default retention off the bucket: POSTLAW_AUDIT_RETENTION_DAYS locks what is to be locked"
             )
+        witnessing.policy = _policy(settings.witnesses)
         await signer.start()
         await platform.blobs.put(PREFIX + VERIFIER_KEY, (signer.verifier() + "\n").encode())
 
-    servicer = AuditServicer(LogReader(platform.blobs, index), signer.verifier)
+    servicer = AuditServicer(reader, signer.verifier, lambda: witnessing.policy)
     return Service(
         name="audit",
         databases={"audit": (LOG, EVENT_INDEX, LOG_KEYS)},
@@ -76,3 +90,12 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
         backgrounds=(Background("audit writer", writer.run),),
         on_start=on_start,
     )
+
+
+def _policy(file: Path | None) -> Policy:
+    if file is None:
+        return Policy()
+    try:
+        return parse_policy(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, PolicyInvalid) as wrong:
+        raise StartRefused(f"POSTLAW_AUDIT_WITNESSES names {file}: {wrong}") from wrong

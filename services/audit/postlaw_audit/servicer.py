@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from postlaw.audit.v1 import audit_pb2 as audit
-from postlaw_audit.notes import Checkpoint
+from postlaw_audit.notes import Checkpoint, parse_note
 from postlaw_audit.reader import LogReader
+from postlaw_audit.witness_policy import Policy, cosigned_by
 from postlaw_common.caller import current
 from postlaw_common.errors import NotFound
 
@@ -15,9 +16,10 @@ from postlaw_common.errors import NotFound
 class AuditServicer:
     """A customer sees proofs of its own events only; checkpoints, consistency and the log's key are everybody's."""
 
-    def __init__(self, reader: LogReader, verifier: Callable[[], str]) -> None:
+    def __init__(self, reader: LogReader, verifier: Callable[[], str], policy: Callable[[], Policy] = Policy) -> None:
         self._reader = reader
         self._verifier = verifier
+        self._policy = policy
 
     async def GetEventProof(self, request: audit.GetEventProofRequest, context: Any) -> audit.EventProof:
         found = await self._reader.prove_event(request.event_id)
@@ -30,7 +32,7 @@ class AuditServicer:
             index=found.index,
             entry=found.entry,
             hashes=found.hashes,
-            checkpoint=_checkpoint(found.checkpoint, found.note),
+            checkpoint=self._checkpoint(found.checkpoint, found.note),
             topic=entry.topic,
             partition=entry.partition,
             offset=entry.offset,
@@ -43,10 +45,10 @@ class AuditServicer:
         return audit.ConsistencyProof(first=request.first, second=second, hashes=hashes, first_root=first_root, second_root=second_root)
 
     async def GetCheckpoint(self, request: audit.GetCheckpointRequest, context: Any) -> audit.Checkpoint:
-        answer = _checkpoint(*await self._reader.checkpoint())
+        answer = self._checkpoint(*await self._reader.checkpoint())
         answer.verifier_key = self._verifier()
         return answer
 
-
-def _checkpoint(checkpoint: Checkpoint, note: str) -> audit.Checkpoint:
-    return audit.Checkpoint(origin=checkpoint.origin, size=checkpoint.size, root_hash=checkpoint.root, note=note)
+    def _checkpoint(self, checkpoint: Checkpoint, note: str) -> audit.Checkpoint:
+        witnesses = sorted(cosigned_by(parse_note(note), self._policy()))
+        return audit.Checkpoint(origin=checkpoint.origin, size=checkpoint.size, root_hash=checkpoint.root, note=note, witnesses=witnesses)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from postlaw_audit import sources
 from postlaw_audit.batch import Batch, batch_of, resumed
 from postlaw_audit.domain.merkle import subtree_root
 from postlaw_audit.domain.tiles import WIDTH, GrowingTree, Tile, bundle, tile_path, unbundle
@@ -21,9 +20,10 @@ from postlaw_audit.entries import event_id_of
 from postlaw_audit.figures import shown
 from postlaw_audit.index import EventIndex
 from postlaw_audit.log_state import LogState, LogStates, Segment, WriterOvertaken
-from postlaw_audit.notes import Checkpoint, parse_checkpoint
+from postlaw_audit.publishing import Publisher
 from postlaw_audit.restored import begun_since, refuse_set_back
 from postlaw_audit.sources import PREFIX
+from postlaw_audit.witnessing import Witnessing
 from postlaw_common.blobs import BlobExists, BlobRetained, Blobs, BlobsUnavailable
 from postlaw_common.bus import Bus, BusUnavailable, Reader, Received
 from postlaw_common.bus.generation import Generations, generation_of
@@ -41,13 +41,12 @@ _committed = meter("postlaw.audit").create_histogram(
 
 BATCH = 4096  # records a commit, at most: three batches are in memory at a time, some 2 kB a record
 GATHER_S = 0.2
-CHECKPOINT = PREFIX + sources.CHECKPOINT
 SEGMENTS = PREFIX + "segment/"
 AT_ONCE = 16  # requests to the bucket
 
 
 class Writer:
-    """`sign` makes a signed note of a checkpoint. `retain_until` gives the retention of full tiles, or None."""
+    """`retain_until` gives the retention of full tiles, or None. `witnessing` asks for cosignatures while this process owns the log."""
 
     def __init__(
         self,
@@ -56,9 +55,9 @@ class Writer:
         states: LogStates,
         index: EventIndex,
         topics: Sequence[str],
-        sign: Callable[[Checkpoint], str],
-        origin: str,
+        publisher: Publisher,
         retain_until: Callable[[], datetime | None],
+        witnessing: Witnessing | None = None,
     ) -> None:
         self._generations = Generations(bus)
         self._bus = bus
@@ -66,9 +65,9 @@ class Writer:
         self._states = states
         self._index = index
         self._topics = topics
-        self._sign = sign
-        self._origin = origin
+        self._publisher = publisher
         self._retain_until = retain_until
+        self._witnessing = witnessing
         self._state = LogState()
         self._tree = GrowingTree()
         self._limit = asyncio.Semaphore(AT_ONCE)
@@ -105,11 +104,24 @@ class Writer:
                 offsets = self._offsets()
                 await reader.assign({(topic, n): offset for topic, row in offsets.items() for n, offset in enumerate(row)})
                 with shown(self._bus, self._offsets, lambda: self._state.size, lambda: self._covered_at):
-                    await self._write_on(reader)
+                    async with self._witnessed():
+                        await self._write_on(reader)
             finally:
                 await reader.close()
         finally:
             await self._generations.close()
+
+    @contextlib.asynccontextmanager
+    async def _witnessed(self) -> AsyncGenerator[None]:
+        if self._witnessing is None:
+            yield
+            return
+        asking = asyncio.create_task(self._witnessing.run(lambda: self._states.still_owns(self._state)))
+        try:
+            yield
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
 
     def _offsets(self) -> dict[str, list[int]]:
         return {topic: self._state.offsets.get(topic, [0] * self._bus.partitions) for topic in self._topics}
@@ -186,20 +198,12 @@ class Writer:
             await self._put_tiles(tiles)
             await self._index.add(state.size - len(batch.entries), batch.event_ids)
             await self._states.still_owns(state)
-            await self._publish_checkpoint(state)
+            await self._publisher.publish(state)
             self._derived = state.size
-        elif state.size and await self._published_size() < state.size:
+        elif state.size and await self._publisher.published_size() < state.size:
             # One that was paused between asking whether it still owns the log and this put has set its own, older one in our place.
-            await self._publish_checkpoint(state)
+            await self._publisher.publish(state)
         self._covered_at = time.monotonic()
-
-    async def _published_size(self) -> int:
-        note = await self._blobs.get(CHECKPOINT)
-        return parse_checkpoint(note.decode()).size if note else 0
-
-    async def _publish_checkpoint(self, state: LogState) -> None:
-        note = self._sign(Checkpoint(self._origin, state.size, state.root()))
-        await self._blobs.put(CHECKPOINT, note.encode())
 
     async def _put_tiles(self, tiles: Sequence[Tile]) -> None:
         async def put(tile: Tile) -> None:
@@ -224,7 +228,7 @@ class Writer:
             raise RuntimeError(f"the audit log's segments do not lead to its committed root at size {self._state.size}; nothing is written")
         await self._put_tiles([*tiles, *self._tree.partial_tiles()])
         if self._state.size:
-            await self._publish_checkpoint(self._state)
+            await self._publisher.publish(self._state)
         self._derived = self._state.size
         self._covered_at = time.monotonic()
         await self._sweep_segments(self._state)

@@ -12,9 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from postlaw_audit.index import EVENT_INDEX, EventIndex
 from postlaw_audit.log_state import LOG, LogStates
-from postlaw_audit.notes import sign, verifier_key
+from postlaw_audit.notes import Checkpoint, sign, verifier_key
+from postlaw_audit.publishing import Publisher
 from postlaw_audit.reader import LogReader
 from postlaw_audit.sources import BlobFiles
+from postlaw_audit.witnessing import Witnessing
 from postlaw_audit.writer import Writer
 from postlaw_common.blobs.embedded import EmbeddedBlobs
 from postlaw_common.bus import Topic
@@ -62,10 +64,15 @@ class Installation:
     def states(self, name: str, monotonic: Callable[[], float] = time.monotonic) -> LogStates:
         return LogStates(lambda: self.store.collection(LOG.name), name, monotonic)
 
-    def writer(self, name: str, states: LogStates | None = None) -> Writer:
-        return Writer(
-            self.bus, self.blobs, states or self.states(name), self.index, TOPICS, lambda c: sign(c, self.key), ORIGIN, lambda: None
-        )
+    def publisher(self) -> Publisher:
+        def signed(checkpoint: Checkpoint) -> str:
+            return sign(checkpoint, self.key)
+
+        return Publisher(self.blobs, signed, ORIGIN)
+
+    def writer(self, name: str, states: LogStates | None = None, witnessing: Witnessing | None = None) -> Writer:
+        publisher = witnessing.publisher if witnessing else self.publisher()
+        return Writer(self.bus, self.blobs, states or self.states(name), self.index, TOPICS, publisher, lambda: None, witnessing)
 
     @property
     def verifier(self) -> str:

@@ -10,9 +10,10 @@ import pytest
 
 from postlaw_audit.log_state import LOG, LOG_ID, LogState
 from postlaw_audit.notes import sign
+from postlaw_audit.publishing import CHECKPOINT
 from postlaw_audit.sources import PREFIX
 from postlaw_audit.verifying import verify_log
-from postlaw_audit.writer import CHECKPOINT, SEGMENTS
+from postlaw_audit.writer import SEGMENTS
 from postlaw_common.blobs import BlobsUnavailable
 from postlaw_common.bus import Record
 from postlaw_common.testing.promises import promise

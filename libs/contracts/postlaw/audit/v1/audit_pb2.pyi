@@ -28,6 +28,7 @@ class Checkpoint(_message.Message):
     ROOT_HASH_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     VERIFIER_KEY_FIELD_NUMBER: _builtins.int
+    WITNESSES_FIELD_NUMBER: _builtins.int
     origin: _builtins.str
     size: _builtins.int
     root_hash: _builtins.bytes
@@ -35,6 +36,10 @@ class Checkpoint(_message.Message):
     """C2SP signed note, as it stands"""
     verifier_key: _builtins.str
     """the log's own, in note format; in the answer of GetCheckpoint alone, since a key that comes with a proof proves nothing"""
+    @_builtins.property
+    def witnesses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """names, by the installation's witness policy, of those who have cosigned the note; none: it is unwitnessed"""
+
     def __init__(
         self,
         *,
@@ -43,10 +48,11 @@ class Checkpoint(_message.Message):
         root_hash: _builtins.bytes = ...,
         note: _builtins.str = ...,
         verifier_key: _builtins.str = ...,
+        witnesses: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["note", b"note", "origin", b"origin", "root_hash", b"root_hash", "size", b"size", "verifier_key", b"verifier_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["note", b"note", "origin", b"origin", "root_hash", b"root_hash", "size", b"size", "verifier_key", b"verifier_key", "witnesses", b"witnesses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

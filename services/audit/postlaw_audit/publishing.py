@@ -1,0 +1,48 @@
+"""The published checkpoint: signed after each commit, and set again with cosignatures where it is still the newest when they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from postlaw_audit import sources
+from postlaw_audit.log_state import LogState
+from postlaw_audit.notes import Checkpoint, parse_checkpoint
+from postlaw_audit.sources import PREFIX
+from postlaw_common.blobs import Blobs
+
+CHECKPOINT = PREFIX + sources.CHECKPOINT
+WITNESSED = PREFIX + sources.WITNESSED
+
+
+class Publisher:
+    """`sign` makes a signed note of a checkpoint. `newest`: what this process published last."""
+
+    def __init__(self, blobs: Blobs, sign: Callable[[Checkpoint], str], origin: str) -> None:
+        self._blobs = blobs
+        self._sign = sign
+        self._origin = origin
+        self._one_at_a_time = asyncio.Lock()
+        self.newest: tuple[Checkpoint, str] | None = None
+
+    async def publish(self, state: LogState) -> None:
+        checkpoint = Checkpoint(self._origin, state.size, state.root())
+        async with self._one_at_a_time:
+            await self._set(checkpoint, self._sign(checkpoint))
+
+    async def published_size(self) -> int:
+        """Of what stands there, whoever has set it."""
+        note = await self._blobs.get(CHECKPOINT)
+        return parse_checkpoint(note.decode()).size if note else 0
+
+    async def join(self, checkpoint: Checkpoint, note: str, *, enough: bool) -> None:
+        """The checkpoint's note, now with cosignatures. `enough`: the policy's quorum is among them."""
+        if enough:
+            await self._blobs.put(WITNESSED, note.encode())
+        async with self._one_at_a_time:
+            if self.newest is not None and self.newest[0] == checkpoint:
+                await self._set(checkpoint, note)
+
+    async def _set(self, checkpoint: Checkpoint, note: str) -> None:
+        await self._blobs.put(CHECKPOINT, note.encode())
+        self.newest = checkpoint, note
