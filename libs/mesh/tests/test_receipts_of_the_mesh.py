@@ -74,6 +74,10 @@ async def test_receipts_of_a_consent_and_of_its_withdrawal_verify_once_everythin
             keys = tmp_path / "keys.json"
             keys.write_bytes((await http.get("/v1/receipt-keys", headers={"authorization": ""})).content)
             log_key = (await http.get("/v1/audit/checkpoint", headers={"authorization": ""})).json()["verifier_key"]
+            open_files = [
+                await http.get(f"/v1/audit/log/{path}", headers={"authorization": ""}) for path in ("log.vkey", "tile/entries/000")
+            ]
+            assert (open_files[0].text.strip(), open_files[1].status_code) == (log_key, 403)
             absent = await http.get(f"/v1/subscribers/{SUBSCRIBER}/consents/evt_other/receipt")
             assert (absent.status_code, absent.headers["content-type"]) == (404, "application/problem+json")
     assert next(state.rglob("log.vkey")).read_text().strip() == log_key

@@ -14,11 +14,12 @@ from postlaw.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from postlaw_audit.index import EVENT_INDEX, EventIndex
 from postlaw_audit.log_state import LOG, LogStates
 from postlaw_audit.notes import Checkpoint, sign
+from postlaw_audit.open_files import OpenFiles
 from postlaw_audit.publishing import Publisher
 from postlaw_audit.reader import LogReader
 from postlaw_audit.servicer import AuditServicer
 from postlaw_audit.signing import LOG_KEYS, Signer
-from postlaw_audit.sources import PREFIX, VERIFIER_KEY
+from postlaw_audit.sources import PREFIX, VERIFIER_KEY, BlobFiles
 from postlaw_audit.witness_policy import Policy, PolicyInvalid, parse_policy
 from postlaw_audit.witnessing import Witnessing
 from postlaw_audit.writer import Writer
@@ -37,6 +38,7 @@ class AuditSettings(BaseSettings):
 
     origin: str = Field("postlaw.example/log", pattern=r"^[^\s+]+$", description="a name like example.com/log, without spaces or plus")
     retention_days: int = Field(0, ge=0, le=36_500, description="days that full tiles are locked for, 0 for no lock")
+    entries_are_public: bool = Field(False, description="true where whoever reaches the gateway may read every customer's entries")
     witnesses: Path | None = Field(None, description="a file with a witness policy: lines of witness, group and quorum")
     witness_every_s: float = Field(10.0, gt=0, le=86_400, description="seconds between two checkpoints that witnesses are asked to cosign")
 
@@ -81,7 +83,9 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
         await signer.start()
         await platform.blobs.put(PREFIX + VERIFIER_KEY, (signer.verifier() + "\n").encode())
 
-    servicer = AuditServicer(reader, signer.verifier, lambda: witnessing.policy)
+    servicer = AuditServicer(
+        reader, signer.verifier, lambda: witnessing.policy, OpenFiles(BlobFiles(platform.blobs), settings.entries_are_public)
+    )
     return Service(
         name="audit",
         databases={"audit": (LOG, EVENT_INDEX, LOG_KEYS)},

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from postlaw.audit.v1 import audit_pb2 as audit
 from postlaw_audit.notes import Checkpoint, parse_note
+from postlaw_audit.open_files import OpenFiles
 from postlaw_audit.reader import LogReader
 from postlaw_audit.witness_policy import Policy, cosigned_by
 from postlaw_common.caller import current
 from postlaw_common.errors import NotFound
 
+PIECE = 1 << 20  # bytes
+
 
 class AuditServicer:
     """A customer sees proofs of its own events only; checkpoints, consistency and the log's key are everybody's."""
 
-    def __init__(self, reader: LogReader, verifier: Callable[[], str], policy: Callable[[], Policy] = Policy) -> None:
+    def __init__(self, reader: LogReader, verifier: Callable[[], str], policy: Callable[[], Policy], files: OpenFiles) -> None:
         self._reader = reader
         self._verifier = verifier
         self._policy = policy
+        self._files = files
 
     async def GetEventProof(self, request: audit.GetEventProofRequest, context: Any) -> audit.EventProof:
         found = await self._reader.prove_event(request.event_id)
@@ -48,6 +52,11 @@ class AuditServicer:
         answer = self._checkpoint(*await self._reader.checkpoint())
         answer.verifier_key = self._verifier()
         return answer
+
+    async def GetLogFile(self, request: audit.GetLogFileRequest, context: Any) -> AsyncGenerator[audit.LogFilePiece]:
+        data = await self._files.get(request.path)
+        for at in range(0, max(1, len(data)), PIECE):
+            yield audit.LogFilePiece(data=data[at : at + PIECE])
 
     def _checkpoint(self, checkpoint: Checkpoint, note: str) -> audit.Checkpoint:
         witnesses = sorted(cosigned_by(parse_note(note), self._policy()))

@@ -16,6 +16,7 @@ from postlaw_gateway.answers import EveryAnswer, problem
 from postlaw_gateway.docs_page import DOCS_POLICY, docs_page
 from postlaw_gateway.downloads import Download
 from postlaw_gateway.json_out import encode
+from postlaw_gateway.log_files import LOG_FILES, LogFiles
 from postlaw_gateway.observed import Observed
 from postlaw_gateway.openapi import document
 from postlaw_gateway.public_pages.answering import PublicPages
@@ -49,6 +50,7 @@ class GatewayApp:
         self._rest = EveryAnswer(_rest(parts, public_url), https=https)
         self._tracked = Tracked(parts.calls, parts.security, https=https)
         self._reported = Reported(parts.calls, parts.security, https=https)
+        self._log_files = LogFiles(parts.calls, https=https)
         self._observed = Observed(self._answer)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -68,6 +70,8 @@ class GatewayApp:
             return self._public_pages
         if path.startswith(TRACKED):
             return self._tracked
+        if path.startswith(LOG_FILES):
+            return self._log_files
         return self._reported if path.startswith(REPORTS) else self._rest
 
 

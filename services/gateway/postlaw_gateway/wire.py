@@ -286,6 +286,15 @@ def report_request(provider: str, headers: Mapping[str, str], body: bytes) -> Me
     return sending_pb2.TakeProviderReportRequest(provider=provider, headers=headers, body=body)
 
 
+def log_file_request(path: str) -> Message:
+    return audit_pb2.GetLogFileRequest(path=path)
+
+
+def log_file_bytes(piece: Message) -> bytes:
+    assert isinstance(piece, audit_pb2.LogFilePiece)
+    return piece.data
+
+
 def hit_target(answer: Message) -> str:
     return cast(sending_pb2.RecordHitResponse, answer).target
 

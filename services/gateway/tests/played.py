@@ -390,6 +390,12 @@ class FakeSending:
 
 
 class FakeAudit:
+    async def GetLogFile(self, request: Any, context: Any) -> AsyncIterator[audit_pb2.LogFilePiece]:
+        if request.path == "gone":
+            raise NotFound("There is no such file.")
+        for piece in ("first, ", "second of ", request.path):
+            yield audit_pb2.LogFilePiece(data=piece.encode())
+
     async def GetCheckpoint(self, request: Any, context: Any) -> audit_pb2.Checkpoint:
         return audit_pb2.Checkpoint(origin="postlaw", size=2**60, root_hash=b"\1" * 32)
 

@@ -26,13 +26,15 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from postlaw.options.v1 import options_pb2 as postlaw_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cpostlaw/audit/v1/audit.proto\x12\x10postlaw.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a postlaw/options/v1/options.proto\"t\n\nCheckpoint\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x11\n\troot_hash\x18\x03 \x01(\x0c\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x14\n\x0cverifier_key\x18\x05 \x01(\t\x12\x11\n\twitnesses\x18\x06 \x03(\t\"\x16\n\x14GetCheckpointRequest\"2\n\x14GetEventProofRequest\x12\x1a\n\x08\x65vent_id\x18\x01 \x01(\tB\x08\xe2\xe0\x18\x04\x10\x01\x18\x64\"\xe1\x01\n\nEventProof\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x03\x12\r\n\x05\x65ntry\x18\x03 \x01(\x0c\x12\x0e\n\x06hashes\x18\x04 \x03(\x0c\x12\x30\n\ncheckpoint\x18\x05 \x01(\x0b\x32\x1c.postlaw.audit.v1.Checkpoint\x12\r\n\x05topic\x18\x06 \x01(\t\x12\x11\n\tpartition\x18\x07 \x01(\x05\x12\x0e\n\x06offset\x18\x08 \x01(\x03\x12/\n\x0brecorded_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x1aGetConsistencyProofRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\x03\x12\x0e\n\x06second\x18\x02 \x01(\x03\"j\n\x10\x43onsistencyProof\x12\r\n\x05\x66irst\x18\x01 \x01(\x03\x12\x0e\n\x06second\x18\x02 \x01(\x03\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12\x12\n\nfirst_root\x18\x04 \x01(\x0c\x12\x13\n\x0bsecond_root\x18\x05 \x01(\x0c\"\xac\x02\n\x05\x45ntry\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x04 \x01(\t\x12\x0c\n\x04type\x18\x05 \x01(\t\x12\x11\n\ttenant_id\x18\x06 \x01(\t\x12\x10\n\x08sequence\x18\x07 \x01(\x03\x12\x0f\n\x07subject\x18\x08 \x01(\t\x12\x35\n\x07\x63ontext\x18\t \x03(\x0b\x32$.postlaw.audit.v1.Entry.ContextEntry\x12\x0c\n\x04\x64\x61ta\x18\n \x01(\x0c\x12\x0f\n\x07time_us\x18\x0b \x01(\x03\x12\x15\n\revent_time_us\x18\x0c \x01(\x03\x1a.\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xba\x01\n\rAccessRefused\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x15\n\rcredential_id\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x0c\n\x04path\x18\x05 \x01(\t\x12\x11\n\tobject_id\x18\x06 \x01(\t:@\xf2\xe0\x18<\n\x1bpostlaw.gateway.security.v1\x12\x1dpostlaw.gateway.AccessRefused\"\xe1\x01\n\x10PersonalDataRead\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x15\n\rcredential_id\x18\x02 \x01(\t\x12\x11\n\toperation\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x14\n\x0c\x61\x64\x64ress_keys\x18\x05 \x03(\x0c\x12\x16\n\x0esubscriber_ids\x18\x06 \x03(\t\x12\x11\n\tobject_id\x18\x07 \x01(\t:A\xf2\xe0\x18=\n\x19postlaw.gateway.access.v1\x12 postlaw.gateway.PersonalDataRead2\xfe\x02\n\x0c\x41uditService\x12}\n\rGetEventProof\x12&.postlaw.audit.v1.GetEventProofRequest\x1a\x1c.postlaw.audit.v1.EventProof\"&\xea\xe0\x18\"\n\x07gateway\n\x07\x63onsent\x10\x01\x1a\naudit:read \x01\x12\x86\x01\n\x13GetConsistencyProof\x12,.postlaw.audit.v1.GetConsistencyProofRequest\x1a\".postlaw.audit.v1.ConsistencyProof\"\x1d\xea\xe0\x18\x19\n\x07gateway\x10\x01\x1a\naudit:read \x01\x12\x66\n\rGetCheckpoint\x12&.postlaw.audit.v1.GetCheckpointRequest\x1a\x1c.postlaw.audit.v1.Checkpoint\"\x0f\xea\xe0\x18\x0b\n\x07gateway \x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cpostlaw/audit/v1/audit.proto\x12\x10postlaw.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a postlaw/options/v1/options.proto\"+\n\x11GetLogFileRequest\x12\x16\n\x04path\x18\x01 \x01(\tB\x08\xe2\xe0\x18\x04\x10\x01\x18\x64\"\x1c\n\x0cLogFilePiece\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"t\n\nCheckpoint\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x11\n\troot_hash\x18\x03 \x01(\x0c\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x14\n\x0cverifier_key\x18\x05 \x01(\t\x12\x11\n\twitnesses\x18\x06 \x03(\t\"\x16\n\x14GetCheckpointRequest\"2\n\x14GetEventProofRequest\x12\x1a\n\x08\x65vent_id\x18\x01 \x01(\tB\x08\xe2\xe0\x18\x04\x10\x01\x18\x64\"\xe1\x01\n\nEventProof\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x03\x12\r\n\x05\x65ntry\x18\x03 \x01(\x0c\x12\x0e\n\x06hashes\x18\x04 \x03(\x0c\x12\x30\n\ncheckpoint\x18\x05 \x01(\x0b\x32\x1c.postlaw.audit.v1.Checkpoint\x12\r\n\x05topic\x18\x06 \x01(\t\x12\x11\n\tpartition\x18\x07 \x01(\x05\x12\x0e\n\x06offset\x18\x08 \x01(\x03\x12/\n\x0brecorded_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x1aGetConsistencyProofRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\x03\x12\x0e\n\x06second\x18\x02 \x01(\x03\"j\n\x10\x43onsistencyProof\x12\r\n\x05\x66irst\x18\x01 \x01(\x03\x12\x0e\n\x06second\x18\x02 \x01(\x03\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12\x12\n\nfirst_root\x18\x04 \x01(\x0c\x12\x13\n\x0bsecond_root\x18\x05 \x01(\x0c\"\xac\x02\n\x05\x45ntry\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x04 \x01(\t\x12\x0c\n\x04type\x18\x05 \x01(\t\x12\x11\n\ttenant_id\x18\x06 \x01(\t\x12\x10\n\x08sequence\x18\x07 \x01(\x03\x12\x0f\n\x07subject\x18\x08 \x01(\t\x12\x35\n\x07\x63ontext\x18\t \x03(\x0b\x32$.postlaw.audit.v1.Entry.ContextEntry\x12\x0c\n\x04\x64\x61ta\x18\n \x01(\x0c\x12\x0f\n\x07time_us\x18\x0b \x01(\x03\x12\x15\n\revent_time_us\x18\x0c \x01(\x03\x1a.\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xba\x01\n\rAccessRefused\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x15\n\rcredential_id\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x0c\n\x04path\x18\x05 \x01(\t\x12\x11\n\tobject_id\x18\x06 \x01(\t:@\xf2\xe0\x18<\n\x1bpostlaw.gateway.security.v1\x12\x1dpostlaw.gateway.AccessRefused\"\xe1\x01\n\x10PersonalDataRead\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x15\n\rcredential_id\x18\x02 \x01(\t\x12\x11\n\toperation\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x14\n\x0c\x61\x64\x64ress_keys\x18\x05 \x03(\x0c\x12\x16\n\x0esubscriber_ids\x18\x06 \x03(\t\x12\x11\n\tobject_id\x18\x07 \x01(\t:A\xf2\xe0\x18=\n\x19postlaw.gateway.access.v1\x12 postlaw.gateway.PersonalDataRead2\xe4\x03\n\x0c\x41uditService\x12}\n\rGetEventProof\x12&.postlaw.audit.v1.GetEventProofRequest\x1a\x1c.postlaw.audit.v1.EventProof\"&\xea\xe0\x18\"\n\x07gateway\n\x07\x63onsent\x10\x01\x1a\naudit:read \x01\x12\x86\x01\n\x13GetConsistencyProof\x12,.postlaw.audit.v1.GetConsistencyProofRequest\x1a\".postlaw.audit.v1.ConsistencyProof\"\x1d\xea\xe0\x18\x19\n\x07gateway\x10\x01\x1a\naudit:read \x01\x12\x66\n\rGetCheckpoint\x12&.postlaw.audit.v1.GetCheckpointRequest\x1a\x1c.postlaw.audit.v1.Checkpoint\"\x0f\xea\xe0\x18\x0b\n\x07gateway \x01\x12\x64\n\nGetLogFile\x12#.postlaw.audit.v1.GetLogFileRequest\x1a\x1e.postlaw.audit.v1.LogFilePiece\"\x0f\xea\xe0\x18\x0b\n\x07gateway \x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'postlaw.audit.v1.audit_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_GETLOGFILEREQUEST'].fields_by_name['path']._loaded_options = None
+  _globals['_GETLOGFILEREQUEST'].fields_by_name['path']._serialized_options = b'\342\340\030\004\020\001\030d'
   _globals['_GETEVENTPROOFREQUEST'].fields_by_name['event_id']._loaded_options = None
   _globals['_GETEVENTPROOFREQUEST'].fields_by_name['event_id']._serialized_options = b'\342\340\030\004\020\001\030d'
   _globals['_ENTRY_CONTEXTENTRY']._loaded_options = None
@@ -47,26 +49,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITSERVICE'].methods_by_name['GetConsistencyProof']._serialized_options = b'\352\340\030\031\n\007gateway\020\001\032\naudit:read \001'
   _globals['_AUDITSERVICE'].methods_by_name['GetCheckpoint']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['GetCheckpoint']._serialized_options = b'\352\340\030\013\n\007gateway \001'
-  _globals['_CHECKPOINT']._serialized_start=117
-  _globals['_CHECKPOINT']._serialized_end=233
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=235
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=257
-  _globals['_GETEVENTPROOFREQUEST']._serialized_start=259
-  _globals['_GETEVENTPROOFREQUEST']._serialized_end=309
-  _globals['_EVENTPROOF']._serialized_start=312
-  _globals['_EVENTPROOF']._serialized_end=537
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=539
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=598
-  _globals['_CONSISTENCYPROOF']._serialized_start=600
-  _globals['_CONSISTENCYPROOF']._serialized_end=706
-  _globals['_ENTRY']._serialized_start=709
-  _globals['_ENTRY']._serialized_end=1009
-  _globals['_ENTRY_CONTEXTENTRY']._serialized_start=963
-  _globals['_ENTRY_CONTEXTENTRY']._serialized_end=1009
-  _globals['_ACCESSREFUSED']._serialized_start=1012
-  _globals['_ACCESSREFUSED']._serialized_end=1198
-  _globals['_PERSONALDATAREAD']._serialized_start=1201
-  _globals['_PERSONALDATAREAD']._serialized_end=1426
-  _globals['_AUDITSERVICE']._serialized_start=1429
-  _globals['_AUDITSERVICE']._serialized_end=1811
+  _globals['_AUDITSERVICE'].methods_by_name['GetLogFile']._loaded_options = None
+  _globals['_AUDITSERVICE'].methods_by_name['GetLogFile']._serialized_options = b'\352\340\030\013\n\007gateway \001'
+  _globals['_GETLOGFILEREQUEST']._serialized_start=117
+  _globals['_GETLOGFILEREQUEST']._serialized_end=160
+  _globals['_LOGFILEPIECE']._serialized_start=162
+  _globals['_LOGFILEPIECE']._serialized_end=190
+  _globals['_CHECKPOINT']._serialized_start=192
+  _globals['_CHECKPOINT']._serialized_end=308
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=310
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=332
+  _globals['_GETEVENTPROOFREQUEST']._serialized_start=334
+  _globals['_GETEVENTPROOFREQUEST']._serialized_end=384
+  _globals['_EVENTPROOF']._serialized_start=387
+  _globals['_EVENTPROOF']._serialized_end=612
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=614
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=673
+  _globals['_CONSISTENCYPROOF']._serialized_start=675
+  _globals['_CONSISTENCYPROOF']._serialized_end=781
+  _globals['_ENTRY']._serialized_start=784
+  _globals['_ENTRY']._serialized_end=1084
+  _globals['_ENTRY_CONTEXTENTRY']._serialized_start=1038
+  _globals['_ENTRY_CONTEXTENTRY']._serialized_end=1084
+  _globals['_ACCESSREFUSED']._serialized_start=1087
+  _globals['_ACCESSREFUSED']._serialized_end=1273
+  _globals['_PERSONALDATAREAD']._serialized_start=1276
+  _globals['_PERSONALDATAREAD']._serialized_end=1501
+  _globals['_AUDITSERVICE']._serialized_start=1504
+  _globals['_AUDITSERVICE']._serialized_end=1988
 # @@protoc_insertion_point(module_scope)

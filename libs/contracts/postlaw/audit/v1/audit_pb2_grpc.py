@@ -50,6 +50,11 @@ class AuditServiceStub:
                 request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointRequest.SerializeToString,
                 response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.Checkpoint.FromString,
                 _registered_method=True)
+        self.GetLogFile = channel.unary_stream(
+                '/postlaw.audit.v1.AuditService/GetLogFile',
+                request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetLogFileRequest.SerializeToString,
+                response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.LogFilePiece.FromString,
+                _registered_method=True)
 
 
 class AuditServiceServicer:
@@ -74,6 +79,12 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetLogFile(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuditServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -91,6 +102,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.GetCheckpoint,
                     request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointRequest.FromString,
                     response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.Checkpoint.SerializeToString,
+            ),
+            'GetLogFile': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetLogFile,
+                    request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetLogFileRequest.FromString,
+                    response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.LogFilePiece.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -175,6 +191,33 @@ class AuditService:
             '/postlaw.audit.v1.AuditService/GetCheckpoint',
             postlaw_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointRequest.SerializeToString,
             postlaw_dot_audit_dot_v1_dot_audit__pb2.Checkpoint.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLogFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/postlaw.audit.v1.AuditService/GetLogFile',
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.GetLogFileRequest.SerializeToString,
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.LogFilePiece.FromString,
             options,
             channel_credentials,
             insecure,

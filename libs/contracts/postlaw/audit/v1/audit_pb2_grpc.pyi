@@ -36,6 +36,7 @@ class AuditServiceStub:
     GetEventProof: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetEventProofRequest, _audit_pb2.EventProof]
     GetConsistencyProof: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetConsistencyProofRequest, _audit_pb2.ConsistencyProof]
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.Checkpoint]
+    GetLogFile: _grpc.UnaryStreamMultiCallable[_audit_pb2.GetLogFileRequest, _audit_pb2.LogFilePiece]
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
@@ -45,6 +46,7 @@ class AuditServiceAsyncStub(AuditServiceStub):
     GetEventProof: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetEventProofRequest, _audit_pb2.EventProof]  # type: ignore[assignment]
     GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetConsistencyProofRequest, _audit_pb2.ConsistencyProof]  # type: ignore[assignment]
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.Checkpoint]  # type: ignore[assignment]
+    GetLogFile: _aio.UnaryStreamMultiCallable[_audit_pb2.GetLogFileRequest, _audit_pb2.LogFilePiece]  # type: ignore[assignment]
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     """The verifiable log of everything: an RFC 6962 Merkle tree over every event."""
@@ -69,5 +71,12 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.GetCheckpointRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.Checkpoint, _abc.Awaitable[_audit_pb2.Checkpoint]]: ...
+
+    @_abc_1.abstractmethod
+    def GetLogFile(
+        self,
+        request: _audit_pb2.GetLogFileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_audit_pb2.LogFilePiece], _abc.AsyncIterator[_audit_pb2.LogFilePiece]]: ...
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
