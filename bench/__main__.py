@@ -3,6 +3,11 @@
 python -m bench stop --quick
 python -m bench stop --recipients 200000 --opt-outs 1000 --runs 5
 python -m bench send --recipients 50000 --campaigns 5
+python -m bench send --dkim
+python -m bench send --backend kafka --opt-outs 1000 --recipients 100000
+python -m bench send --backend kafka --scaling
+python -m bench send --backend kafka --crash
+python -m bench send --memory
 python -m bench import --rows 100000
 python -m bench audit --entries 200000
 python -m bench start

@@ -23,14 +23,14 @@ BODY = (
 )
 
 
-async def _connection(host: str, port: int, first: int) -> None:
+async def _connection(host: str, port: int, first: int, messages: int) -> None:
     reader, writer = await asyncio.open_connection(host, port)
     await reader.readline()
     writer.write(b"EHLO bench\r\n")
     while not (await reader.readline()).startswith(b"250 "):
         pass
     waiting = 0
-    for number in range(first, first + MESSAGES):
+    for number in range(first, first + messages):
         to = b"user%d@example.com" % number
         message = b"To: " + to + b"\r\n" + BODY
         writer.write(b"MAIL FROM:<a@example.org>\r\nRCPT TO:<%b>\r\nBDAT %d LAST\r\n" % (to, len(message)) + message)
@@ -51,20 +51,20 @@ async def _replies(reader: asyncio.StreamReader) -> None:
             raise SystemExit(f"the sink refused: {line!r}")
 
 
-def _process(host: str, port: int, number: int) -> None:
+def _process(host: str, port: int, number: int, messages: int) -> None:
     async def run() -> None:
-        first = number * CONNECTIONS * MESSAGES
-        await asyncio.gather(*(_connection(host, port, first + c * MESSAGES) for c in range(CONNECTIONS)))
+        first = number * CONNECTIONS * messages
+        await asyncio.gather(*(_connection(host, port, first + c * messages, messages) for c in range(CONNECTIONS)))
 
     uvloop.run(run())
 
 
-def raw_rate(host: str, port: int) -> float:
-    """Messages per second, over 100,000 of them. Blocks; RuntimeError where the sink refused or went away."""
+def raw_rate(host: str, port: int, messages: int = MESSAGES) -> float:
+    """Messages per second, over so many a connection. Blocks; RuntimeError where the sink refused or went away."""
     # spawn, not fork: whoever calls this may have threads (grpc has)
     context = multiprocessing.get_context("spawn")
     gate = context.Barrier(PROCESSES + 1)
-    children = [context.Process(target=_wait_and_run, args=(gate, host, port, k)) for k in range(PROCESSES)]
+    children = [context.Process(target=_wait_and_run, args=(gate, host, port, k, messages)) for k in range(PROCESSES)]
     for child in children:
         child.start()
     gate.wait(60)
@@ -74,12 +74,12 @@ def raw_rate(host: str, port: int) -> float:
     took = time.perf_counter() - begin
     if any(child.exitcode for child in children):
         raise RuntimeError("the raw client could not hand over its messages")
-    return PROCESSES * CONNECTIONS * MESSAGES / took
+    return PROCESSES * CONNECTIONS * messages / took
 
 
-def _wait_and_run(gate: Barrier, host: str, port: int, number: int) -> None:
+def _wait_and_run(gate: Barrier, host: str, port: int, number: int, messages: int) -> None:
     gate.wait(60)
-    _process(host, port, number)
+    _process(host, port, number, messages)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""The mesh on real parts for a measurement: Kafka, a MongoDB-wire server and S3 of its own, every service a process of its own."""
+"""The mesh in processes of its own for a measurement, one a service: on Kafka, a MongoDB-wire server and S3, or on Kafka alone."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,20 +46,44 @@ def real_backing(home: Path) -> Generator[dict[str, str]]:
 
 
 @contextmanager
-def real_mesh(home: Path, *options: str) -> Generator[dict[str, Any]]:
-    """What `bench.running.mesh` gives; `pid` is the first sending worker's, `pids` every service's. Options: "--relay", "HOST:PORT"."""
-    changed = {"POSTLAW_GATEWAY_RATE_PER_SECOND": "2000", "POSTLAW_GATEWAY_RATE_BURST": "4000"}
-    if options:
-        host, _, port = options[1].rpartition(":")
+def kafka_backing(home: Path) -> Generator[dict[str, str]]:
+    """Kafka, and the embedded store and blobs in place of other people's servers: files that all processes share."""
+    local = LocalBacking(CHECKOUT)
+    local.install()
+    kafka = LocalKafka(home / "kafka", local.kafka_libs)
+    kafka.start()
+    try:
+        yield {"POSTLAW_BUS": kafka.url, "POSTLAW_STORE": "sqlite:", "POSTLAW_BLOBS": "file:"}
+    finally:
+        kafka.kill()
+
+
+BACKINGS = {"kafka": kafka_backing, "real": real_backing}
+
+
+@contextmanager
+def composed_mesh(
+    home: Path, backing: Mapping[str, str], relay: str, workers: int | None, settings: Mapping[str, str]
+) -> Generator[dict[str, Any]]:
+    """What `bench.running.mesh` gives; `pid` is the first sending worker's where there is one, `pids` every service's."""
+    changed = {"POSTLAW_GATEWAY_RATE_PER_SECOND": "2000", "POSTLAW_GATEWAY_RATE_BURST": "4000", **settings}
+    if relay:
+        host, _, port = relay.rpartition(":")
         changed |= {"POSTLAW_SENDING_RELAY_HOST": host, "POSTLAW_SENDING_RELAY_PORT": port}
-    with real_backing(home) as backing:
-        mesh = ComposedMesh(home, backing, changed)
-        try:
-            mesh.start_all()
-            pids = {name: program.pid for name, program in mesh.programs.items()}
-            yield {**mesh.ready(), "pid": pids["sending-worker-1"], "pids": pids, "state": str(home)}
-        finally:
-            mesh.stop_all()
+    mesh = ComposedMesh(home, backing, changed)
+    try:
+        mesh.start_all(workers)
+        pids = {name: program.pid for name, program in mesh.programs.items()}
+        yield {
+            **mesh.ready(),
+            "pid": pids.get("sending-worker-1"),
+            "pids": pids,
+            "state": str(home),
+            "bus": backing["POSTLAW_BUS"],
+            "composed": mesh,
+        }
+    finally:
+        mesh.stop_all()
 
 
 @contextmanager

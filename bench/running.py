@@ -9,7 +9,7 @@ import platform
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from postlaw_mesh.demo.command import mesh_beside_us
 Figures = dict[str, Any]
 
 
-def parser(name: str, what: str) -> argparse.ArgumentParser:
+def parser(name: str, what: str, backends: Sequence[str] = ("embedded", "real")) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog=f"python -m bench {name}", description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--backend", choices=("embedded", "real"), default="embedded")
+    made.add_argument("--backend", choices=backends, default="embedded")
     made.add_argument("--quick", action="store_true", help="a small run, to see that it works; its figures do not count")
     made.add_argument("--runs", type=int, default=1, help="repeat, and print the median of each figure")
     return made
@@ -48,16 +48,24 @@ def _middle(values: list[Any]) -> Any:
 
 
 @contextmanager
-def mesh(backend: str, *options: str) -> Generator[dict[str, Any]]:
-    """A fresh installation, running beside us: gateway, inbox, api_key, pid, pids by service, state."""
-    if backend == "real":
-        from bench.real_mesh import real_mesh
+def mesh(
+    backend: str, relay: str = "", *, workers: int | None = None, settings: Mapping[str, str] | None = None
+) -> Generator[dict[str, Any]]:
+    """A fresh installation, running beside us: gateway, inbox, api_key, pid, pids by service, state.
 
-        with tempfile.TemporaryDirectory(prefix="postlaw-bench-") as directory, real_mesh(Path(directory), *options) as ready:
-            yield ready
-        return
-    with tempfile.TemporaryDirectory(prefix="postlaw-bench-") as directory, mesh_beside_us(Path(directory), *options) as ready:
-        yield {**ready, "pids": {"mesh": ready["pid"]}}
+    `relay`: HOST:PORT of whoever takes the mail. `settings`: environment of every service. `workers`: processes that deliver, where they
+    have processes of their own (`kafka` and `real`, whose `composed` is the ComposedMesh); by default as many as docker-compose.yml has."""
+    with tempfile.TemporaryDirectory(prefix="postlaw-bench-") as directory:
+        home = Path(directory)
+        if backend == "embedded":
+            options = ("--relay", relay) if relay else ()
+            with mesh_beside_us(home, *options, settings=settings) as ready:
+                yield {**ready, "pids": {"mesh": ready["pid"]}}
+        else:
+            from bench.real_mesh import BACKINGS, composed_mesh
+
+            with BACKINGS[backend](home) as backing, composed_mesh(home, backing, relay, workers, settings or {}) as ready:
+                yield ready
 
 
 def resident_mb(pid: int, *, peak: bool = False) -> float:

@@ -27,6 +27,11 @@ class Sink:
     stats: str
     pid: int
 
+    @property
+    def place(self) -> str:
+        """HOST:PORT, as a relay is named."""
+        return f"{self.host}:{self.port}"
+
     def get(self, path: str) -> str:
         with urllib.request.urlopen(self.stats + path, timeout=60) as answer:
             return answer.read().decode()

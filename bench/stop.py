@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from bench.campaigns import launched
 from bench.imports import imported_list
 from bench.raw_client import raw_rate
 from bench.running import Figures, mesh, parser, report, resident_mb
@@ -20,13 +21,6 @@ from bench.sinks import Sink, sink
 from postlaw_mesh.demo.law import Answered, HandOver, judge
 from postlaw_mesh.rest_client import RestClient, accounted, client
 
-TEMPLATE = {
-    "subject": "Hello {{ name }}",
-    "text": "Hello {{ name }} from {{ city }}.\n",
-    "html": "<html><body><p>Hello {{ name }} from {{ city }}</p>"
-    + "<p>Lorem ipsum dolor sit amet, consectetur adipiscing</p>\n" * 58
-    + "</body></html>",
-}
 SAY_STOP_UNTIL = 0.6  # of the campaign: so most of them are not mailed yet when they say it
 AT_ONCE = 16
 
@@ -35,17 +29,22 @@ async def campaign_with_opt_outs(ready: dict[str, Any], recipients: int, opt_out
     """Imports, launches, says stop; returns the finished campaign and what everybody was answered."""
     async with client(ready["gateway"], ready["api_key"]) as api:
         list_id, _ = await imported_list(api, recipients)
-        chosen = [f"user{i}@example.com" for i in random.Random(7).sample(range(recipients), opt_outs)]
-        links: dict[str, str] = {}
-        for start in range(0, opt_outs, AT_ONCE):
-            some = chosen[start : start + AT_ONCE]
-            links.update(zip(some, await asyncio.gather(*(api.opt_out_link(list_id, address) for address in some)), strict=True))
-        campaign_id = await api.create_campaign(list_id, "bench", TEMPLATE)
-        await api.launch(campaign_id)
-        return await _say_stop(api, campaign_id, recipients, links)
+        links = await opt_out_links(api, list_id, recipients, opt_outs)
+        return await say_stop(api, await launched(api, list_id), recipients, links)
 
 
-async def _say_stop(api: RestClient, campaign_id: str, recipients: int, links: dict[str, str]) -> tuple[dict[str, Any], list[Answered]]:
+async def opt_out_links(api: RestClient, list_id: str, recipients: int, opt_outs: int) -> dict[str, str]:
+    """By address, of people chosen at random."""
+    chosen = [f"user{i}@example.com" for i in random.Random(7).sample(range(recipients), opt_outs)]
+    links: dict[str, str] = {}
+    for start in range(0, opt_outs, AT_ONCE):
+        some = chosen[start : start + AT_ONCE]
+        links.update(zip(some, await asyncio.gather(*(api.opt_out_link(list_id, address) for address in some)), strict=True))
+    return links
+
+
+async def say_stop(api: RestClient, campaign_id: str, recipients: int, links: dict[str, str]) -> tuple[dict[str, Any], list[Answered]]:
+    """Each who has a link says stop while the campaign goes out: the campaign when it has finished, and what each was answered."""
     waiting = list(links)
     total = len(waiting)
     answers: list[Answered] = []
@@ -77,7 +76,7 @@ async def _say_stop(api: RestClient, campaign_id: str, recipients: int, links: d
 def measure(backend: str, recipients: int, opt_outs: int, outside: Sink, answers_file: str) -> Figures:
     raw_before = raw_rate(outside.host, outside.port)
     outside.reset()
-    with mesh(backend, "--relay", f"{outside.host}:{outside.port}") as ready:
+    with mesh(backend, outside.place) as ready:
         campaign, answers = asyncio.run(campaign_with_opt_outs(ready, recipients, opt_outs))
         peak = resident_mb(ready["pid"], peak=True)
     records = [HandOver(to, begin, end) for begin, end, to, _ in outside.records()]

@@ -36,11 +36,12 @@ MODELS: tuple[type[BaseSettings], ...] = (
 )
 
 
-def test_every_service_of_the_mesh_is_composed_and_sending_has_two_workers_beside_its_api() -> None:
+def test_every_service_of_the_mesh_is_composed_and_sending_has_workers_beside_its_api() -> None:
     run = [service["command"][1] for service in OURS.values() if service["command"][0] == "run"]
     assert set(run) == set(RUNNABLE)
     roles = [service["environment"]["POSTLAW_SENDING_ROLE"] for service in OURS.values() if service["command"][:2] == ["run", "sending"]]
-    assert sorted(roles) == ["api", "worker", "worker"]
+    assert sorted(roles) == ["api", "worker"]
+    assert OURS["sending-worker"]["deploy"]["replicas"] == 2
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,8 @@ class ComposedMesh:
     def service(self, name: str) -> dict[str, Any]:
         return self.file["services"][name]
 
-    def environment(self, name: str) -> dict[str, str]:
-        """The file's environment of the service, on this machine's places."""
+    def environment(self, name: str, instance: str = "") -> dict[str, str]:
+        """The file's environment of the service, on this machine's places; `instance`: where there are several of it."""
         given: dict[str, str] = {key: str(value) for key, value in self.service(name).get("environment", {}).items()}
         for key, value in given.items():
             if key in self._backing:
@@ -52,7 +53,7 @@ class ComposedMesh:
             elif key.startswith("POSTLAW_PEER_"):
                 given[key] = f"127.0.0.1:{self.port(value)}"
             elif key.startswith(("POSTLAW_GRPC_PORT_", "POSTLAW_HTTP_PORT_")) or key == "POSTLAW_HEALTH_PORT":
-                given[key] = str(self.port(f"{name}:{value}"))
+                given[key] = str(self.port(f"{instance or name}:{value}"))
             elif key.startswith("POSTLAW_TLS_"):
                 given[key] = value.replace("/certificates", str(self.home / "certificates" / self._certificate(name)))
         given["POSTLAW_STATE"] = str(self.home / "state")
@@ -67,15 +68,16 @@ class ComposedMesh:
         mounted = (volume for volume in self.service(name)["volumes"] if isinstance(volume, dict) and volume["source"] == "certificates")
         return str(next(mounted)["volume"]["subpath"])
 
-    def start(self, name: str) -> None:
+    def start(self, name: str, instance: str = "") -> None:
         """Starts it and waits until it is ready. Raises BackingFailed with the end of its log."""
-        program = self.programs[name] = Program(self.home, name)
+        instance = instance or name
+        program = self.programs[instance] = Program(self.home, instance)
         command = [sys.executable, "-m", "postlaw_mesh", *self.service(name)["command"]]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("POSTLAW_")}
         if name == "inbox":
             command = [*command[:4], "--smtp-port", str(self.port("inbox:2525")), "--port", str(self.port("inbox:8025"))]
-        program.start(["env", "-i", *(f"{k}={v}" for k, v in (environment | self.environment(name)).items()), *command])
-        health = self.port("inbox:8025" if name == "inbox" else f"{name}:{self.service(name)['environment']['POSTLAW_HEALTH_PORT']}")
+        program.start(["env", "-i", *(f"{k}={v}" for k, v in (environment | self.environment(name, instance)).items()), *command])
+        health = self.port("inbox:8025" if name == "inbox" else f"{instance}:{self.service(name)['environment']['POSTLAW_HEALTH_PORT']}")
         program.wait(lambda: _answers(f"http://127.0.0.1:{health}/readyz"), START_S)
 
     def once(self, name: str, *words: str) -> str:
@@ -85,10 +87,21 @@ class ComposedMesh:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def start_all(self) -> None:
+    def start_all(self, workers: int | None = None) -> None:
+        """In the file's order, each row at once. `workers`: how many, in place of the file's number."""
         self.once("certificates", "certificates", str(self.home / "certificates"))
-        for name in ("inbox", "identity", "subscribers", "consent", "audit", "sending", "sending-worker-1", "sending-worker-2", "gateway"):
-            self.start(name)
+        self.start("identity")
+        with ThreadPoolExecutor(4) as row:
+            list(row.map(self.start, ("inbox", "subscribers", "consent", "audit", "sending")))
+        self.start_workers(range(self.service("sending-worker")["deploy"]["replicas"] if workers is None else workers), beside=["gateway"])
+
+    def start_workers(self, numbers: Iterable[int], beside: Sequence[str] = ()) -> None:
+        """`sending-worker-1` is number 0. Returns when all are ready, and the services that are started beside them."""
+        with ThreadPoolExecutor() as row:
+            starting = [row.submit(self.start, name) for name in beside]
+            starting += [row.submit(self.start, "sending-worker", f"sending-worker-{number + 1}") for number in numbers]
+        for started in starting:
+            started.result()
 
     def ready(self) -> dict[str, Any]:
         """What `postlaw dev --json` says of its mesh, of this one."""
@@ -97,7 +110,9 @@ class ComposedMesh:
         return {"gateway": f"http://127.0.0.1:{gateway}", "inbox": f"http://127.0.0.1:{self.port('inbox:8025')}", **credentials}
 
     def stop_all(self) -> None:
-        for program in reversed(self.programs.values()):
+        for program in self.programs.values():
+            program.send(signal.SIGTERM)
+        for program in self.programs.values():
             program.stop(signal.SIGTERM, seconds=40)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,15 @@ class MeshDidNotStart(Exception):
 
 
 @contextmanager
-def mesh_beside_us(state: Path, *options: str) -> Generator[dict[str, Any]]:
-    """`postlaw dev` as a process of its own, on free ports; what it says when ready. Stopped in order at the end."""
+def mesh_beside_us(state: Path, *options: str, settings: Mapping[str, str] | None = None) -> Generator[dict[str, Any]]:
+    """`postlaw dev` as a process of its own, on free ports; what it says when ready. Stopped in order at the end.
+
+    `settings`: environment beyond our own."""
     with (state / "mesh.log").open("wb") as log:
         words = [sys.executable, "-m", "postlaw_mesh", "dev", "--state", str(state), "--port", "0", "--inbox-port", "0", "--json", *options]
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log)  # its words are ours, none is a user's
+        process = subprocess.Popen(  # its words are ours, none is a user's
+            words, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **(settings or {})}
+        )
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
