@@ -227,12 +227,14 @@ def compiled(language: str = "en", sender: str = "Möbel\r\nBcc: x@y.example", t
 @promise("G12", "M4")
 @pytest.mark.parametrize("language", [*sorted(LANGUAGES), "it", ""])
 def test_the_mail_says_who_asks_and_how_to_stop_and_nothing_that_tells_whether_it_was_read(language: str) -> None:
+    """And says that a machine wrote it (RFC 3834 §5), so that no vacation notice answers it."""
     recipient = sending.JobRecipient(address="jane@example.com", opt_out_token=TOKEN)
     message = email.message_from_bytes(compiled(language).render(recipient), policy=email.policy.default)
     assert message.keys() == [
         "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "List-Unsubscribe", "List-Unsubscribe-Post", "MIME-Version",
         "Content-Type", "Content-Transfer-Encoding",
     ]  # fmt: skip
+    assert message["Auto-Submitted"] == "auto-generated"
     assert message["From"] == '"Möbel Bcc: x@y.example" <news@shop.example>'
     body = message.get_content()
     for words in ("https://mail.example/c/tok", "https://mail.example/u/stop-token", "1 Main St", "hello@shop.example", "Weekly {list}"):

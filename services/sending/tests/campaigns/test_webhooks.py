@@ -28,11 +28,12 @@ E = consent.ConsentEvent
 
 
 class Customer:
-    """A server of the customer's. `refuses`: the person of whom it takes nothing, by address key in hex."""
+    """A server of the customer's. `refuses`: the person of whom it takes nothing, by address key in hex; `refusal`: with what status."""
 
     def __init__(self) -> None:
         self.taken: list[tuple[dict[str, str], bytes]] = []
         self.refuses = ""
+        self.refusal = b"503 No"
         self.refused = 0
         self.port = 0
 
@@ -50,7 +51,7 @@ class Customer:
         self.refused += refused
         if not refused:
             self.taken.append((sent, body))
-        writer.write(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n" if refused else b"HTTP/1.1 204 Yes\r\n\r\n")
+        writer.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\n\r\n" % self.refusal if refused else b"HTTP/1.1 204 Yes\r\n\r\n")
         await writer.drain()
         writer.close()
 
@@ -151,3 +152,17 @@ async def test_a_webhook_that_takes_nothing_for_three_days_is_disabled_until_it_
         server.refuses = ""
         assert not (await stub.RedeliverWebhook(asked)).disabled_because
         await until(lambda: len(server.taken) == 2)
+
+
+async def test_a_webhook_whose_server_says_that_it_is_gone_is_disabled_at_once(open_world: Any) -> None:
+    """RFC 9110 §15.5.11."""
+    async with serving() as server, open_world(webhooks_into_our_network="allow") as world:
+        stub = stub_of(world)
+        made = await stub.CreateWebhook(sending.CreateWebhookRequest(url=f"http://127.0.0.1:{server.port}/hook"))
+        asked = sending.WebhookRequest(webhook_id=made.webhook.webhook_id)
+        server.refuses, server.refusal = address_key(1).hex(), b"410 Gone"
+        await opt_out(world, 1, E.KIND_WITHDRAWN)
+        async with asyncio.timeout(10):
+            while not (await stub.GetWebhook(asked)).disabled_because:
+                await asyncio.sleep(0.02)
+        assert server.refused == 1

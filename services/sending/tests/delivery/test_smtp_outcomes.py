@@ -141,7 +141,7 @@ async def test_garbage_ends_the_connection(serve: Serve, hand_off: HandOff, garb
 
 
 async def test_a_reply_without_end_is_cut_off(serve: Serve, hand_off: HandOff) -> None:
-    """RFC 5321 §4.2.1 sets no bound to a multi-line reply; memory does."""
+    """RFC 5321 §4.2.1 sets no bound to a multi-line reply, though §4.5.3.1.5 has one for its lines; memory does."""
 
     async def script(peer: Peer) -> None:
         await peer.hello("FULL")

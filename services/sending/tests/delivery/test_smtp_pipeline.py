@@ -231,6 +231,24 @@ async def test_without_8bitmime_a_message_arrives_the_same_in_seven_bits(serve: 
     assert max(map(len, taken.split(b"\r\n"))) <= 998
 
 
+@pytest.mark.parametrize("offer", ["SIZE", "SIZE 0", "SIZE many"])
+async def test_a_server_that_names_no_largest_size_is_given_any_and_left_with_quit(serve: Serve, hand_off: HandOff, offer: str) -> None:
+    """RFC 1870 §4: without a number, or with 0, there is no fixed limit; RFC 5321 §4.1.1.10: QUIT ends the session."""
+    said: list[bytes] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.hello("PIPELINING", "CHUNKING", offer)
+        await peer.whole()
+        peer.say(*["250 ok"] * 3)
+        said.append(await peer.line())
+        peer.say("221 bye")
+
+    connection = await connect(await serve(script))
+    assert (await hand_off(connection, b"a@example.com", b"x" * 200_000)).kind == "accepted"
+    await connection.close()
+    assert said == [b"QUIT"]
+
+
 async def test_room_waits_for_a_reply_and_gathered_hand_offs_are_one_write(serve: Serve, hand_off: HandOff) -> None:
     """RFC 2920 §3.1: a group of commands is best one send. No more than `depth` are in flight."""
     go_on = asyncio.Event()

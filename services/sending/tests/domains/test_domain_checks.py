@@ -45,6 +45,7 @@ async def results(server: DnsServer, expected: Expected | None = None) -> dict[s
 
 
 async def test_a_domain_with_everything_passes_everything(server: DnsServer) -> None:
+    """DMARC is its organisation's (RFC 7489 §6.6.3), SPF that of its return path (RFC 7208 §2.4)."""
     checks = await results(server)
     ids = ("dkim:k", "dkim:ke", "spf", "dmarc", "mx", "fcrdns:192.0.2.3")
     assert {id: check.result for id, check in checks.items()} == dict.fromkeys(ids, Result.OK)
@@ -71,6 +72,12 @@ Change = Callable[[DnsServer], None]
             Result.OK,
             id="no k=",
         ),
+        pytest.param(
+            lambda s: s.put_text("k._domainkey.news.shop.example", " v = DKIM1 ;p=" + RSA_RECORD[18:200] + " \t" + RSA_RECORD[200:] + ";"),
+            "dkim:k",
+            Result.OK,
+            id="spaces wherever they may be",
+        ),
         pytest.param(lambda s: s.put("ke._domainkey.news.shop.example", "TXT"), "dkim:ke", Result.WARN, id="no Ed25519"),
         pytest.param(lambda s: s.put("news.shop.example", "TXT"), "spf", Result.FAIL, id="no SPF"),
         pytest.param(lambda s: s.put("news.shop.example", "TXT", '"v=spf1 -all"', '"v=spf1 +all"'), "spf", Result.FAIL, id="two SPF"),
@@ -93,6 +100,7 @@ Change = Callable[[DnsServer], None]
     ],
 )
 async def test_each_check_tells_what_is_wrong_and_what_to_do(server: DnsServer, change: Change, id: str, result: Result) -> None:
+    """RFC 6376 §3.2 and §3.6.1 for keys, RFC 7489 §6.6.3 for DMARC, RFC 8601 §2.7.3 and RFC 5321 §4.1.4 for addresses and their names."""
     change(server)
     check = (await results(server))[id]
     assert check.result is result
@@ -122,16 +130,19 @@ async def test_where_a_relay_sends_spf_needs_only_to_be_there(server: DnsServer)
         ("v=spf1 mx -all", "2001:db8::7", Spf.ALLOWED),  # §5.4
         ("v=spf1 mx:other.example -all", "2001:db8::7", Spf.FAIL),
         ("v=spf1 ~all", "192.0.2.5", Spf.SOFTFAIL),
+        ("v=spf1 " + "ip4:198.51.100.1 " * 20 + "a/28 -all", "192.0.2.5", Spf.ALLOWED),  # §3.3: two strings, joined as they are
+        ("v=spf1 ptr exists:%{i}.example -all", "192.0.2.5", Spf.FAIL),  # §5.5
         ("v=spf1", "192.0.2.5", Spf.NEUTRAL),  # §4.7
         ("v=spf1 redirect=_spf.mail.example", "192.0.2.5", Spf.ALLOWED),  # §6.1
         ("v=spf1 redirect=nowhere.example", "192.0.2.5", Spf.PERMERROR),
         ("v=spf1 include:nowhere.example +all", "192.0.2.5", Spf.PERMERROR),  # §5.2
         ("v=spf1 ip4:192.0.2.300 -all", "192.0.2.5", Spf.PERMERROR),
         ("v=spf1 include:spf.example -all", "192.0.2.5", Spf.PERMERROR),  # §4.6.4: it includes itself
-        ("v=spf10 +all", "192.0.2.5", Spf.NONE),
+        ("v=spf10 +all", "192.0.2.5", Spf.NONE),  # §4.5
     ],
 )
 async def test_spf_is_judged_as_rfc_7208_has_it(server: DnsServer, record: str, address: str, answer: Spf) -> None:
+    """RFC 7208 §4, with §3.3, §4.5, §4.6.4, §5.2, §5.3, §5.4, §5.5 and §6.1."""
     server.put_text("spf.example", record)
     server.put("spf.example", "A", "192.0.2.1")
     server.put("spf.example", "MX", "10 mx.shop.example.")

@@ -42,6 +42,7 @@ def message(html: str = "<p>Dear  {{ name }}\t</p>\n\n\n") -> bytes:
 
 @promise("M1")
 def test_both_signatures_of_a_campaigns_message_verify_and_rsa_stands_first() -> None:
+    """RFC 6376 §3.7 and RFC 8463 §3, as dkimpy has them."""
     made = message()
     assert verifies(made, 0) and verifies(made, 1)
     first, second = parsed(made).get_all("DKIM-Signature") or []
@@ -55,6 +56,14 @@ def test_what_counts_is_signed_and_cannot_be_added_either(added: str) -> None:
     """RFC 8058 §4 for the two List- headers; RFC 6376 §8.15 for the others."""
     assert not verifies(message().replace(b"\r\nTo: <", f"\r\n{added}\r\nTo: <".encode(), 1), 0)
     assert not verifies(message().replace(b"List-Unsubscribe: <https://mail", b"List-Unsubscribe: <https://evil", 1), 0)
+
+
+def test_headers_that_stand_there_twice_are_signed_from_the_bottom_up() -> None:
+    """RFC 6376 §3.4.2, §5.4.2: whoever adds one above changes which of them are meant, and breaks the signature."""
+    plain = b"From: a@blumen.example\r\nCc:  b@x.example\r\nCC: c@x.example\r\nSubject: Hi\r\n\r\nHello\r\n"
+    made = signed(plain, KEYS[:1], lambda: NOW)
+    assert verifies(made, 0)
+    assert not verifies(made.replace(b"Cc:  b@", b"Cc: d@x.example\r\nCc:  b@"), 0)
 
 
 @promise("M1")
@@ -88,5 +97,6 @@ def test_a_key_that_does_not_count_is_not_signed_with() -> None:
 
 
 def test_the_records_say_what_they_are() -> None:
+    """RFC 6376 §3.6.1, RFC 8463 §4."""
     assert RSA.record.startswith("v=DKIM1; k=rsa; p=") and ED25519.record.startswith("v=DKIM1; k=ed25519; p=")
     assert len(base64.b64decode(ED25519.record.rpartition("p=")[2])) == 32

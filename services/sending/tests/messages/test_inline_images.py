@@ -78,6 +78,7 @@ def test_the_same_name_for_another_image_is_another_content_id() -> None:
     ],
 )
 def test_an_image_is_what_it_says_and_no_larger_than_a_message_can_bear(images: list[Image], html: str, wrong: str) -> None:
+    """Its name stands in a Content-ID: RFC 5322 §3.4.1, as far as every reader goes along."""
     with pytest.raises(Invalid) as refused:
         campaign(html=html, images=images)
     assert any(field.message.startswith(wrong) for field in refused.value.fields)

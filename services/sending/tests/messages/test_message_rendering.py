@@ -50,6 +50,7 @@ def test_the_unsubscribe_link_is_in_the_headers_and_in_both_bodies() -> None:
 
 @promise("M5")
 def test_where_returned_mail_is_taken_a_mail_unsubscribes_too() -> None:
+    """RFC 6068 §2."""
     """RFC 8058 §3.1: one HTTPS link, other schemes beside it. RFC 5322 §2.1.1: lines of 998 octets at most, also of the longest token."""
     longest = b"A" * 520
     message = campaign(return_paths=started_return_paths("returns.example")).render(Person(opt_out_token=longest))
@@ -139,6 +140,7 @@ def test_the_return_path_names_nobody() -> None:
 
 @promise("M6")
 def test_a_return_path_is_read_in_any_case_and_not_once_anything_in_it_was_changed() -> None:
+    """RFC 7693 §2.9: its tag is keyed."""
     path = campaign().envelope_from(Person()).decode()
     assert RETURN_PATHS.read(path.upper()) == RETURN_PATHS.read(path) == (CAMPAIGN, ADDRESS_KEY[:13])
     for place, character in enumerate(path.partition("@")[0]):
@@ -178,7 +180,7 @@ def test_what_is_wrong_with_a_campaign_is_said_field_by_field() -> None:
     [("plain\n", "7bit"), ("é\n", "8bit"), ("x" * 998, "7bit"), ("x" * 999, "base64"), ("a\0b", "base64"), ("a\rb\nc\r\n", "7bit")],
 )
 def test_a_body_goes_as_it_is_where_mime_allows(text: str, encoding: str) -> None:
-    """RFC 2045 §2.7, §2.8: lines of at most 998 octets, CRLF alone ends a line, no NUL."""
+    """RFC 2045 §2.7, §2.8, §6.2: lines of at most 998 octets, CRLF alone ends a line, no NUL."""
     compiled = campaign(html="", text="{{ body }}", postal_address="Road", sender_name="Shop")
     raw = compiled.render(Person(fields={"name": "Ada", "body": text}))
     message = parsed(raw)

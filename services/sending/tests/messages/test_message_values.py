@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from postlaw_common.errors import Invalid
 from postlaw_common.testing.promises import promise
 from postlaw_sending.messages import RenderFailed
+from postlaw_sending.messages.headers import encoded_words
 from services.sending.tests.messages.compiled import TOKEN, Person, campaign, lines, parsed, part
 
 
@@ -112,6 +113,14 @@ def test_no_value_can_get_out_of_its_place(value: str, name: str) -> None:
     assert raw.count(b"\n") == raw.count(b"\r") == raw.count(b"\r\n")
 
 
+def test_each_encoded_word_is_short_and_whole_characters() -> None:
+    """RFC 2047 §2: at most 75 octets; §5: each decodes by itself."""
+    text = "aü日𝄞" * 40
+    encoded = encoded_words(text).split(b"\r\n ")
+    assert max(map(len, encoded)) <= 75
+    assert "".join(str(email.header.make_header(email.header.decode_header(each.decode()))) for each in encoded) == text
+
+
 def words(text: str) -> list[str]:
     """A header's words: controls and runs of space count as one space."""
     spaced = "".join(" " if c <= " " or "\x7f" <= c <= "\x9f" or c in "\u2028\u2029" else c for c in text)
@@ -121,7 +130,7 @@ def words(text: str) -> list[str]:
 @settings(max_examples=200)
 @given(st.text(alphabet=st.sampled_from('ab =?_ü\t\r\n日."\\<>@,;:'), min_size=1, max_size=300))
 def test_a_display_name_arrives_as_it_was_meant(name: str) -> None:
-    """RFC 5322 §3.2.4 quoted strings, RFC 2047 encoded words: only controls and runs of space are changed."""
+    """RFC 5322 §3.2.4 quoted strings in a phrase (§3.2.5), RFC 2047 encoded words: only controls and runs of space are changed."""
     try:
         raw = campaign(sender_name=name).render(Person(fields={"name": "Ada"}))
     except Invalid:

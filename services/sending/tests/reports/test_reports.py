@@ -85,6 +85,7 @@ def mail(attached: bytes, type: str = "application/octet-stream") -> bytes:
 
 
 def test_messages_are_counted_by_how_dmarc_found_them_and_by_where_those_that_failed_came_from() -> None:
+    """RFC 7489 §7.2."""
     rows = [row(10), row(4, spf="pass"), row(2, dkim="fail", disposition="quarantine"), row(1, dkim="fail", disposition="reject")]
     for root in ("<feedback>", '<feedback xmlns="urn:ietf:params:xml:ns:dmarc-2.0">'):
         report = read_dmarc(dmarc(*rows, row(7, domain="News.Shop.example."), root=root))
@@ -96,6 +97,7 @@ def test_messages_are_counted_by_how_dmarc_found_them_and_by_where_those_that_fa
 
 
 def test_sessions_are_counted_by_how_they_ended() -> None:
+    """RFC 8460 §4.4, by the result types of §4.3."""
     report = read_tls(tls())
     causes = Counter({"starttls-not-supported": 203, "certificate-expired": 100})
     assert report.domains == {"shop.example": Figures(5326, 303, causes=causes)}
@@ -104,6 +106,7 @@ def test_sessions_are_counted_by_how_they_ended() -> None:
 
 @pytest.mark.parametrize("data", [dmarc(), tls()], ids=["dmarc", "tls"])
 def test_a_report_is_found_however_it_is_packed_and_whatever_it_is_called(data: bytes) -> None:
+    """RFC 7489 §7.2.1.1: in one file."""
     found = [report_in(mail(packed, type)) for packed, type in (
         (data, "text/xml"), (gzip.compress(data), "application/tlsrpt+gzip"), (zipped(data), "application/zip"),
         (zipped(data, zipfile.ZIP_STORED), "image/png"),

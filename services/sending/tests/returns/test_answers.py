@@ -47,7 +47,7 @@ def read(message: bytes) -> EmailMessage:
 
 
 def test_an_answer_goes_on_whole_from_the_customers_own_domain_and_is_answered_at_the_persons_address() -> None:
-    """From is of a domain that we sign for (RFC 7489 §3.1); what served the answer on its own way stays behind."""
+    """From is of a domain that we sign for (RFC 7489 §3.1, §6.6); what served the answer on its own way stays behind (RFC 5321 §6.4)."""
     answer = EmailMessage()
     answer["From"], answer["To"], answer["Subject"] = "Zoë <zoe@example.com>", "a+x@returns.example", "Re: Größe"
     answer["DKIM-Signature"], answer["Bcc"], answer["Disposition-Notification-To"] = "v=1", "c@d.example", "zoe@example.com"
@@ -128,7 +128,7 @@ def answer(id: str = "1", *headers: str, text: str = "How much is it?") -> bytes
     [
         (answer(), "ann@example.com", {}, TAKEN, (0, 1)),
         (answer("1", "Subject: unsubscribe"), "eve@example.com", {"reads": False}, TAKEN, (1, 0)),
-        (answer(), "", {}, TAKEN, (0, 0)),  # RFC 5321 §4.5.5: the null reverse-path
+        (answer(), "", {}, TAKEN, (0, 0)),  # RFC 5321 §4.5.5: the null reverse-path; RFC 3834 §4
         (answer("1", "Auto-Submitted: auto-replied (vacation)"), "ann@example.com", {}, TAKEN, (0, 0)),  # RFC 3834 §2
         (answer("1", "Precedence: bulk"), "ann@example.com", {}, TAKEN, (0, 0)),
         (answer("1", f"{PASSED_ON}: answer"), "ann@example.com", {}, "554 5.4.6", (0, 0)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postlaw_sending.returns import Returned, classify
+from postlaw_sending.returns.arf import mail_from
 from postlaw_sending.returns.commands import bounce
 from postlaw_sending.returns.reading import LARGEST
 
@@ -104,7 +106,7 @@ def seen(returned: Returned) -> list[tuple[str | None, str | None, str | None, s
 
 @pytest.mark.parametrize("sample", EXPECTED, ids=[sample["file"] for sample in EXPECTED])
 def test_reports_in_the_standards_formats_are_read_field_by_field(sample: dict[str, Any]) -> None:
-    """RFC 3464 §2.3, RFC 5965 §3."""
+    """RFC 3464 §2.1 and §2.3, with addresses as §2.1.2 has them; RFC 5965 §3."""
     returned = classify((DATA / sample["file"]).read_bytes())
     assert returned.kind == sample["kind"]
     if sample["kind"] == "dsn":
@@ -142,6 +144,23 @@ def test_of_the_samples_only_those_whose_address_is_no_good_are_hard() -> None:
 def test_bounces_told_in_prose_name_their_recipients(mail: str, recipients: list[tuple[str | None, str | None, str | None, str]]) -> None:
     returned = classify(mail.encode())
     assert (returned.kind, seen(returned)) == ("dsn", recipients)
+
+
+@pytest.mark.parametrize("action", ["delivered", "relayed", "expanded", "Relayed (to mx2)"])
+def test_a_report_of_success_is_no_bounce(action: str) -> None:
+    """RFC 3464 §2.3.3."""
+    returned = classify((DATA / "rfc3464/1.eml").read_bytes().replace(b"Action: failed", f"Action: {action}".encode()))
+    assert {one.cls for one in returned.recipients} == {"none"}
+
+
+def test_the_return_path_of_a_complaint_is_read_wherever_it_may_stand() -> None:
+    """RFC 5965 §3.2."""
+    report = (
+        b'Content-Type: multipart/report; report-type=feedback-report; boundary="x"\r\n\r\n'
+        b"--x\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\nOriginal-Mail-From: <one@r.example>\r\n\r\n"
+        b"--x\r\nContent-Type: message/rfc822\r\n\r\nReturn-Path: <two@r.example>\r\nSubject: Hi\r\n\r\nHi\r\n--x--\r\n"
+    )
+    assert mail_from(list(email.message_from_bytes(report).walk())) == ["one@r.example", "two@r.example"]
 
 
 def test_an_automatic_reply_is_no_bounce_whatever_it_tells() -> None:

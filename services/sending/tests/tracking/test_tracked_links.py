@@ -65,6 +65,7 @@ def test_a_token_says_what_was_put_into_it() -> None:
 @promise("M9")
 @given(place=st.integers(0, 99), other=st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=+/ é"))
 def test_no_token_can_be_changed_into_another(place: int, other: str) -> None:
+    """RFC 7693 §2.9: its tag is keyed."""
     token = TOKENS.of(CAMPAIGN, 1_800_000_000, ADDRESS_KEY)
     changed = token[:place] + other + token[place + 1 :]
     assert changed == token or TOKENS.read(changed) is None

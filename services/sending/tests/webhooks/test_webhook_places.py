@@ -43,6 +43,7 @@ def test_a_webhook_is_an_https_url_and_nothing_else(url: str) -> None:
     ],
 )  # fmt: skip
 async def test_no_name_leads_a_webhook_into_a_network_that_is_not_public(address: str) -> None:
+    """Nor an IPv4 address inside an IPv6 one: RFC 4291 §2.5.5.2, RFC 6052, RFC 3056."""
     assert not is_public(address)
 
     async def resolve(name: str, port: int) -> list[str]:
