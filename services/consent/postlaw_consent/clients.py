@@ -23,7 +23,7 @@ from postlaw_consent.domain.message import UNKNOWN_SENDER, Sender
 from postlaw_consent.domain.receipt import Controller
 from postlaw_consent.domain.scope import Scope
 from postlaw_consent.use_cases.get_receipt import Proof
-from postlaw_consent.use_cases.withdraw_consent import Outcome
+from postlaw_consent.use_cases.withdraw_consent import Stop
 from postlaw_consent.wire import scope_to_wire
 from postlaw_law.words import SenderKind
 
@@ -48,8 +48,8 @@ class Sending:
 
     async def await_stopped(
         self, tenant_id: str, address_key: bytes, scope: Scope, partition: int, offset: int, generation: str, *, timeout: float
-    ) -> tuple[Outcome, int]:
-        """The outcome and the epoch that it rests on. Raises whatever the call raises."""
+    ) -> Stop:
+        """Raises whatever the call raises."""
         answer = await self._stub.AwaitStopped(
             sending_pb2.AwaitStoppedRequest(
                 tenant_id=tenant_id,
@@ -62,7 +62,9 @@ class Sending:
             timeout=timeout,
         )
         # Whatever is not plainly "stopped" is not stopped: an answer of a later version included.
-        return ("stopped" if answer.outcome == consent_pb2.OUTCOME_STOPPED else "recorded"), answer.epoch
+        outcome = "stopped" if answer.outcome == consent_pb2.OUTCOME_STOPPED else "recorded"
+        until_us = answer.relay_until.ToMicroseconds() if answer.HasField("relay_until") else 0
+        return Stop(outcome, answer.epoch, answer.relay_may_hold, until_us)
 
 
 class Subscribers:

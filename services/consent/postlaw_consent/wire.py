@@ -285,14 +285,18 @@ def decode(data: bytes) -> ConsentEvent:
 
 
 def receipt_to_wire(receipt: Receipt) -> pb.Withdrawal:
-    return pb.Withdrawal(
+    said = pb.Withdrawal(
         event_id=receipt.event_id,
         outcome=OUTCOMES[receipt.outcome],
         withdrawn_at=timestamp(receipt.withdrawn_at_us),
         answered_at=timestamp(receipt.answered_at_us),
         scope=scope_to_wire(receipt.scope),
         already_withdrawn=receipt.already_withdrawn,
+        relay_may_hold=receipt.relay_may_hold,
     )
+    if receipt.relay_until_us:
+        said.relay_until.FromMicroseconds(receipt.relay_until_us)
+    return said
 
 
 def encode_answer(receipt: Receipt) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw.consent.v1.consent_pb2_grpc import ConsentServiceStub
@@ -26,14 +27,17 @@ from .conftest import PROVEN
 
 PERSON = b"\x01" + bytes(range(32))
 LIST = pb.Scope(list_id="lst_1")
+RELAY_UNTIL_S = 1_900_000_000
 CONSENT = pb.ConsentRecord(address_key=PERSON, scope=LIST, wording="Yes.", particulars=PROVEN)
 
 
 class Stopping:
-    """A sending service in which the mail has always stopped."""
+    """A sending service in which the mail has always stopped, and whose relay has two messages left."""
 
     async def AwaitStopped(self, request: sending_pb2.AwaitStoppedRequest, context: Any) -> sending_pb2.AwaitStoppedResponse:
-        return sending_pb2.AwaitStoppedResponse(outcome=pb.OUTCOME_STOPPED, epoch=3)
+        return sending_pb2.AwaitStoppedResponse(
+            outcome=pb.OUTCOME_STOPPED, epoch=3, relay_may_hold=2, relay_until=Timestamp(seconds=RELAY_UNTIL_S)
+        )
 
 
 class Knowing:
@@ -72,6 +76,7 @@ async def test_from_consent_to_link_to_stop_through_the_real_door(tmp_path: Path
         token = decision.opt_out_token.decode()
         receipt = await stranger.WithdrawByToken(pb.WithdrawByTokenRequest(token=token))
         assert receipt.outcome == pb.OUTCOME_STOPPED
+        assert (receipt.relay_may_hold, receipt.relay_until) == (2, Timestamp(seconds=RELAY_UNTIL_S))
         assert (await stranger.DescribeToken(pb.DescribeTokenRequest(token=token))).already_withdrawn
         again = await gateway.WithdrawConsent(pb.WithdrawConsentRequest(address_key=PERSON, scope=LIST))
         assert (again.already_withdrawn, again.event_id) == (True, receipt.event_id)

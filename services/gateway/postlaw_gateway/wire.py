@@ -144,19 +144,25 @@ def withdraw_request(token: str, *, one_click: bool, everything: bool) -> Messag
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a person gets for a withdrawal. `withdrawn_at` is RFC 3339 in UTC."""
+    """What a person gets for a withdrawal. `withdrawn_at` is RFC 3339 in UTC, and so is `relay_until`, until when up to `relay_may_hold`
+    messages that left before may still arrive ("" for none)."""
 
     event_id: str
     stopped: bool
     withdrawn_at: str
     everything: bool
     already_withdrawn: bool
+    relay_may_hold: int = 0
+    relay_until: str = ""
 
 
 def receipt(withdrawal: Message) -> Receipt:
     it = cast(consent_pb2.Withdrawal, withdrawal)
     stopped = it.outcome == consent_pb2.OUTCOME_STOPPED
-    return Receipt(it.event_id, stopped, it.withdrawn_at.ToJsonString(), it.scope.everything, it.already_withdrawn)
+    until = it.relay_until.ToJsonString() if it.relay_may_hold else ""
+    return Receipt(
+        it.event_id, stopped, it.withdrawn_at.ToJsonString(), it.scope.everything, it.already_withdrawn, it.relay_may_hold, until
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,6 +175,7 @@ class FakeConsent:
         self.exports_taken = 0
         self.tokens = {"good": TENANT, "stopped-before": TENANT}
         self.outcome = consent_pb2.OUTCOME_STOPPED
+        self.relay_may_hold = 0
         self.withdrawn: list[consent_pb2.WithdrawByTokenRequest] = []
         self.described = 0
         self.list_name = ""
@@ -269,6 +270,9 @@ class FakeConsent:
         answer = consent_pb2.Withdrawal(event_id="evt_1", outcome=self.outcome, scope=scope, already_withdrawn=again)
         answer.withdrawn_at.FromJsonString("2026-03-01T12:00:00.25Z")
         answer.answered_at.FromJsonString("2026-03-01T12:00:00.30Z")
+        if self.relay_may_hold:
+            answer.relay_may_hold = self.relay_may_hold
+            answer.relay_until.FromJsonString("2026-03-02T12:00:00Z")
         return answer
 
     async def DescribePreferences(self, request: Any, context: Any) -> consent_pb2.Preferences:

@@ -128,6 +128,18 @@ async def test_recorded_is_said_honestly(door: Any) -> None:
     assert (await door.http.post("/u/good", content=ONE_CLICK, headers=FORM)).json()["outcome"] == "recorded"
 
 
+@promise("M6")
+async def test_what_a_relay_may_still_hold_is_said_with_the_number_and_the_end(door: Any) -> None:
+    """Design §3: our reach ends where the next server has taken the message."""
+    door.consent.relay_may_hold = 2
+    page = await door.http.post("/u/good", data={"stop": "this"})
+    assert "Messages that left before and may still arrive, until 2 March 2026, 12:00:00 UTC: 2 at most." in page.text
+    said = (await door.http.post("/u/good", content=ONE_CLICK, headers=FORM)).json()
+    assert (said["relay_may_hold"], said["relay_until"]) == (2, "2026-03-02T12:00:00Z")
+    door.consent.relay_may_hold = 0
+    assert "may still arrive" not in (await door.http.post("/u/good", data={"stop": "this"})).text
+
+
 async def test_accept_chooses_between_receipt_and_page(door: Any) -> None:
     as_page = await door.http.post("/u/good", content=ONE_CLICK, headers={**FORM, "accept": "text/html"})
     as_json = await door.http.post("/u/good", data={"stop": "this"}, headers={"accept": "application/json"})

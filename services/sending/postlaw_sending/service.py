@@ -68,7 +68,8 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     )
     watch = DomainWatch(domain.domains, domain.keep, parts.pause_senders if denying else None, platform.now_us)
     checking = Background("sender domains", watch.run)
-    stopping = stop.assemble_stop(platform, DATABASE)
+    relay_queue = stop.relay_queue_in(platform, DATABASE, settings.declared_queue_life)
+    stopping = stop.assemble_stop(platform, DATABASE, relay_queue)
     serving = settings.role in ("all", "api")
     working = settings.role in ("all", "worker")
     posting = Posting(single.singles, parts.single_consent, platform.placement)
@@ -85,7 +86,9 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         if mx is None
         else lambda: straight_to_mx(mx, settings.resolver(), lambda: platform.store(DATABASE).collection(WARM_UP.name), platform.now_us)
     )
-    worker = stop.WorkerParts(platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us), straight)
+    worker = stop.WorkerParts(
+        platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us), straight, relay_queue
+    )
     reported = reports.assemble_reports(platform, DATABASE, domain, return_paths)
     returning = returns.assemble_returns(
         platform,
@@ -177,6 +180,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
             *(
                 (
                     stopping.answering,
+                    *stopping.sweeping,
                     *parts.planning,
                     single.sweeping,
                     written.sweeping,

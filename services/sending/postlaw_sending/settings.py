@@ -15,6 +15,7 @@ from postlaw_sending.mx.pools import parsed
 from postlaw_sending.opinion.assembly import OpinionSettings
 from postlaw_sending.returns.listener import Inbox
 from postlaw_sending.returns.webhooks.taking import Secrets
+from postlaw_sending.stop.relay_queue import LONGEST_S
 
 
 class SendingSettings(BaseSettings):
@@ -32,6 +33,11 @@ class SendingSettings(BaseSettings):
     relay_tls: TlsPolicy = Field(default="opportunistic", description="none, opportunistic or required")
     relay_tls_ca: str = Field(default="", description="the PEM file of the authorities that the relay's certificate is held against")
     relay_ehlo: str = Field(default="localhost", min_length=1, description="the name that we greet the relay with")
+
+    relay_queue_life: int = Field(
+        default=0, ge=0, le=LONGEST_S,
+        description="for how many seconds the relay keeps what it cannot hand on, 1209600 at most; or leave it out where it keeps nothing",
+    )  # fmt: skip
 
     delivery: Literal["relay", "mx"] = Field(default="relay", description="relay, or mx to hand mail to the recipients' own servers")
     mx_port: int = Field(default=25, ge=1, le=65535, description="a port from 1 to 65535; the world's mail servers listen on 25")
@@ -143,6 +149,11 @@ class SendingSettings(BaseSettings):
             private=self.mx_private == "allow",
             pools=parsed(self.pools),
         )
+
+    @property
+    def declared_queue_life(self) -> int:
+        """Seconds; 0 where no relay keeps anything. Straight to MX there is none: whoever takes a message is its last server or its own."""
+        return self.relay_queue_life if self.delivery == "relay" else 0
 
     def relay(self) -> Relay:
         return Relay(

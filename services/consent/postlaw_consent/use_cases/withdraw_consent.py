@@ -43,8 +43,22 @@ _answered = meter("postlaw.consent").create_histogram(
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """Sending's answer. `epoch`: of the holding that it rests on, 0 for none. `relay_may_hold`: messages that a relay with a queue of its
+    own may still have, at most, until `relay_until_us` (0 where it has none)."""
+
+    outcome: Outcome
+    epoch: int = 0
+    relay_may_hold: int = 0
+    relay_until_us: int = 0
+
+
+_UNCONFIRMED = Stop("recorded")
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
-    """`offset` -1: not published in time. `epoch`: of the holding that the answer rests on, 0 for none."""
+    """`offset` -1: not published in time. `epoch` and what follows: as Stop has them."""
 
     event_id: str
     tenant_id: str
@@ -57,6 +71,8 @@ class Receipt:
     partition: int
     offset: int = -1
     epoch: int = 0
+    relay_may_hold: int = 0
+    relay_until_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +96,11 @@ class Request:
 
 
 class AwaitStopped(Protocol):
-    """Sending's answer and the epoch it rests on. May raise anything."""
+    """May raise anything."""
 
     async def __call__(
         self, tenant_id: str, address_key: bytes, scope: Scope, partition: int, offset: int, generation: str, *, timeout: float
-    ) -> tuple[Outcome, int]: ...
+    ) -> Stop: ...
 
 
 class WithdrawConsent:
@@ -133,23 +149,24 @@ class WithdrawConsent:
         # An offset of earlier topics means nothing now: the withdrawal is published once more, into those that workers read.
         noted = line.offset if line.generation == self._generation() else None
         offset = noted if noted is not None else await self._publish(line, ends)
-        outcome: Outcome = "recorded"
-        epoch = 0
+        stop = _UNCONFIRMED
         # No worker waits for a no to tracking: it acts through the next first gate, and what is on its way may still be tracked.
         if offset is not None and request.kind != "tracking_withdrawn":
-            outcome, epoch = await self._ask(request, line.partition, offset, ends)
+            stop = await self._ask(request, line.partition, offset, ends)
         receipt = Receipt(
             event_id=line.event().event_id,
             tenant_id=request.tenant_id,
             address_key=request.address_key,
             scope=request.scope,
-            outcome=outcome,
+            outcome=stop.outcome,
             withdrawn_at_us=line.fact.at_us,
             answered_at_us=self._now_us(),
             already_withdrawn=repeated,
             partition=line.partition,
             offset=-1 if offset is None else offset,
-            epoch=epoch,
+            epoch=stop.epoch,
+            relay_may_hold=stop.relay_may_hold,
+            relay_until_us=stop.relay_until_us,
         )
         self._afterwards.begin(self._log_answer(receipt), what="answer to the log")
         return receipt
@@ -204,7 +221,7 @@ class WithdrawConsent:
         self._afterwards.begin(self._ledger.note_published(line, offset, self._generation()), what="noting an offset")
         return offset
 
-    async def _ask(self, request: Request, partition: int, offset: int, ends: float) -> tuple[Outcome, int]:
+    async def _ask(self, request: Request, partition: int, offset: int, ends: float) -> Stop:
         left = ends - asyncio.get_running_loop().time()
         try:
             return await asyncio.wait_for(
@@ -215,7 +232,7 @@ class WithdrawConsent:
             )
         except Exception as failure:  # the ledger has it, so whatever went wrong here, the honest answer is "recorded"
             _log.warning("the stop could not be confirmed", partition=partition, failure=type(failure).__name__)
-            return "recorded", 0
+            return _UNCONFIRMED
 
     async def _log_answer(self, receipt: Receipt) -> None:
         person = person_of(receipt.tenant_id, receipt.address_key)

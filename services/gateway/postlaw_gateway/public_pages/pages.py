@@ -55,10 +55,15 @@ def ask(language: str, token: str, link: Link, mail: Mail) -> bytes:
 def done(language: str, token: str, receipt: Receipt, link: Link | None, mail: Mail) -> bytes:
     """The receipt of a withdrawal. `link` None: what it stands for could not be looked up."""
     title = "title_stopped" if receipt.stopped else "title_recorded"
-    at = datetime.fromisoformat(receipt.withdrawn_at)
-    when = sayer(language)("when", day=day(language, at), time=f"{at:%H:%M:%S}")
+    when = _instant(language, receipt.withdrawn_at)
+    until = _instant(language, receipt.relay_until) if receipt.relay_until else ""
     scope = _scope(language, link, mail, everything=receipt.everything)
-    return page("done.html", language, title, mail, token=token, receipt=receipt, when=when, **scope)
+    return page("done.html", language, title, mail, token=token, receipt=receipt, when=when, at_relay_until=until, **scope)
+
+
+def _instant(language: str, rfc3339: str) -> str:
+    at = datetime.fromisoformat(rfc3339)
+    return sayer(language)("when", day=day(language, at), time=f"{at:%H:%M:%S}")
 
 
 def failed(language: str, status: int) -> bytes:

@@ -18,15 +18,16 @@ from postlaw_sending.mx.assembly import Straight
 from postlaw_sending.stop.await_stopped import AwaitStopped
 from postlaw_sending.stop.holdings import HOLDINGS, Holdings
 from postlaw_sending.stop.observing import Observer
+from postlaw_sending.stop.relay_queue import AT_RELAY, RelayQueue
 from postlaw_sending.stop.scope import recipient_tag
 from postlaw_sending.stop.watermarks import Watermarks
-from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, SINGLES, WATERMARKS
+from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, SINGLES, WATERMARKS, scope_text
 from postlaw_sending.worker import figures
 from postlaw_sending.worker.jobs import Opener
 from postlaw_sending.worker.ownership import WORKERS
 from postlaw_sending.worker.worker import Outside, Worker
 
-COLLECTIONS = (HOLDINGS, WORKERS)
+COLLECTIONS = (HOLDINGS, WORKERS, AT_RELAY)
 TOPICS = (Topic(CONSENT_EVENTS), Topic(JOBS), Topic(SINGLES), Topic(WATERMARKS, retention_days=1), Topic(OUTCOMES))
 
 
@@ -37,6 +38,12 @@ class StopParts:
     holdings: Holdings
     answering: Background
     await_stopped: AwaitStopped
+    relay_queue: RelayQueue | None
+    now_us: Callable[[], int]
+
+    @property
+    def sweeping(self) -> tuple[Background, ...]:
+        return (Background("relay queue", self.relay_queue.sweep),) if self.relay_queue is not None else ()
 
     async def ensure(self) -> None:
         await self.holdings.ensure()
@@ -45,7 +52,15 @@ class StopParts:
         tag = recipient_tag(request.tenant_id, request.address_key)
         answer = await self.await_stopped(tag, request.partition, request.offset, request.generation)
         outcome = consent.OUTCOME_STOPPED if answer.stopped else consent.OUTCOME_RECORDED
-        return sending.AwaitStoppedResponse(outcome=outcome, epoch=answer.epoch, reason=answer.reason)
+        response = sending.AwaitStoppedResponse(outcome=outcome, epoch=answer.epoch, reason=answer.reason)
+        if self.relay_queue is not None:
+            # Where nobody holds the partition only its ledger tells, and not of whom: each batch may have one of theirs, just now.
+            now_us = self.now_us()
+            live = (*answer.handed, *range(now_us - answer.unsettled, now_us))
+            response.relay_may_hold, until_us = await self.relay_queue.holds(tag, scope_text(request.scope), live)
+            if until_us:
+                response.relay_until.FromMicroseconds(until_us)
+        return response
 
     async def holdings_now(self, request: sending.ListHoldingsRequest) -> sending.ListHoldingsResponse:
         return sending.ListHoldingsResponse(
@@ -70,8 +85,13 @@ class StopParts:
         return sending.AttestWorkerEndResponse(cleared=await self.holdings.attest_end(request.worker_id))
 
 
-def assemble_stop(platform: Platform, database: str) -> StopParts:
-    """`database`: sending's own."""
+def relay_queue_in(platform: Platform, database: str, life_s: int) -> RelayQueue | None:
+    """`life_s`: what the relay declares; 0: nothing."""
+    return RelayQueue(lambda: platform.store(database).collection(AT_RELAY.name), life_s, platform.now_us) if life_s else None
+
+
+def assemble_stop(platform: Platform, database: str, relay_queue: RelayQueue | None = None) -> StopParts:
+    """`database`: sending's own. `relay_queue`: None where the relay declares none."""
     store = platform.store(database)
     holdings = Holdings(lambda: store.collection(HOLDINGS.name), platform.bus.partitions, platform.now_us)
     watermarks = Watermarks(platform.bus)
@@ -83,7 +103,8 @@ def assemble_stop(platform: Platform, database: str) -> StopParts:
         finally:
             await generations.close()
 
-    return StopParts(holdings, Background("watermarks", watch), AwaitStopped(holdings, watermarks, Observer(), generations))
+    await_stopped = AwaitStopped(holdings, watermarks, Observer(), generations)
+    return StopParts(holdings, Background("watermarks", watch), await_stopped, relay_queue, platform.now_us)
 
 
 class WorkerParts:
@@ -98,11 +119,13 @@ class WorkerParts:
         opener: Opener,
         status: Callable[[str], str],
         straight: Callable[[], Straight] | None = None,
+        relay_queue: RelayQueue | None = None,
     ) -> None:
         self._platform = platform
         self._database = database
         self._relay = relay
         self._straight = straight
+        self._relay_queue = relay_queue
         self._opener = opener
         self._status = status
 
@@ -122,6 +145,7 @@ class WorkerParts:
                 connections=[lane.connection for lane in lanes.lanes] if lanes is not None else [],
                 exchange=straight.exchange if straight is not None else None,
                 router=straight.router if straight is not None else None,
+                relay_queue=self._relay_queue,
             )
         )
         running = asyncio.create_task(worker.run())

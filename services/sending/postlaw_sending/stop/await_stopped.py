@@ -10,7 +10,7 @@ from postlaw_common.bus import BusUnavailable
 from postlaw_common.bus.generation import Generations
 from postlaw_common.store import StoreUnavailable
 from postlaw_common.telemetry import get_logger, meter
-from postlaw_sending.stop.holding import Holding
+from postlaw_sending.stop.holding import SENT, UNKNOWN, Holding
 from postlaw_sending.stop.holdings import Holdings
 from postlaw_sending.stop.observing import LEASE_S, Observer
 from postlaw_sending.stop.watermarks import Watermarks
@@ -28,11 +28,14 @@ OBSERVE_EVERY_S = LEASE_S / 6
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`stopped` false: recorded. `reason`: why only that."""
+    """`stopped` false: recorded. `reason`: why only that. `handed`: when messages to them left, as far as the ledger does not say it yet,
+    microseconds since the epoch; `unsettled`: batches that nobody holds, each of which may have one, too."""
 
     stopped: bool
     epoch: int
     reason: str = ""
+    handed: tuple[int, ...] = ()
+    unsettled: int = 0
 
 
 class AwaitStopped:
@@ -91,10 +94,11 @@ class AwaitStopped:
         mark = self._watermarks.latest(partition, generation)
         while True:
             if mark is not None and mark.epoch == epoch and mark.applied >= offset:
+                handed = tuple(at_us for handed_to, at_us in mark.handed if handed_to == tag)
                 if tag in mark.left_open:
-                    return Answer(False, epoch, "an earlier worker was lost while it handed over a message to this address")
+                    return Answer(False, epoch, "an earlier worker was lost while it handed over a message to this address", handed)
                 if offset not in mark.waiting:
-                    return Answer(True, epoch)
+                    return Answer(True, epoch, handed=handed)
             left_s = until - time.monotonic()
             if left_s <= 0:
                 return None
@@ -105,6 +109,8 @@ class AwaitStopped:
             mark = newer
 
     def _by_claims(self, holding: Holding, tag: bytes) -> Answer:
+        unsettled = sum(SENT in batch.states or UNKNOWN in batch.states for batch in holding.batches)
         if holding.names(tag):
-            return Answer(False, holding.epoch, "a worker was lost while it handed over a message to this address")
-        return Answer(True, holding.epoch)
+            lost = "a worker was lost while it handed over a message to this address"
+            return Answer(False, holding.epoch, lost, unsettled=unsettled)
+        return Answer(True, holding.epoch, unsettled=unsettled)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
@@ -64,6 +65,7 @@ class Applied:
     epoch: int
     left_open: frozenset[bytes]
     generation: str  # of the topics, to which the offsets belong
+    handed: Sequence[tuple[bytes, int]] = ()  # tag and time of messages that are out, of those who said stop lately (relay_queue.py)
 
     def to_bytes(self) -> bytes:
         return sending.Watermark(
@@ -73,9 +75,11 @@ class Applied:
             epoch=self.epoch,
             left_open=sorted(self.left_open),
             generation=self.generation,
+            handed=[sending.HandedOver(tag=tag, at_us=at_us) for tag, at_us in self.handed],
         ).SerializeToString()
 
     @classmethod
     def from_bytes(cls, value: bytes) -> Applied:
         mark = sending.Watermark.FromString(value)
-        return cls(mark.partition, mark.applied, frozenset(mark.waiting), mark.epoch, frozenset(mark.left_open), mark.generation)
+        handed = tuple((one.tag, one.at_us) for one in mark.handed)
+        return cls(mark.partition, mark.applied, frozenset(mark.waiting), mark.epoch, frozenset(mark.left_open), mark.generation, handed)

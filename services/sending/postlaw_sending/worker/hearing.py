@@ -78,6 +78,8 @@ class Hearing:
                 continue
             with processing("apply withdrawal", (record.headers,), _ABOUT):
                 partition.gate.apply(record.offset, *heard)
+                if partition.lately_stopped is not None:
+                    partition.lately_stopped.say(record.offset, *heard)
                 partition.gate.advance(record.offset + 1)
                 self.mark(record.partition)
 
@@ -157,11 +159,14 @@ def _headers(trace: str) -> dict[str, bytes]:
 
 def applied(partition: HeldPartition) -> Applied:
     """What is true of the partition at this instant."""
+    waiting, lately = partition.gate.waiting(), partition.lately_stopped
+    handed = lately.handed(partition.batches.values(), waiting) if lately is not None else ()
     return Applied(
         partition=partition.number,
         applied=partition.gate.next_offset - 1,
-        waiting=frozenset(partition.gate.waiting()),
+        waiting=frozenset(waiting),
         epoch=partition.holding.epoch,
         left_open=partition.left_open_tags(),
         generation=partition.holding.generation,
+        handed=[(one.tag, one.at_us) for one in handed],
     )

@@ -22,6 +22,7 @@ from postlaw_sending.stop.holdings import EpochRefused, Holdings, wall_clock_us
 from postlaw_sending.stop.observing import RENEW_EVERY_S
 from postlaw_sending.stop.second_gate import SecondGate
 from postlaw_sending.stop.wire import JOBS, SINGLES
+from postlaw_sending.worker.lately_stopped import LatelyStopped
 from postlaw_sending.worker.live_batch import Claim, LiveBatch
 from postlaw_sending.worker.routes import Route
 from postlaw_sending.worker.settled_count import count_settled
@@ -65,6 +66,7 @@ class HeldPartition:
         self.released = False
         self.worker = holding.owner or ""
         self.dropped = False  # a connection ended without its final reply
+        self.lately_stopped: LatelyStopped | None = None  # where the relay declares its queue's life
         self._handing_back = False
         self._fresh_left_open: list[LeftOpen] = []
         self._holdings = holdings

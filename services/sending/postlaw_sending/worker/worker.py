@@ -22,6 +22,7 @@ from postlaw_common.telemetry import get_logger
 from postlaw_sending.stop.holding import Holding, Place
 from postlaw_sending.stop.holdings import Holdings
 from postlaw_sending.stop.observing import RENEW_EVERY_S, Observer
+from postlaw_sending.stop.relay_queue import RelayQueue
 from postlaw_sending.stop.second_gate import SecondGate
 from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, SINGLES, closing
 from postlaw_sending.worker.connections import Connection
@@ -29,6 +30,7 @@ from postlaw_sending.worker.destinations import Destinations
 from postlaw_sending.worker.hearing import Hearing
 from postlaw_sending.worker.jobs import Jobs, Opener
 from postlaw_sending.worker.lane import Lane
+from postlaw_sending.worker.lately_stopped import LatelyStopped, out
 from postlaw_sending.worker.live_batch import CLAIM_SIZE, Claim, LiveBatch
 from postlaw_sending.worker.ownership import Roll, fair_share, new_worker_id, to_take
 from postlaw_sending.worker.partition import HeldPartition
@@ -55,6 +57,7 @@ class Outside:
     connections: list[Callable[[], Awaitable[Connection]]]
     exchange: Exchange | None = None
     router: Router | None = None
+    relay_queue: RelayQueue | None = None  # where the relay declares one
 
 
 class Worker:
@@ -223,6 +226,7 @@ class Worker:
     async def _prepare(self, holding: Holding, end: int) -> HeldPartition:
         start = min([end, *(record.consent_offset for record in holding.batches)])
         gate = SecondGate(start)
+        lately = LatelyStopped() if self._outside.relay_queue is not None else None
         for record in await self._outside.bus.read_range(CONSENT_EVENTS, holding.partition, start, end) if start < end else []:
             try:
                 heard = closing(record.value)
@@ -231,9 +235,12 @@ class Worker:
                 break
             if heard is not None:
                 gate.apply(record.offset, *heard)
+                if lately is not None:
+                    lately.say(record.offset, *heard)
         gate.advance(end)
         arrived = self._destinations.arrived if self._destinations is not None else None
         partition = HeldPartition(holding, gate, self._outside.holdings, self._publish_settled, self._changed, self._hearing.mark, arrived)
+        partition.lately_stopped = lately
         for ledger in holding.batches:
             sealed = await self._sealed(holding.partition, ledger.place)
             partition.add(await self._jobs.open(holding.partition, ledger.place, sealed, ledger))
@@ -290,9 +297,11 @@ class Worker:
         records = [settled_record(partition.number, batch, self.id, partition.holding.epoch, self._generation) for batch in finished]
         while True:
             try:
+                if self._outside.relay_queue is not None:  # before they leave the ledger, so that at no time neither tells of them
+                    await self._outside.relay_queue.note(out(finished))
                 await self._outside.bus.publish(records)
                 return
-            except BusUnavailable as gone:
+            except (BusUnavailable, StoreUnavailable) as gone:
                 log.warning("outcomes_wait", partition=partition.number, error=str(gone))
                 await asyncio.sleep(0.5)
 

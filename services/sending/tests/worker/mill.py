@@ -19,6 +19,7 @@ from postlaw_sending.mx.assembly import Straight
 from postlaw_sending.stop.await_stopped import AwaitStopped
 from postlaw_sending.stop.holdings import HOLDINGS, Holdings
 from postlaw_sending.stop.observing import Observer
+from postlaw_sending.stop.relay_queue import RelayQueue
 from postlaw_sending.stop.scope import recipient_tag
 from postlaw_sending.stop.watermarks import Watermarks
 from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, SINGLES
@@ -132,6 +133,7 @@ class Mill:
         lanes: int = 2,
         generations: Generations | None = None,
         straight: Straight | None = None,
+        relay_queue: RelayQueue | None = None,
     ) -> Worker:
         async def connection() -> Wire:
             return wire or self.wire
@@ -152,6 +154,7 @@ class Mill:
             list(sources) if straight is None else [],
             straight.exchange if straight is not None else None,
             straight.router if straight is not None else None,
+            relay_queue,
         )
         return Worker(outside)
 

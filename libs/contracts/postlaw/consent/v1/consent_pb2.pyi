@@ -873,10 +873,14 @@ class Withdrawal(_message.Message):
     ANSWERED_AT_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
     ALREADY_WITHDRAWN_FIELD_NUMBER: _builtins.int
+    RELAY_MAY_HOLD_FIELD_NUMBER: _builtins.int
+    RELAY_UNTIL_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     outcome: Global___Outcome.ValueType
     already_withdrawn: _builtins.bool
     """an earlier withdrawal of the same scope stood already; its event id is returned"""
+    relay_may_hold: _builtins.int
+    """Messages that left before and that a relay with a queue of its own may still hold, at most: what *stopped* does not reach."""
     @_builtins.property
     def withdrawn_at(self) -> _timestamp_pb2.Timestamp:
         """when the ledger took it"""
@@ -885,6 +889,10 @@ class Withdrawal(_message.Message):
     def answered_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def scope(self) -> Global___Scope: ...
+    @_builtins.property
+    def relay_until(self) -> _timestamp_pb2.Timestamp:
+        """when the last of them has left it, one way or the other; absent where there is none"""
+
     def __init__(
         self,
         *,
@@ -894,10 +902,12 @@ class Withdrawal(_message.Message):
         answered_at: _timestamp_pb2.Timestamp | None = ...,
         scope: Global___Scope | None = ...,
         already_withdrawn: _builtins.bool = ...,
+        relay_may_hold: _builtins.int = ...,
+        relay_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "scope", b"scope", "withdrawn_at", b"withdrawn_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "relay_until", b"relay_until", "scope", b"scope", "withdrawn_at", b"withdrawn_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_withdrawn", b"already_withdrawn", "answered_at", b"answered_at", "event_id", b"event_id", "outcome", b"outcome", "scope", b"scope", "withdrawn_at", b"withdrawn_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_withdrawn", b"already_withdrawn", "answered_at", b"answered_at", "event_id", b"event_id", "outcome", b"outcome", "relay_may_hold", b"relay_may_hold", "relay_until", b"relay_until", "scope", b"scope", "withdrawn_at", b"withdrawn_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1764,20 +1764,30 @@ class AwaitStoppedResponse(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    RELAY_MAY_HOLD_FIELD_NUMBER: _builtins.int
+    RELAY_UNTIL_FIELD_NUMBER: _builtins.int
     outcome: _consent_pb2.Outcome.ValueType
     epoch: _builtins.int
     reason: _builtins.str
     """why only recorded"""
+    relay_may_hold: _builtins.int
+    """messages in that scope that a relay with a queue of its own took, at most, and may not have handed on yet"""
+    @_builtins.property
+    def relay_until(self) -> _timestamp_pb2.Timestamp:
+        """when the last of them has left it, one way or the other; absent where there is none"""
+
     def __init__(
         self,
         *,
         outcome: _consent_pb2.Outcome.ValueType = ...,
         epoch: _builtins.int = ...,
         reason: _builtins.str = ...,
+        relay_may_hold: _builtins.int = ...,
+        relay_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["relay_until", b"relay_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "outcome", b"outcome", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "outcome", b"outcome", "reason", b"reason", "relay_may_hold", b"relay_may_hold", "relay_until", b"relay_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3957,6 +3967,7 @@ class Watermark(_message.Message):
     EPOCH_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
     LEFT_OPEN_FIELD_NUMBER: _builtins.int
+    HANDED_FIELD_NUMBER: _builtins.int
     partition: _builtins.int
     applied: _builtins.int
     """every offset up to and including this one …"""
@@ -3971,6 +3982,10 @@ class Watermark(_message.Message):
     def left_open(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """addresses (first 16 bytes of SHA-256 of tenant and address_key) with an earlier holder's open claim"""
 
+    @_builtins.property
+    def handed(self) -> _containers.RepeatedCompositeFieldContainer[Global___HandedOver]:
+        """Messages to those who said stop in the last seconds that are out, in batches which are not settled yet. Only where the relay declares its queue's life."""
+
     def __init__(
         self,
         *,
@@ -3980,11 +3995,36 @@ class Watermark(_message.Message):
         epoch: _builtins.int = ...,
         generation: _builtins.str = ...,
         left_open: _abc.Iterable[_builtins.bytes] | None = ...,
+        handed: _abc.Iterable[Global___HandedOver] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "epoch", b"epoch", "generation", b"generation", "left_open", b"left_open", "partition", b"partition", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "epoch", b"epoch", "generation", b"generation", "handed", b"handed", "left_open", b"left_open", "partition", b"partition", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Watermark: _TypeAlias = Watermark  # noqa: Y015
+
+@_typing.final
+class HandedOver(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAG_FIELD_NUMBER: _builtins.int
+    AT_US_FIELD_NUMBER: _builtins.int
+    tag: _builtins.bytes
+    """as in left_open"""
+    at_us: _builtins.int
+    """microseconds since the epoch"""
+    def __init__(
+        self,
+        *,
+        tag: _builtins.bytes = ...,
+        at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandedOver: _TypeAlias = HandedOver  # noqa: Y015
