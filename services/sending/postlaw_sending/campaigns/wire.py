@@ -346,6 +346,7 @@ def sealed_batch(campaign: Campaign, batch: int, attempt: int, gate: Gate, size:
         generation=gate.generation,
         inputs_hash=gate.inputs_hash,
         variant=variant,
+        transactional=not campaign.message.is_marketing,
     ).SerializeToString()
 
 

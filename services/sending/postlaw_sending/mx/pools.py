@@ -63,9 +63,9 @@ class Pools:
             raise AllSpent
         return tuple(chosen.values())
 
-    def routes(self, tenant_id: str, single: bool, recipients: Sequence[Recipient]) -> list[Route]:
+    def routes(self, tenant_id: str, transactional: bool, recipients: Sequence[Recipient]) -> list[Route]:
         """A Router: a customer's own pool, else the stream's."""
-        stream = TRANSACTIONAL if single else MARKETING
+        stream = TRANSACTIONAL if transactional else MARKETING
         pool = f"{tenant_id}/{stream}"
         if pool not in self._pools:
             pool = stream

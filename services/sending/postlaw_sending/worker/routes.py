@@ -21,7 +21,7 @@ ANYWHERE = Route("", "")
 ROUTED_LANES = 64  # that many people's claims are kept ready where mail goes by route
 
 Router = Callable[[str, bool, Sequence[Recipient]], list[Route]]
-"""(tenant, whether it is a single message, its people) → a route each."""
+"""(tenant, whether it is transactional: a single message, or a campaign that advertises nothing; its people) → a route each."""
 
 
 class Unreachable(Exception):

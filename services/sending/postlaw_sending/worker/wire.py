@@ -65,7 +65,7 @@ def live_batch(
         after_us=after_us,
         transports=transports,
         reasons=reasons,
-        routes=router(sealed.tenant_id, place.single, recipients) if router else (),
+        routes=router(sealed.tenant_id, place.single or sealed.transactional, recipients) if router else (),
     )
 
 

@@ -11,6 +11,7 @@ from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.errors import Conflict, Denied, Invalid, KeyReused, NotFound, Unprocessable
 from postlaw_common.events import from_record
 from postlaw_common.testing.promises import promise
+from services.sending.tests.campaigns.played import PARTITIONS
 
 if TYPE_CHECKING:
     from .conftest import Opened, World
@@ -122,6 +123,10 @@ async def test_a_template_is_approved_with_the_images_that_it_shows_and_no_other
             await written(world, words, idempotency_key="k")
 
 
+async def all_sealed(world: World) -> list[sending.SealedBatch]:
+    return [sealed for partition in range(PARTITIONS) for sealed in await world.records(partition)]
+
+
 @promise("G2", "M10")
 async def test_a_campaign_has_class_and_states_from_its_approved_template_and_not_from_its_caller(open_world: Opened) -> None:
     async with open_world() as world:
@@ -137,6 +142,9 @@ async def test_a_campaign_has_class_and_states_from_its_approved_template_and_no
         await world.until(campaign.campaign_id, sending.Campaign.STATUS_FINISHED)
         stated = consent.Message(message_class="transactional", states=["relates_to_relationship"])
         assert world.law.asked and all(request.message == stated for request in world.law.asked)
+        assert {sealed.transactional for sealed in await all_sealed(world)} == {True}
+        await world.until(await world.launched(), sending.Campaign.STATUS_FINISHED)
+        assert {sealed.transactional for sealed in await all_sealed(world)} == {True, False}
 
 
 @promise("G2")

@@ -166,6 +166,7 @@ class Mill:
         consent_offset: int | None = None,
         expires_at_us: int = NEVER_US,
         brand: str = "",
+        transactional: bool = False,
     ) -> None:
         batch = self.batches.get(partition, 0)
         self.batches[partition] = batch + 1
@@ -176,6 +177,7 @@ class Mill:
             batch=batch,
             scope=LIST,
             brand=brand,
+            transactional=transactional,
             consent_offset=end,
             law_version="law-1",
             inputs_hash=b"inputs",

@@ -226,7 +226,13 @@ async def test_each_streams_mail_leaves_from_its_own_addresses(mill: Mill, world
     pools = "marketing=127.0.0.5; transactional=127.0.0.6; ten_2/marketing=127.0.0.7"
     async with running(mill.worker(straight=world.straight(pools=pools))):
         await mill.outcomes(2)
-    assert sorted(seen) == ["127.0.0.5", "127.0.0.6"]
+        assert sorted(seen) == ["127.0.0.5", "127.0.0.6"]
+        seen.clear()
+        world.domain("example.net", "127.0.0.2")
+        mill.domains = {3: "example.net", 4: "example.net"}
+        await mill.send_to(range(3, 5), campaign="cmp_order", transactional=True)
+        await mill.outcomes(3)
+    assert set(seen) == {"127.0.0.6"}, "a campaign that advertises nothing is no marketing"
 
 
 @pytest.mark.parametrize("trouble", ["greets for ever", "servfail", "silence", "nobody there"])

@@ -3557,6 +3557,7 @@ class SealedBatch(_message.Message):
     INPUTS_HASH_FIELD_NUMBER: _builtins.int
     BRAND_FIELD_NUMBER: _builtins.int
     VARIANT_FIELD_NUMBER: _builtins.int
+    TRANSACTIONAL_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     campaign_id: _builtins.str
     batch: _builtins.int
@@ -3577,6 +3578,8 @@ class SealedBatch(_message.Message):
     """of the scope; an opt-out of it stops the batch's messages, too"""
     variant: _builtins.int
     """of an A/B test, whose words all of the batch get; 0: there is none"""
+    transactional: _builtins.bool
+    """of a campaign that advertises nothing: it leaves from the addresses that single messages leave from"""
     @_builtins.property
     def scope(self) -> _consent_pb2.Scope: ...
     def __init__(
@@ -3597,10 +3600,11 @@ class SealedBatch(_message.Message):
         inputs_hash: _builtins.bytes = ...,
         brand: _builtins.str = ...,
         variant: _builtins.int = ...,
+        transactional: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "batch", b"batch", "brand", b"brand", "campaign_id", b"campaign_id", "consent_offset", b"consent_offset", "decided_at_us", b"decided_at_us", "expires_at_us", b"expires_at_us", "generation", b"generation", "inputs_hash", b"inputs_hash", "law_version", b"law_version", "scope", b"scope", "sealed", b"sealed", "size", b"size", "tenant_id", b"tenant_id", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "batch", b"batch", "brand", b"brand", "campaign_id", b"campaign_id", "consent_offset", b"consent_offset", "decided_at_us", b"decided_at_us", "expires_at_us", b"expires_at_us", "generation", b"generation", "inputs_hash", b"inputs_hash", "law_version", b"law_version", "scope", b"scope", "sealed", b"sealed", "size", b"size", "tenant_id", b"tenant_id", "transactional", b"transactional", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
