@@ -7,7 +7,7 @@ import email
 import email.policy
 import re
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -34,6 +34,8 @@ SCOPES = (
     "campaigns:read", "domains:read", "domains:write",
 )  # fmt: skip
 WORDING = "Yes, send me the weekly news of Acme by e-mail."
+HELD = ["affirmative_act", "contact_shown", "purpose", "requester_named", "separate", "withdrawal_info"]
+ATTESTED = subscribers.ImportConsent(source="shop", wording=WORDING, attested_by="Ada Example", held=HELD, territories=["IE"])
 _PATIENCE_S = 30
 _TOKEN = re.compile(r'name="token" value="([^"]+)"')
 
@@ -117,7 +119,9 @@ class Acme:
         person = await self.stub(SubscribersServiceStub, "subscribers").ResolvePerson(subscribers.ResolvePersonRequest(address=address))
         return list((await self.consent.ListConsentEvents(consent.ListConsentEventsRequest(address_key=person.address_key))).events)
 
-    async def campaign(self, html: str = "", tracking: sending.Tracking | None = None, forward_answers_to: str = "") -> sending.Campaign:
+    async def campaign(
+        self, html: str = "", tracking: sending.Tracking | None = None, forward_answers_to: str = "", subject: str = "The news"
+    ) -> sending.Campaign:
         """Sends one to the list; as it is when it has finished."""
         stub = self.stub(SendingServiceStub, "sending")
         drafted = await stub.CreateCampaign(
@@ -125,7 +129,7 @@ class Acme:
                 name="Weekly",
                 list_id=self.list_id,
                 sender=sending.Sender(name="Acme", address="news@acme.example", postal_address="1 High Street, Dublin"),
-                template=sending.Template(subject="The news", text="News.", html=html),
+                template=sending.Template(subject=subject, text="News.", html=html),
                 tracking=tracking,
                 forward_answers_to=forward_answers_to,
             )
@@ -136,6 +140,22 @@ class Acme:
             while (found := await stub.GetCampaign(asked)).status != sending.Campaign.STATUS_FINISHED:
                 await asyncio.sleep(0.05)
         return found
+
+
+async def imported(customer: Acme, rows: bytes, **settings: Any) -> subscribers.Import:
+    """A file, once it is in. `settings`: ImportSettings' fields."""
+
+    async def requests() -> AsyncIterator[subscribers.CreateImportRequest]:
+        yield subscribers.CreateImportRequest(settings=subscribers.ImportSettings(**settings))
+        yield subscribers.CreateImportRequest(chunk=rows)
+
+    stub = customer.stub(SubscribersServiceStub, "subscribers")
+    asked = subscribers.GetImportRequest(import_id=(await stub.CreateImport(requests())).import_id)
+    async with asyncio.timeout(30):
+        while (found := await stub.GetImport(asked)).state != subscribers.Import.STATE_DONE:
+            assert found.state != subscribers.Import.STATE_FAILED, found.failure
+            await asyncio.sleep(0.05)
+    return found
 
 
 def mails_to(catcher: Catcher, address: str) -> list[EmailMessage]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import email
+import email.policy
+import io
 from pathlib import Path
 
 import dkim
@@ -13,7 +17,7 @@ from postlaw_common.testing.promises import promise
 from postlaw_mesh.catcher import Captured
 from postlaw_sending.testing.dns_server import DnsServer, dns_server
 
-from .signing_up import Acme, acme, link_in
+from .signing_up import ATTESTED, Acme, acme, imported, link_in
 
 D = sending.SenderDomain
 DOMAIN = sending.SenderDomainRequest(domain="acme.example")
@@ -65,3 +69,39 @@ async def test_campaigns_and_single_messages_of_a_verified_domain_are_signed_by_
         assert message.message.isascii(), "whoever passes it on has nothing to encode anew (RFC 6376 §5.3)"
         page = (await customer.mail_to("ada@people.example", 2)).get_body(("html",))
         assert page is not None and "Grüße" in page.get_content()
+
+
+AWKWARD = (
+    "Zoë",
+    'Ann "Annie" O\u2019Hara',
+    "Иван " * 30,
+    "=?utf-8?q?x?=",
+    "a" * 300,
+    "<b>&amp;</b>",
+    "日本 𝄞",
+    "\tTab  and  spaces ",
+    "{{ name }}",
+    "",
+)
+
+
+@promise("M1", "M2")
+async def test_every_message_of_a_campaign_verifies_and_is_parsed_without_a_defect(tmp_path: Path) -> None:
+    """RFC 6376 §6.1 by dkimpy and RFC 5322 §2.2 by the standard library, for people whose names are what names are."""
+    async with dns_server() as server, acme(tmp_path, dns=server.address) as customer:
+        stub = customer.stub(SendingServiceStub, "sending")
+        publish(server, await stub.RegisterSenderDomain(DOMAIN))
+        assert (await stub.CheckSenderDomain(DOMAIN)).state == D.STATE_VERIFIED
+        people = {f"person{number}@people.example": AWKWARD[number % len(AWKWARD)] for number in range(100)}
+        file = io.StringIO()
+        csv.writer(file).writerows([("email", "name"), *people.items()])
+        await imported(customer, file.getvalue().encode(), list_id=customer.list_id, consent=ATTESTED)
+        campaign = await customer.campaign("<p>Grüße, {{ name }}</p>\n" * 40, subject="{{ name }}: the news")
+        assert (campaign.totals.sent, campaign.totals.failed) == (100, 0)
+        mails = list(customer.catcher.last)
+        assert {mail.recipients[0] for mail in mails} == people.keys()
+        for mail in mails:
+            assert verifies(server, mail.message, 0) and verifies(server, mail.message, 1), people[mail.recipients[0]]
+            parsed = email.message_from_bytes(mail.message, policy=email.policy.default)
+            assert not [defect for part in parsed.walk() for defect in part.defects]
+            assert not [defect for header in parsed.values() for defect in getattr(header, "defects", ())], people[mail.recipients[0]]

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import hashlib
 import io
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.consent.v1.consent_pb2_grpc import ConsentServiceStub
 from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
-from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceStub
 from postlaw_common.testing.promises import promise
 
-from .signing_up import WORDING, Acme, acme
-
-HELD = ["affirmative_act", "contact_shown", "purpose", "requester_named", "separate", "withdrawal_info"]
-ATTESTED = subscribers.ImportConsent(source="shop", wording=WORDING, attested_by="Ada Example", held=HELD, territories=["IE"])
-
-
-async def imported(customer: Acme, rows: bytes, **settings: Any) -> subscribers.Import:
-    async def requests() -> AsyncIterator[subscribers.CreateImportRequest]:
-        yield subscribers.CreateImportRequest(settings=subscribers.ImportSettings(**settings))
-        yield subscribers.CreateImportRequest(chunk=rows)
-
-    stub = customer.stub(SubscribersServiceStub, "subscribers")
-    asked = subscribers.GetImportRequest(import_id=(await stub.CreateImport(requests())).import_id)
-    async with asyncio.timeout(30):
-        while (found := await stub.GetImport(asked)).state != subscribers.Import.STATE_DONE:
-            assert found.state != subscribers.Import.STATE_FAILED, found.failure
-            await asyncio.sleep(0.05)
-    return found
+from .signing_up import ATTESTED, HELD, WORDING, Acme, acme, imported
 
 
 def exports(customer: Acme, scope: str, key: str) -> Any:
