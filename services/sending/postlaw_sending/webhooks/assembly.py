@@ -15,8 +15,9 @@ from postlaw_sending.webhooks.deliveries import DELIVERIES, Deliveries
 from postlaw_sending.webhooks.destination import by_dns, by_system
 from postlaw_sending.webhooks.endpoints import WEBHOOKS, Webhooks
 from postlaw_sending.webhooks.posting import Posting
+from postlaw_sending.webhooks.turns import TURNS, Turns
 
-COLLECTIONS = (WEBHOOKS, DELIVERIES)
+COLLECTIONS = (WEBHOOKS, DELIVERIES, TURNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +32,6 @@ def assemble_webhooks(platform: Platform, database: str, dns: Dns, *, private: b
     store = platform.store(database)
     webhooks = Webhooks(lambda: store.collection(WEBHOOKS.name), CustomerKeys(store, platform.root_key), platform.now_us)
     post = Posting(webhooks, by_system if private else by_dns(dns), private=private)
-    deliveries = Deliveries(lambda: store.collection(DELIVERIES.name), webhooks, post, platform.now_us, time.monotonic)
+    turns = Turns(lambda: store.collection(TURNS.name))
+    deliveries = Deliveries(lambda: store.collection(DELIVERIES.name), turns, webhooks, post, platform.now_us, time.monotonic)
     return WebhookParts(WebhookCalls(webhooks, deliveries, private=private), deliveries.consumer(), Background("webhooks", deliveries.run))

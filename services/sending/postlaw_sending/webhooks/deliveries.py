@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Final, Literal
 
 from postlaw_common.bus import Received
@@ -23,14 +22,14 @@ from postlaw_common.store.bulk import bulk_delete
 from postlaw_common.telemetry import get_logger
 from postlaw_sending.webhooks.endpoints import Webhook, Webhooks
 from postlaw_sending.webhooks.messages import TOPICS, Message, message_of
+from postlaw_sending.webhooks.turns import Turn, Turns
 
-DELIVERIES = CollectionSpec("webhook_deliveries", (Index("waits"), Index("webhook_id")))
+DELIVERIES = CollectionSpec("webhook_deliveries", (Index("webhook_id"),), range_parts=2)
 BACK_OFF_S: Final = (5, 30, 120, 600, 1800, 3600, 7200, 14_400)  # then the last again and again
 GIVES_UP_US: Final = 3 * 86_400 * 1_000_000
 KNOWN_S: Final = 5.0  # a new webhook is told of what happens from then on
 LOOK_EVERY_S: Final = 1.0
 LONGEST_REST_S: Final = 60.0
-TOGETHER: Final = 8  # of one webhook: a slow one keeps no other waiting
 HELD_US: Final = 30_000_000  # by the process that sends it; longer than an attempt takes
 
 Answer = Literal["taken", "gone", "not-taken"]
@@ -40,17 +39,20 @@ _log = get_logger("sending.webhooks")
 
 
 class Deliveries:
-    """`collection`: `webhook_deliveries` of the database `sending`. `post` sends one message, and never raises but for outages of ours."""
+    """`collection`: `webhook_deliveries` of the database `sending`. `turns` say when to look at whose. `post` sends one message, and never
+    raises but for outages of ours."""
 
     def __init__(
         self,
         collection: Callable[[], Collection],
+        turns: Turns,
         webhooks: Webhooks,
         post: Post,
         now_us: Callable[[], int],
         monotonic: Callable[[], float],
     ) -> None:
         self._open = collection
+        self._turns = turns
         self._webhooks = webhooks
         self._post = post
         self._now_us = now_us
@@ -69,6 +71,7 @@ class Deliveries:
                     documents += [_document(webhook, message) for webhook in webhooks if not webhook.disabled_because]
             if documents:
                 await self._open().insert_many(documents)
+                await self._turns.put([_turn(document, document["at_us"]) for document in documents])
                 self._arrived.set()
 
         return Consumer(group="sending-webhooks", topics=TOPICS, handler=apply)
@@ -94,79 +97,72 @@ class Deliveries:
                 self._arrived.clear()
                 began = self._monotonic()
                 try:
-                    for lane, document in await self._heads():
-                        self._under_way[lane] = document["webhook_id"]
-                        tries.create_task(self._try(lane, document))
+                    for turn in await self._turns.due(self._now_us(), self._under_way):
+                        self._under_way[turn.lane] = turn.webhook_id
+                        tries.create_task(self._try(turn))
                 except OUTAGES as away:
                     _log.warning("webhooks wait", failure=type(away).__name__)
-                # Where very much waits, looking takes long: it is done a fifth of the time at most.
+                # Where much waits for very many webhooks, looking takes long: it is done a fifth of the time at most.
                 await asyncio.sleep(min(LONGEST_REST_S, 4 * (self._monotonic() - began)))
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_EVERY_S):
                         await self._arrived.wait()
 
-    async def _heads(self) -> list[tuple[str, Document]]:
-        """Of each webhook and person the first message, where it is due and nothing keeps it."""
-        heads: list[tuple[str, Document]] = []
-        busy = Counter(self._under_way.values())
-        seen: set[str] = set(self._under_way)
-        async for page in self._open().scan("waits", "yes"):
-            for document in page:
-                lane = document["_id"].rpartition("/")[0]
-                if lane in seen:
-                    continue
-                seen.add(lane)
-                if document["due_us"] <= self._now_us() and busy[document["webhook_id"]] < TOGETHER:
-                    busy[document["webhook_id"]] += 1
-                    heads.append((lane, document))
-        return heads
-
-    async def _try(self, lane: str, document: Document) -> None:
-        done = False
+    async def _try(self, turn: Turn) -> None:
+        after: Turn | None = turn
         try:
-            done = await self._one(document)
+            after = await self._one(turn)
+            await self._turns.follow(turn, after)
         except OUTAGES as away:
             _log.warning("a webhook's message waits", failure=type(away).__name__)
         except Exception as failed:  # it waits on, and holds nobody up
             _log.alert("a webhook's message cannot be sent", failure=type(failed).__name__)
         finally:
-            del self._under_way[lane]
-            if done:
-                self._arrived.set()  # the next of them may be due
+            del self._under_way[turn.lane]
+            if after != turn:
+                self._arrived.set()  # another may have its turn
 
-    async def _one(self, document: Document) -> bool:
-        """Whether it is out of the way."""
+    async def _one(self, turn: Turn) -> Turn | None:
+        """The turn of what is then the first of them, None where nothing is, or nothing is to be sent."""
         now_us = self._now_us()
-        webhook = await self._webhooks.find(document["webhook_id"])
+        first = await self._first(turn.lane)
+        if first is None:
+            return None
+        webhook = await self._webhooks.find(turn.webhook_id)
         if webhook is None:
-            return await self._open().delete(document["_id"])
+            await self._open().delete(first["_id"])
+            return _turn(first, now_us)
         if webhook.disabled_because:
-            return await self._put_by(document)
+            return None  # until it is delivered again
+        if first["due_us"] > now_us:
+            return _turn(first, first["due_us"])
         try:
-            held = await self._open().replace(document | {"due_us": now_us + HELD_US}, version=document["v"])
+            held = await self._open().replace(
+                first | {"due_us": now_us + HELD_US, "since_us": first["since_us"] or now_us}, version=first["v"]
+            )
         except VersionConflict:
-            return False  # another process has it
+            return _turn(first, now_us + HELD_US)  # another process has it
         try:
-            answer = await self._post(webhook, document["event_id"], bytes(document["body"]))
+            answer = await self._post(webhook, first["event_id"], bytes(first["body"]))
         except SealBroken:
             _log.alert("a webhook's secret does not open", webhook=webhook.id)
-            return False
+            return _turn(held, held["due_us"])
         if answer == "taken":
-            return await self._open().delete(document["_id"])
-        if answer == "gone" or now_us - document["at_us"] > GIVES_UP_US:
+            await self._open().delete(first["_id"])
+            following = await self._first(turn.lane)
+            return _turn(following, max(now_us, following["due_us"])) if following else None
+        if answer == "gone" or now_us - held["since_us"] > GIVES_UP_US:
             await self._disable(webhook, "It answered 410 Gone." if answer == "gone" else "A message was not taken for three days.")
-        wait_s = BACK_OFF_S[min(document["tries"], len(BACK_OFF_S) - 1)]
+        due_us = now_us + BACK_OFF_S[min(first["tries"], len(BACK_OFF_S) - 1)] * 1_000_000
         with suppress(VersionConflict):
-            await self._open().replace(held | {"due_us": now_us + wait_s * 1_000_000, "tries": document["tries"] + 1}, version=held["v"])
-        return False
+            await self._open().replace(held | {"due_us": due_us, "tries": first["tries"] + 1}, version=held["v"])
+        return _turn(held, due_us)
 
-    async def _put_by(self, document: Document) -> bool:
-        """Until it is delivered again."""
-        try:
-            await self._open().replace(document | {"waits": None}, version=document["v"])
-        except VersionConflict:
-            return False
-        return True
+    async def _first(self, lane: str) -> Document | None:
+        async with aclosing(self._open().under(f"{lane}/", size=1)) as pages:
+            async for page in pages:
+                return page[0]
+        return None
 
     async def _disable(self, webhook: Webhook, because: str) -> None:
         _log.alert("a webhook is disabled", webhook=webhook.id, because=because)
@@ -182,10 +178,11 @@ class Deliveries:
         now_us = self._now_us()
         async for page in self._open().scan("webhook_id", webhook.id):
             for document in page:
-                with suppress(VersionConflict):
-                    await self._open().replace(
-                        document | {"waits": "yes", "due_us": now_us, "at_us": now_us, "tries": 0}, version=document["v"]
-                    )
+                if document["due_us"]:
+                    with suppress(VersionConflict):
+                        await self._open().replace(document | {"due_us": 0, "since_us": 0, "tries": 0}, version=document["v"])
+            first_of = {_lane(document): document for document in reversed(page)}
+            await self._turns.put([_turn(document, now_us) for document in first_of.values()])
         self.forget(webhook.tenant_id)
 
     async def drop(self, webhook_id: str) -> None:
@@ -193,15 +190,24 @@ class Deliveries:
 
 
 def _document(webhook: Webhook, message: Message) -> Document:
-    """Its `_id` sorts by webhook, by whom it is about, and by time; a record that is read again makes no second one."""
+    """Its `_id` sorts by webhook, by whom it is about, and by time; a record that is read again makes no second one. `since_us`: when it
+    was first tried, 0 before."""
     lane = hashlib.sha256(message.about.encode()).hexdigest()[:16]
     return {
         "_id": f"{webhook.id}/{lane}/{message.at_us:017d}-{message.event_id}",
         "webhook_id": webhook.id,
         "event_id": message.event_id,
-        "waits": "yes",
         "due_us": 0,
         "at_us": message.at_us,
+        "since_us": 0,
         "tries": 0,
         "body": message.body,
     }
+
+
+def _lane(document: Document) -> str:
+    return document["_id"].rpartition("/")[0]
+
+
+def _turn(document: Document, due_us: int) -> Turn:
+    return Turn(_lane(document), due_us, document["event_id"])
