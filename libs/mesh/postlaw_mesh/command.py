@@ -24,6 +24,7 @@ _COMMANDS = {
     "identity": "postlaw_identity.commands:identity",
     "checklist": "postlaw_mesh.checklist_command:checklist",
     "domains": "postlaw_mesh.domains_command:domains",
+    "webhooks": "postlaw_mesh.webhooks_command:webhooks",
     "bounce": "postlaw_sending.returns.commands:bounce",
     "law": "postlaw_law.commands:law",
     "audit": "postlaw_audit.commands:audit",

@@ -57,13 +57,20 @@ async def test_domains_are_checked_and_campaigns_looked_at_from_a_shell_and_the_
             found = json.loads((await said(ready, "checklist", drafted, "--json")).output)
             assert found["passed"] is False
 
+            told = {"url": "https://shop.example/hook", "event_types": ["person.opted_out"]}
+            webhook_id = (await api.call("POST", "/v1/webhooks", json=told))["webhook"]["webhook_id"]
+            line = f"{webhook_id}  https://shop.example/hook  person.opted_out  0 waiting"
+            assert (await said(ready, "webhooks", "list")).output.strip() == line
+            assert (await said(ready, "webhooks", "redeliver", webhook_id)).output.strip() == line
+            assert (await said(ready, "webhooks", "redeliver", "whk_none")).exit_code == 1
+
             strange = await said(ready, "checklist", "../../lists")
             assert strange.exit_code == 1 and "/v1/campaigns/..%2F..%2Flists/checklist: 404" in strange.output
             nobodys = await said(ready, "domains", "list", key="plk_nobody")
             assert nobodys.exit_code == 1 and "401" in nobodys.output
 
 
-@pytest.mark.parametrize("words", ["domains list", "checklist cmp_1"])
+@pytest.mark.parametrize("words", ["domains list", "checklist cmp_1", "webhooks redeliver whk_1"])
 def test_without_a_key_nothing_is_asked_and_it_is_said_where_one_goes(words: str, tmp_path: Path) -> None:
     empty = tmp_path / "key"
     empty.write_text("\n")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.caller import current
+from postlaw_common.errors import FieldError, Invalid
 from postlaw_sending.campaigns.wire import timestamp
 from postlaw_sending.webhooks.deliveries import Deliveries
 from postlaw_sending.webhooks.destination import checked_url
 from postlaw_sending.webhooks.endpoints import Webhook, Webhooks
+from postlaw_sending.webhooks.messages import TYPES
 from postlaw_sending.webhooks.signing import shown
 
 
@@ -23,7 +26,8 @@ class WebhookCalls:
 
     async def create(self, request: sending.CreateWebhookRequest) -> sending.CreatedWebhook:
         tenant_id = current().tenant_id
-        made, secret = await self._webhooks.create(tenant_id, checked_url(request.url, private=self._private))
+        url = checked_url(request.url, private=self._private)
+        made, secret = await self._webhooks.create(tenant_id, url, _types(request.event_types))
         self._deliveries.forget(tenant_id)
         return sending.CreatedWebhook(webhook=_said(made, 0), secret=shown(secret))
 
@@ -45,6 +49,12 @@ class WebhookCalls:
         webhook, secret = await self._webhooks.rotate(await self._own(request))
         return sending.CreatedWebhook(webhook=await self._with_waiting(webhook), secret=shown(secret))
 
+    async def told_of(self, request: sending.SetWebhookEventTypesRequest) -> sending.Webhook:
+        own = await self._webhooks.get(request.webhook_id, current().tenant_id)
+        webhook = await self._webhooks.told_of(own, _types(request.event_types))
+        self._deliveries.forget(webhook.tenant_id)
+        return await self._with_waiting(webhook)
+
     async def redeliver(self, request: sending.WebhookRequest) -> sending.Webhook:
         webhook = await self._webhooks.able(await self._own(request), "")
         await self._deliveries.again(webhook)
@@ -57,6 +67,14 @@ class WebhookCalls:
         return _said(webhook, await self._deliveries.waiting(webhook.id))
 
 
+def _types(asked: Iterable[str]) -> list[str]:
+    """Each once. Raises Invalid."""
+    wanted = list(dict.fromkeys(asked))
+    if not set(wanted) <= set(TYPES):
+        raise Invalid("Nobody is told of that.", fields=[FieldError("event_types", f"give some of {', '.join(TYPES)}, or none for all")])
+    return wanted
+
+
 def _said(webhook: Webhook, waiting: int) -> sending.Webhook:
     return sending.Webhook(
         webhook_id=webhook.id,
@@ -64,6 +82,7 @@ def _said(webhook: Webhook, waiting: int) -> sending.Webhook:
         created_at=timestamp(webhook.created_at_us),
         disabled_because=webhook.disabled_because,
         waiting=waiting,
+        event_types=webhook.event_types,
     )
 
 
@@ -87,6 +106,9 @@ class WebhookServicer:
 
     async def RotateWebhookSecret(self, request: sending.WebhookRequest, context: Any) -> sending.CreatedWebhook:
         return await self._webhook_calls.rotate(request)
+
+    async def SetWebhookEventTypes(self, request: sending.SetWebhookEventTypesRequest, context: Any) -> sending.Webhook:
+        return await self._webhook_calls.told_of(request)
 
     async def RedeliverWebhook(self, request: sending.WebhookRequest, context: Any) -> sending.Webhook:
         return await self._webhook_calls.redeliver(request)

@@ -68,7 +68,7 @@ class Deliveries:
                 webhooks = await self._of(record.headers.get("ce_tenant", b"").decode())
                 message = message_of(record) if webhooks else None
                 if message is not None:
-                    documents += [_document(webhook, message) for webhook in webhooks if not webhook.disabled_because]
+                    documents += [_document(webhook, message) for webhook in webhooks if webhook.wants(message.type)]
             if documents:
                 await self._open().insert_many(documents)
                 await self._turns.put([_turn(document, document["at_us"]) for document in documents])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -22,7 +22,7 @@ _PURPOSE: Final = "webhooks"
 @dataclass(frozen=True, slots=True)
 class Webhook:
     """`secrets`: the newest first, each with the customer key's version, itself sealed, and when it ends (0: not yet).
-    Times in microseconds since the epoch."""
+    `event_types`: of what it is told, none of everything. Times in microseconds since the epoch."""
 
     id: str
     tenant_id: str
@@ -30,7 +30,11 @@ class Webhook:
     created_at_us: int
     secrets: tuple[tuple[int, bytes, int], ...] = ()
     disabled_because: str = ""
+    event_types: tuple[str, ...] = ()
     version: int = 0
+
+    def wants(self, type: str) -> bool:
+        return not self.disabled_because and (not self.event_types or type in self.event_types)
 
 
 class Webhooks:
@@ -41,11 +45,11 @@ class Webhooks:
         self._customers = customers
         self._now_us = now_us
 
-    async def create(self, tenant_id: str, url: str) -> tuple[Webhook, bytes]:
+    async def create(self, tenant_id: str, url: str, event_types: Sequence[str]) -> tuple[Webhook, bytes]:
         """With its secret. Raises Conflict where there are many already."""
         if await self._open().count("tenant_id", tenant_id) >= MOST:
             raise Conflict(f"There are {MOST} webhooks already; delete one first.")
-        made = Webhook(new_id("whk"), tenant_id, url, self._now_us())
+        made = Webhook(new_id("whk"), tenant_id, url, self._now_us(), event_types=tuple(event_types))
         kept, secret = await self._with_secret(made)
         await self._open().insert(_to_document(kept))
         return kept, secret
@@ -74,6 +78,9 @@ class Webhooks:
     async def able(self, webhook: Webhook, because: str) -> Webhook:
         """Disabled for this reason, or ("") sent to again."""
         return await self._replace(replace(webhook, disabled_because=because))
+
+    async def told_of(self, webhook: Webhook, event_types: Sequence[str]) -> Webhook:
+        return await self._replace(replace(webhook, event_types=tuple(event_types)))
 
     async def keys(self, webhook: Webhook) -> list[bytes]:
         """What its messages are signed with now, the newest first. Raises KeysUnavailable, SealBroken."""
@@ -111,6 +118,7 @@ def _to_document(webhook: Webhook) -> Document:
         "created_at_us": webhook.created_at_us,
         "secrets": [list(secret) for secret in webhook.secrets],
         "disabled_because": webhook.disabled_because,
+        "event_types": list(webhook.event_types),
     }
 
 
@@ -122,5 +130,6 @@ def _from_document(document: Document) -> Webhook:
         created_at_us=document["created_at_us"],
         secrets=tuple((version, bytes(sealed), ends_us) for version, sealed, ends_us in document["secrets"]),
         disabled_because=document["disabled_because"],
+        event_types=tuple(document.get("event_types", ())),
         version=document["v"],
     )

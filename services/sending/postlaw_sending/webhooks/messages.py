@@ -24,11 +24,16 @@ _SAYS_NO: Final = frozenset(
 )  # fmt: skip
 
 
+OPTED_OUT, BOUNCED, COMPLAINED, CAMPAIGN_CHANGED = "person.opted_out", "message.bounced", "message.complained", "campaign.changed"
+TYPES: Final = (OPTED_OUT, BOUNCED, COMPLAINED, CAMPAIGN_CHANGED)
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`about`: whom or what it is about; messages about the same come in order."""
+    """`type`: one of TYPES. `about`: whom or what it is about; messages about the same come in order."""
 
     event_id: str
+    type: str
     at_us: int
     about: str
     body: bytes
@@ -54,12 +59,12 @@ def _opt_out(event: Event) -> Message | None:
         "campaign_id": said.campaign_id,
         "consent_event_id": said.event_id,
     }
-    return _message(event, "person.opted_out", said.address_key.hex(), data)
+    return _message(event, OPTED_OUT, said.address_key.hex(), data)
 
 
 def _returned(event: Event) -> Message | None:
     said = sending.MessageReturned.FromString(event.data)
-    types = {said.KIND_BOUNCE: "message.bounced", said.KIND_COMPLAINT: "message.complained"}
+    types = {said.KIND_BOUNCE: BOUNCED, said.KIND_COMPLAINT: COMPLAINED}
     if said.kind not in types:
         return None
     outcome = sending.MessageReturned.Class.Name(said.outcome).removeprefix("CLASS_").lower() if said.outcome else ""
@@ -79,10 +84,10 @@ def _campaign(event: Event) -> Message | None:
     said = sending.CampaignChanged.FromString(event.data)
     status = sending.Campaign.Status.Name(said.status).removeprefix("STATUS_").lower()
     data = {"campaign_id": said.campaign_id, "status": status, "version": said.version}
-    return _message(event, "campaign.changed", said.campaign_id, data)
+    return _message(event, CAMPAIGN_CHANGED, said.campaign_id, data)
 
 
 def _message(event: Event, type: str, about: str, data: Mapping[str, Any]) -> Message:
     at = datetime.fromtimestamp(event.time_us / 1e6, UTC).isoformat()
     body = json.dumps({"type": type, "timestamp": at, "data": data}, separators=(",", ":"), ensure_ascii=True)
-    return Message(event.id, event.time_us, about, body.encode())
+    return Message(event.id, type, event.time_us, about, body.encode())

@@ -113,6 +113,28 @@ async def test_opt_outs_reach_the_customers_server_signed_and_in_order_for_each_
         assert len(server.taken[-1][0]["webhook-signature"].split(" ")) == 2
 
 
+@promise("X7")
+async def test_a_webhook_is_told_of_what_it_was_made_for_alone(open_world: Any) -> None:
+    async with serving() as server, open_world(webhooks_into_our_network="allow") as world:
+        stub, url = stub_of(world), f"http://127.0.0.1:{server.port}/hook"
+        with pytest.raises(Invalid):
+            await stub.CreateWebhook(sending.CreateWebhookRequest(url=url, event_types=["person.moved"]))
+        made = await stub.CreateWebhook(sending.CreateWebhookRequest(url=url, event_types=["campaign.changed"]))
+        webhook_id = made.webhook.webhook_id
+        await opt_out(world, 1, E.KIND_WITHDRAWN)
+        world.people.add_list("lst_1", range(1))
+        campaign_id = await world.launched()
+        await until(lambda: any(campaign_id in body.decode() for _, body in server.taken))
+        assert {json.loads(body)["type"] for _, body in server.taken} == {"campaign.changed"}
+        asked = sending.SetWebhookEventTypesRequest(webhook_id=webhook_id, event_types=["person.opted_out"])
+        with pytest.raises(NotFound):
+            await stub_of(world, OTHER).SetWebhookEventTypes(asked)
+        assert list((await stub.SetWebhookEventTypes(asked)).event_types) == ["person.opted_out"]
+        await opt_out(world, 2, E.KIND_WITHDRAWN)
+        await until(lambda: json.loads(server.taken[-1][1])["type"] == "person.opted_out")
+        assert (await stub.SetWebhookEventTypes(sending.SetWebhookEventTypesRequest(webhook_id=webhook_id))).event_types == []
+
+
 async def test_a_webhook_is_its_own_customers_alone_and_leads_out_of_our_network(open_world: Any) -> None:
     async with open_world() as world:
         stub, other = stub_of(world), stub_of(world, OTHER)

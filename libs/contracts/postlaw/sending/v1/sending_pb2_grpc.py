@@ -251,6 +251,11 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.WebhookRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.CreatedWebhook.FromString,
                 _registered_method=True)
+        self.SetWebhookEventTypes = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/SetWebhookEventTypes',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SetWebhookEventTypesRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Webhook.FromString,
+                _registered_method=True)
         self.RedeliverWebhook = channel.unary_unary(
                 '/postlaw.sending.v1.SendingService/RedeliverWebhook',
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.WebhookRequest.SerializeToString,
@@ -592,6 +597,13 @@ class SendingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetWebhookEventTypes(self, request, context):
+        """Of what it is told from now on; what waits already is sent all the same.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RedeliverWebhook(self, request, context):
         """What waits is sent now, also at one that was disabled.
         """
@@ -886,6 +898,11 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.RotateWebhookSecret,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.WebhookRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.CreatedWebhook.SerializeToString,
+            ),
+            'SetWebhookEventTypes': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetWebhookEventTypes,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.SetWebhookEventTypesRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.Webhook.SerializeToString,
             ),
             'RedeliverWebhook': grpc.unary_unary_rpc_method_handler(
                     servicer.RedeliverWebhook,
@@ -2105,6 +2122,33 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/RotateWebhookSecret',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.WebhookRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.CreatedWebhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetWebhookEventTypes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/SetWebhookEventTypes',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.SetWebhookEventTypesRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.Webhook.FromString,
             options,
             channel_credentials,
             insecure,

@@ -100,6 +100,8 @@ class SendingServiceStub:
     DeleteWebhook: _grpc.UnaryUnaryMultiCallable[_sending_pb2.WebhookRequest, _sending_pb2.Webhook]
     RotateWebhookSecret: _grpc.UnaryUnaryMultiCallable[_sending_pb2.WebhookRequest, _sending_pb2.CreatedWebhook]
     """A new secret; messages are signed with the one before it as well for 24 hours."""
+    SetWebhookEventTypes: _grpc.UnaryUnaryMultiCallable[_sending_pb2.SetWebhookEventTypesRequest, _sending_pb2.Webhook]
+    """Of what it is told from now on; what waits already is sent all the same."""
     RedeliverWebhook: _grpc.UnaryUnaryMultiCallable[_sending_pb2.WebhookRequest, _sending_pb2.Webhook]
     """What waits is sent now, also at one that was disabled."""
     RecordHit: _grpc.UnaryUnaryMultiCallable[_sending_pb2.RecordHitRequest, _sending_pb2.RecordHitResponse]
@@ -194,6 +196,8 @@ class SendingServiceAsyncStub(SendingServiceStub):
     DeleteWebhook: _aio.UnaryUnaryMultiCallable[_sending_pb2.WebhookRequest, _sending_pb2.Webhook]  # type: ignore[assignment]
     RotateWebhookSecret: _aio.UnaryUnaryMultiCallable[_sending_pb2.WebhookRequest, _sending_pb2.CreatedWebhook]  # type: ignore[assignment]
     """A new secret; messages are signed with the one before it as well for 24 hours."""
+    SetWebhookEventTypes: _aio.UnaryUnaryMultiCallable[_sending_pb2.SetWebhookEventTypesRequest, _sending_pb2.Webhook]  # type: ignore[assignment]
+    """Of what it is told from now on; what waits already is sent all the same."""
     RedeliverWebhook: _aio.UnaryUnaryMultiCallable[_sending_pb2.WebhookRequest, _sending_pb2.Webhook]  # type: ignore[assignment]
     """What waits is sent now, also at one that was disabled."""
     RecordHit: _aio.UnaryUnaryMultiCallable[_sending_pb2.RecordHitRequest, _sending_pb2.RecordHitResponse]  # type: ignore[assignment]
@@ -543,6 +547,14 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.CreatedWebhook, _abc.Awaitable[_sending_pb2.CreatedWebhook]]:
         """A new secret; messages are signed with the one before it as well for 24 hours."""
+
+    @_abc_1.abstractmethod
+    def SetWebhookEventTypes(
+        self,
+        request: _sending_pb2.SetWebhookEventTypesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.Webhook, _abc.Awaitable[_sending_pb2.Webhook]]:
+        """Of what it is told from now on; what waits already is sent all the same."""
 
     @_abc_1.abstractmethod
     def RedeliverWebhook(
