@@ -71,18 +71,18 @@ async def verify_log(files: LogFiles, verifier: str | None = None, earlier: str 
         roots.setdefault(cosigned.size, []).append(("the witnessed checkpoint", cosigned.root))
         by = cosigned_by(parse_note(text), policy or Policy())
         witnessed = Witnessed(cosigned.size, by) if policy is not None and policy.satisfied(by) else None
-    tree, places = GrowingTree(), Places()
+    tree, places, faults = GrowingTree(), Places(), list[str]()
     async with _Comparing(files) as comparing:
         async for entries in bundles(files, checkpoint.size):
             places.follow(tree.size, entries)
             for part in _parts(entries, tree.size, roots):
                 await comparing.expect(tree.append_hashes(leaf_hashes(part)) if len(part) == WIDTH else tree.append(part))
-                _continues(tree, roots)
+                faults += _not_continued(tree, roots)
         await comparing.expect(tree.partial_tiles())
     if tree.root() != checkpoint.root:
         raise LogInvalid(f"the entries do not lead to the root of the checkpoint at size {checkpoint.size}")
-    if places.faults:
-        raise LogInvalid("; ".join(places.faults))
+    if faults := [*places.faults, *faults]:
+        raise LogInvalid("; ".join(faults))
     return Verified(checkpoint, note, key, comparing.tiles, places.generations, witnessed)
 
 
@@ -92,10 +92,13 @@ def _parts(entries: Sequence[bytes], start: int, roots: Mapping[int, object]) ->
     return [entries[at:end] for at, end in itertools.pairwise(cuts)]
 
 
-def _continues(tree: GrowingTree, roots: Mapping[int, Sequence[tuple[str, bytes]]]) -> None:
-    for name, root in roots.get(tree.size, ()):
-        if tree.root() != root:
-            raise LogInvalid(f"the log does not continue {name}: its first {tree.size} entries were others")
+def _not_continued(tree: GrowingTree, roots: Mapping[int, Sequence[tuple[str, bytes]]]) -> list[str]:
+    """Said at the end: which file does not fit is the better answer."""
+    return [
+        f"the log does not continue {name}: its first {tree.size} entries were others"
+        for name, root in roots.get(tree.size, ())
+        if tree.root() != root
+    ]
 
 
 async def bundles(files: LogFiles, size: int) -> AsyncGenerator[list[bytes]]:
@@ -163,8 +166,10 @@ async def _same(files: LogFiles, tile: Tile) -> None:
         raise LogInvalid(f"{tile.path} holds {len(data)} bytes instead of {len(tile.data)}")
     wrong = next((at for at in range(0, len(data), 32) if data[at : at + 32] != tile.data[at : at + 32]), None)
     if wrong is not None:
-        below = tile_path(tile.level - 1, tile.number * WIDTH + wrong // 32) if tile.level else f"entry {tile.number * WIDTH + wrong // 32}"
-        raise LogInvalid(f"{tile.path} is not what the entries below it give, from {below} on")
+        place = tile.number * WIDTH + wrong // 32
+        if tile.level:
+            raise LogInvalid(f"{tile.path} is not what {tile_path(tile.level - 1, place)} gives")
+        raise LogInvalid(f"{tile.path} and {tile_path(-1, tile.number, tile.width)} do not fit each other, from entry {place} on")
 
 
 async def _need(files: LogFiles, path: str) -> bytes:
