@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from postlaw_audit.notes import NoteInvalid, parse_verifier_key
+from postlaw_audit.search.commands import index
 from postlaw_audit.seen import SeenCheckpoints
 from postlaw_audit.sources import PREFIX, VERIFIER_KEY, LogUnreadable, opened
 from postlaw_audit.verifying import LogInvalid, Verified, verify_log
@@ -31,6 +32,9 @@ def audit() -> None:
       postlaw audit verify
     Exit codes: 0 the log is whole, 1 it is not, 2 wrong usage, 3 it cannot be read.
     """
+
+
+audit.add_command(index)
 
 
 @audit.command()

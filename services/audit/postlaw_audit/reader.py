@@ -57,8 +57,7 @@ class LogReader:
             entry = await self._entry(index, newest.size)
             if event_id_of(entry) == event_id:
                 checkpoint, note = await self._covering(index) or (newest, newest_note)
-                hashes = [await self._root_of(r, checkpoint.size) for r in inclusion_ranges(index, checkpoint.size)]
-                return Inclusion(index, entry, hashes, checkpoint, note)
+                return Inclusion(index, entry, await self.prove(index, checkpoint), checkpoint, note)
         raise NotFound("The audit log holds no such event. An event is provable within a second of its happening.")
 
     async def _covering(self, index: int) -> tuple[Checkpoint, str] | None:
@@ -76,10 +75,16 @@ class LogReader:
         proof = [await self._root_of(r, checkpoint.size) for r in consistency_ranges(first, second)] if first < second else []
         return second, proof, await self._root_of((0, first), checkpoint.size), await self._root_of((0, second), checkpoint.size)
 
+    async def prove(self, index: int, checkpoint: Checkpoint) -> list[bytes]:
+        """The inclusion proof of one entry."""
+        return [await self._root_of(r, checkpoint.size) for r in inclusion_ranges(index, checkpoint.size)]
+
+    async def bundle(self, number: int, size: int) -> list[bytes]:
+        """The entries from 256 · `number` on that a checkpoint of this size covers, 256 at most. Raises Unavailable."""
+        return unbundle(await self._tile(-1, number, size))
+
     async def _entry(self, index: int, size: int) -> bytes:
-        number = index // WIDTH
-        data = await self._tile(-1, number, size)
-        return unbundle(data)[index % WIDTH]
+        return (await self.bundle(index // WIDTH, size))[index % WIDTH]
 
     async def _root_of(self, leaves: Range, size: int) -> bytes:
         found: bytes | None = None

@@ -17,6 +17,10 @@ from postlaw_audit.notes import Checkpoint, sign
 from postlaw_audit.open_files import OpenFiles
 from postlaw_audit.publishing import Publisher
 from postlaw_audit.reader import LogReader
+from postlaw_audit.search.calls import People, SearchCalls
+from postlaw_audit.search.indexing import Indexer
+from postlaw_audit.search.searching import Search
+from postlaw_audit.search.spans import ROWS, SPANS, Spans
 from postlaw_audit.servicer import AuditServicer
 from postlaw_audit.signing import LOG_KEYS, Signer
 from postlaw_audit.sources import PREFIX, VERIFIER_KEY, BlobFiles
@@ -83,15 +87,16 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
         await signer.start()
         await platform.blobs.put(PREFIX + VERIFIER_KEY, (signer.verifier() + "\n").encode())
 
-    servicer = AuditServicer(
-        reader, signer.verifier, lambda: witnessing.policy, OpenFiles(BlobFiles(platform.blobs), settings.entries_are_public)
-    )
+    indexer = Indexer(reader, Spans(lambda: store.collection(SPANS.name), lambda: store.collection(ROWS.name)))
+    search = SearchCalls(Search(reader, indexer), indexer, reader, People(platform.channel))
+    files = OpenFiles(BlobFiles(platform.blobs), settings.entries_are_public)
+    servicer = AuditServicer(reader, signer.verifier, search, lambda: witnessing.policy, files)
     return Service(
         name="audit",
-        databases={"audit": (LOG, EVENT_INDEX, LOG_KEYS)},
+        databases={"audit": (LOG, EVENT_INDEX, LOG_KEYS, SPANS, ROWS)},
         topics=tuple(Topic(name) for name in event_topics()),
         servicers=(Servicer("postlaw.audit.v1.AuditService", add_AuditServiceServicer_to_server, servicer),),
-        backgrounds=(Background("audit writer", writer.run),),
+        backgrounds=(Background("audit writer", writer.run), Background("audit search", indexer.run)),
         on_start=on_start,
     )
 

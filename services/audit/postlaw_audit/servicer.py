@@ -9,6 +9,7 @@ from postlaw.audit.v1 import audit_pb2 as audit
 from postlaw_audit.notes import Checkpoint, parse_note
 from postlaw_audit.open_files import OpenFiles
 from postlaw_audit.reader import LogReader
+from postlaw_audit.search.calls import SearchCalls
 from postlaw_audit.witness_policy import Policy, cosigned_by
 from postlaw_common.caller import current
 from postlaw_common.errors import NotFound
@@ -19,9 +20,12 @@ PIECE = 1 << 20  # bytes
 class AuditServicer:
     """A customer sees proofs of its own events only; checkpoints, consistency and the log's key are everybody's."""
 
-    def __init__(self, reader: LogReader, verifier: Callable[[], str], policy: Callable[[], Policy], files: OpenFiles) -> None:
+    def __init__(
+        self, reader: LogReader, verifier: Callable[[], str], search: SearchCalls, policy: Callable[[], Policy], files: OpenFiles
+    ) -> None:
         self._reader = reader
         self._verifier = verifier
+        self._search = search
         self._policy = policy
         self._files = files
 
@@ -43,6 +47,15 @@ class AuditServicer:
         )
         proof.recorded_at.FromMicroseconds(entry.time_us)
         return proof
+
+    async def ListEntries(self, request: audit.ListEntriesRequest, context: Any) -> audit.ListEntriesResponse:
+        return await self._search.list_entries(request)
+
+    async def RebuildIndex(self, request: audit.RebuildIndexRequest, context: Any) -> audit.RebuildIndexResponse:
+        return await self._search.rebuild()
+
+    async def GetIndex(self, request: audit.GetIndexRequest, context: Any) -> audit.IndexStatus:
+        return await self._search.status()
 
     async def GetConsistencyProof(self, request: audit.GetConsistencyProofRequest, context: Any) -> audit.ConsistencyProof:
         second, hashes, first_root, second_root = await self._reader.prove_consistency(request.first, request.second)

@@ -288,6 +288,14 @@ ROUTES: Sequence[Route] = (
           description="The keys before them go on signing until a check finds the new ones, and their records are to stay for seven days "
           "more."),
     Route("GET", "/v1/audit/events/{event_id}/proof", "audit.GetEventProof", "Proof that an event is in the log", "audit", fresh_s=60),
+    Route("GET", "/v1/audit/entries", "audit.ListEntries", "What the log has of yours, newest first, in pages", "audit",
+          hidden=frozenset({"address"}), personal=True,
+          description="By `subscriber_id`, `actor`, `object`, `action`, `campaign_id`, `trace_id`, `request_id`, `since` and `until`. "
+          "Entries that hold many people are answered with what they say of the one asked for. `searched_below` says what was looked "
+          "through."),
+    Route("POST", "/v1/audit/entries/search", "audit.ListEntries", "The same, by a person's address", "audit", personal=True,
+          operation="SearchEntries",
+          description="A `POST`, so that no address stands in a log of paths; also of whom nothing else is kept."),
     Route("GET", "/v1/audit/checkpoint", "audit.GetCheckpoint", "The log's size and root, signed; open to everyone", "audit"),
     Route("GET", "/v1/audit/consistency", "audit.GetConsistencyProof", "Proof that the log has only grown between two sizes", "audit"),
     Route(

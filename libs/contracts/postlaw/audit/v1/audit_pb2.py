@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from postlaw.options.v1 import options_pb2 as postlaw_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cpostlaw/audit/v1/audit.proto\x12\x10postlaw.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a postlaw/options/v1/options.proto\"+\n\x11GetLogFileRequest\x12\x16\n\x04path\x18\x01 \x01(\tB\x08\xe2\xe0\x18\x04\x10\x01\x18\x64\"\x1c\n\x0cLogFilePiece\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"t\n\nCheckpoint\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x11\n\troot_hash\x18\x03 \x01(\x0c\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x14\n\x0cverifier_key\x18\x05 \x01(\t\x12\x11\n\twitnesses\x18\x06 \x03(\t\"\x16\n\x14GetCheckpointRequest\"2\n\x14GetEventProofRequest\x12\x1a\n\x08\x65vent_id\x18\x01 \x01(\tB\x08\xe2\xe0\x18\x04\x10\x01\x18\x64\"\xe1\x01\n\nEventProof\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x03\x12\r\n\x05\x65ntry\x18\x03 \x01(\x0c\x12\x0e\n\x06hashes\x18\x04 \x03(\x0c\x12\x30\n\ncheckpoint\x18\x05 \x01(\x0b\x32\x1c.postlaw.audit.v1.Checkpoint\x12\r\n\x05topic\x18\x06 \x01(\t\x12\x11\n\tpartition\x18\x07 \x01(\x05\x12\x0e\n\x06offset\x18\x08 \x01(\x03\x12/\n\x0brecorded_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x1aGetConsistencyProofRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\x03\x12\x0e\n\x06second\x18\x02 \x01(\x03\"j\n\x10\x43onsistencyProof\x12\r\n\x05\x66irst\x18\x01 \x01(\x03\x12\x0e\n\x06second\x18\x02 \x01(\x03\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12\x12\n\nfirst_root\x18\x04 \x01(\x0c\x12\x13\n\x0bsecond_root\x18\x05 \x01(\x0c\"\xac\x02\n\x05\x45ntry\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x04 \x01(\t\x12\x0c\n\x04type\x18\x05 \x01(\t\x12\x11\n\ttenant_id\x18\x06 \x01(\t\x12\x10\n\x08sequence\x18\x07 \x01(\x03\x12\x0f\n\x07subject\x18\x08 \x01(\t\x12\x35\n\x07\x63ontext\x18\t \x03(\x0b\x32$.postlaw.audit.v1.Entry.ContextEntry\x12\x0c\n\x04\x64\x61ta\x18\n \x01(\x0c\x12\x0f\n\x07time_us\x18\x0b \x01(\x03\x12\x15\n\revent_time_us\x18\x0c \x01(\x03\x1a.\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xba\x01\n\rAccessRefused\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x15\n\rcredential_id\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x0c\n\x04path\x18\x05 \x01(\t\x12\x11\n\tobject_id\x18\x06 \x01(\t:@\xf2\xe0\x18<\n\x1bpostlaw.gateway.security.v1\x12\x1dpostlaw.gateway.AccessRefused\"\xe1\x01\n\x10PersonalDataRead\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x15\n\rcredential_id\x18\x02 \x01(\t\x12\x11\n\toperation\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x14\n\x0c\x61\x64\x64ress_keys\x18\x05 \x03(\x0c\x12\x16\n\x0esubscriber_ids\x18\x06 \x03(\t\x12\x11\n\tobject_id\x18\x07 \x01(\t:A\xf2\xe0\x18=\n\x19postlaw.gateway.access.v1\x12 postlaw.gateway.PersonalDataRead2\xe4\x03\n\x0c\x41uditService\x12}\n\rGetEventProof\x12&.postlaw.audit.v1.GetEventProofRequest\x1a\x1c.postlaw.audit.v1.EventProof\"&\xea\xe0\x18\"\n\x07gateway\n\x07\x63onsent\x10\x01\x1a\naudit:read \x01\x12\x86\x01\n\x13GetConsistencyProof\x12,.postlaw.audit.v1.GetConsistencyProofRequest\x1a\".postlaw.audit.v1.ConsistencyProof\"\x1d\xea\xe0\x18\x19\n\x07gateway\x10\x01\x1a\naudit:read \x01\x12\x66\n\rGetCheckpoint\x12&.postlaw.audit.v1.GetCheckpointRequest\x1a\x1c.postlaw.audit.v1.Checkpoint\"\x0f\xea\xe0\x18\x0b\n\x07gateway \x01\x12\x64\n\nGetLogFile\x12#.postlaw.audit.v1.GetLogFileRequest\x1a\x1e.postlaw.audit.v1.LogFilePiece\"\x0f\xea\xe0\x18\x0b\n\x07gateway \x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cpostlaw/audit/v1/audit.proto\x12\x10postlaw.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a postlaw/options/v1/options.proto\"+\n\x11GetLogFileRequest\x12\x16\n\x04path\x18\x01 \x01(\tB\x08\xe2\xe0\x18\x04\x10\x01\x18\x64\"\x1c\n\x0cLogFilePiece\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\xfa\x02\n\x12ListEntriesRequest\x12\x1c\n\x07\x61\x64\x64ress\x18\x01 \x01(\tB\t\xe2\xe0\x18\x05\x08\x03\x18\xc0\x02H\x00\x12\x1f\n\rsubscriber_id\x18\x02 \x01(\tB\x06\xe2\xe0\x18\x02\x18<H\x00\x12\x15\n\x05\x61\x63tor\x18\x03 \x01(\tB\x06\xe2\xe0\x18\x02\x18\x64\x12\x17\n\x06object\x18\x04 \x01(\tB\x07\xe2\xe0\x18\x03\x18\xc8\x01\x12\x16\n\x06\x61\x63tion\x18\x05 \x01(\tB\x06\xe2\xe0\x18\x02\x18\x64\x12\x1b\n\x0b\x63\x61mpaign_id\x18\x06 \x01(\tB\x06\xe2\xe0\x18\x02\x18<\x12\x18\n\x08trace_id\x18\x07 \x01(\tB\x06\xe2\xe0\x18\x02\x18 \x12\x1a\n\nrequest_id\x18\x08 \x01(\tB\x06\xe2\xe0\x18\x02\x18<\x12)\n\x05since\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x0b \x01(\x05\x12\x1a\n\npage_token\x18\x0c \x01(\tB\x06\xe2\xe0\x18\x02\x18\x14\x42\x05\n\x03who\"\x8a\x01\n\x13ListEntriesResponse\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.postlaw.audit.v1.FoundEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x16\n\x0esearched_below\x18\x03 \x01(\x03\x12\x13\n\x0b\x61\x64\x64ress_key\x18\x04 \x01(\x0c\"\xbf\x03\n\nFoundEntry\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x05 \x01(\t\x12\x0f\n\x07network\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x10\n\x08trace_id\x18\x08 \x01(\t\x12\x0e\n\x06object\x18\t \x01(\t\x12\x10\n\x08sequence\x18\n \x01(\x03\x12/\n\x0bhappened_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecorded_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05topic\x18\r \x01(\t\x12\x11\n\tpartition\x18\x0e \x01(\x05\x12\x0e\n\x06offset\x18\x0f \x01(\x03\x12\x34\n\x04said\x18\x10 \x03(\x0b\x32&.postlaw.audit.v1.FoundEntry.SaidEntry\x12\r\n\x05proof\x18\x11 \x01(\t\x1a+\n\tSaidEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"t\n\nCheckpoint\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x11\n\troot_hash\x18\x03 \x01(\x0c\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x14\n\x0cverifier_key\x18\x05 \x01(\t\x12\x11\n\twitnesses\x18\x06 \x03(\t\"\x16\n\x14GetCheckpointRequest\"2\n\x14GetEventProofRequest\x12\x1a\n\x08\x65vent_id\x18\x01 \x01(\tB\x08\xe2\xe0\x18\x04\x10\x01\x18\x64\"\xe1\x01\n\nEventProof\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x03\x12\r\n\x05\x65ntry\x18\x03 \x01(\x0c\x12\x0e\n\x06hashes\x18\x04 \x03(\x0c\x12\x30\n\ncheckpoint\x18\x05 \x01(\x0b\x32\x1c.postlaw.audit.v1.Checkpoint\x12\r\n\x05topic\x18\x06 \x01(\t\x12\x11\n\tpartition\x18\x07 \x01(\x05\x12\x0e\n\x06offset\x18\x08 \x01(\x03\x12/\n\x0brecorded_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x1aGetConsistencyProofRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\x03\x12\x0e\n\x06second\x18\x02 \x01(\x03\"j\n\x10\x43onsistencyProof\x12\r\n\x05\x66irst\x18\x01 \x01(\x03\x12\x0e\n\x06second\x18\x02 \x01(\x03\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12\x12\n\nfirst_root\x18\x04 \x01(\x0c\x12\x13\n\x0bsecond_root\x18\x05 \x01(\x0c\"\x15\n\x13RebuildIndexRequest\"\x16\n\x14RebuildIndexResponse\"\x11\n\x0fGetIndexRequest\"@\n\x0bIndexStatus\x12\x0f\n\x07indexed\x18\x01 \x01(\x03\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x12\n\ngeneration\x18\x03 \x01(\x03\"\xac\x02\n\x05\x45ntry\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x04 \x01(\t\x12\x0c\n\x04type\x18\x05 \x01(\t\x12\x11\n\ttenant_id\x18\x06 \x01(\t\x12\x10\n\x08sequence\x18\x07 \x01(\x03\x12\x0f\n\x07subject\x18\x08 \x01(\t\x12\x35\n\x07\x63ontext\x18\t \x03(\x0b\x32$.postlaw.audit.v1.Entry.ContextEntry\x12\x0c\n\x04\x64\x61ta\x18\n \x01(\x0c\x12\x0f\n\x07time_us\x18\x0b \x01(\x03\x12\x15\n\revent_time_us\x18\x0c \x01(\x03\x1a.\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xba\x01\n\rAccessRefused\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x15\n\rcredential_id\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x0c\n\x04path\x18\x05 \x01(\t\x12\x11\n\tobject_id\x18\x06 \x01(\t:@\xf2\xe0\x18<\n\x1bpostlaw.gateway.security.v1\x12\x1dpostlaw.gateway.AccessRefused\"\xe1\x01\n\x10PersonalDataRead\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x15\n\rcredential_id\x18\x02 \x01(\t\x12\x11\n\toperation\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x14\n\x0c\x61\x64\x64ress_keys\x18\x05 \x03(\x0c\x12\x16\n\x0esubscriber_ids\x18\x06 \x03(\t\x12\x11\n\tobject_id\x18\x07 \x01(\t:A\xf2\xe0\x18=\n\x19postlaw.gateway.access.v1\x12 postlaw.gateway.PersonalDataRead2\xb0\x06\n\x0c\x41uditService\x12}\n\rGetEventProof\x12&.postlaw.audit.v1.GetEventProofRequest\x1a\x1c.postlaw.audit.v1.EventProof\"&\xea\xe0\x18\"\n\x07gateway\n\x07\x63onsent\x10\x01\x1a\naudit:read \x01\x12\x86\x01\n\x13GetConsistencyProof\x12,.postlaw.audit.v1.GetConsistencyProofRequest\x1a\".postlaw.audit.v1.ConsistencyProof\"\x1d\xea\xe0\x18\x19\n\x07gateway\x10\x01\x1a\naudit:read \x01\x12y\n\x0bListEntries\x12$.postlaw.audit.v1.ListEntriesRequest\x1a%.postlaw.audit.v1.ListEntriesResponse\"\x1d\xea\xe0\x18\x19\n\x07gateway\x10\x01\x1a\naudit:read \x01\x12o\n\x0cRebuildIndex\x12%.postlaw.audit.v1.RebuildIndexRequest\x1a&.postlaw.audit.v1.RebuildIndexResponse\"\x10\xea\xe0\x18\x0c\n\x08operator \x01\x12^\n\x08GetIndex\x12!.postlaw.audit.v1.GetIndexRequest\x1a\x1d.postlaw.audit.v1.IndexStatus\"\x10\xea\xe0\x18\x0c\n\x08operator \x01\x12\x66\n\rGetCheckpoint\x12&.postlaw.audit.v1.GetCheckpointRequest\x1a\x1c.postlaw.audit.v1.Checkpoint\"\x0f\xea\xe0\x18\x0b\n\x07gateway \x01\x12\x64\n\nGetLogFile\x12#.postlaw.audit.v1.GetLogFileRequest\x1a\x1e.postlaw.audit.v1.LogFilePiece\"\x0f\xea\xe0\x18\x0b\n\x07gateway \x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETLOGFILEREQUEST'].fields_by_name['path']._loaded_options = None
   _globals['_GETLOGFILEREQUEST'].fields_by_name['path']._serialized_options = b'\342\340\030\004\020\001\030d'
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['address']._loaded_options = None
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['address']._serialized_options = b'\342\340\030\005\010\003\030\300\002'
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['subscriber_id']._loaded_options = None
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['subscriber_id']._serialized_options = b'\342\340\030\002\030<'
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['actor']._loaded_options = None
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['actor']._serialized_options = b'\342\340\030\002\030d'
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['object']._loaded_options = None
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['object']._serialized_options = b'\342\340\030\003\030\310\001'
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['action']._loaded_options = None
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['action']._serialized_options = b'\342\340\030\002\030d'
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['campaign_id']._loaded_options = None
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['campaign_id']._serialized_options = b'\342\340\030\002\030<'
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['trace_id']._loaded_options = None
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['trace_id']._serialized_options = b'\342\340\030\002\030 '
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\340\030\002\030<'
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342\340\030\002\030\024'
+  _globals['_FOUNDENTRY_SAIDENTRY']._loaded_options = None
+  _globals['_FOUNDENTRY_SAIDENTRY']._serialized_options = b'8\001'
   _globals['_GETEVENTPROOFREQUEST'].fields_by_name['event_id']._loaded_options = None
   _globals['_GETEVENTPROOFREQUEST'].fields_by_name['event_id']._serialized_options = b'\342\340\030\004\020\001\030d'
   _globals['_ENTRY_CONTEXTENTRY']._loaded_options = None
@@ -47,6 +67,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITSERVICE'].methods_by_name['GetEventProof']._serialized_options = b'\352\340\030\"\n\007gateway\n\007consent\020\001\032\naudit:read \001'
   _globals['_AUDITSERVICE'].methods_by_name['GetConsistencyProof']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['GetConsistencyProof']._serialized_options = b'\352\340\030\031\n\007gateway\020\001\032\naudit:read \001'
+  _globals['_AUDITSERVICE'].methods_by_name['ListEntries']._loaded_options = None
+  _globals['_AUDITSERVICE'].methods_by_name['ListEntries']._serialized_options = b'\352\340\030\031\n\007gateway\020\001\032\naudit:read \001'
+  _globals['_AUDITSERVICE'].methods_by_name['RebuildIndex']._loaded_options = None
+  _globals['_AUDITSERVICE'].methods_by_name['RebuildIndex']._serialized_options = b'\352\340\030\014\n\010operator \001'
+  _globals['_AUDITSERVICE'].methods_by_name['GetIndex']._loaded_options = None
+  _globals['_AUDITSERVICE'].methods_by_name['GetIndex']._serialized_options = b'\352\340\030\014\n\010operator \001'
   _globals['_AUDITSERVICE'].methods_by_name['GetCheckpoint']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['GetCheckpoint']._serialized_options = b'\352\340\030\013\n\007gateway \001'
   _globals['_AUDITSERVICE'].methods_by_name['GetLogFile']._loaded_options = None
@@ -55,26 +81,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETLOGFILEREQUEST']._serialized_end=160
   _globals['_LOGFILEPIECE']._serialized_start=162
   _globals['_LOGFILEPIECE']._serialized_end=190
-  _globals['_CHECKPOINT']._serialized_start=192
-  _globals['_CHECKPOINT']._serialized_end=308
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=310
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=332
-  _globals['_GETEVENTPROOFREQUEST']._serialized_start=334
-  _globals['_GETEVENTPROOFREQUEST']._serialized_end=384
-  _globals['_EVENTPROOF']._serialized_start=387
-  _globals['_EVENTPROOF']._serialized_end=612
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=614
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=673
-  _globals['_CONSISTENCYPROOF']._serialized_start=675
-  _globals['_CONSISTENCYPROOF']._serialized_end=781
-  _globals['_ENTRY']._serialized_start=784
-  _globals['_ENTRY']._serialized_end=1084
-  _globals['_ENTRY_CONTEXTENTRY']._serialized_start=1038
-  _globals['_ENTRY_CONTEXTENTRY']._serialized_end=1084
-  _globals['_ACCESSREFUSED']._serialized_start=1087
-  _globals['_ACCESSREFUSED']._serialized_end=1273
-  _globals['_PERSONALDATAREAD']._serialized_start=1276
-  _globals['_PERSONALDATAREAD']._serialized_end=1501
-  _globals['_AUDITSERVICE']._serialized_start=1504
-  _globals['_AUDITSERVICE']._serialized_end=1988
+  _globals['_LISTENTRIESREQUEST']._serialized_start=193
+  _globals['_LISTENTRIESREQUEST']._serialized_end=571
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=574
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=712
+  _globals['_FOUNDENTRY']._serialized_start=715
+  _globals['_FOUNDENTRY']._serialized_end=1162
+  _globals['_FOUNDENTRY_SAIDENTRY']._serialized_start=1119
+  _globals['_FOUNDENTRY_SAIDENTRY']._serialized_end=1162
+  _globals['_CHECKPOINT']._serialized_start=1164
+  _globals['_CHECKPOINT']._serialized_end=1280
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=1282
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=1304
+  _globals['_GETEVENTPROOFREQUEST']._serialized_start=1306
+  _globals['_GETEVENTPROOFREQUEST']._serialized_end=1356
+  _globals['_EVENTPROOF']._serialized_start=1359
+  _globals['_EVENTPROOF']._serialized_end=1584
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=1586
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=1645
+  _globals['_CONSISTENCYPROOF']._serialized_start=1647
+  _globals['_CONSISTENCYPROOF']._serialized_end=1753
+  _globals['_REBUILDINDEXREQUEST']._serialized_start=1755
+  _globals['_REBUILDINDEXREQUEST']._serialized_end=1776
+  _globals['_REBUILDINDEXRESPONSE']._serialized_start=1778
+  _globals['_REBUILDINDEXRESPONSE']._serialized_end=1800
+  _globals['_GETINDEXREQUEST']._serialized_start=1802
+  _globals['_GETINDEXREQUEST']._serialized_end=1819
+  _globals['_INDEXSTATUS']._serialized_start=1821
+  _globals['_INDEXSTATUS']._serialized_end=1885
+  _globals['_ENTRY']._serialized_start=1888
+  _globals['_ENTRY']._serialized_end=2188
+  _globals['_ENTRY_CONTEXTENTRY']._serialized_start=2142
+  _globals['_ENTRY_CONTEXTENTRY']._serialized_end=2188
+  _globals['_ACCESSREFUSED']._serialized_start=2191
+  _globals['_ACCESSREFUSED']._serialized_end=2377
+  _globals['_PERSONALDATAREAD']._serialized_start=2380
+  _globals['_PERSONALDATAREAD']._serialized_end=2605
+  _globals['_AUDITSERVICE']._serialized_start=2608
+  _globals['_AUDITSERVICE']._serialized_end=3424
 # @@protoc_insertion_point(module_scope)

@@ -45,6 +45,21 @@ class AuditServiceStub:
                 request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetConsistencyProofRequest.SerializeToString,
                 response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ConsistencyProof.FromString,
                 _registered_method=True)
+        self.ListEntries = channel.unary_unary(
+                '/postlaw.audit.v1.AuditService/ListEntries',
+                request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListEntriesRequest.SerializeToString,
+                response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListEntriesResponse.FromString,
+                _registered_method=True)
+        self.RebuildIndex = channel.unary_unary(
+                '/postlaw.audit.v1.AuditService/RebuildIndex',
+                request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.RebuildIndexRequest.SerializeToString,
+                response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.RebuildIndexResponse.FromString,
+                _registered_method=True)
+        self.GetIndex = channel.unary_unary(
+                '/postlaw.audit.v1.AuditService/GetIndex',
+                request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetIndexRequest.SerializeToString,
+                response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.IndexStatus.FromString,
+                _registered_method=True)
         self.GetCheckpoint = channel.unary_unary(
                 '/postlaw.audit.v1.AuditService/GetCheckpoint',
                 request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointRequest.SerializeToString,
@@ -73,6 +88,27 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEntries(self, request, context):
+        """What the log has of the caller's own: by person, actor, object, action, campaign, trace, request and time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RebuildIndex(self, request, context):
+        """The search index is dropped, and made anew from the log.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetIndex(self, request, context):
+        """How far it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCheckpoint(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -97,6 +133,21 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.GetConsistencyProof,
                     request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetConsistencyProofRequest.FromString,
                     response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ConsistencyProof.SerializeToString,
+            ),
+            'ListEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEntries,
+                    request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListEntriesRequest.FromString,
+                    response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListEntriesResponse.SerializeToString,
+            ),
+            'RebuildIndex': grpc.unary_unary_rpc_method_handler(
+                    servicer.RebuildIndex,
+                    request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.RebuildIndexRequest.FromString,
+                    response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.RebuildIndexResponse.SerializeToString,
+            ),
+            'GetIndex': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetIndex,
+                    request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetIndexRequest.FromString,
+                    response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.IndexStatus.SerializeToString,
             ),
             'GetCheckpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCheckpoint,
@@ -164,6 +215,87 @@ class AuditService:
             '/postlaw.audit.v1.AuditService/GetConsistencyProof',
             postlaw_dot_audit_dot_v1_dot_audit__pb2.GetConsistencyProofRequest.SerializeToString,
             postlaw_dot_audit_dot_v1_dot_audit__pb2.ConsistencyProof.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.audit.v1.AuditService/ListEntries',
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.ListEntriesRequest.SerializeToString,
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.ListEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebuildIndex(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.audit.v1.AuditService/RebuildIndex',
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.RebuildIndexRequest.SerializeToString,
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.RebuildIndexResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetIndex(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.audit.v1.AuditService/GetIndex',
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.GetIndexRequest.SerializeToString,
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.IndexStatus.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,12 @@ class AuditServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AuditServiceAsyncStub: ...
     GetEventProof: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetEventProofRequest, _audit_pb2.EventProof]
     GetConsistencyProof: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetConsistencyProofRequest, _audit_pb2.ConsistencyProof]
+    ListEntries: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListEntriesRequest, _audit_pb2.ListEntriesResponse]
+    """What the log has of the caller's own: by person, actor, object, action, campaign, trace, request and time."""
+    RebuildIndex: _grpc.UnaryUnaryMultiCallable[_audit_pb2.RebuildIndexRequest, _audit_pb2.RebuildIndexResponse]
+    """The search index is dropped, and made anew from the log."""
+    GetIndex: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetIndexRequest, _audit_pb2.IndexStatus]
+    """How far it is."""
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.Checkpoint]
     GetLogFile: _grpc.UnaryStreamMultiCallable[_audit_pb2.GetLogFileRequest, _audit_pb2.LogFilePiece]
 
@@ -45,6 +51,12 @@ class AuditServiceAsyncStub(AuditServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetEventProof: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetEventProofRequest, _audit_pb2.EventProof]  # type: ignore[assignment]
     GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetConsistencyProofRequest, _audit_pb2.ConsistencyProof]  # type: ignore[assignment]
+    ListEntries: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListEntriesRequest, _audit_pb2.ListEntriesResponse]  # type: ignore[assignment]
+    """What the log has of the caller's own: by person, actor, object, action, campaign, trace, request and time."""
+    RebuildIndex: _aio.UnaryUnaryMultiCallable[_audit_pb2.RebuildIndexRequest, _audit_pb2.RebuildIndexResponse]  # type: ignore[assignment]
+    """The search index is dropped, and made anew from the log."""
+    GetIndex: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetIndexRequest, _audit_pb2.IndexStatus]  # type: ignore[assignment]
+    """How far it is."""
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.Checkpoint]  # type: ignore[assignment]
     GetLogFile: _aio.UnaryStreamMultiCallable[_audit_pb2.GetLogFileRequest, _audit_pb2.LogFilePiece]  # type: ignore[assignment]
 
@@ -64,6 +76,30 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.GetConsistencyProofRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.ConsistencyProof, _abc.Awaitable[_audit_pb2.ConsistencyProof]]: ...
+
+    @_abc_1.abstractmethod
+    def ListEntries(
+        self,
+        request: _audit_pb2.ListEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.ListEntriesResponse, _abc.Awaitable[_audit_pb2.ListEntriesResponse]]:
+        """What the log has of the caller's own: by person, actor, object, action, campaign, trace, request and time."""
+
+    @_abc_1.abstractmethod
+    def RebuildIndex(
+        self,
+        request: _audit_pb2.RebuildIndexRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.RebuildIndexResponse, _abc.Awaitable[_audit_pb2.RebuildIndexResponse]]:
+        """The search index is dropped, and made anew from the log."""
+
+    @_abc_1.abstractmethod
+    def GetIndex(
+        self,
+        request: _audit_pb2.GetIndexRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.IndexStatus, _abc.Awaitable[_audit_pb2.IndexStatus]]:
+        """How far it is."""
 
     @_abc_1.abstractmethod
     def GetCheckpoint(

@@ -1,0 +1,90 @@
+"""Follows the log's checkpoint, and keeps what entries are found by: the last rows in memory, whole spans in the store.
+
+Each process has its own: they build the same, and whoever comes second finds it there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from postlaw_audit.domain.tiles import WIDTH
+from postlaw_audit.reader import LogReader
+from postlaw_audit.search.about import about
+from postlaw_audit.search.events import Event, Joined
+from postlaw_audit.search.spans import ROW, Span, Spans, all_of, distances
+from postlaw_audit.search.terms import terms_of
+from postlaw_common.blobs import BlobsUnavailable
+from postlaw_common.errors import Unavailable
+from postlaw_common.foreground import step_aside
+from postlaw_common.store import StoreUnavailable
+from postlaw_common.telemetry import get_logger
+
+log = get_logger("audit.search")
+
+ROWS_A_SPAN = 200_000
+EVERY_S = 0.5  # how long what is new in the log waits at most while there is time
+AT_ONCE = 32  # entries between two steps aside
+
+
+class Indexer:
+    """`indexed`: entries below it are found, also by those who ask while more is read. `spans` are whole, in the log's order."""
+
+    def __init__(self, reader: LogReader, spans: Spans, *, rows_a_span: int = ROWS_A_SPAN) -> None:
+        self._reader = reader
+        self.store = spans
+        self._rows_a_span = rows_a_span
+        self._begin(0, [])
+
+    def _begin(self, generation: int, spans: list[Span]) -> None:
+        self.generation = generation
+        self.spans = spans
+        self.indexed = self._start = spans[-1].end if spans else 0
+        self._rows = bytearray()
+        self._joined = Joined()
+        self._first_us = self._last_us = 0
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self.follow()
+            except (BlobsUnavailable, StoreUnavailable, Unavailable) as away:
+                log.debug("search_waits", reason=str(away))
+            await asyncio.sleep(EVERY_S)
+
+    async def follow(self) -> None:
+        """Once up to the newest checkpoint. Raises Unavailable while there is none."""
+        generation = await self.store.generation()
+        if generation != self.generation:
+            self._begin(generation, await self.store.all(generation))
+        checkpoint, _ = await self._reader.checkpoint()
+        while self.indexed < checkpoint.size:
+            number = self.indexed // WIDTH
+            entries = await self._reader.bundle(number, checkpoint.size)
+            for index in range(self.indexed, number * WIDTH + len(entries)):
+                for event in self._joined.take(index, entries[index - number * WIDTH]):
+                    self._add(event)
+                self.indexed = index + 1
+                if len(self._rows) >= self._rows_a_span * ROW and not self._joined.pending:
+                    await self._close()
+                if not index % AT_ONCE:
+                    await step_aside()
+
+    def latest(self, conditions: Sequence[Sequence[bytes]]) -> set[int]:
+        """Of the entries that no span has yet, those that have one term of each condition."""
+        rows = bytes(self._rows)
+        return {self._start + distance for distance in all_of(conditions, lambda term: distances(rows, term))}
+
+    def _add(self, event: Event) -> None:
+        distance = (event.index - self._start).to_bytes(4, "big")
+        for term in terms_of(event.entry, about(event.entry.type, event.data)):
+            self._rows += term + distance
+        time_us = event.entry.time_us
+        self._first_us = min(self._first_us or time_us, time_us)
+        self._last_us = max(self._last_us, time_us)
+
+    async def _close(self) -> None:
+        span = Span(self._start, self.indexed, self._first_us, self._last_us)
+        await self.store.add(self.generation, span, bytes(self._rows))
+        self._begin(self.generation, [*self.spans, span])

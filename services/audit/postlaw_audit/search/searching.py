@@ -1,0 +1,120 @@
+"""What is asked of the log, newest first: by the projection to entries, and each entry read and compared before it is an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from postlaw_audit.reader import LogReader
+from postlaw_audit.search.about import About, about
+from postlaw_audit.search.events import Event, event_at
+from postlaw_audit.search.indexing import Indexer
+from postlaw_audit.search.spans import Span
+from postlaw_audit.search.terms import ACTION, ACTOR, ALL, CAMPAIGN, OBJECT, REQUEST, SUBSCRIBER, TRACE, person_term, term, trace_of
+
+_SPANS_AT_ONCE = 16
+_READ_AT_ONCE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Of one customer. What is empty does not matter; of `people` (address keys) and `subscribers` (ids) one is enough. Times in
+    microseconds since the epoch, when the bus took the event: from `from_us` on, before `to_us` (0: none). `before`: entries below it
+    (0: all)."""
+
+    tenant_id: str
+    people: tuple[bytes, ...] = ()
+    subscribers: tuple[str, ...] = ()
+    actor: str = ""
+    object: str = ""
+    action: str = ""
+    campaign_id: str = ""
+    trace_id: str = ""
+    request_id: str = ""
+    from_us: int = 0
+    to_us: int = 0
+    before: int = 0
+
+    def conditions(self) -> list[tuple[bytes, ...]]:
+        """Terms of which an entry has one each."""
+        named = (
+            (ACTOR, self.actor), (OBJECT, self.object), (ACTION, self.action), (CAMPAIGN, self.campaign_id), (TRACE, self.trace_id),
+            (REQUEST, self.request_id),
+        )  # fmt: skip
+        wanted: list[tuple[bytes, ...]] = [(term(self.tenant_id, kind, value),) for kind, value in named if value]
+        if self.people or self.subscribers:
+            ids = (term(self.tenant_id, SUBSCRIBER, one) for one in self.subscribers)
+            wanted.append((*map(person_term, self.people), *ids))
+        return wanted or [(term(self.tenant_id, ALL, ""),)]
+
+    def fits(self, event: Event, found: About) -> bool:
+        """Terms are short: another thing's, and another customer's, may be the same."""
+        entry, context = event.entry, event.entry.context
+        return (
+            entry.tenant_id == self.tenant_id
+            and self.from_us <= entry.time_us < (self.to_us or entry.time_us + 1)
+            and (not self.actor or self.actor in (context.get("actor"), context.get("on_behalf_of")))
+            and (not self.object or self.object == entry.subject or self.object in found.objects)
+            and self.action in ("", entry.type)
+            and (not self.campaign_id or self.campaign_id in found.campaigns)
+            and self.trace_id in ("", trace_of(context.get("traceparent", "")))
+            and self.request_id in ("", context.get("request"))
+            and (
+                not (self.people or self.subscribers)
+                or not {*self.people}.isdisjoint(found.people)
+                or not {*self.subscribers}.isdisjoint(found.subscribers)
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`more`: there are others below the last one. `below`: entries of a smaller index, and above nothing, were looked at."""
+
+    events: Sequence[tuple[Event, About]]
+    more: bool
+    below: int
+
+
+class Search:
+    def __init__(self, reader: LogReader, indexer: Indexer) -> None:
+        self._reader = reader
+        self._indexer = indexer
+
+    async def __call__(self, question: Question, limit: int) -> Found:
+        """Newest first. Raises Unavailable."""
+        below = self._indexer.indexed
+        events: list[tuple[Event, About]] = []
+        async with aclosing(self._candidates(question, below)) as candidates:
+            async for some in candidates:
+                for start in range(0, len(some), _READ_AT_ONCE):
+                    read = await asyncio.gather(*(event_at(self._reader, index, below) for index in some[start : start + _READ_AT_ONCE]))
+                    for event in read:
+                        found = about(event.entry.type, event.data)
+                        if question.fits(event, found):
+                            events.append((event, found))
+                    if len(events) > limit:
+                        return Found(events[:limit], True, below)
+        return Found(events, False, below)
+
+    async def _candidates(self, question: Question, below: int) -> AsyncGenerator[list[int]]:
+        """Entries that may fit, newest first, in pieces."""
+        conditions = question.conditions()
+        before = min(question.before or below, below)
+        generation, spans = self._indexer.generation, [span for span in self._indexer.spans if _overlaps(span, question, before)]
+        yield _newest_first(self._indexer.latest(conditions), before)
+        for end in range(len(spans), 0, -_SPANS_AT_ONCE):
+            some = spans[max(0, end - _SPANS_AT_ONCE) : end]
+            found = await self._indexer.store.found(generation, some, conditions)
+            for span in reversed(some):
+                yield _newest_first(found[span.start], before)
+
+
+def _overlaps(span: Span, question: Question, before: int) -> bool:
+    return span.start < before and span.last_us >= question.from_us and (not question.to_us or span.first_us < question.to_us)
+
+
+def _newest_first(found: set[int], before: int) -> list[int]:
+    return sorted((index for index in found if index < before), reverse=True)

@@ -1,0 +1,148 @@
+"""Search: what was logged is found by whom and what it is about, by its own customer alone, and again after the projection was dropped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from postlaw.consent.v1 import consent_pb2 as consent
+from postlaw.sending.v1 import sending_pb2 as sending
+from postlaw_audit.search.indexing import Indexer
+from postlaw_audit.search.searching import Question, Search
+from postlaw_audit.search.spans import ROWS, SPANS, Spans
+from postlaw_common.caller import Actor, Caller, Origin, acting_as
+from postlaw_common.events import new_event, to_record
+from postlaw_common.testing.promises import promise
+from services.audit.tests.installation import TOPICS, Installation, running
+
+ANN, BEN = b"\1" + b"a" * 32, b"\1" + b"b" * 32
+SETTLED, GIVEN = "postlaw.sending.BatchSettled", "postlaw.consent.ConsentEvent"
+
+
+def batch(campaign_id: str, *people: bytes) -> bytes:
+    ids = [f"sub_{chr(key[-1])}" for key in people]
+    return sending.BatchSettled(
+        campaign_id=campaign_id, address_keys=people, subscriber_ids=ids, states=b"\2" * len(people)
+    ).SerializeToString()
+
+
+def given(person: bytes) -> bytes:
+    return consent.ConsentEvent(address_key=person, kind=consent.ConsentEvent.KIND_GIVEN).SerializeToString()
+
+
+class Log:
+    """A log whose search is followed by hand."""
+
+    def __init__(self, there: Installation, *, rows_a_span: int = 40) -> None:
+        self.there = there
+        self.spans = Spans(lambda: there.store.collection(SPANS.name), lambda: there.store.collection(ROWS.name))
+        self.indexer = Indexer(there.reader, self.spans, rows_a_span=rows_a_span)
+        self.search = Search(there.reader, self.indexer)
+        self.size = 0
+
+    async def add(self, type: str, data: bytes, *, subject: str = "s", tenant_id: str = "ten_1", caller: Caller | None = None) -> int:
+        """The index of its entry."""
+        with acting_as(caller):
+            event = new_event(type, data, source="consent", subject=subject, sequence=1, tenant_id=tenant_id)
+        await self.there.bus.publish([to_record(event, TOPICS[0], 0)])
+        self.size += 1
+        return self.size - 1
+
+    async def found(self, **asked: Any) -> list[int]:
+        await self.there.reaches(self.size)
+        await self.indexer.follow()
+        return [event.index for event, _ in (await self.search(Question("ten_1", **asked), 100)).events]
+
+
+@pytest.fixture
+async def log(there: Installation) -> AsyncGenerator[Log]:
+    await there.store.start([SPANS, ROWS])
+    async with running(there.writer("a")):
+        yield Log(there)
+
+
+@promise("A1")
+async def test_a_person_is_found_in_their_own_events_and_inside_batches(log: Log) -> None:
+    mine = await log.add(GIVEN, given(ANN))
+    await log.add(GIVEN, given(BEN))
+    both = await log.add(SETTLED, batch("cmp_1", BEN, ANN))
+    assert await log.found(people=(ANN,)) == [both, mine]
+    assert await log.found(subscribers=("sub_a",)) == [both]
+    assert await log.found(people=(ANN,), campaign_id="cmp_1") == [both]
+    assert await log.found(people=(ANN,), action=GIVEN) == [mine]
+
+
+@promise("A1")
+async def test_events_are_found_by_actor_object_request_and_time(log: Log) -> None:
+    key = Caller("ten_1", Actor("api_key", "key_1"), Actor("user", "usr_1"), origin=Origin("req_1", "192.0.2.0/24"))
+    done = await log.add("x", b"", subject="lst_1", caller=key)
+    other = await log.add("x", b"", subject="lst_2")
+    assert [await log.found(**{name: value}) for name, value in (
+        ("actor", "api_key:key_1"), ("actor", "user:usr_1"), ("object", "lst_1"), ("request_id", "req_1"),
+    )] == [[done]] * 4  # fmt: skip
+    assert await log.found() == [other, done]
+    event = (await log.search(Question("ten_1", object="lst_1"), 1)).events[0][0]
+    assert event.entry.context["network"] == "192.0.2.0/24"
+    at = event.entry.time_us
+    assert await log.found(object="lst_1", from_us=at, to_us=at + 1) == [done]
+    assert await log.found(object="lst_1", to_us=at) == [] == await log.found(object="lst_1", from_us=at + 1)
+
+
+@promise("A1")
+async def test_another_customers_entries_are_found_by_nobody_else_even_with_their_address_key(log: Log) -> None:
+    await log.add(GIVEN, given(ANN), tenant_id="ten_2", subject="lst_1")
+    assert [await log.found(), await log.found(people=(ANN,)), await log.found(object="lst_1")] == [[], [], []]
+
+
+async def test_pages_go_on_where_the_one_before_ended_over_spans_and_what_is_newer(log: Log) -> None:
+    for n in range(25):
+        await log.add(GIVEN, given(ANN if n % 2 else BEN))
+    wanted = await log.found(people=(ANN,))
+    assert len(log.indexer.spans) >= 2
+    assert wanted == [n for n in range(24, -1, -1) if n % 2]
+    pages: list[int] = []
+    question = Question("ten_1", people=(ANN,))
+    while True:
+        page = await log.search(question, 5)
+        pages += [event.index for event, _ in page.events]
+        if not page.more:
+            break
+        question = replace(question, before=pages[-1])
+    assert pages == wanted
+
+
+async def test_an_event_in_several_entries_is_found_once_by_everybody_in_it(log: Log) -> None:
+    people = [b"\1" + n.to_bytes(32, "big") for n in range(1, 4001)]
+    event = new_event(SETTLED, batch("cmp_1", *people), source="sending", subject="c", sequence=1, tenant_id="ten_1")
+    await log.there.bus.publish([to_record(event, TOPICS[0], 0)])
+    await log.there.reaches(3)
+    assert [await log.found(people=(one,)) for one in (people[0], people[-1])] == [[2], [2]]
+    (found, _), = (await log.search(Question("ten_1", people=(people[7],)), 5)).events  # fmt: skip
+    assert (found.first, len(found.pieces), len(found.data)) == (0, 3, len(event.data))
+
+
+@promise("A1")
+async def test_a_dropped_projection_is_made_anew_from_the_log_and_finds_the_same(log: Log) -> None:
+    for n in range(25):
+        await log.add(SETTLED, batch(f"cmp_{n % 3}", ANN, BEN))
+    before = await log.found(people=(ANN,), campaign_id="cmp_1")
+    assert before
+    await log.spans.drop()
+    assert await log.there.store.collection(ROWS.name).count() == 0
+    assert await log.found(people=(ANN,), campaign_id="cmp_1") == before
+    another = Log(log.there)
+    assert await another.found(people=(ANN,), campaign_id="cmp_1") == before
+    assert another.indexer.spans == log.indexer.spans
+
+
+async def test_two_processes_that_index_the_same_log_disturb_nobody(log: Log) -> None:
+    for _ in range(25):
+        await log.add(GIVEN, given(ANN))
+    other = Log(log.there)
+    await log.there.reaches(25)
+    await asyncio.gather(log.indexer.follow(), other.indexer.follow())
+    assert await log.found(people=(ANN,)) == await other.found(people=(ANN,)) == list(range(24, -1, -1))
