@@ -32,6 +32,7 @@ _COMMANDS = {
     "decisions": "postlaw_consent.commands:decisions",
     "receipt": "postlaw_mesh.receipt_command:receipt",
     "suppress-everywhere": "postlaw_subscribers.commands:suppress_everywhere",
+    "postmaster": "postlaw_sending.returns.postmaster_commands:postmaster",
     "sending": "postlaw_sending.commands:sending",
 }
 

@@ -50,7 +50,7 @@ def holdings(as_json: bool) -> None:
     async def ask(stub: SendingServiceAsyncStub) -> pb.ListHoldingsResponse:
         return await stub.ListHoldings(pb.ListHoldingsRequest())
 
-    for held in _asked(ask).holdings:
+    for held in asked(ask).holdings:
         row = {
             "partition": held.partition,
             "owner": held.owner,
@@ -89,7 +89,7 @@ def attest(worker: str, as_json: bool) -> None:
     async def ask(stub: SendingServiceAsyncStub) -> pb.AttestWorkerEndResponse:
         return await stub.AttestWorkerEnd(pb.AttestWorkerEndRequest(worker_id=worker))
 
-    cleared = _asked(ask).cleared
+    cleared = asked(ask).cleared
     click.echo(json.dumps({"worker": worker, "cleared": cleared}) if as_json else f"{cleared} recipients no longer count as under way")
 
 
@@ -110,7 +110,7 @@ def resolve_unknown(campaign: str, as_json: bool) -> None:
     async def ask(stub: SendingServiceAsyncStub) -> pb.ResolveUnknownResponse:
         return await stub.ResolveUnknown(pb.ResolveUnknownRequest(campaign_id=campaign))
 
-    done = _asked(ask)
+    done = asked(ask)
     if as_json:
         click.echo(json.dumps({"campaign": campaign, "unknown": done.unknown, "mailed_again": done.mailed_again}))
     else:
@@ -131,7 +131,7 @@ def held_returns(as_json: bool) -> None:
     async def ask(stub: SendingServiceAsyncStub) -> pb.ListHeldReturnsResponse:
         return await stub.ListHeldReturns(pb.ListHeldReturnsRequest())
 
-    for held in _asked(ask).held:
+    for held in asked(ask).held:
         click.echo(json.dumps({"provider": held.provider, "mails": held.mails}) if as_json else f"{held.provider}  {held.mails} held back")
 
 
@@ -150,7 +150,7 @@ def release_returns(provider: str, as_json: bool) -> None:
     async def ask(stub: SendingServiceAsyncStub) -> pb.ReleaseHeldReturnsResponse:
         return await stub.ReleaseHeldReturns(pb.ReleaseHeldReturnsRequest(provider=provider))
 
-    released = _asked(ask).released
+    released = asked(ask).released
     click.echo(json.dumps({"provider": provider, "released": released}) if as_json else f"{released} mails are acted on")
 
 
@@ -169,7 +169,7 @@ def reconcile(repair: bool, as_json: bool) -> None:
     async def ask(stub: SendingServiceAsyncStub) -> pb.ReconcileAnalyticsResponse:
         return await stub.ReconcileAnalytics(pb.ReconcileAnalyticsRequest(repair=repair), timeout=600.0)
 
-    answer = _asked(ask)
+    answer = asked(ask)
     for one in answer.differences:
         where = "ledger" if one.ledger else "analytics"
         row = {"campaign_id": one.campaign_id, "figure": one.figure, "events": one.events, where: one.found}
@@ -194,7 +194,7 @@ def held_sending(as_json: bool) -> None:
     async def ask(stub: SendingServiceAsyncStub) -> pb.ListHeldSendingResponse:
         return await stub.ListHeldSending(pb.ListHeldSendingRequest())
 
-    for held in _asked(ask).held:
+    for held in asked(ask).held:
         row = {"tenant_id": held.tenant_id, "id": held.id, "because": held.because}
         click.echo(json.dumps(row) if as_json else f"{held.id}  of {held.tenant_id}  {held.because}")
 
@@ -214,11 +214,11 @@ def release_sending(id: str, as_json: bool) -> None:
     async def ask(stub: SendingServiceAsyncStub) -> pb.ReleaseHeldSendingResponse:
         return await stub.ReleaseHeldSending(pb.ReleaseHeldSendingRequest(id=id))
 
-    _asked(ask)
+    asked(ask)
     click.echo(json.dumps({"released": id}) if as_json else f"{id} may be sent again")
 
 
-def _asked(ask: Callable[[SendingServiceAsyncStub], Awaitable[T]]) -> T:
+def asked(ask: Callable[[SendingServiceAsyncStub], Awaitable[T]]) -> T:
     async def work() -> T:
         directory = directory_from_outside(load(PlatformSettings))
         try:

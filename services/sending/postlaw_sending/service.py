@@ -40,7 +40,7 @@ DATABASE = "sending"
 def build(platform: Platform, settings: SendingSettings) -> Service:
     return_paths = ReturnPaths(platform.platform_keys, settings.return_host)
     tracking_tokens = Tokens(platform.platform_keys)
-    received, counts = returns.received_in(platform, DATABASE), returns.counts_in(platform, DATABASE)
+    received, (counts, holds) = returns.received_in(platform, DATABASE), returns.counts_in(platform, DATABASE)
     written = templates.assemble_templates(platform, DATABASE)
     domain = domains.assemble_domains(platform, DATABASE, settings.resolver(), settings.expected_of_domains())
     denying = settings.unverified_domains == "deny"
@@ -61,6 +61,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         return_paths=return_paths,
         tracking_tokens=tracking_tokens,
         require_free=counts.require_free,
+        held_at=counts.held_at,
         links_host=domain.keep.links_host,
         answers_reach=team_addresses.reach,
         may_send_from=may_send_from,
@@ -90,11 +91,15 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us), straight, relay_queue
     )
     reported = reports.assemble_reports(platform, DATABASE, domain, return_paths)
+    figures = analytics.assemble_analytics(platform, DATABASE, parts.campaigns, parts.tally)
     returning = returns.assemble_returns(
         platform,
         DATABASE,
         received,
         counts,
+        holds,
+        domain.domains.all,
+        figures.cells,
         return_paths,
         parts,
         single.singles.sent,
@@ -106,7 +111,6 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         may_send_from,
     )
     hits = tracking.assemble_tracking(platform, tracking_tokens, parts.campaigns)
-    figures = analytics.assemble_analytics(platform, DATABASE, parts.campaigns, parts.tally)
     hooks = webhooks.assemble_webhooks(platform, DATABASE, settings.resolver(), private=settings.webhooks_into_our_network == "allow")
     servicer = SendingServicer(
         create=parts.create,
@@ -128,6 +132,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         list_holdings=stopping.holdings_now,
         held_returns=returning.held,
         judging=returning.judging,
+        provider_rates=returning.by_provider,
         reports=returning.reports,
         record_hit=hits.record,
         analytics=figures,

@@ -38,6 +38,7 @@ from postlaw_sending.reports.read_reports import ReadReports
 from postlaw_sending.reports.wire import report_to_wire
 from postlaw_sending.returns.held import HeldReturns
 from postlaw_sending.returns.judging import Judging
+from postlaw_sending.returns.provider_rates import ProviderRates
 from postlaw_sending.returns.webhooks.taking import TakeReports
 from postlaw_sending.singles.send_message import SendMessage
 from postlaw_sending.singles.send_single import Asked as AskedSingle
@@ -76,6 +77,7 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
         list_holdings: Callable[[sending.ListHoldingsRequest], Awaitable[sending.ListHoldingsResponse]],
         held_returns: HeldReturns,
         judging: Judging,
+        provider_rates: ProviderRates,
         reports: TakeReports,
         record_hit: RecordHit,
         analytics: AnalyticsParts,
@@ -100,6 +102,7 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
         self._list_holdings = list_holdings
         self._held_returns = held_returns
         self._judging = judging
+        self._provider_rates = provider_rates
         self._reports = reports
         self._record_hit = record_hit
         self._analytics = analytics
@@ -256,3 +259,8 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
 
     async def ReleaseHeldSending(self, request: sending.ReleaseHeldSendingRequest, context: Any) -> sending.ReleaseHeldSendingResponse:
         return await self._judging.release(request)
+
+    async def ImportPostmasterRates(
+        self, request: sending.ImportPostmasterRatesRequest, context: Any
+    ) -> sending.ImportPostmasterRatesResponse:
+        return await self._provider_rates.take(request)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from postlaw_common.consumers import Consumer
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background
+from postlaw_sending.analytics.counting import Cells
 from postlaw_sending.analytics.figures import FIGURES, FigureSheets
 from postlaw_sending.analytics.people import TRACKED_PEOPLE, TrackedPeople
 from postlaw_sending.analytics.projecting import analytics_consumer
@@ -25,6 +26,7 @@ class AnalyticsParts:
     reconcile: Reconcile
     consumer: Consumer
     reconciling: Background
+    cells: Callable[[str], Awaitable[Cells]]
 
 
 def assemble_analytics(platform: Platform, database: str, campaigns: Campaigns, tally: Callable[[str], Awaitable[Tally]]) -> AnalyticsParts:
@@ -38,4 +40,5 @@ def assemble_analytics(platform: Platform, database: str, campaigns: Campaigns, 
         reconcile,
         analytics_consumer(sheets, people),
         Background("holding analytics against the events", reconcile.run),
+        sheets.of_campaign,
     )

@@ -18,7 +18,7 @@ from postlaw_sending.campaigns.audience import AudienceReader
 from postlaw_sending.campaigns.clients import DECIDED_AT_ONCE, PAGE_SIZE, Consent, Page, Subscribers
 from postlaw_sending.campaigns.domain.campaign import Campaign, Status
 from postlaw_sending.campaigns.domain.plan import Intent, Kept, Plan, PlannedBatch
-from postlaw_sending.campaigns.domain.recipients import CAMPAIGN_CANCELLED, FREQUENCY_CAP, GONE
+from postlaw_sending.campaigns.domain.recipients import CAMPAIGN_CANCELLED, FREQUENCY_CAP, GONE, PROVIDER_HELD
 from postlaw_sending.campaigns.gathering import ids_of, kept_in_batches, keys_of, of_kept, of_retries, retries_in_batches
 from postlaw_sending.campaigns.kept_back import KeptBack
 from postlaw_sending.campaigns.led import Led
@@ -27,7 +27,7 @@ from postlaw_sending.campaigns.placing import keep_back
 from postlaw_sending.campaigns.plans import Plans
 from postlaw_sending.campaigns.retries import Retries
 from postlaw_sending.campaigns.sealing import place
-from postlaw_sending.campaigns.wire import JOBS, Gate, batch_number, job_batch, job_batch_again, refuse, sealed_batch
+from postlaw_sending.campaigns.wire import JOBS, Gate, batch_number, job_batch, job_batch_again, refuse, refuse_at, sealed_batch
 
 GROUP = 10  # batches a plan's write
 KEPT_AT_ONCE = 50  # groups of people kept back that a turn looks at
@@ -54,10 +54,12 @@ class Group:
 
 
 HadEnough = Callable[[Campaign, Sequence[bytes]], Awaitable[set[bytes]]]
+HeldAt = Callable[[str], Awaitable[frozenset[str]]]
 
 
 class Planning:
-    """Everything that a turn needs. `had_enough`: of some people, by address key, whom the customer's frequency cap keeps from it."""
+    """Everything that a turn needs. `had_enough`: of some people, by address key, whom the customer's frequency cap keeps from it.
+    `held_at`: by customer, the mailbox providers whose people get no marketing of theirs for now."""
 
     def __init__(
         self,
@@ -69,6 +71,7 @@ class Planning:
         subscribers: Subscribers,
         consent: Consent,
         had_enough: HadEnough,
+        held_at: HeldAt,
         now_us: Callable[[], int],
     ) -> None:
         self._bus = bus
@@ -79,6 +82,7 @@ class Planning:
         self._subscribers = subscribers
         self._consent = consent
         self._had_enough = had_enough
+        self._held_at = held_at
         self._now_us = now_us
 
     async def turn(self, led: Led, partition: int, room: int, jobs_end: int) -> bool:
@@ -187,7 +191,9 @@ class Planning:
         otherwise = CAMPAIGN_CANCELLED if campaign.ended else GONE
         again = job_batch_again(batch.address_keys, people, decisions, answer.rulings, ids, otherwise)
         full = await self._had_enough(campaign, known)
-        return Prepared(batch, refuse(again, full, FREQUENCY_CAP) if full else again, answer.gate)
+        again = refuse(again, full, FREQUENCY_CAP) if full else again
+        held = await self._held(campaign)
+        return Prepared(batch, refuse_at(again, held, PROVIDER_HELD) if held else again, answer.gate)
 
     async def _next_of_audience(self, led: Led, plan: Plan, pages: int) -> Group:
         reader = led.readers.get(plan.partition)
@@ -208,6 +214,7 @@ class Planning:
         keys = [key for page in pages for key in page.address_keys]
         answer = await self._consent.decide(led.campaign, partition, keys)
         full = await self._had_enough(led.campaign, keys)
+        held = await self._held(led.campaign)
         prepared: list[Prepared] = []
         start = 0
         for page in pages:
@@ -215,10 +222,15 @@ class Planning:
             people = job_batch(page.people, answer.each[start:end], answer.rulings)
             if not full.isdisjoint(page.address_keys):
                 people = refuse(people, full, FREQUENCY_CAP)
+            if held:
+                people = refuse_at(people, held, PROVIDER_HELD)
             prepared.append(Prepared(PlannedBatch(0, page.address_keys), people, answer.gate))
             start = end
             await step_aside()  # a page takes a millisecond
         return prepared
+
+    async def _held(self, campaign: Campaign) -> frozenset[str]:
+        return await self._held_at(campaign.tenant_id) if campaign.message.is_marketing else frozenset()
 
     async def _publish(self, led: Led, plan: Plan, group: Group, jobs_end: int) -> Plan:
         batches = [one.batch for one in group.batches]

@@ -25,6 +25,7 @@ from postlaw_sending.campaigns.wire_ab_test import ab_test_from_wire, ab_test_to
 from postlaw_sending.messages.footer import NUMBER_OF
 from postlaw_sending.tracking.domain import Tracking
 from postlaw_sending.tracking.wire import tracking_from_wire, tracking_to_wire
+from postlaw_sending.worker.mailbox_providers import provider_of
 
 CAMPAIGNS = "postlaw.sending.campaigns.v1"
 JOBS = "postlaw.sending.jobs.v1"
@@ -325,6 +326,15 @@ def refuse(people: bytes, address_keys: Collection[bytes], reason: str) -> bytes
     batch = sending.JobBatch.FromString(people)
     for recipient in batch.recipients:
         if recipient.address_key in address_keys and not recipient.refusals:
+            _refuse(recipient, (reason,))
+    return batch.SerializeToString()
+
+
+def refuse_at(people: bytes, providers: Collection[str], reason: str) -> bytes:
+    """A JobBatch in which these mailbox providers' people are refused as well."""
+    batch = sending.JobBatch.FromString(people)
+    for recipient in batch.recipients:
+        if not recipient.refusals and provider_of(recipient.address.rpartition("@")[2]) in providers:
             _refuse(recipient, (reason,))
     return batch.SerializeToString()
 

@@ -19,6 +19,7 @@ from postlaw_sending.returns.received import Mail, Received
 from postlaw_sending.returns.soft_bounces import SoftBounces
 from postlaw_sending.returns.verdict import Act, Verdict, verdict_of, verdict_of_notice
 from postlaw_sending.returns.wire import returned_record
+from postlaw_sending.worker.mailbox_providers import provider_of
 
 TOGETHER: Final = 16  # each waits up to eight seconds for the stop
 FORGET_EVERY_S: Final = 3600.0
@@ -112,7 +113,7 @@ class Acting:
         verdict = verdict_of_notice(notice)
         about = await self._people.of_message(notice.sent, notice.address)
         if about is not None and about.address_key and verdict.cls == "hard" and not mail.released:
-            provider = notice.address.rpartition("@")[2].lower() or await self._people.provider_of(about)
+            provider = verdict.provider or await self._people.provider_of(about)
             if provider and await self._held(mail, provider):
                 return
         await self._tell(mail, about, verdict)
@@ -140,8 +141,14 @@ class Acting:
         act = await self._act_for(mail, about, verdict) if about.address_key else None
         if act is not None:
             await self._people.stop(about, act, f"returned/{mail.id}")
-        self._came_back.append(CameBack(about.tenant_id, about.campaign_id, verdict.cls))
+        self._came_back.append(CameBack(about.tenant_id, about.campaign_id, verdict.cls, await self._provider(about, verdict)))
         await self._bus.publish([returned_record(mail, about, verdict, stopped=act is not None, partitions=self._bus.partitions)])
+
+    async def _provider(self, about: About, verdict: Verdict) -> str:
+        """Whose customer they are, where it is a big one and counts."""
+        if verdict.cls not in ("complaint", "hard"):
+            return ""
+        return provider_of(verdict.provider or (await self._people.provider_of(about) if about.address_key else ""))
 
     async def _act_for(self, mail: Mail, about: About, verdict: Verdict) -> Act | None:
         if verdict.cls != "soft":

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from postlaw_common.bus import Topic
+from postlaw_common.outbox import Outbox
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background
 from postlaw_common.service_context import ServiceContexts
+from postlaw_common.store import Collection
 from postlaw_sending.campaigns.assembly import CampaignParts
 from postlaw_sending.campaigns.use_cases.move_campaign import SenderCheck
 from postlaw_sending.messages.return_path import ReturnPaths
@@ -19,22 +21,24 @@ from postlaw_sending.returns.answers.passing_on import PassOn
 from postlaw_sending.returns.answers.taking import TakeAnswer
 from postlaw_sending.returns.counts import COUNTS, Counts
 from postlaw_sending.returns.held import HeldReturns
-from postlaw_sending.returns.judging import Judging
+from postlaw_sending.returns.judging import Judging, recent
 from postlaw_sending.returns.listener import Inbox, Listener
 from postlaw_sending.returns.passes import Passes
 from postlaw_sending.returns.people import People
+from postlaw_sending.returns.postmaster import POSTMASTER, PostmasterRates, SenderDomain
 from postlaw_sending.returns.proofs import Proof
+from postlaw_sending.returns.provider_rates import ProviderRates
 from postlaw_sending.returns.providers import PROVIDERS, Providers
 from postlaw_sending.returns.received import ANSWERS, RECEIVED, Received
 from postlaw_sending.returns.soft_bounces import SOFT_BOUNCES, SoftBounces
 from postlaw_sending.returns.webhooks.taking import Secrets, TakeReports
-from postlaw_sending.returns.wire import RETURNS
+from postlaw_sending.returns.wire import HOLDS, RETURNS
 from postlaw_sending.singles.domain import SentSingle
 from postlaw_sending.singles.send_single import Posting
 from postlaw_sending.team.addresses import TeamAddresses
 
-COLLECTIONS = (RECEIVED, ANSWERS, ANSWERED, SOFT_BOUNCES, PROVIDERS, COUNTS)
-TOPICS = (Topic(RETURNS),)
+COLLECTIONS = (RECEIVED, ANSWERS, ANSWERED, SOFT_BOUNCES, PROVIDERS, COUNTS, POSTMASTER)
+TOPICS = (Topic(RETURNS), Topic(HOLDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class ReturnParts:
 
     held: HeldReturns
     judging: Judging
+    by_provider: ProviderRates
     reports: TakeReports
     acting: Sequence[Background]
     taking: Sequence[Background]
@@ -54,10 +59,15 @@ def received_in(platform: Platform, database: str) -> Received:
     return Received(lambda: store.collection(RECEIVED.name), platform.platform_keys, platform.now_us)
 
 
-def counts_in(platform: Platform, database: str) -> Counts:
+def counts_in(platform: Platform, database: str) -> tuple[Counts, Outbox]:
     """`database`: sending's own."""
     store = platform.store(database)
-    return Counts(lambda: store.collection(COUNTS.name))
+
+    def opened() -> Collection:
+        return store.collection(COUNTS.name)
+
+    outbox = Outbox(platform.bus, lambda: [opened()])
+    return Counts(opened, outbox, lambda: platform.bus.partitions), outbox
 
 
 def assemble_returns(
@@ -65,6 +75,9 @@ def assemble_returns(
     database: str,
     received: Received,
     counts: Counts,
+    holds: Outbox,
+    domains: Callable[[], AsyncIterator[SenderDomain]],
+    cells: Callable[[str], Awaitable[Mapping[str, int]]],
     paths: ReturnPaths,
     parts: CampaignParts,
     single: Callable[[str], Awaitable[SentSingle | None]],
@@ -75,7 +88,8 @@ def assemble_returns(
     post: Posting,
     may_send_from: SenderCheck | None,
 ) -> ReturnParts:
-    """`database`: sending's own. `single`: see People. `take_report`: see Listener. `may_send_from`: see MoveCampaign."""
+    """`database`: sending's own. `single`: see People. `take_report`: see Listener. `may_send_from`: see MoveCampaign.
+    `holds`: of `counts`. `domains`, `cells`: see PostmasterRates, ProviderRates."""
     store = platform.store(database)
     providers = Providers(lambda: store.collection(PROVIDERS.name))
 
@@ -83,7 +97,14 @@ def assemble_returns(
     def contexts() -> ServiceContexts:
         return ServiceContexts(platform.channel("identity"), "sending", now_us=platform.now_us)
 
-    judging = Judging(counts, parts.campaigns, parts.read.totals, parts.pause_senders, platform.now_us)
+    by_provider = ProviderRates(
+        counts,
+        PostmasterRates(lambda: store.collection(POSTMASTER.name), domains, platform.now_us),
+        lambda tenant_id: recent(parts.campaigns, tenant_id, platform.now_us()),
+        cells,
+        platform.now_us,
+    )
+    judging = Judging(counts, parts.campaigns, parts.read.totals, parts.pause_senders, platform.now_us, by_provider)
     acting = Acting(
         received,
         SoftBounces(lambda: store.collection(SOFT_BOUNCES.name)),
@@ -112,9 +133,12 @@ def assemble_returns(
     return ReturnParts(
         HeldReturns(received, providers),
         judging,
+        by_provider,
         TakeReports(secrets, received, paths.read, returned.nudge),
         acting=(
             Background("acting on returned mail", returned.run),
+            Background("rates by provider", by_provider.run),
+            Background("holds outbox", holds.run),
             Background("forgetting returned mail", acting.keep_forgetting),
             Background("passing answers on", answered.run),
             Background("forgetting answers", pass_on.keep_forgetting),

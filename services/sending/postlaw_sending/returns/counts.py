@@ -1,52 +1,88 @@
-"""Complaints and hard bounces by campaign, and what is held back for their rate: a document a campaign, and one a customer.
+"""Complaints and hard bounces by campaign, also of one provider's people, and what is held back for their rate. Each hold, and its end, is
+announced in the same write (postlaw_common.outbox).
 
 One that is counted twice after a crash, or not at all, moves no rate of hundreds of mails.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import astuple
 from typing import Final
 
 from postlaw_common.errors import Conflict
+from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
 from postlaw_sending.returns.rates import Figures
+from postlaw_sending.returns.wire import hold_record
 
-COUNTS: Final = CollectionSpec("return_counts", (Index("tenant_id"), Index("holding")))
+COUNTS: Final = CollectionSpec("return_counts", (Index("tenant_id"), Index("holding"), OUTBOX_INDEX))
 _HOLDING: Final = "1"
+_AT: Final = "@"
+KEPT_S: Final = 5.0  # how long a process may not know of a hold or its end
+
+
+def at(id: str, provider: str) -> str:
+    """What is counted of one provider's people. `id`: a campaign's or a customer's."""
+    return f"{id}{_AT}{provider}"
+
+
+def provider_in(id: str) -> str:
+    """Whose people alone it is about; "" for none."""
+    return id.partition(_AT)[2]
 
 
 class Counts:
-    """`collection`: `return_counts` of the database `sending`. An id is a campaign's or a customer's. Every method raises
-    StoreUnavailable."""
+    """`collection`: `return_counts` of the database `sending`. An id is a campaign's or a customer's, or what `at` makes of it.
+    `partitions`: the installation's count. `monotonic`: seconds. Every method raises StoreUnavailable."""
 
-    def __init__(self, collection: Callable[[], Collection]) -> None:
+    def __init__(
+        self,
+        collection: Callable[[], Collection],
+        outbox: Outbox,
+        partitions: Callable[[], int],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._open = collection
+        self._outbox = outbox
+        self._partitions = partitions
+        self._monotonic = monotonic
+        self._known: tuple[float, Mapping[str, frozenset[str]]] | None = None
 
-    async def add(self, tenant_id: str, campaign_id: str, complaints: int, hard_bounces: int) -> None:
+    async def add(self, tenant_id: str, id: str, complaints: int, hard_bounces: int) -> None:
         def more(document: Document) -> Document:
             return document | {
                 "complaints": document["complaints"] + complaints,
                 "hard_bounces": document["hard_bounces"] + hard_bounces,
             }
 
-        await self._change(tenant_id, campaign_id, more)
+        await self._change(tenant_id, id, more)
 
-    async def of(self, campaign_id: str) -> tuple[int, int]:
+    async def of(self, id: str) -> tuple[int, int]:
         """Complaints and hard bounces."""
-        document = await self._open().get(campaign_id, linearizable=True)
+        document = await self._open().get(id, linearizable=True)
         return (document["complaints"], document["hard_bounces"]) if document else (0, 0)
 
-    async def released_at(self, id: str) -> Figures:
-        """The figures when it was last released, from which on rates count; zeros where it never was held back."""
+    async def of_all(self, ids: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+        """As `of`; who has neither is left out."""
+        found = await self._open().get_many(ids)
+        return {id: (document["complaints"], document["hard_bounces"]) for id, document in found.items()}
+
+    async def released(self, id: str) -> tuple[Figures, str]:
+        """The figures when it was last released, from which on rates count, and that day; zeros and "" where it never was held back."""
         document = await self._open().get(id, linearizable=True)
-        return Figures(*document["released_at"]) if document else Figures()
+        return (Figures(*document["released_at"]), document.get("released_on", "")) if document else (Figures(), "")
 
     async def hold(self, tenant_id: str, id: str, because: str) -> bool:
         """False where it was held back before."""
-        document = await self._change(tenant_id, id, lambda one: one if one["holding"] else one | {"holding": _HOLDING, "because": because})
-        return document is not None
+
+        def held(document: Document) -> Document:
+            return document if document["holding"] else self._announced(document | {"holding": _HOLDING, "because": because})
+
+        self._known = None
+        return await self._change(tenant_id, id, held) is not None
 
     async def held(self) -> AsyncIterator[tuple[str, str, str]]:
         """(customer, id, why) of everything that is held back."""
@@ -54,14 +90,34 @@ class Counts:
             for document in page:
                 yield document["tenant_id"], document["_id"], document["because"]
 
-    async def release(self, tenant_id: str, id: str, figures: Figures) -> None:
-        await self._change(tenant_id, id, lambda one: one | {"holding": None, "because": "", "released_at": list(astuple(figures))})
+    async def held_at(self, tenant_id: str) -> frozenset[str]:
+        """The providers whose people get nothing of a customer's, as it was a few seconds ago at most."""
+        if self._known is None or self._monotonic() - self._known[0] >= KEPT_S:
+            found: defaultdict[str, set[str]] = defaultdict(set)
+            async for tenant, id, _ in self.held():
+                if provider := provider_in(id):
+                    found[tenant].add(provider)
+            self._known = self._monotonic(), {tenant: frozenset(providers) for tenant, providers in found.items()}
+        return self._known[1].get(tenant_id, frozenset())
+
+    async def release(self, tenant_id: str, id: str, figures: Figures, day: str) -> None:
+        def free(document: Document) -> Document:
+            freed = {"holding": None, "because": "", "released_at": list(astuple(figures)), "released_on": day}
+            return self._announced(document | freed) if document["holding"] else document
+
+        self._known = None
+        await self._change(tenant_id, id, free)
 
     async def require_free(self, tenant_id: str, campaign_id: str) -> None:
         """Raises Conflict of type `sending-held` where the campaign, or all that the customer sends, is held back."""
         for document in (await self._open().get_many([tenant_id, campaign_id])).values():
             if document["holding"]:
                 raise Conflict(f"Sending is held back ({document['because']}): the operator must release it.", type="sending-held")
+
+    def _announced(self, document: Document) -> Document:
+        id, revision = document["_id"], document.get("revision", 0) + 1
+        record = hold_record(document["tenant_id"], id, provider_in(id), document["because"], revision, self._partitions())
+        return add_to_outbox(document | {"revision": revision}, [record])
 
     async def _change(self, tenant_id: str, id: str, change: Callable[[Document], Document]) -> Document | None:
         """None where `change` changed nothing."""
@@ -75,9 +131,11 @@ class Counts:
                 if found is None:
                     await self._open().insert(after)
                 else:
-                    await self._open().replace(after, version=found["v"])
+                    after = await self._open().replace(after, version=found["v"])
             except (AlreadyExists, VersionConflict):
                 continue
+            if after.get("outbox"):
+                await self._outbox.publish_after_write(self._open(), after)
             return after
 
 

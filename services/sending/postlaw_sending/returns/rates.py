@@ -42,6 +42,13 @@ def judged(figures: Figures) -> tuple[Level, str]:
     return max(found, key=lambda one: ("", "warn", "pause").index(one[0]))
 
 
+def judged_rate(rate: float, of: int) -> Level:
+    """Of complaints, as a provider itself states their rate. `of`: how many were handed to it."""
+    if of < COMPLAINTS_OF:
+        return ""
+    return "pause" if rate >= COMPLAINTS[1] else "warn" if rate >= COMPLAINTS[0] else ""
+
+
 def _level(what: str, number: int, of: int, at_least: int, limits: tuple[float, float]) -> tuple[Level, str]:
     if of < at_least:
         return "", ""

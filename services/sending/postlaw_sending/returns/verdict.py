@@ -44,4 +44,4 @@ def verdict_of(content: bytes) -> Verdict:
 
 
 def verdict_of_notice(notice: Notice) -> Verdict:
-    return Verdict(notice.kind, notice.cls, notice.status, _ACTS.get(notice.cls))
+    return Verdict(notice.kind, notice.cls, notice.status, _ACTS.get(notice.cls), notice.address.rpartition("@")[2].lower())

@@ -16,6 +16,8 @@ from postlaw_sending.returns.returned import Class, Kind
 from postlaw_sending.returns.verdict import Verdict
 
 RETURNS: Final = "postlaw.sending.returns.v1"
+HOLDS: Final = "postlaw.sending.holds.v1"
+HOLD_CHANGED: Final = "postlaw.sending.SendingHoldChanged"
 MESSAGE_RETURNED: Final = "postlaw.sending.MessageReturned"
 
 _KINDS: Final[dict[Kind | Literal["unsubscribe"], sending.MessageReturned.Kind.ValueType]] = {
@@ -60,3 +62,12 @@ def returned_record(mail: Mail, about: About, verdict: Verdict, *, stopped: bool
         time_us=mail.received_at_us,
     )
     return to_record(event, RETURNS, partition_of(about.campaign_id, partitions))
+
+
+def hold_record(tenant_id: str, id: str, provider: str, because: str, version: int, partitions: int) -> Record:
+    """`because` "": it was released."""
+    said = sending.SendingHoldChanged(
+        tenant_id=tenant_id, id=id, provider=provider, held=bool(because), because=because, version=version
+    ).SerializeToString()
+    event = new_event(HOLD_CHANGED, said, source="sending", subject=id, sequence=version, tenant_id=tenant_id)
+    return to_record(event, HOLDS, partition_of(id, partitions))

@@ -17,6 +17,13 @@ _PROVIDERS: Final[dict[str, str]] = {
     for domain in domains
 }
 
+PROVIDERS: Final = frozenset(_PROVIDERS.values())
+
+
+def provider_of(domain: str) -> str:
+    """Whose customers a domain's addresses are; "" where it is no big provider's."""
+    return _PROVIDERS.get(domain.lower(), "")
+
 
 def destinations(recipients: Iterable[tuple[str, int]]) -> Counter[tuple[str, int]]:
     """How many, by (destination, state), of recipients by (address, state)."""

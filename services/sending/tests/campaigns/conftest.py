@@ -41,6 +41,7 @@ from postlaw_sending.team.assembly import team_addresses_in
 from postlaw_sending.templates.assembly import assemble_templates
 from postlaw_sending.tracking.tokens import Tokens
 from postlaw_sending.worker.jobs import Opener
+from postlaw_sending.worker.mailbox_providers import destinations
 from services.sending.tests.campaigns.played import PARTITIONS, FakeConsent, FakeIdentity, FakeSubscribers
 from services.sending.tests.messages.compiled import RETURN_PATHS
 
@@ -86,7 +87,8 @@ class World:
             is_single=is_attempt,
             settle_single=self.singles.settle,
             refused=Refusals(received_in(self.platform, "sending")).take,
-            require_free=counts_in(self.platform, "sending").require_free,
+            require_free=counts_in(self.platform, "sending")[0].require_free,
+            held_at=counts_in(self.platform, "sending")[0].held_at,
             links_host=assemble_domains(self.platform, "sending", Resolver(), Expected()).keep.links_host,
             answers_reach=team_addresses_in(self.platform, "sending")[0].reach,
             return_paths=ReturnPaths(self.platform.platform_keys),
@@ -200,6 +202,10 @@ class World:
             states=bytes(states),
             reasons=reasons,
             reason_texts=texts,
+            destinations=[
+                sending.DestinationOutcome(destination=to, state=sending.RecipientState.ValueType(state), recipients=number)
+                for (to, state), number in destinations(zip((person.address for person in people), states, strict=True)).items()
+            ],
             started_at_us=self.platform.now_us(),
             handed_over_after_us=[5 if state == State.SENT else 0 for state in states],
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,7 @@ class FakeSubscribers:
     brand: str = ""
     zone: str = ""
     zone_of: Callable[[int], str] | None = None
+    domains: Sequence[str] = ("example.com",)  # of their addresses, by turns
 
     def add_list(self, list_id: str, numbers: Iterable[int]) -> None:
         people = self.lists[list_id] = {partition: [] for partition in range(PARTITIONS)}
@@ -50,7 +51,10 @@ class FakeSubscribers:
         number = self.names[key]
         self.opened += 1
         fields = {"name": f"P{number}"} | ({"time_zone": self.zone_of(number)} if self.zone_of else {})
-        return subscribers.AudienceMember(address_key=key, subscriber_id=f"sub_{number}", address=f"p{number}@example.com", fields=fields)
+        return subscribers.AudienceMember(address_key=key, subscriber_id=f"sub_{number}", address=self.address(number), fields=fields)
+
+    def address(self, number: int) -> str:
+        return f"p{number}@{self.domains[number % len(self.domains)]}"
 
     async def GetList(self, request: subscribers.GetListRequest, context: Any) -> subscribers.List:
         self.check()

@@ -134,6 +134,10 @@ class Law(Consent):
         return Decisions([consent.Decision(allow=True, opt_out_token=b"t") for _ in address_keys], [Ruling(())], gate)
 
 
+async def nobody_held(tenant_id: str) -> frozenset[str]:
+    return frozenset()
+
+
 async def nobody_had_enough(campaign: Campaign, address_keys: Sequence[bytes]) -> set[bytes]:
     return set()
 
@@ -163,6 +167,7 @@ class Bench:
             self.people,
             Law(),
             nobody_had_enough,
+            nobody_held,
             lambda: self.now_us,
         )
 

@@ -131,7 +131,7 @@ async def test_nobody_is_mailed_again_once_who_was_is_forgotten(open_world: Open
 async def test_what_is_held_back_after_its_end_mails_nobody_again(open_world: Opened) -> None:
     async with open_world() as world:
         campaign_id = await with_unknown(world, again=True)
-        await counts_in(world.platform, "sending").hold(TENANT, campaign_id, "complaints")
+        await counts_in(world.platform, "sending")[0].hold(TENANT, campaign_id, "complaints")
         with pytest.raises(Conflict, match="held back"):
             await resolve(world, campaign_id)
         assert (await world.get(campaign_id)).totals.unknown == 50

@@ -3837,7 +3837,7 @@ class HeldSending(_message.Message):
     BECAUSE_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     id: _builtins.str
-    """a campaign's; the customer's own: all that it sends"""
+    """a campaign's; the customer's own: all that it sends; CUSTOMER@PROVIDER: what it sends to one provider's people"""
     because: _builtins.str
     """the rate, in figures"""
     def __init__(
@@ -3908,6 +3908,120 @@ class ReleaseHeldSendingResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReleaseHeldSendingResponse: _TypeAlias = ReleaseHeldSendingResponse  # noqa: Y015
+
+@_typing.final
+class SendingHoldChanged(_message.Message):
+    """Sending was held back for its rates, or released by an operator."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    BECAUSE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    id: _builtins.str
+    """as in HeldSending"""
+    provider: _builtins.str
+    """whose people alone get nothing; empty: nobody does"""
+    held: _builtins.bool
+    because: _builtins.str
+    """the rate, in figures"""
+    version: _builtins.int
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        id: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        held: _builtins.bool = ...,
+        because: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["because", b"because", "held", b"held", "id", b"id", "provider", b"provider", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendingHoldChanged: _TypeAlias = SendingHoldChanged  # noqa: Y015
+
+@_typing.final
+class ImportPostmasterRatesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Rate(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        DOMAIN_FIELD_NUMBER: _builtins.int
+        DATE_FIELD_NUMBER: _builtins.int
+        SPAM_RATE_FIELD_NUMBER: _builtins.int
+        domain: _builtins.str
+        """a customer's sender domain"""
+        date: _builtins.str
+        """ISO 8601"""
+        spam_rate: _builtins.float
+        """of what arrived in inboxes, the share that users called spam"""
+        def __init__(
+            self,
+            *,
+            domain: _builtins.str = ...,
+            date: _builtins.str = ...,
+            spam_rate: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "domain", b"domain", "spam_rate", b"spam_rate"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    RATES_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """gmail"""
+    @_builtins.property
+    def rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportPostmasterRatesRequest.Rate]: ...
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        rates: _abc.Iterable[Global___ImportPostmasterRatesRequest.Rate] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider", b"provider", "rates", b"rates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportPostmasterRatesRequest: _TypeAlias = ImportPostmasterRatesRequest  # noqa: Y015
+
+@_typing.final
+class ImportPostmasterRatesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAKEN_FIELD_NUMBER: _builtins.int
+    UNKNOWN_DOMAINS_FIELD_NUMBER: _builtins.int
+    taken: _builtins.int
+    @_builtins.property
+    def unknown_domains(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """which no customer has registered"""
+
+    def __init__(
+        self,
+        *,
+        taken: _builtins.int = ...,
+        unknown_domains: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["taken", b"taken", "unknown_domains", b"unknown_domains"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportPostmasterRatesResponse: _TypeAlias = ImportPostmasterRatesResponse  # noqa: Y015
 
 @_typing.final
 class ListHoldingsRequest(_message.Message):

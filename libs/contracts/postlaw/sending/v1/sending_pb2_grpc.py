@@ -306,6 +306,11 @@ class SendingServiceStub:
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldSendingRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldSendingResponse.FromString,
                 _registered_method=True)
+        self.ImportPostmasterRates = channel.unary_unary(
+                '/postlaw.sending.v1.SendingService/ImportPostmasterRates',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ImportPostmasterRatesRequest.SerializeToString,
+                response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ImportPostmasterRatesResponse.FromString,
+                _registered_method=True)
         self.ReleaseHeldSending = channel.unary_unary(
                 '/postlaw.sending.v1.SendingService/ReleaseHeldSending',
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldSendingRequest.SerializeToString,
@@ -674,6 +679,13 @@ class SendingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportPostmasterRates(self, request, context):
+        """What a provider without feedback loops shows of customers' domains, as far as it is of the last days (Google's Postmaster Tools).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReleaseHeldSending(self, request, context):
         """They may launch and resume again; their rates count from here on.
         """
@@ -953,6 +965,11 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.ListHeldSending,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldSendingRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldSendingResponse.SerializeToString,
+            ),
+            'ImportPostmasterRates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportPostmasterRates,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ImportPostmasterRatesRequest.FromString,
+                    response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ImportPostmasterRatesResponse.SerializeToString,
             ),
             'ReleaseHeldSending': grpc.unary_unary_rpc_method_handler(
                     servicer.ReleaseHeldSending,
@@ -2419,6 +2436,33 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/ListHeldSending',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldSendingRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.ListHeldSendingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportPostmasterRates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.sending.v1.SendingService/ImportPostmasterRates',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ImportPostmasterRatesRequest.SerializeToString,
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.ImportPostmasterRatesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -122,6 +122,8 @@ class SendingServiceStub:
     """What a provider reports of our messages by HTTPS. Its signature is its authority: no context."""
     ListHeldSending: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ListHeldSendingRequest, _sending_pb2.ListHeldSendingResponse]
     """Campaigns and customers that send nothing, since too much of what they sent came back."""
+    ImportPostmasterRates: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ImportPostmasterRatesRequest, _sending_pb2.ImportPostmasterRatesResponse]
+    """What a provider without feedback loops shows of customers' domains, as far as it is of the last days (Google's Postmaster Tools)."""
     ReleaseHeldSending: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ReleaseHeldSendingRequest, _sending_pb2.ReleaseHeldSendingResponse]
     """They may launch and resume again; their rates count from here on."""
 
@@ -218,6 +220,8 @@ class SendingServiceAsyncStub(SendingServiceStub):
     """What a provider reports of our messages by HTTPS. Its signature is its authority: no context."""
     ListHeldSending: _aio.UnaryUnaryMultiCallable[_sending_pb2.ListHeldSendingRequest, _sending_pb2.ListHeldSendingResponse]  # type: ignore[assignment]
     """Campaigns and customers that send nothing, since too much of what they sent came back."""
+    ImportPostmasterRates: _aio.UnaryUnaryMultiCallable[_sending_pb2.ImportPostmasterRatesRequest, _sending_pb2.ImportPostmasterRatesResponse]  # type: ignore[assignment]
+    """What a provider without feedback loops shows of customers' domains, as far as it is of the last days (Google's Postmaster Tools)."""
     ReleaseHeldSending: _aio.UnaryUnaryMultiCallable[_sending_pb2.ReleaseHeldSendingRequest, _sending_pb2.ReleaseHeldSendingResponse]  # type: ignore[assignment]
     """They may launch and resume again; their rates count from here on."""
 
@@ -635,6 +639,14 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.ListHeldSendingResponse, _abc.Awaitable[_sending_pb2.ListHeldSendingResponse]]:
         """Campaigns and customers that send nothing, since too much of what they sent came back."""
+
+    @_abc_1.abstractmethod
+    def ImportPostmasterRates(
+        self,
+        request: _sending_pb2.ImportPostmasterRatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sending_pb2.ImportPostmasterRatesResponse, _abc.Awaitable[_sending_pb2.ImportPostmasterRatesResponse]]:
+        """What a provider without feedback loops shows of customers' domains, as far as it is of the last days (Google's Postmaster Tools)."""
 
     @_abc_1.abstractmethod
     def ReleaseHeldSending(

@@ -12,6 +12,7 @@ CAMPAIGN_CANCELLED = "campaign_cancelled"
 BUSY = "destination_busy"  # our own shaping let nobody more go there for now
 BUSY_S = {BUSY: 60, f"{BUSY}_5m": 300, f"{BUSY}_15m": 900, f"{BUSY}_1h": 3600, f"{BUSY}_4h": 14_400}  # by how many wait before them
 TOMORROW = f"{BUSY}_4h"  # also where our new addresses have handed over what they may today
+PROVIDER_HELD = "provider-held"  # too much came back of what the customer sent to this provider's people
 FREQUENCY_CAP = "frequency-cap"  # had as many messages of late as the customer's cap allows
 GONE = "no_longer_known"  # the person was deleted between planning and sending
 
