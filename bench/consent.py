@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import random
 import tempfile
@@ -18,14 +19,17 @@ from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw.consent.v1.consent_pb2_grpc import ConsentServiceStub
 from postlaw.identity.v1 import identity_pb2
 from postlaw.identity.v1.identity_pb2_grpc import add_IdentityServiceServicer_to_server
+from postlaw_common.ids import new_id
 from postlaw_common.testing.mesh import Mesh, fake, mesh
 from postlaw_consent.afterwards import Afterwards
+from postlaw_consent.domain.event import Actor, ConsentEvent
 from postlaw_consent.domain.fact import Fact, Terms
 from postlaw_consent.domain.fold import fold
 from postlaw_consent.domain.gate import Gate
 from postlaw_consent.domain.message import Asked, Sender
+from postlaw_consent.domain.particulars import Particulars
 from postlaw_consent.domain.scope import EVERYTHING, Belongs, Scope
-from postlaw_consent.ledger import LEDGER, Ledger
+from postlaw_consent.ledger import LEDGER, Ledger, document_of
 from postlaw_consent.service import ConsentSettings, build
 from postlaw_consent.standings import SNAPSHOTS, Standings
 from postlaw_consent.wire import decode, encode, evidence_to_wire, timestamp
@@ -41,6 +45,7 @@ DAY = 86_400_000_000
 HELD: tuple[Evidence, ...] = ("affirmative_act", "contact_shown", "purpose", "requester_named", "separate", "withdrawal_info")
 EVENTS = 10_000
 BATCH = 1_000
+AT_ONCE = 4  # partitions
 
 
 def people(count: int) -> list[Person]:
@@ -111,11 +116,19 @@ async def over_grpc(m: Mesh, count: int) -> Figures:
     by_partition: dict[int, list[bytes]] = {}
     for key in keys:
         by_partition.setdefault(placement.partition(TENANT, key), []).append(key)
-    allowed = 0
     began = time.perf_counter()
-    for partition, theirs in by_partition.items():
-        for begin in range(0, len(theirs), BATCH):
-            allowed += await decided(sending, partition, theirs[begin : begin + BATCH])
+    waiting = list(by_partition.items())
+
+    async def some_partitions() -> int:
+        """As a campaign's planner goes on: of each partition one batch after the other, of several partitions at a time."""
+        allowed = 0
+        while waiting:
+            partition, theirs = waiting.pop()
+            for begin in range(0, len(theirs), BATCH):
+                allowed += await decided(sending, partition, theirs[begin : begin + BATCH])
+        return allowed
+
+    allowed = sum(await asyncio.gather(*(some_partitions() for _ in range(AT_ONCE))))
     seconds = time.perf_counter() - began
     if allowed != count:
         raise SystemExit(f"{count - allowed} of {count} were refused")
@@ -129,16 +142,32 @@ async def decided(sending: Any, partition: int, keys: Sequence[bytes]) -> int:
     return sum(one.allow for one in answer.decisions)
 
 
+def long_ago(person: bytes, version: int, now: int) -> ConsentEvent:
+    return ConsentEvent(
+        event_id=new_id("evt"),
+        tenant_id=TENANT,
+        address_key=person,
+        version=version,
+        kind="given",
+        scope=Scope("list", f"lst_{version % 50}"),
+        route="page",
+        at_us=now - DAY + version,
+        recorded_at_us=now,
+        actor=Actor("service", "bench"),
+        particulars=Particulars(held=HELD, territories=("CA", "DE")),
+    )
+
+
 async def long_history(m: Mesh, rounds: int) -> Figures:
-    """Reading and folding it anew each time, as a decision does; the first reading makes the snapshot."""
-    gateway = ConsentServiceStub(m.channel("consent", caller=m.caller(TENANT, ["consents:write"])))
+    """Reading and folding it anew each time, as a decision does; the first reading makes the snapshot. The events are put into the ledger
+    as they are: through the service each thousand would first read all that is there."""
     person = b"\x01" + hashlib.sha256(b"a person of many events").digest()
     now = time.time_ns() // 1000
-    for begin in range(0, EVENTS, BATCH):
-        acts = [record(person, f"lst_{number % 50}", now - DAY + number) for number in range(begin, begin + BATCH)]
-        await gateway.RecordConsents(pb.RecordConsentsRequest(consents=acts))
     store = m.running.backing.store("consent")
     ledger = Ledger(lambda: store.collection(LEDGER.name), encode, decode, m.running.backing.placement)
+    events = [long_ago(person, version, now) for version in range(1, EVENTS + 1)]
+    for begin in range(0, EVENTS, BATCH):
+        await ledger.append_in_order([document_of(ledger.entry(event)) for event in events[begin : begin + BATCH]], "")
     afterwards = Afterwards()
     standings = Standings(ledger, lambda: store.collection(SNAPSHOTS.name), afterwards)
     began = time.perf_counter()

@@ -143,8 +143,8 @@ class Ledger:
         return found
 
     async def pages(self, tenant_id: str, address_key: bytes, *, after_version: int) -> AsyncGenerator[list[Line]]:
-        """What came after that version, in pages: a small one first, for mostly there is nothing more."""
-        limit = FIRST_VERSIONS
+        """What came after that version, in pages: one event first, for mostly there is nothing more."""
+        limit = 1
         while lines := await self.page(tenant_id, address_key, after_version=after_version, limit=limit):
             yield lines
             if len(lines) < limit:
