@@ -30,6 +30,7 @@ _COMMANDS = {
     "audit": "postlaw_audit.commands:audit",
     "consent": "postlaw_consent.commands:consent",
     "decisions": "postlaw_consent.commands:decisions",
+    "evidence": "postlaw_mesh.evidence_command:evidence",
     "receipt": "postlaw_mesh.receipt_command:receipt",
     "suppress-everywhere": "postlaw_subscribers.commands:suppress_everywhere",
     "postmaster": "postlaw_sending.returns.postmaster_commands:postmaster",

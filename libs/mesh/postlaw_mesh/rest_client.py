@@ -27,6 +27,13 @@ class RestClient:
 
     async def call(self, verb: str, path: str, **request: Any) -> dict[str, Any]:
         """Waits and asks again where a limit or a restart says so."""
+        response = await self._answered(verb, path, **request)
+        return response.json() if response.content else {}
+
+    async def download(self, path: str, body: dict[str, Any]) -> bytes:
+        return (await self._answered("POST", path, json=body)).content
+
+    async def _answered(self, verb: str, path: str, **request: Any) -> httpx.Response:
         while True:
             response = await self._http.request(verb, path, **request)
             if response.status_code in (429, 503):
@@ -36,7 +43,7 @@ class RestClient:
                 problem = response.json() if "json" in response.headers.get("content-type", "") else {"detail": response.text}
                 said = " ".join(str(problem.get(name, "")) for name in ("title", "detail", "fields"))
                 raise ApiProblem(f"{verb} {path}: {response.status_code} {said}")
-            return response.json() if response.content else {}
+            return response
 
     async def create_list(self, name: str) -> str:
         return (await self.call("POST", "/v1/lists", json={"name": name}))["list_id"]

@@ -11,9 +11,10 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from postlaw.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
+from postlaw_audit.evidence.gathering import Evidence
 from postlaw_audit.index import EVENT_INDEX, EventIndex
 from postlaw_audit.log_state import LOG, LogStates
-from postlaw_audit.notes import Checkpoint, sign
+from postlaw_audit.notes import Checkpoint, sign, sign_text
 from postlaw_audit.open_files import OpenFiles
 from postlaw_audit.publishing import Publisher
 from postlaw_audit.reader import LogReader
@@ -89,8 +90,14 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
 
     indexer = Indexer(reader, Spans(lambda: store.collection(SPANS.name), lambda: store.collection(ROWS.name)))
     search = SearchCalls(Search(reader, indexer), indexer, reader, People(platform.channel))
+
+    def signed_text(text: str) -> str:
+        assert signer.key is not None
+        return sign_text(text, settings.origin, [signer.key])
+
+    evidence = Evidence(Search(reader, indexer), reader, People(platform.channel), platform.channel, signed_text, signer.verifier)
     files = OpenFiles(BlobFiles(platform.blobs), settings.entries_are_public)
-    servicer = AuditServicer(reader, signer.verifier, search, lambda: witnessing.policy, files)
+    servicer = AuditServicer(reader, signer.verifier, search, evidence, lambda: witnessing.policy, files)
     return Service(
         name="audit",
         databases={"audit": (LOG, EVENT_INDEX, LOG_KEYS, SPANS, ROWS)},

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any
 
 from postlaw.audit.v1 import audit_pb2 as audit
+from postlaw_audit.evidence.gathering import Evidence
 from postlaw_audit.notes import Checkpoint, parse_note
 from postlaw_audit.open_files import OpenFiles
 from postlaw_audit.reader import LogReader
@@ -21,11 +23,18 @@ class AuditServicer:
     """A customer sees proofs of its own events only; checkpoints, consistency and the log's key are everybody's."""
 
     def __init__(
-        self, reader: LogReader, verifier: Callable[[], str], search: SearchCalls, policy: Callable[[], Policy], files: OpenFiles
+        self,
+        reader: LogReader,
+        verifier: Callable[[], str],
+        search: SearchCalls,
+        evidence: Evidence,
+        policy: Callable[[], Policy],
+        files: OpenFiles,
     ) -> None:
         self._reader = reader
         self._verifier = verifier
         self._search = search
+        self._evidence = evidence
         self._policy = policy
         self._files = files
 
@@ -50,6 +59,11 @@ class AuditServicer:
 
     async def ListEntries(self, request: audit.ListEntriesRequest, context: Any) -> audit.ListEntriesResponse:
         return await self._search.list_entries(request)
+
+    async def GetEvidence(self, request: audit.GetEvidenceRequest, context: Any) -> AsyncGenerator[audit.EvidencePiece]:
+        async with aclosing(self._evidence.get(request)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def RebuildIndex(self, request: audit.RebuildIndexRequest, context: Any) -> audit.RebuildIndexResponse:
         return await self._search.rebuild()

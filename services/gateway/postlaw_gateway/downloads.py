@@ -30,7 +30,7 @@ class Download(Endpoint):
         if self.route.personal:
             await self.parts.access.reads(self.route.rpc, self.route.path, request, None)
         headers: Headers = [
-            (b"content-type", b"text/csv; charset=utf-8"),
+            (b"content-type", b"application/zip" if self.route.filename.endswith(".zip") else b"text/csv; charset=utf-8"),
             (b"content-disposition", f'attachment; filename="{self.route.filename}"'.encode()),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -296,6 +296,11 @@ ROUTES: Sequence[Route] = (
     Route("POST", "/v1/audit/entries/search", "audit.ListEntries", "The same, by a person's address", "audit", personal=True,
           operation="SearchEntries",
           description="A `POST`, so that no address stands in a log of paths; also of whom nothing else is kept."),
+    Route("POST", "/v1/evidence", "audit.GetEvidence", "Why was this person mailed, what came of their opt-out, who looked?", "audit",
+          kind=Kind.DOWNLOAD, filename="evidence.zip", personal=True,
+          description="By `address` or `subscriber_id`, also of whom nothing else is kept. A ZIP: the answers as text and page, the log's "
+          "entries that they rest on with their proofs, the wordings that were read, and `verify.py`, which checks all of it with Python "
+          "alone."),
     Route("GET", "/v1/audit/checkpoint", "audit.GetCheckpoint", "The log's size and root, signed; open to everyone", "audit"),
     Route("GET", "/v1/audit/consistency", "audit.GetConsistencyProof", "Proof that the log has only grown between two sizes", "audit"),
     Route(

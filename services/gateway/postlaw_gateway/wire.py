@@ -391,7 +391,7 @@ def import_chunk_part(chunk: bytes) -> Message:
 
 
 def csv_bytes(chunk: Message) -> bytes:
-    return cast("subscribers_pb2.CsvChunk | consent_pb2.SuppressionCsv | sending_pb2.AnalyticsCsv", chunk).data
+    return cast("subscribers_pb2.CsvChunk | consent_pb2.SuppressionCsv | sending_pb2.AnalyticsCsv | audit_pb2.EvidencePiece", chunk).data
 
 
 @dataclass(frozen=True, slots=True)

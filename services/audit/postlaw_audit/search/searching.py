@@ -105,8 +105,10 @@ class Search:
         before = min(question.before or below, below)
         generation, spans = self._indexer.generation, [span for span in self._indexer.spans if _overlaps(span, question, before)]
         yield _newest_first(self._indexer.latest(conditions), before)
-        for end in range(len(spans), 0, -_SPANS_AT_ONCE):
-            some = spans[max(0, end - _SPANS_AT_ONCE) : end]
+        at_once = 1  # what is common fills its page from one
+        while spans:
+            some, spans = spans[-at_once:], spans[:-at_once]
+            at_once = min(_SPANS_AT_ONCE, 2 * at_once)
             found = await self._indexer.store.found(generation, some, conditions)
             for span in reversed(some):
                 yield _newest_first(found[span.start], before)

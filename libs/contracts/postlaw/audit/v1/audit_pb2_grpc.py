@@ -50,6 +50,11 @@ class AuditServiceStub:
                 request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListEntriesRequest.SerializeToString,
                 response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListEntriesResponse.FromString,
                 _registered_method=True)
+        self.GetEvidence = channel.unary_stream(
+                '/postlaw.audit.v1.AuditService/GetEvidence',
+                request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetEvidenceRequest.SerializeToString,
+                response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.EvidencePiece.FromString,
+                _registered_method=True)
         self.RebuildIndex = channel.unary_unary(
                 '/postlaw.audit.v1.AuditService/RebuildIndex',
                 request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.RebuildIndexRequest.SerializeToString,
@@ -90,6 +95,14 @@ class AuditServiceServicer:
 
     def ListEntries(self, request, context):
         """What the log has of the caller's own: by person, actor, object, action, campaign, trace, request and time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEvidence(self, request, context):
+        """All that the log has of one person, as a ZIP that can be checked with Python alone: why they were mailed, what came of their opt-outs,
+        who looked at their data. Also of somebody who was erased.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,6 +151,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.ListEntries,
                     request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListEntriesRequest.FromString,
                     response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListEntriesResponse.SerializeToString,
+            ),
+            'GetEvidence': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetEvidence,
+                    request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetEvidenceRequest.FromString,
+                    response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.EvidencePiece.SerializeToString,
             ),
             'RebuildIndex': grpc.unary_unary_rpc_method_handler(
                     servicer.RebuildIndex,
@@ -242,6 +260,33 @@ class AuditService:
             '/postlaw.audit.v1.AuditService/ListEntries',
             postlaw_dot_audit_dot_v1_dot_audit__pb2.ListEntriesRequest.SerializeToString,
             postlaw_dot_audit_dot_v1_dot_audit__pb2.ListEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEvidence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/postlaw.audit.v1.AuditService/GetEvidence',
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.GetEvidenceRequest.SerializeToString,
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.EvidencePiece.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,10 @@ class AuditServiceStub:
     GetConsistencyProof: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetConsistencyProofRequest, _audit_pb2.ConsistencyProof]
     ListEntries: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListEntriesRequest, _audit_pb2.ListEntriesResponse]
     """What the log has of the caller's own: by person, actor, object, action, campaign, trace, request and time."""
+    GetEvidence: _grpc.UnaryStreamMultiCallable[_audit_pb2.GetEvidenceRequest, _audit_pb2.EvidencePiece]
+    """All that the log has of one person, as a ZIP that can be checked with Python alone: why they were mailed, what came of their opt-outs,
+    who looked at their data. Also of somebody who was erased.
+    """
     RebuildIndex: _grpc.UnaryUnaryMultiCallable[_audit_pb2.RebuildIndexRequest, _audit_pb2.RebuildIndexResponse]
     """The search index is dropped, and made anew from the log."""
     GetIndex: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetIndexRequest, _audit_pb2.IndexStatus]
@@ -53,6 +57,10 @@ class AuditServiceAsyncStub(AuditServiceStub):
     GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetConsistencyProofRequest, _audit_pb2.ConsistencyProof]  # type: ignore[assignment]
     ListEntries: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListEntriesRequest, _audit_pb2.ListEntriesResponse]  # type: ignore[assignment]
     """What the log has of the caller's own: by person, actor, object, action, campaign, trace, request and time."""
+    GetEvidence: _aio.UnaryStreamMultiCallable[_audit_pb2.GetEvidenceRequest, _audit_pb2.EvidencePiece]  # type: ignore[assignment]
+    """All that the log has of one person, as a ZIP that can be checked with Python alone: why they were mailed, what came of their opt-outs,
+    who looked at their data. Also of somebody who was erased.
+    """
     RebuildIndex: _aio.UnaryUnaryMultiCallable[_audit_pb2.RebuildIndexRequest, _audit_pb2.RebuildIndexResponse]  # type: ignore[assignment]
     """The search index is dropped, and made anew from the log."""
     GetIndex: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetIndexRequest, _audit_pb2.IndexStatus]  # type: ignore[assignment]
@@ -84,6 +92,16 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.ListEntriesResponse, _abc.Awaitable[_audit_pb2.ListEntriesResponse]]:
         """What the log has of the caller's own: by person, actor, object, action, campaign, trace, request and time."""
+
+    @_abc_1.abstractmethod
+    def GetEvidence(
+        self,
+        request: _audit_pb2.GetEvidenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_audit_pb2.EvidencePiece], _abc.AsyncIterator[_audit_pb2.EvidencePiece]]:
+        """All that the log has of one person, as a ZIP that can be checked with Python alone: why they were mailed, what came of their opt-outs,
+        who looked at their data. Also of somebody who was erased.
+        """
 
     @_abc_1.abstractmethod
     def RebuildIndex(
