@@ -15,10 +15,11 @@ import sys
 from typing import Any
 
 from bench.campaigns import LOOK_EVERY_S, imported, launched, raw, taken
+from bench.imports import processor_seconds
 from bench.running import Figures, mesh, resident_mb, say
 from bench.sinks import Sink
 from bench.stop import opt_out_links, say_stop
-from postlaw_mesh.demo.law import HandOver, judge
+from postlaw_mesh.demo.law import Answered, HandOver, judge
 from postlaw_mesh.rest_client import RestClient, accounted, client
 from tools.composed_mesh import ComposedMesh
 
@@ -31,7 +32,7 @@ def measure(options: argparse.Namespace, recipients: int, opt_outs: int, outside
         composed: ComposedMesh = ready["composed"]
         list_id = asyncio.run(imported(ready, recipients))
         raws = [raw(outside, quick=options.quick)]
-        campaign, answers = asyncio.run(_delivered(ready, composed, list_id, recipients, opt_outs, workers))
+        campaign, answers, used = asyncio.run(_delivered(ready, composed, list_id, recipients, opt_outs, workers))
         records = [HandOver(to, begin, end) for begin, end, to, _ in outside.records()]
         run = taken(outside)
         raws.append(raw(outside, quick=options.quick))
@@ -62,21 +63,25 @@ def measure(options: argparse.Namespace, recipients: int, opt_outs: int, outside
         "unknown": int(totals["unknown"]),
         "failed": int(totals["failed"]),
         "peak_mb": peak,
+        "core_us_a_message": {name: round(seconds / recipients * 1e6) for name, seconds in used.items()},
     }
 
 
 async def _delivered(
     ready: dict[str, Any], composed: ComposedMesh, list_id: str, recipients: int, opt_outs: int, workers: int
-) -> tuple[dict[str, Any], list[Any]]:
+) -> tuple[dict[str, Any], list[Answered], dict[str, float]]:
+    """The finished campaign, what everybody was answered, and the processor seconds of each process meanwhile, workers' starts included."""
     async with client(ready["gateway"], ready["api_key"]) as api:
         links = await opt_out_links(api, list_id, recipients, opt_outs)
         campaign_id = await launched(api, list_id)
         await _planned(api, campaign_id, recipients)
         say("planned; the workers begin")
+        before = {name: processor_seconds([program.pid]) for name, program in composed.programs.items() if program.pid}
         beginning = asyncio.create_task(asyncio.to_thread(composed.start_workers, range(workers)))
-        answered = await say_stop(api, campaign_id, recipients, links)
+        campaign, answers = await say_stop(api, campaign_id, recipients, links)
         await beginning
-        return answered
+        after = {name: processor_seconds([program.pid]) for name, program in composed.programs.items() if program.pid}
+        return campaign, answers, {name: seconds - before.get(name, 0.0) for name, seconds in after.items()}
 
 
 async def _planned(api: RestClient, campaign_id: str, recipients: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from postlaw_common.testing.backing.kafka import LocalKafka
 from postlaw_common.testing.backing.local import LocalBacking
 from postlaw_common.testing.backing.mongodb_wire import LocalMongoWire
 from tools.composed_mesh import CHECKOUT, ComposedMesh
+
+IN_MEMORY = Path("/dev/shm")
 
 
 @contextmanager
@@ -47,15 +50,17 @@ def real_backing(home: Path) -> Generator[dict[str, str]]:
 
 @contextmanager
 def kafka_backing(home: Path) -> Generator[dict[str, str]]:
-    """Kafka, and the embedded store and blobs in place of other people's servers: files that all processes share."""
+    """Kafka, and the embedded store and blobs in place of other people's servers: files that all processes share, in memory where there is
+    such a place, since what a disk takes for a write is no part of what is measured, and processes would wait for each other's."""
     local = LocalBacking(CHECKOUT)
     local.install()
     kafka = LocalKafka(home / "kafka", local.kafka_libs)
-    kafka.start()
-    try:
-        yield {"POSTLAW_BUS": kafka.url, "POSTLAW_STORE": "sqlite:", "POSTLAW_BLOBS": "file:"}
-    finally:
-        kafka.kill()
+    with tempfile.TemporaryDirectory(prefix="postlaw-bench-", dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as state:
+        kafka.start()
+        try:
+            yield {"POSTLAW_BUS": kafka.url, "POSTLAW_STORE": "sqlite:", "POSTLAW_BLOBS": "file:", "POSTLAW_STATE": state}
+        finally:
+            kafka.kill()
 
 
 BACKINGS = {"kafka": kafka_backing, "real": real_backing}
@@ -67,6 +72,8 @@ def composed_mesh(
 ) -> Generator[dict[str, Any]]:
     """What `bench.running.mesh` gives; `pid` is the first sending worker's where there is one, `pids` every service's."""
     changed = {"POSTLAW_GATEWAY_RATE_PER_SECOND": "2000", "POSTLAW_GATEWAY_RATE_BURST": "4000", **settings}
+    if "POSTLAW_STATE" in backing:
+        changed["POSTLAW_STATE"] = backing["POSTLAW_STATE"]
     if relay:
         host, _, port = relay.rpartition(":")
         changed |= {"POSTLAW_SENDING_RELAY_HOST": host, "POSTLAW_SENDING_RELAY_PORT": port}

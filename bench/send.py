@@ -7,8 +7,8 @@ them with the product's totals, `twice` counts who got one campaign twice. `peak
 DKIM is off, as it is in the peer's figure. With --dkim the sender's domain signs by RSA-2048: `signatures_per_second` is what all cores
 sign when they do nothing else, measured by turns as the raw client is, `share_of_signing` the median of the campaigns over it.
 
---backend kafka is Kafka itself, every service a process of its own, and the embedded store in place of a database server. Further figures,
-each told in its module: --opt-outs (delivery.py), --scaling, --crash, --memory.
+--backend kafka is Kafka itself, every service a process of its own, and the embedded store, in memory, for a database server. Further
+figures, each told in its module: --opt-outs (delivery.py), --scaling, --crash, --memory.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ AWKWARD = (
 
 @promise("M1", "M2")
 async def test_every_message_of_a_campaign_verifies_and_is_parsed_without_a_defect(tmp_path: Path) -> None:
-    """RFC 6376 §6.1 by dkimpy and RFC 5322 §2.2 by the standard library, for people whose names are what names are."""
+    """RFC 6376 §6.1 by dkimpy and RFC 5322 §2.1.1 and §2.2 by the standard library, for people whose names are what names are."""
     async with dns_server() as server, acme(tmp_path, dns=server.address) as customer:
         stub = customer.stub(SendingServiceStub, "sending")
         publish(server, await stub.RegisterSenderDomain(DOMAIN))
@@ -102,6 +102,7 @@ async def test_every_message_of_a_campaign_verifies_and_is_parsed_without_a_defe
         assert {mail.recipients[0] for mail in mails} == people.keys()
         for mail in mails:
             assert verifies(server, mail.message, 0) and verifies(server, mail.message, 1), people[mail.recipients[0]]
+            assert mail.message.partition(b"\r\n\r\n")[0].isascii() and max(map(len, mail.message.split(b"\r\n"))) <= 998
             parsed = email.message_from_bytes(mail.message, policy=email.policy.default)
             assert not [defect for part in parsed.walk() for defect in part.defects]
             assert not [defect for header in parsed.values() for defect in getattr(header, "defects", ())], people[mail.recipients[0]]
