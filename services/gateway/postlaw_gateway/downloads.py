@@ -28,7 +28,7 @@ class Download(Endpoint):
         # Drawn before the status is sent, so that an import that is not there is still a 404.
         first = await anext(chunks, None)
         if self.route.personal:
-            await self.parts.access.reads(self.route.rpc, self.route.path, request, None)
+            await self.parts.access.reads(self.route.rpc, self.route.path, request, first)
         headers: Headers = [
             (b"content-type", b"application/zip" if self.route.filename.endswith(".zip") else b"text/csv; charset=utf-8"),
             (b"content-disposition", f'attachment; filename="{self.route.filename}"'.encode()),

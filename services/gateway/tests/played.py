@@ -394,6 +394,13 @@ class FakeSending:
 
 
 class FakeAudit:
+    async def GetEvidence(self, request: Any, context: Any) -> AsyncIterator[audit_pb2.EvidencePiece]:
+        for piece in (b"PK", request.address.encode()):
+            yield audit_pb2.EvidencePiece(data=piece, address_key=b"\1key")
+
+    async def ListEntries(self, request: Any, context: Any) -> audit_pb2.ListEntriesResponse:
+        return audit_pb2.ListEntriesResponse(searched_below=7, address_key=b"\1key")
+
     async def GetLogFile(self, request: Any, context: Any) -> AsyncIterator[audit_pb2.LogFilePiece]:
         if request.path == "gone":
             raise NotFound("There is no such file.")

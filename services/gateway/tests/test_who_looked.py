@@ -44,6 +44,19 @@ async def test_pages_of_many_people_name_each_that_was_shown(door: Any) -> None:
 
 
 @promise("A1")
+async def test_who_searched_for_a_person_and_who_took_evidence_of_them_is_told_too(door: Any) -> None:
+    found = await door.http.post("/v1/audit/entries/search", json={"address": "ann@example.com"})
+    assert (found.status_code, found.json()["searched_below"]) == (200, 7)
+    ((_, read),) = await reads(door)
+    assert (read.operation, list(read.address_keys)) == ("audit.ListEntries", [b"\1key"])
+    taken = await door.http.post("/v1/evidence", json={"address": "ann@example.com"})
+    assert (taken.headers["content-type"], taken.content) == ("application/zip", b"PKann@example.com")
+    (_, (_, read)) = await reads(door)
+    assert (read.operation, list(read.address_keys)) == ("audit.GetEvidence", [b"\1key"])
+    assert (await door.http.get("/v1/audit/entries", params={"address": "ann@example.com"})).status_code == 400
+
+
+@promise("A1")
 async def test_without_the_bus_nobody_is_shown_a_person(door: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     door.subscribers.people["sub_1"] = subscribers_pb2.Subscriber(subscriber_id="sub_1", address="ann@example.com", version=1)
 

@@ -66,7 +66,7 @@ class Evidence:
         wordings = await self._wordings(events)
         made = await asyncio.to_thread(bundle, about, people, events, proofs, wordings, note, self._key(), self._sign)
         for start in range(0, len(made), _PIECE):
-            yield audit.EvidencePiece(data=made[start : start + _PIECE])
+            yield audit.EvidencePiece(data=made[start : start + _PIECE], address_key=keys[0] if keys else b"")
 
     async def _wordings(self, events: list[Event]) -> dict[str, str]:
         """Of the notices that are known; a consent may name one that nobody has registered."""
