@@ -1,4 +1,4 @@
-"""A real Postfix of a test's own, on loopback, where this machine has one: the Debian package, under a configuration in the test's folder.
+"""A real Postfix of a test's own, on loopback, where this machine has one: the Debian package, in a folder of its own.
 
 Its master gives up rights that only root has, so that other users' runs are without it.
 """
@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Generator
 from contextlib import closing, contextmanager
@@ -47,13 +48,17 @@ def header() -> str:
 
 
 @contextmanager
-def postfix_to(folder: Path, relay_port: int, **settings: str) -> Generator[int]:
+def postfix_to(relay_port: int, **settings: str) -> Generator[int]:
     """Takes mail from loopback at the port that it gives, and relays all of it to that one. `settings`: more lines of main.cf."""
+    # Not below pytest's folder: each pytest that starts closes that to others, and Postfix's processes run as another user.
+    with tempfile.TemporaryDirectory(prefix="postlaw-postfix-", ignore_cleanup_errors=True) as folder:
+        yield from _running(Path(folder), relay_port, settings)
+
+
+def _running(folder: Path, relay_port: int, settings: dict[str, str]) -> Generator[int]:
+    folder.chmod(0o755)
     for name in ("etc", "spool", "data"):
         (folder / name).mkdir()
-    for path in (folder, *folder.parents):  # its processes run as another user, who has to reach the folder
-        if path.stat().st_uid == os.geteuid() and path != Path(path.anchor):
-            path.chmod(path.stat().st_mode | 0o011)
     shutil.chown(folder / "data", "postfix")
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))

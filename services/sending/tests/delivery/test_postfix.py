@@ -7,7 +7,6 @@ import email
 import email.policy
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 import dkim
 
@@ -51,7 +50,7 @@ class Behind:
 
 @promise("M1", "M5")
 async def test_a_real_postfix_takes_and_relays_what_we_signed(
-    postfix_to: Callable[..., AbstractContextManager[int]], hand_off: HandOff, tmp_path: Path
+    postfix_to: Callable[..., AbstractContextManager[int]], hand_off: HandOff
 ) -> None:
     """RFC 5321, 2920, 3030 and 6531 as Postfix understands them; one recipient that it refuses costs no other anything."""
     behind = Behind()
@@ -60,7 +59,7 @@ async def test_a_real_postfix_takes_and_relays_what_we_signed(
     keys = [DkimKey(RSA.private, "blumen.example", "r")]
     refuse = {"smtpd_recipient_restrictions": f"check_recipient_access inline:{{{PEOPLE[5]}=REJECT}}, permit_mynetworks, reject"}
     everybody = [*PEOPLE, "jörg@a.example"]
-    with postfix_to(tmp_path, server.sockets[0].getsockname()[1], **refuse) as port:
+    with postfix_to(server.sockets[0].getsockname()[1], **refuse) as port:
         connection = await connect(Relay("127.0.0.1", port, tls="none"))
         outcomes: list[asyncio.Future[Reply]] = []
         for address in everybody:
