@@ -13,8 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from postlaw.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from postlaw_audit.evidence.gathering import Evidence
 from postlaw_audit.index import EVENT_INDEX, EventIndex
+from postlaw_audit.key_chain import succession_path
 from postlaw_audit.log_state import LOG, LogStates
-from postlaw_audit.notes import Checkpoint, sign, sign_text
 from postlaw_audit.open_files import OpenFiles
 from postlaw_audit.publishing import Publisher
 from postlaw_audit.reader import LogReader
@@ -42,6 +42,9 @@ class AuditSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="POSTLAW_AUDIT_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     origin: str = Field("postlaw.example/log", pattern=r"^[^\s+]+$", description="a name like example.com/log, without spaces or plus")
+    signing_keys: str = Field(
+        "1", pattern=r"^[1-9][0-9]{0,2}(,[1-9][0-9]{0,2})*$", description="numbers of the log's keys that sign, like 1,2"
+    )
     retention_days: int = Field(0, ge=0, le=36_500, description="days that full tiles are locked for, 0 for no lock")
     entries_are_public: bool = Field(False, description="true where whoever reaches the gateway may read every customer's entries")
     witnesses: Path | None = Field(None, description="a file with a witness policy: lines of witness, group and quorum")
@@ -51,21 +54,22 @@ class AuditSettings(BaseSettings):
 def build(platform: Platform, settings: AuditSettings) -> Service:
     store = platform.store("audit")
     index = EventIndex(lambda: store.collection(EVENT_INDEX.name))
-    signer = Signer(lambda: store.collection(LOG_KEYS.name), platform.root_key, settings.origin)
+    signer = Signer(
+        lambda: store.collection(LOG_KEYS.name),
+        platform.root_key,
+        settings.origin,
+        [int(number) for number in settings.signing_keys.split(",")],
+    )
 
     def retain_until() -> datetime | None:
         return datetime.now(UTC) + timedelta(days=settings.retention_days) if settings.retention_days else None
-
-    def signed(checkpoint: Checkpoint) -> str:
-        assert signer.key is not None
-        return sign(checkpoint, signer.key)
 
     reader = LogReader(platform.blobs, index, witnessed=lambda: witnessing.policy.quorum != "none")
 
     async def prove(first: int, second: int) -> list[bytes]:
         return (await reader.prove_consistency(first, second))[1]
 
-    publisher = Publisher(platform.blobs, signed, settings.origin)
+    publisher = Publisher(platform.blobs, signer.sign, settings.origin)
     witnessing = Witnessing(publisher, prove, every_s=settings.witness_every_s)
     writer = Writer(
         platform.bus,
@@ -86,16 +90,14 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
             )
         witnessing.policy = _policy(settings.witnesses)
         await signer.start()
+        for number, note in signer.successions.items():
+            await platform.blobs.put(PREFIX + succession_path(number), note.encode())
         await platform.blobs.put(PREFIX + VERIFIER_KEY, (signer.verifier() + "\n").encode())
 
     indexer = Indexer(reader, Spans(lambda: store.collection(SPANS.name), lambda: store.collection(ROWS.name)))
     search = SearchCalls(Search(reader, indexer), indexer, reader, People(platform.channel))
 
-    def signed_text(text: str) -> str:
-        assert signer.key is not None
-        return sign_text(text, settings.origin, [signer.key])
-
-    evidence = Evidence(Search(reader, indexer), reader, People(platform.channel), platform.channel, signed_text, signer.verifier)
+    evidence = Evidence(Search(reader, indexer), reader, People(platform.channel), platform.channel, signer.sign_text, signer.verifier)
     files = OpenFiles(BlobFiles(platform.blobs), settings.entries_are_public)
     servicer = AuditServicer(reader, signer.verifier, search, evidence, lambda: witnessing.policy, files)
     return Service(
