@@ -50,6 +50,7 @@ def happened() -> list[tuple[str, str, Any]]:
     given, stop = (consent.ConsentEvent(event_id=f"evt_{n}", address_key=ANN, version=n) for n in (1, 2))
     given.MergeFrom(consent.ConsentEvent(kind=consent.ConsentEvent.KIND_GIVEN, route=consent.ROUTE_PAGE, notice_hash=NOTICE))
     stop.kind = consent.ConsentEvent.KIND_WITHDRAWN
+    given.particulars.held.extend([consent.EVIDENCE_PURPOSE, consent.EVIDENCE_SEPARATE])  # several numbers in one field, and names for them
     given.scope.list_id = stop.scope.list_id = "lst_1"
     given.recorded_at.FromSeconds(1_000)
     stop.recorded_at.FromSeconds(3_000)
@@ -133,6 +134,7 @@ async def test_the_bundle_of_a_mailed_person_who_was_erased_verifies_with_python
     ):
         assert line in account
     assert files[f"wording/{NOTICE.hex()}.txt"].decode() == WORDING
+    assert json.loads(files["evidence.json"])["facts"][0]["said"]["particulars"]["held"] == ["EVIDENCE_PURPOSE", "EVIDENCE_SEPARATE"]
     assert not any(b"ann@example.com" in data for data in files.values())
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor, EnumDescriptor
+from google.protobuf.descriptor import Descriptor
 
 from postlaw.audit.v1 import audit_pb2 as audit
 from postlaw.options.v1 import options_pb2
@@ -47,10 +47,6 @@ def _add(schema: Schema, message: Descriptor, name: str) -> None:
             kind = field.message_type.full_name
             _add(schema, field.message_type, kind)
         elif field.enum_type is not None:
-            kind = field.enum_type.full_name
-            _add_enum(schema, field.enum_type)
+            kind = f"enum {field.enum_type.full_name}"
+            schema[kind] = {str(value.number): value.name for value in field.enum_type.values}
         rows[str(field.number)] = (field.name, kind, field.is_repeated)
-
-
-def _add_enum(schema: Schema, enum: EnumDescriptor) -> None:
-    schema[enum.full_name] = {str(value.number): value.name for value in enum.values}

@@ -40,7 +40,7 @@ def read(data: bytes, message: str, schema: Any) -> dict[str, Any]:
         name, kind, several = schema[message].get(str(tag >> 3), ("", "", False))
         if kind in ("string", "bytes"):
             values = [values[0].decode() if kind == "string" else values[0].hex()]
-        elif kind in schema and tag & 7 == 2:
+        elif kind in schema and not kind.startswith("enum "):
             values = [read(values[0], kind, schema)]
         elif tag & 7 == 2:  # packed numbers
             values = []
