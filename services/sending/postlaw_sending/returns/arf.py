@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 from collections.abc import Sequence
 from email.message import Message
 from typing import Final
@@ -35,7 +34,7 @@ def _address(value: str) -> str:
 def _addressees(parts: Sequence[Message]) -> list[str]:
     """Whom the message that is complained about was for."""
     about = original(parts)
-    named = (address for _, address in email.utils.getaddresses(reading.headers(about, "to"))) if about else ()
+    named = reading.addresses_in(reading.headers(about, "to")) if about else ()
     return [address for address in named if "@" in address and not address.lower().startswith(_REDACTED)]
 
 

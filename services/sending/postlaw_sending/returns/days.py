@@ -13,6 +13,12 @@ def day_of(at_us: int, days_before: int = 0) -> str:
     return (datetime.fromtimestamp(at_us / 1e6, UTC) - timedelta(days=days_before)).date().isoformat()
 
 
+def is_recent(day: str, at_us: int, within: int) -> bool:
+    """Whether it lies in so many days up to this one, or is the next, as midnight passes between two mails. What a clock that was ahead
+    has left behind counts as little as what is old."""
+    return day_of(at_us, within) < day <= day_of(at_us, -1)
+
+
 async def forget_old(collection: Collection, field: str, now_us: int, kept_days: int) -> int:
     """Removes the documents whose day is more than that ago, of twice that time, in case nobody came by then; returns how many."""
     removed = 0

@@ -12,6 +12,8 @@ from postlaw_sending.returns.causes import STATUS, class_of, status_in
 from postlaw_sending.returns.returned import Class, ReturnedRecipient
 
 _TYPES: Final = ("message/delivery-status", "message/global-delivery-status")
+_MOST: Final = 200  # recipients of a report; each takes milliseconds
+_LONGEST: Final = 4_000  # characters of diagnostics
 _DONE: Final = frozenset({"delivered", "relayed", "expanded"})  # RFC 3464 §2.3.3
 _MAILBOX: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _COMMENT: Final = re.compile(r"\([^()]*\)")
@@ -23,7 +25,7 @@ def recipients(parts: Sequence[Message]) -> list[ReturnedRecipient]:
     found: dict[tuple[str, str | None], ReturnedRecipient] = {}
     for part in parts:
         if part.get_content_type().lower() in _TYPES:
-            for group in reading.fields(part):
+            for group in reading.fields(part)[:_MOST]:
                 one = _recipient(dict(reversed(group)), parts)
                 if one is not None:
                     found.setdefault((one.recipient or "", one.action), one)
@@ -47,13 +49,13 @@ def _recipient(group: dict[str, str], parts: Sequence[Message]) -> ReturnedRecip
         return None
     stated = group.get("status", "")
     status = found[0] if (found := STATUS.search(stated)) else None
-    words = _COMMENT.sub(" ", group.get("action", "")).split()
+    words = _COMMENT.sub(" ", group.get("action", "")[:_LONGEST]).split()
     action = (
         words[0].lower().strip("<>;,.") if words else ("delayed" if status and status.startswith("4") else "failed" if status else None)
     )
     if action in _DONE:
         return ReturnedRecipient(named, action, status, "none")
-    diagnostics = group.get("diagnostic-code") or (stated[found.end() :] if found else stated)
+    diagnostics = (group.get("diagnostic-code") or (stated[found.end() :] if found else stated))[:_LONGEST]
     return ReturnedRecipient(
         named, action, status or status_in(diagnostics), _class(action, status, diagnostics, "diagnostic-code" in group, parts)
     )
@@ -75,7 +77,7 @@ def prose(parts: Sequence[Message]) -> str:
 def address_of(value: str) -> str:
     """Of an address with its type (RFC 3464 §2.1.2): the address alone; whatever else stands there as it is."""
     type, semicolon, address = value.partition(";")
-    text = (address if semicolon else type).strip()
+    text = (address if semicolon else type).strip()[:_LONGEST]
     inside = _ADDRESS.search(text)
     if inside:
         return inside[1]

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
-from postlaw_sending.returns.days import day_of, forget_old
+from postlaw_sending.returns.days import forget_old, is_recent
 
 POSTMASTER: Final = CollectionSpec("postmaster_rates", (Index("tenant_id"), Index("day")))
 DAYS: Final = 7  # as long as a customer's campaigns count together
@@ -46,7 +46,7 @@ class PostmasterRates:
                 owners.setdefault(one.domain, []).append(one.tenant_id)
         taken = 0
         for rate in rates:
-            if rate.date > day_of(self._now_us(), DAYS):
+            if is_recent(rate.date, self._now_us(), DAYS):
                 for tenant_id in owners.get(rate.domain.lower(), ()):
                     await self._put(tenant_id, provider, rate)
                     taken += 1
@@ -58,7 +58,7 @@ class PostmasterRates:
         found: dict[str, list[tuple[str, float, str]]] = {}
         async for page in self._open().scan("tenant_id", tenant_id):
             for one in page:
-                if one["day"] > day_of(self._now_us(), DAYS):
+                if is_recent(one["day"], self._now_us(), DAYS):
                     found.setdefault(one["provider"], []).append((one["day"], one["rate"], one["domain"]))
         return found
 

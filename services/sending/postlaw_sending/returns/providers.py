@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
-from postlaw_sending.returns.days import day_of
+from postlaw_sending.returns.days import day_of, is_recent
 
 PROVIDERS: Final = CollectionSpec("bounces_by_provider", (Index("holding"),))
 AT_LEAST: Final = 100  # on one day
@@ -33,7 +33,7 @@ class Providers:
         while True:
             document = await self._open().get(id, linearizable=True)
             days: dict[str, int] = document["days"] if document else {}
-            days = {day: number for day, number in days.items() if day > day_of(at_us, DAYS)}
+            days = {day: number for day, number in days.items() if is_recent(day, at_us, DAYS)}
             days[today] = days.get(today, 0) + 1
             held_before = document is not None and document["holding"] == _HOLDING
             holding = held_before or (is_spike(days, today) and (document is None or document["released_on"] != today))

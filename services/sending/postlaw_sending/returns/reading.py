@@ -17,9 +17,11 @@ LARGEST: Final = 1 << 20  # octets read of one mail; a report stands before the 
 _DEEPEST: Final = 8
 _MOST_PARTS: Final = 64
 _MOST_TEXT: Final = 64_000  # characters of prose looked at
-_TAG: Final = re.compile(
-    r"<(?:style|script|head)\b.*?</(?:style|script|head)\s*>|<br\b[^>]*>|</(?:p|div|tr|li|h\d|table)>|<[^>]{1,500}>", re.I | re.S
-)
+_LONGEST_HEADER: Final = 4_000  # characters looked at: the standard library takes minutes over a megabyte of encoded words
+# Nothing here looks ahead to the end of a text that has no end of what it begins: a stranger's text may begin it on every line.
+_UNSEEN: Final = re.compile(r"<(?:style|script|head)\b", re.I)
+_SEEN_AGAIN: Final = re.compile(r"</(?:style|script|head)\s*>", re.I)
+_TAG: Final = re.compile(r"<br\b[^<>]{0,500}>|</(?:p|div|tr|li|h\d|table)>|<[^>]{1,500}>", re.I)
 _BREAKS: Final = re.compile(r"<(?:br|/)", re.I)
 
 
@@ -42,7 +44,7 @@ def headers(message: Message, name: str) -> list[str]:
 
 
 def _text(value: object) -> str:
-    raw = str(value)
+    raw = str(value)[:_LONGEST_HEADER]
     try:
         words = email.header.decode_header(raw)
         raw = "".join(word if isinstance(word, str) else word.decode(charset or "latin-1", "replace") for word, charset in words)
@@ -51,9 +53,24 @@ def _text(value: object) -> str:
     return " ".join(raw.split())
 
 
+def name_and_address(value: str) -> tuple[str, str]:
+    """The first of a header's value; both empty where there is none."""
+    try:
+        return email.utils.parseaddr(value)
+    except RecursionError:  # by a comment in a comment in a comment …
+        return "", ""
+
+
 def address_in(value: str) -> str:
     """The first address of a header's value, in lower case; empty where there is none."""
-    return email.utils.parseaddr(value)[1].lower()
+    return name_and_address(value)[1].lower()
+
+
+def addresses_in(values: Iterable[str]) -> list[str]:
+    try:
+        return [address for _, address in email.utils.getaddresses(list(values))]
+    except RecursionError:
+        return []
 
 
 def parts(message: Message) -> Iterator[Message]:
@@ -85,8 +102,18 @@ def body(part: Message) -> str:
         text = payload.decode("latin-1")
     text = text[: 4 * _MOST_TEXT]
     if part.get_content_subtype() == "html":
-        text = html.unescape(_TAG.sub(lambda found: "\n" if _BREAKS.match(found[0]) else " ", text))
+        text = html.unescape(_TAG.sub(lambda found: "\n" if _BREAKS.match(found[0]) else " ", _shown(text)))
     return text.replace("\r\n", "\n").replace("\r", "\n")[:_MOST_TEXT]
+
+
+def _shown(page: str) -> str:
+    """Without what no reader sees of it."""
+    pieces: list[str] = []
+    at = 0
+    while (begun := _UNSEEN.search(page, at)) is not None and (ended := _SEEN_AGAIN.search(page, begun.end())) is not None:
+        pieces.append(page[at : begun.start()])
+        at = ended.end()
+    return " ".join([*pieces, page[at:]])
 
 
 def fields(part: Message) -> list[list[tuple[str, str]]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
-from postlaw_sending.returns.days import day_of, forget_old
+from postlaw_sending.returns.days import day_of, forget_old, is_recent
 
 SOFT_BOUNCES: Final = CollectionSpec("soft_bounces", (Index("last_on"),))
 MOST: Final = 5
@@ -29,7 +29,7 @@ class SoftBounces:
         while True:
             document = await self._open().get(id, linearizable=True)
             counted: list[list[str]] = document["campaigns"] if document else []
-            kept = [one for one in counted if one[1] > day_of(at_us, WITHIN_DAYS)]
+            kept = [one for one in counted if is_recent(one[1], at_us, WITHIN_DAYS)]
             if campaign_id not in (campaign for campaign, _ in kept):
                 kept.append([campaign_id, day_of(at_us)])
             fresh: Document = {"_id": id, "campaigns": kept, "last_on": max(day for _, day in kept)}

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from email import policy
 from email.generator import BytesGenerator
 from email.message import Message
-from email.utils import parseaddr
 from typing import Final
 
 from postlaw_sending.delivery.paths import BadAddress, path
@@ -58,8 +57,8 @@ def is_of_a_machine(content: bytes) -> bool:
 def words_of(content: bytes) -> Words:
     """Of an answer, however malformed."""
     message = reading.parse(content) or Message()
-    name, address = parseaddr(reading.header(message, "From"))
-    answered_at = _ascii(parseaddr(reading.header(message, "Reply-To"))[1]) or _ascii(address)
+    name, address = reading.name_and_address(reading.header(message, "From"))
+    answered_at = _ascii(reading.name_and_address(reading.header(message, "Reply-To"))[1]) or _ascii(address)
     return Words(
         name=(name or address or "Somebody")[:_LONGEST],
         reply_to=answered_at,
