@@ -11,7 +11,9 @@ import pytest
 
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
-from postlaw_audit.search.indexing import Indexer
+from postlaw_audit.notes import Checkpoint
+from postlaw_audit.search import indexing
+from postlaw_audit.search.indexing import BUSY, Indexer
 from postlaw_audit.search.searching import Question, Search
 from postlaw_audit.search.spans import ROWS, SPANS, Spans
 from postlaw_common.caller import Actor, Caller, Origin, acting_as
@@ -35,7 +37,7 @@ def given(person: bytes) -> bytes:
 
 
 class Log:
-    """A log whose search is followed by hand."""
+    """A log that nobody follows but who asks."""
 
     def __init__(self, there: Installation, *, rows_a_span: int = 40) -> None:
         self.there = there
@@ -54,7 +56,6 @@ class Log:
 
     async def found(self, **asked: Any) -> list[int]:
         await self.there.reaches(self.size)
-        await self.indexer.follow()
         return [event.index for event, _ in (await self.search(Question("ten_1", **asked), 100)).events]
 
 
@@ -146,3 +147,25 @@ async def test_two_processes_that_index_the_same_log_disturb_nobody(log: Log) ->
     await log.there.reaches(25)
     await asyncio.gather(log.indexer.follow(), other.indexer.follow())
     assert await log.found(people=(ANN,)) == await other.found(people=(ANN,)) == list(range(24, -1, -1))
+
+
+async def test_what_comes_in_bulk_is_looked_at_once_it_is_over(there: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = [BUSY, 2 * BUSY, 3 * BUSY, 3 * BUSY + 1, 3 * BUSY + 1]
+    indexer = Indexer(there.reader, Spans(lambda: there.store.collection(SPANS.name), lambda: there.store.collection(ROWS.name)))
+    looked: list[int] = []
+
+    async def checkpoint() -> tuple[Checkpoint, str]:
+        await asyncio.sleep(0)
+        if len(sizes) == 1:
+            raise asyncio.CancelledError
+        return Checkpoint("log", sizes.pop(0), b""), ""
+
+    async def follow() -> None:
+        looked.append(len(sizes))
+
+    monkeypatch.setattr(indexing, "EVERY_S", 0)
+    monkeypatch.setattr(there.reader, "checkpoint", checkpoint)
+    monkeypatch.setattr(indexer, "follow", follow)
+    with pytest.raises(asyncio.CancelledError):
+        await indexer.run()
+    assert looked == [1]

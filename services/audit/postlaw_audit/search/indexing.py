@@ -23,7 +23,9 @@ from postlaw_common.telemetry import get_logger
 log = get_logger("audit.search")
 
 ROWS_A_SPAN = 200_000
-EVERY_S = 0.5  # how long what is new in the log waits at most while there is time
+EVERY_S = 0.5  # how long what is new in the log waits while not much is
+BUSY = 1_000  # entries that came in that time: an import, or a campaign, which may have the processor for itself
+MOST_BEHIND = 100_000  # entries: whoever asks then waits a few seconds
 AT_ONCE = 32  # entries between two steps aside
 
 
@@ -34,6 +36,7 @@ class Indexer:
         self._reader = reader
         self.store = spans
         self._rows_a_span = rows_a_span
+        self._following = asyncio.Lock()
         self._begin(0, [])
 
     def _begin(self, generation: int, spans: list[Span]) -> None:
@@ -45,16 +48,24 @@ class Indexer:
         self._first_us = self._last_us = 0
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. Whoever asks follows the log first, so that nobody needs what is put off here."""
+        size = 0
         while True:
             try:
-                await self.follow()
+                checkpoint, _ = await self._reader.checkpoint()
+                grown, size = checkpoint.size - size, checkpoint.size
+                if grown < BUSY or size - self.indexed > MOST_BEHIND:
+                    await self.follow()
             except (BlobsUnavailable, StoreUnavailable, Unavailable) as away:
                 log.debug("search_waits", reason=str(away))
             await asyncio.sleep(EVERY_S)
 
     async def follow(self) -> None:
         """Once up to the newest checkpoint. Raises Unavailable while there is none."""
+        async with self._following:
+            await self._follow()
+
+    async def _follow(self) -> None:
         generation = await self.store.generation()
         if generation != self.generation:
             self._begin(generation, await self.store.all(generation))

@@ -84,7 +84,8 @@ class Search:
         self._indexer = indexer
 
     async def __call__(self, question: Question, limit: int) -> Found:
-        """Newest first. Raises Unavailable."""
+        """Newest first, of all that the log has when it is asked. Raises Unavailable."""
+        await self._indexer.follow()
         below = self._indexer.indexed
         events: list[tuple[Event, About]] = []
         async with aclosing(self._candidates(question, below)) as candidates:
