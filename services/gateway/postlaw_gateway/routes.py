@@ -203,7 +203,9 @@ ROUTES: Sequence[Route] = (
         "POST", "/v1/campaigns", "sending.CreateCampaign", "Draft a campaign", "campaigns", 201,
         location=_CAMPAIGN, key_field="idempotency_key", hidden=_AB_TEST_HIDDEN,
         description="With a `template` of its own, which is always commercial; or with an approved one, by `template_id` and "
-        "`template_version`, whose class and states it has.",
+        "`template_version`, whose class and states it has. `leave_out_silent_days` refuses, as `long-silent`, who allows their opens or "
+        "clicks to be known, as far as the campaign tracks them, and gave no sign for longer: opened, clicked, answered, or did something "
+        "on a page that a mail leads to. Days count from the first such campaign that met them; nobody is deleted.",
     ),
     Route("GET", "/v1/campaigns", "sending.ListCampaigns", "All campaigns, in pages", "campaigns"),
     Route("GET", _CAMPAIGN, "sending.GetCampaign", "One campaign, with its status and totals", "campaigns"),

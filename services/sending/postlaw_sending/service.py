@@ -19,6 +19,8 @@ from postlaw_sending.returns import assembly as returns
 from postlaw_sending.returns.refusals import Refusals
 from postlaw_sending.servicer import SendingServicer
 from postlaw_sending.settings import SendingSettings
+from postlaw_sending.silence.hearing import hearing
+from postlaw_sending.silence.last_signals import LAST_SIGNALS, last_signals_in
 from postlaw_sending.singles import assembly as singles
 from postlaw_sending.singles.domain import is_attempt
 from postlaw_sending.singles.opening import opener, status
@@ -49,6 +51,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     asked = settings.second_opinion()
     second_opinion, put_prompt = opinion.assemble_opinion(platform, DATABASE, asked) if asked else (None, None)
     team_addresses, _ = team_addresses_in(platform, DATABASE)
+    signals = last_signals_in(platform, DATABASE)
     parts = campaigns.assemble(
         platform,
         DATABASE,
@@ -62,6 +65,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         tracking_tokens=tracking_tokens,
         require_free=counts.require_free,
         held_at=counts.held_at,
+        long_silent=signals.long_silent,
         links_host=domain.keep.links_host,
         answers_reach=team_addresses.reach,
         may_send_from=may_send_from,
@@ -91,7 +95,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us), straight, relay_queue
     )
     reported = reports.assemble_reports(platform, DATABASE, domain, return_paths)
-    figures = analytics.assemble_analytics(platform, DATABASE, parts.campaigns, parts.tally)
+    figures = analytics.assemble_analytics(platform, DATABASE, parts.campaigns, parts.tally, hearing(signals))
     returning = returns.assemble_returns(
         platform,
         DATABASE,
@@ -109,6 +113,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         team_addresses,
         posting,
         may_send_from,
+        signals.heard,
     )
     hits = tracking.assemble_tracking(platform, tracking_tokens, parts.campaigns)
     hooks = webhooks.assemble_webhooks(platform, DATABASE, settings.resolver(), private=settings.webhooks_into_our_network == "allow")
@@ -173,6 +178,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                 *reports.COLLECTIONS,
                 *TEAM_COLLECTIONS,
                 *analytics.COLLECTIONS,
+                LAST_SIGNALS,
                 *webhooks.COLLECTIONS,
                 *opinion.COLLECTIONS,
             )
@@ -195,6 +201,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                     reported.forgetting,
                     hits.recording,
                     figures.reconciling,
+                    Background("people's last signs", signals.keep_forgetting),
                     hooks.sending,
                 )
                 if serving

@@ -121,6 +121,7 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
             messages_per_hour=request.messages_per_hour,
             mail_unknown_again=request.mail_unknown_again,
             forward_answers_to=request.forward_answers_to,
+            leave_out_silent_days=request.leave_out_silent_days,
             ab_test=ab_test_from_wire(request.ab_test) if request.HasField("ab_test") else None,
             tracking=tracking_from_wire(request.tracking),
         )

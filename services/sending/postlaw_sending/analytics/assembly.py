@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from postlaw_common.bus import Received
 from postlaw_common.consumers import Consumer
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background
@@ -29,8 +30,14 @@ class AnalyticsParts:
     cells: Callable[[str], Awaitable[Cells]]
 
 
-def assemble_analytics(platform: Platform, database: str, campaigns: Campaigns, tally: Callable[[str], Awaitable[Tally]]) -> AnalyticsParts:
-    """`database`: sending's own. `tally`: of a campaign's settled batches."""
+def assemble_analytics(
+    platform: Platform,
+    database: str,
+    campaigns: Campaigns,
+    tally: Callable[[str], Awaitable[Tally]],
+    hear: Callable[[list[Received]], Awaitable[None]],
+) -> AnalyticsParts:
+    """`database`: sending's own. `tally`: of a campaign's settled batches. `hear`: see analytics_consumer."""
     store = platform.store(database)
     sheets = FigureSheets(lambda: store.collection(FIGURES.name))
     people = TrackedPeople(lambda: store.collection(TRACKED_PEOPLE.name))
@@ -38,7 +45,7 @@ def assemble_analytics(platform: Platform, database: str, campaigns: Campaigns, 
     return AnalyticsParts(
         ReadAnalytics(campaigns, sheets, people),
         reconcile,
-        analytics_consumer(sheets, people),
+        analytics_consumer(sheets, people, hear),
         Background("holding analytics against the events", reconcile.run),
         sheets.of_campaign,
     )

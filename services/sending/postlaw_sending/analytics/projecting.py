@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from postlaw_common.bus import Received
@@ -16,7 +17,9 @@ MOMENT_S: Final = 0.3
 AT_ONCE: Final = 500  # records: where so many wait, an import's for example, it is behind already
 
 
-def analytics_consumer(sheets: FigureSheets, people: TrackedPeople) -> Consumer:
+def analytics_consumer(sheets: FigureSheets, people: TrackedPeople, hear: Callable[[list[Received]], Awaitable[None]]) -> Consumer:
+    """`hear` takes the same records: see silence.hearing."""
+
     async def apply(records: list[Received]) -> None:
         if len(records) < AT_ONCE:
             await asyncio.sleep(MOMENT_S)
@@ -32,5 +35,6 @@ def analytics_consumer(sheets: FigureSheets, people: TrackedPeople) -> Consumer:
             await people.add(did)
         for key in {erased(record) for record in records if record.topic == CONSENT_EVENTS} - {b""}:
             await people.forget(key)
+        await hear(records)
 
     return Consumer(group="sending-analytics", topics=TOPICS, handler=apply, max_records=AT_ONCE)

@@ -30,7 +30,7 @@ from postlaw_sending.campaigns.opening import BatchOpener
 from postlaw_sending.campaigns.outcomes import BATCHES, TOTALS, Outcomes
 from postlaw_sending.campaigns.paces import PACES, Paces
 from postlaw_sending.campaigns.planner import Planner, Seeds
-from postlaw_sending.campaigns.planning import HeldAt, Planning
+from postlaw_sending.campaigns.planning import HeldAt, LongSilent, Planning
 from postlaw_sending.campaigns.plans import PLANS, Plans
 from postlaw_sending.campaigns.responses import RESPONSES, Responses
 from postlaw_sending.campaigns.retries import RETRIES, Retries
@@ -105,6 +105,7 @@ def assemble(
     tracking_tokens: Tokens,
     require_free: Callable[[str, str], Awaitable[None]],
     held_at: HeldAt,
+    long_silent: LongSilent,
     links_host: Callable[[str, str], Awaitable[str]],
     answers_reach: AnswersReach,
     may_send_from: SenderCheck | None = None,
@@ -113,7 +114,7 @@ def assemble(
     """`database`: sending's own. `approved`: a template's version. `holdings`: the stop's, whose job offsets say what stands in the log.
     `is_single`: of a settled batch, whether it is a single message's, which `settle_single` takes. `refused`: see
     outcomes_consumer. `may_send_from`, `require_free`: see MoveCampaign. `links_host`: see BatchOpener. `answers_reach`: see
-    CreateCampaign. `held_at`: see Planning."""
+    CreateCampaign. `held_at`, `long_silent`: see Planning."""
     store = platform.store(database)
 
     def opened(spec: CollectionSpec) -> Collection:
@@ -161,7 +162,9 @@ def assemble(
         leases=leases,
         keys=keys,
         watch=watch,
-        planning=Planning(platform.bus, plans, retries, kept, paces, subscribers, consent, capping.had_enough, held_at, platform.now_us),
+        planning=Planning(
+            platform.bus, plans, retries, kept, paces, subscribers, consent, capping.had_enough, long_silent, held_at, platform.now_us
+        ),
         backlog=Backlog(platform.bus, lambda: opened(holdings), backlog_limit),
         retries=retries,
         kept=kept,

@@ -137,6 +137,7 @@ def _to_document(campaign: Campaign) -> Document:
         "mail_unknown_again": campaign.mail_unknown_again,
         "tracking": _tracking_to_document(campaign.tracking),
         "forward_answers_to": campaign.forward_answers_to,
+        "leave_out_silent_days": campaign.leave_out_silent_days,
     }
 
 
@@ -213,6 +214,7 @@ def _from_document(document: Document) -> Campaign:
         mail_unknown_again=document.get("mail_unknown_again", False),
         tracking=_tracking_from_document(document.get("tracking")),
         forward_answers_to=document.get("forward_answers_to", ""),
+        leave_out_silent_days=document.get("leave_out_silent_days", 0),
     )
 
 

@@ -8,17 +8,17 @@ in the log and publishes what is missing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from postlaw_common.bus import Bus, Record
 from postlaw_common.crypto import seal
 from postlaw_common.foreground import step_aside
 from postlaw_sending.campaigns.audience import AudienceReader
-from postlaw_sending.campaigns.clients import DECIDED_AT_ONCE, PAGE_SIZE, Consent, Page, Subscribers
+from postlaw_sending.campaigns.clients import DECIDED_AT_ONCE, PAGE_SIZE, Consent, Decisions, Page, Subscribers
 from postlaw_sending.campaigns.domain.campaign import Campaign, Status
 from postlaw_sending.campaigns.domain.plan import Intent, Kept, Plan, PlannedBatch
-from postlaw_sending.campaigns.domain.recipients import CAMPAIGN_CANCELLED, FREQUENCY_CAP, GONE, PROVIDER_HELD
+from postlaw_sending.campaigns.domain.recipients import CAMPAIGN_CANCELLED, FREQUENCY_CAP, GONE, LONG_SILENT, PROVIDER_HELD
 from postlaw_sending.campaigns.gathering import ids_of, kept_in_batches, keys_of, of_kept, of_retries, retries_in_batches
 from postlaw_sending.campaigns.kept_back import KeptBack
 from postlaw_sending.campaigns.led import Led
@@ -54,12 +54,14 @@ class Group:
 
 
 HadEnough = Callable[[Campaign, Sequence[bytes]], Awaitable[set[bytes]]]
+LongSilent = Callable[[str, int, Sequence[bytes]], Awaitable[set[bytes]]]
 HeldAt = Callable[[str], Awaitable[frozenset[str]]]
 
 
 class Planning:
     """Everything that a turn needs. `had_enough`: of some people, by address key, whom the customer's frequency cap keeps from it.
-    `held_at`: by customer, the mailbox providers whose people get no marketing of theirs for now."""
+    `long_silent`: by customer and days, who has given no sign for longer, of people who might have. `held_at`: by customer, the mailbox
+    providers whose people get no marketing of theirs for now."""
 
     def __init__(
         self,
@@ -71,6 +73,7 @@ class Planning:
         subscribers: Subscribers,
         consent: Consent,
         had_enough: HadEnough,
+        long_silent: LongSilent,
         held_at: HeldAt,
         now_us: Callable[[], int],
     ) -> None:
@@ -82,6 +85,7 @@ class Planning:
         self._subscribers = subscribers
         self._consent = consent
         self._had_enough = had_enough
+        self._long_silent = long_silent
         self._held_at = held_at
         self._now_us = now_us
 
@@ -192,6 +196,8 @@ class Planning:
         again = job_batch_again(batch.address_keys, people, decisions, answer.rulings, ids, otherwise)
         full = await self._had_enough(campaign, known)
         again = refuse(again, full, FREQUENCY_CAP) if full else again
+        if campaign.leave_out_silent_days and (silent := await self._silent(campaign, known, answer, full)):
+            again = refuse(again, silent, LONG_SILENT)
         held = await self._held(campaign)
         return Prepared(batch, refuse_at(again, held, PROVIDER_HELD) if held else again, answer.gate)
 
@@ -214,6 +220,7 @@ class Planning:
         keys = [key for page in pages for key in page.address_keys]
         answer = await self._consent.decide(led.campaign, partition, keys)
         full = await self._had_enough(led.campaign, keys)
+        silent = await self._silent(led.campaign, keys, answer, full) if led.campaign.leave_out_silent_days else set[bytes]()
         held = await self._held(led.campaign)
         prepared: list[Prepared] = []
         start = 0
@@ -222,12 +229,20 @@ class Planning:
             people = job_batch(page.people, answer.each[start:end], answer.rulings)
             if not full.isdisjoint(page.address_keys):
                 people = refuse(people, full, FREQUENCY_CAP)
+            if not silent.isdisjoint(page.address_keys):
+                people = refuse(people, silent, LONG_SILENT)
             if held:
                 people = refuse_at(people, held, PROVIDER_HELD)
             prepared.append(Prepared(PlannedBatch(0, page.address_keys), people, answer.gate))
             start = end
             await step_aside()  # a page takes a millisecond
         return prepared
+
+    async def _silent(self, campaign: Campaign, keys: Sequence[bytes], answer: Decisions, full: Collection[bytes]) -> set[bytes]:
+        """Of those whom the law and the cap let have it, and who allow what this campaign asks to know: nobody else could give a sign."""
+        said = zip(keys, answer.each, strict=True)
+        might = [key for key, one in said if one.allow and answer.rulings[one.verdict].tracking and key not in full]
+        return await self._long_silent(campaign.tenant_id, campaign.leave_out_silent_days, might) if might else set()
 
     async def _held(self, campaign: Campaign) -> frozenset[str]:
         return await self._held_at(campaign.tenant_id) if campaign.message.is_marketing else frozenset()

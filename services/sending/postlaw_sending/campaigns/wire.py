@@ -101,6 +101,7 @@ def campaign_to_wire(campaign: Campaign, totals: Totals | None = None, responses
         mail_unknown_again=campaign.mail_unknown_again,
         tracking=tracking_to_wire(campaign.tracking),
         forward_answers_to=campaign.forward_answers_to,
+        leave_out_silent_days=campaign.leave_out_silent_days,
     )
 
 
@@ -130,6 +131,7 @@ def campaign_from_wire(message: sending.Campaign) -> Campaign:
         mail_unknown_again=message.mail_unknown_again,
         tracking=tracking_from_wire(message.tracking),
         forward_answers_to=message.forward_answers_to,
+        leave_out_silent_days=message.leave_out_silent_days,
     )
 
 

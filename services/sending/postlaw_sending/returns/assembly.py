@@ -87,9 +87,10 @@ def assemble_returns(
     team: TeamAddresses,
     post: Posting,
     may_send_from: SenderCheck | None,
+    heard: Callable[[Mapping[tuple[str, bytes], int]], Awaitable[None]],
 ) -> ReturnParts:
     """`database`: sending's own. `single`: see People. `take_report`: see Listener. `may_send_from`: see MoveCampaign.
-    `holds`: of `counts`. `domains`, `cells`: see PostmasterRates, ProviderRates."""
+    `heard`: see LastSignals. `holds`: of `counts`. `domains`, `cells`: see PostmasterRates, ProviderRates."""
     store = platform.store(database)
     providers = Providers(lambda: store.collection(PROVIDERS.name))
 
@@ -117,7 +118,7 @@ def assemble_returns(
     returned = Passes("returned mail", acting.act)
     answers = Received(lambda: store.collection(ANSWERS.name), platform.platform_keys, platform.now_us)
     limits = Limits(lambda: store.collection(ANSWERED.name), platform.now_us)
-    pass_on = PassOn(answers, limits, parts.campaigns.find, team, post, contexts, may_send_from)
+    pass_on = PassOn(answers, limits, parts.campaigns.find, team, post, contexts, may_send_from, heard)
     answered = Passes("answers", pass_on.once)
 
     async def take(about: Proof, content: bytes) -> None:

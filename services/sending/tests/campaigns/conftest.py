@@ -32,6 +32,7 @@ from postlaw_sending.returns.assembly import counts_in, received_in
 from postlaw_sending.returns.refusals import Refusals
 from postlaw_sending.service import build
 from postlaw_sending.settings import SendingSettings
+from postlaw_sending.silence.last_signals import last_signals_in
 from postlaw_sending.singles.assembly import assemble_singles
 from postlaw_sending.singles.domain import is_attempt
 from postlaw_sending.singles.opening import opener
@@ -89,6 +90,7 @@ class World:
             refused=Refusals(received_in(self.platform, "sending")).take,
             require_free=counts_in(self.platform, "sending")[0].require_free,
             held_at=counts_in(self.platform, "sending")[0].held_at,
+            long_silent=last_signals_in(self.platform, "sending").long_silent,
             links_host=assemble_domains(self.platform, "sending", Resolver(), Expected()).keep.links_host,
             answers_reach=team_addresses_in(self.platform, "sending")[0].reach,
             return_paths=ReturnPaths(self.platform.platform_keys),

@@ -142,6 +142,10 @@ async def nobody_had_enough(campaign: Campaign, address_keys: Sequence[bytes]) -
     return set()
 
 
+async def never_asked(tenant_id: str, days: int, address_keys: Sequence[bytes]) -> set[bytes]:
+    raise AssertionError("the campaign leaves nobody out for being silent")
+
+
 class Bench:
     """Store, bus, and a new planner as often as the last one is killed."""
 
@@ -167,6 +171,7 @@ class Bench:
             self.people,
             Law(),
             nobody_had_enough,
+            never_asked,
             nobody_held,
             lambda: self.now_us,
         )

@@ -11,7 +11,7 @@ from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw_common.errors import Conflict, Invalid, NotFound
 from postlaw_common.testing.promises import promise
-from postlaw_sending.analytics.assembly import assemble_analytics
+from postlaw_sending.analytics.assembly import AnalyticsParts, assemble_analytics
 from postlaw_sending.domains.assembly import assemble_domains
 from postlaw_sending.domains.checking import Expected
 from postlaw_sending.domains.dns import Resolver
@@ -24,6 +24,8 @@ from postlaw_sending.returns.postmaster_commands import rates_in
 from postlaw_sending.returns.provider_rates import ProviderRates
 from postlaw_sending.returns.rates import Figures, judged
 from postlaw_sending.returns.returned import Class
+from postlaw_sending.silence.hearing import hearing
+from postlaw_sending.silence.last_signals import last_signals_in
 
 from .conftest import TENANT
 from .test_campaign_life import by_id, planned
@@ -57,11 +59,16 @@ def judging(world: World, by_provider: ProviderRates | None = None) -> Judging:
     return Judging(held, parts.campaigns, parts.read.totals, parts.pause_senders, now_us, by_provider or provider_rates(world))
 
 
+def analytics(world: World) -> AnalyticsParts:
+    platform, parts = world.platform, world.parts
+    return assemble_analytics(platform, "sending", parts.campaigns, parts.tally, hearing(last_signals_in(platform, "sending")))
+
+
 def provider_rates(world: World) -> ProviderRates:
     platform, campaigns = world.platform, world.parts.campaigns
     domains = assemble_domains(platform, "sending", Resolver(), Expected()).domains
     postmaster = PostmasterRates(lambda: world.store.collection(POSTMASTER.name), domains.all, platform.now_us)
-    figures = assemble_analytics(platform, "sending", campaigns, world.parts.tally)
+    figures = analytics(world)
     held = counts_in(platform, "sending")[0]
     return ProviderRates(held, postmaster, lambda tenant: recent(campaigns, tenant, platform.now_us()), figures.cells, platform.now_us)
 
@@ -108,7 +115,9 @@ async def test_too_many_complaints_pause_what_a_customer_sends_and_nothing_goes_
 
 async def sent_to_gmail(world: World, campaign_id: str, number: int) -> None:
     """Once analytics has counted as many."""
-    figures = assemble_analytics(world.platform, "sending", world.parts.campaigns, world.parts.tally)
+    figures = assemble_analytics(
+        world.platform, "sending", world.parts.campaigns, world.parts.tally, hearing(last_signals_in(world.platform, "sending"))
+    )
     async with asyncio.timeout(30):
         while (await figures.cells(campaign_id)).get("d|gmail|sent", 0) < number:
             await asyncio.sleep(0.02)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from email.message import EmailMessage
 from pathlib import Path
@@ -166,6 +166,10 @@ class Outside:
     def __init__(self) -> None:
         self.posted: dict[str, Answer] = {}
         self.fails: list[bool] = []  # before its effect (False) or after it
+        self.signs: dict[tuple[str, bytes], int] = {}
+
+    async def heard(self, signs: Mapping[tuple[str, bytes], int]) -> None:
+        self.signs.update(signs)
 
     async def confirmed(self, tenant_id: str, team_address_id: str) -> Any:
         return SimpleNamespace(address_key=b"key", address="team@shop.example")
@@ -191,7 +195,8 @@ async def test_what_was_taken_is_passed_on_once_wherever_it_breaks_and_then_noth
         for _ in range(2):  # the first 250 was lost
             await door.take(SENT, "ann@example.com", answer())
         outside.fails.append(after)
-        passing: Any = PassOn(door.answers, door.limits, door.find, outside, outside, lambda: outside, door.may_send_from)  # pyright: ignore
+        parts: Any = (door.answers, door.limits, door.find, outside, outside, lambda: outside, door.may_send_from, outside.heard)
+        passing = PassOn(*parts)
         with suppress(Unavailable):
             await passing.once()
         assert await door.waiting() == (0, 1)
@@ -199,6 +204,7 @@ async def test_what_was_taken_is_passed_on_once_wherever_it_breaks_and_then_noth
         [words] = outside.posted.values()
         assert (words.name, words.reply_to, words.sender_address) == ("ann@example.com", "ann@example.com", "news@shop.example")
         assert await door.waiting() == (0, 0)
+        assert outside.signs == {("ten_1", SENT.person): NOW_US}, "whoever answers is not silent"
         [left] = [document async for page in store.collection(ANSWERS.name).scan() for document in page]
         assert set(left) == {"_id", "v", "done_on"}
 

@@ -143,6 +143,7 @@ class Campaign(_message.Message):
     MAIL_UNKNOWN_AGAIN_FIELD_NUMBER: _builtins.int
     TRACKING_FIELD_NUMBER: _builtins.int
     FORWARD_ANSWERS_TO_FIELD_NUMBER: _builtins.int
+    LEAVE_OUT_SILENT_DAYS_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
     tenant_id: _builtins.str
     name: _builtins.str
@@ -162,6 +163,8 @@ class Campaign(_message.Message):
     """of recipients of whom nobody knows whether they were mailed: an operator may have them mailed again, rather twice than not at all"""
     forward_answers_to: _builtins.str
     """a confirmed team address"""
+    leave_out_silent_days: _builtins.int
+    """who gave no sign for longer is refused as `long-silent`; 0: nobody is"""
     @_builtins.property
     def sender(self) -> Global___Sender: ...
     @_builtins.property
@@ -212,10 +215,11 @@ class Campaign(_message.Message):
         mail_unknown_again: _builtins.bool = ...,
         tracking: Global___Tracking | None = ...,
         forward_answers_to: _builtins.str = ...,
+        leave_out_silent_days: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "created_at", b"created_at", "finished_at", b"finished_at", "launched_at", b"launched_at", "message", b"message", "schedule", b"schedule", "sender", b"sender", "template", b"template", "totals", b"totals", "tracking", b"tracking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "brand", b"brand", "campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "forward_answers_to", b"forward_answers_to", "launched_at", b"launched_at", "list_id", b"list_id", "mail_unknown_again", b"mail_unknown_again", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "paused_because", b"paused_because", "schedule", b"schedule", "sender", b"sender", "status", b"status", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tenant_id", b"tenant_id", "totals", b"totals", "tracking", b"tracking", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "brand", b"brand", "campaign_id", b"campaign_id", "created_at", b"created_at", "finished_at", b"finished_at", "forward_answers_to", b"forward_answers_to", "launched_at", b"launched_at", "leave_out_silent_days", b"leave_out_silent_days", "list_id", b"list_id", "mail_unknown_again", b"mail_unknown_again", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "paused_because", b"paused_because", "schedule", b"schedule", "sender", b"sender", "status", b"status", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tenant_id", b"tenant_id", "totals", b"totals", "tracking", b"tracking", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -853,6 +857,7 @@ class CreateCampaignRequest(_message.Message):
     MAIL_UNKNOWN_AGAIN_FIELD_NUMBER: _builtins.int
     TRACKING_FIELD_NUMBER: _builtins.int
     FORWARD_ANSWERS_TO_FIELD_NUMBER: _builtins.int
+    LEAVE_OUT_SILENT_DAYS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     list_id: _builtins.str
     idempotency_key: _builtins.str
@@ -866,6 +871,8 @@ class CreateCampaignRequest(_message.Message):
     """of recipients of whom nobody knows whether they were mailed: an operator may have them mailed again, rather twice than not at all"""
     forward_answers_to: _builtins.str
     """a confirmed team address: answers go to an address of ours that tells whose they are, and are passed on there. Instead of sender.reply_to"""
+    leave_out_silent_days: _builtins.int
+    """30 to 1,095: who allows their opens or clicks to be known, and gave no sign for longer, is refused as `long-silent`. 0: nobody is"""
     @_builtins.property
     def sender(self) -> Global___Sender: ...
     @_builtins.property
@@ -898,10 +905,11 @@ class CreateCampaignRequest(_message.Message):
         mail_unknown_again: _builtins.bool = ...,
         tracking: Global___Tracking | None = ...,
         forward_answers_to: _builtins.str = ...,
+        leave_out_silent_days: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "message", b"message", "sender", b"sender", "template", b"template", "tracking", b"tracking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "forward_answers_to", b"forward_answers_to", "idempotency_key", b"idempotency_key", "list_id", b"list_id", "mail_unknown_again", b"mail_unknown_again", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "sender", b"sender", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tracking", b"tracking"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ab_test", b"ab_test", "forward_answers_to", b"forward_answers_to", "idempotency_key", b"idempotency_key", "leave_out_silent_days", b"leave_out_silent_days", "list_id", b"list_id", "mail_unknown_again", b"mail_unknown_again", "message", b"message", "messages_per_hour", b"messages_per_hour", "name", b"name", "sender", b"sender", "template", b"template", "template_id", b"template_id", "template_version", b"template_version", "tracking", b"tracking"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

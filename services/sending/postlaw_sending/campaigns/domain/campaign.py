@@ -96,7 +96,7 @@ class Campaign:
     being a draft again. `schedule`: when it begins by itself, or did. `messages_per_hour` 0: as fast as it goes. `ab_test`: its variants
     stand in for `template`, which is the first one's. `mail_unknown_again`: unknown recipients may be mailed
     once more, at an operator's word. `forward_answers_to`: the team address to which answers are passed on, "" where they go to the
-    sender. `version` 0: not stored yet."""
+    sender. `leave_out_silent_days`: who gave no sign for longer gets none of it, 0 where everybody does. `version` 0: not stored yet."""
 
     campaign_id: str
     tenant_id: str
@@ -123,6 +123,7 @@ class Campaign:
     mail_unknown_again: bool = False
     tracking: Tracking = NO_TRACKING
     forward_answers_to: str = ""
+    leave_out_silent_days: int = 0
 
     @property
     def in_variants(self) -> Sequence[Campaign]:

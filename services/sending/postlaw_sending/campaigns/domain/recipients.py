@@ -14,6 +14,7 @@ BUSY_S = {BUSY: 60, f"{BUSY}_5m": 300, f"{BUSY}_15m": 900, f"{BUSY}_1h": 3600, f
 TOMORROW = f"{BUSY}_4h"  # also where our new addresses have handed over what they may today
 PROVIDER_HELD = "provider-held"  # too much came back of what the customer sent to this provider's people
 FREQUENCY_CAP = "frequency-cap"  # had as many messages of late as the customer's cap allows
+LONG_SILENT = "long-silent"  # gave no sign for longer than the campaign allows, and might have
 GONE = "no_longer_known"  # the person was deleted between planning and sending
 
 # How long a recipient that the next server put off waits before each new attempt: 24 hours altogether. After the last one

@@ -17,6 +17,7 @@ from postlaw_sending.campaigns.domain.ab_test import AbTest, Measure, Variant, w
 from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Template
 from postlaw_sending.campaigns.domain.ruling import COMMERCIAL, MessageFacts
 from postlaw_sending.messages.text_of_html import text_or_made
+from postlaw_sending.silence.domain import wrong_rule
 from postlaw_sending.tracking.domain import NO_TRACKING, Tracking
 from postlaw_sending.tracking.rewriting import links_in
 
@@ -58,6 +59,7 @@ class Asked:
     mail_unknown_again: bool = False
     tracking: Tracking = NO_TRACKING
     forward_answers_to: str = ""
+    leave_out_silent_days: int = 0
 
 
 class CreateCampaign:
@@ -91,6 +93,9 @@ class CreateCampaign:
             wrong = FieldError("messages_per_hour", "give how many at most, or leave it out")
             raise Invalid("A campaign cannot go at that pace.", fields=[wrong])
         template, message = await self._words(asked, caller.tenant_id)
+        if wrong_fields := wrong_rule(asked.leave_out_silent_days, asked.tracking, marketing=message.is_marketing):
+            fields = [FieldError(name, what) for name, what in wrong_fields.items()]
+            raise Invalid("The campaign cannot leave out the silent so.", fields=fields)
         ab_test = _ab_test(asked, template)
         list_name, brand = await self._list_named(asked.list_id, campaign_id)
         campaign = Campaign(
@@ -110,6 +115,7 @@ class CreateCampaign:
             ab_test=ab_test,
             mail_unknown_again=asked.mail_unknown_again,
             forward_answers_to=asked.forward_answers_to,
+            leave_out_silent_days=asked.leave_out_silent_days,
         )
         await self._refuse_lost_answers(campaign)
         if asked.tracking.on:
@@ -135,6 +141,8 @@ class CreateCampaign:
             said.append(f"tracking {asked.tracking}")
         if asked.forward_answers_to:
             said.append(f"answers to {asked.forward_answers_to}")
+        if asked.leave_out_silent_days:
+            said.append(f"silent {asked.leave_out_silent_days}")
         key = RequestKey(caller.tenant_id, asked.idempotency_key)
         return await self._campaigns.insert(campaign, caller.actor, key, fingerprint(*said))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from postlaw_common.consumers import OUTAGES
@@ -35,7 +35,7 @@ _passed = meter("postlaw.sending").create_counter(
 
 
 class PassOn:
-    """`answers`, `find`, `limits`, `may_send_from`: see TakeAnswer. `contexts` are made once the loop runs."""
+    """`answers`, `find`, `limits`, `may_send_from`: see TakeAnswer. `contexts` are made once the loop runs. `heard`: see LastSignals."""
 
     def __init__(
         self,
@@ -46,7 +46,9 @@ class PassOn:
         post: Posting,
         contexts: Callable[[], Contexts],
         may_send_from: SenderCheck | None,
+        heard: Callable[[Mapping[tuple[str, bytes], int]], Awaitable[None]],
     ) -> None:
+        self._heard = heard
         self._answers = answers
         self._limits = limits
         self._find = find
@@ -80,7 +82,10 @@ class PassOn:
 
     async def _one(self, mail: Mail) -> bool:
         """False where there is nobody any more who would read it, or may be mailed."""
-        campaign = await self._find(mail.about.campaign_id) if isinstance(mail.about, SentMessage) else None
+        about = mail.about
+        if not isinstance(about, SentMessage):
+            return False
+        campaign = await self._find(about.campaign_id)
         team = await self._team.confirmed(campaign.tenant_id, campaign.forward_answers_to) if campaign is not None else None
         if campaign is None or team is None:
             return False
@@ -104,4 +109,5 @@ class PassOn:
             except Conflict as refused:
                 _log.warning("an answer may not be passed on", campaign_id=campaign.campaign_id, refused=refused.type)
                 return False
+        await self._heard({(campaign.tenant_id, about.person): mail.received_at_us})
         return True
