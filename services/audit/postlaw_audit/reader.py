@@ -17,7 +17,8 @@ from postlaw_audit.sources import PREFIX
 from postlaw_common.blobs import Blobs
 from postlaw_common.errors import Invalid, NotFound, Unavailable
 
-TILES_KEPT = 2048  # 8 kB each
+KEPT_BYTES = 16 << 20  # a tile takes 8 kB, a bundle of entries a hundred and more
+LARGEST_KEPT = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class LogReader:
         self._index = index
         self._witnessed = witnessed
         self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._kept_bytes = 0
 
     async def checkpoint(self) -> tuple[Checkpoint, str]:
         """The latest, and its signed note. Raises Unavailable while there is none yet."""
@@ -79,9 +81,10 @@ class LogReader:
         """The inclusion proof of one entry."""
         return [await self._root_of(r, checkpoint.size) for r in inclusion_ranges(index, checkpoint.size)]
 
-    async def bundle(self, number: int, size: int) -> list[bytes]:
-        """The entries from 256 · `number` on that a checkpoint of this size covers, 256 at most. Raises Unavailable."""
-        return unbundle(await self._tile(-1, number, size))
+    async def bundle(self, number: int, size: int, *, once: bool = False) -> list[bytes]:
+        """The entries from 256 · `number` on that a checkpoint of this size covers, 256 at most. `once`: it is not asked for again soon.
+        Raises Unavailable."""
+        return unbundle(await self._tile(-1, number, size, once=once))
 
     async def _entry(self, index: int, size: int) -> bytes:
         return (await self.bundle(index // WIDTH, size))[index % WIDTH]
@@ -103,7 +106,7 @@ class LogReader:
         place = at % WIDTH
         return subtree_root(data[32 * place : 32 * (place + width)])
 
-    async def _tile(self, level: int, number: int, size: int) -> bytes:
+    async def _tile(self, level: int, number: int, size: int, *, once: bool = False) -> bytes:
         there = size >> (8 * max(0, level))
         width = min(WIDTH, there - number * WIDTH)
         path = tile_path(level, number, width)
@@ -113,7 +116,9 @@ class LogReader:
         data = await self._blobs.get(PREFIX + path)
         if data is None:
             raise Unavailable(f"The audit log's {path} cannot be read now. Try again.")
-        self._kept[path] = data
-        while len(self._kept) > TILES_KEPT:
-            self._kept.popitem(last=False)
+        if not once and len(data) <= LARGEST_KEPT and path not in self._kept:  # another reader may have been quicker
+            self._kept[path] = data
+            self._kept_bytes += len(data)
+            while self._kept_bytes > KEPT_BYTES:
+                self._kept_bytes -= len(self._kept.popitem(last=False)[1])
         return data

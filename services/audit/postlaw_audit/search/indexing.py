@@ -72,7 +72,7 @@ class Indexer:
         checkpoint, _ = await self._reader.checkpoint()
         while self.indexed < checkpoint.size:
             number = self.indexed // WIDTH
-            entries = await self._reader.bundle(number, checkpoint.size)
+            entries = await self._reader.bundle(number, checkpoint.size, once=True)
             for index in range(self.indexed, number * WIDTH + len(entries)):
                 for event in self._joined.take(index, entries[index - number * WIDTH]):
                     self._add(event)
