@@ -13,7 +13,7 @@ from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_audit.notes import Checkpoint
 from postlaw_audit.search import indexing
-from postlaw_audit.search.indexing import BUSY, Indexer
+from postlaw_audit.search.indexing import CALM, CALM_LOOKS, Indexer
 from postlaw_audit.search.searching import Question, Search
 from postlaw_audit.search.spans import ROWS, SPANS, Spans
 from postlaw_common.caller import Actor, Caller, Origin, acting_as
@@ -150,7 +150,7 @@ async def test_two_processes_that_index_the_same_log_disturb_nobody(log: Log) ->
 
 
 async def test_what_comes_in_bulk_is_looked_at_once_it_is_over(there: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = [BUSY, 2 * BUSY, 3 * BUSY, 3 * BUSY + 1, 3 * BUSY + 1]
+    sizes = [100, 200, 200, 300, *[300 + CALM] * CALM_LOOKS, 0]
     indexer = Indexer(there.reader, Spans(lambda: there.store.collection(SPANS.name), lambda: there.store.collection(ROWS.name)))
     looked: list[int] = []
 

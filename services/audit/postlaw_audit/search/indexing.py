@@ -6,6 +6,7 @@ Each process has its own: they build the same, and whoever comes second finds it
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from postlaw_audit.domain.tiles import WIDTH
@@ -23,9 +24,11 @@ from postlaw_common.telemetry import get_logger
 log = get_logger("audit.search")
 
 ROWS_A_SPAN = 200_000
-EVERY_S = 0.5  # how long what is new in the log waits while not much is
-BUSY = 1_000  # entries that came in that time: an import, or a campaign, which may have the processor for itself
-MOST_BEHIND = 100_000  # entries: whoever asks then waits a few seconds
+EVERY_S = 0.5
+CALM = 20  # entries in that time: more are an import, or a campaign, which may have the processor for itself
+CALM_LOOKS = 4  # one behind the other, since an import's batches come a second apart
+LATEST_S = 60.0  # with MOST_BEHIND: whoever asks then waits a few seconds
+MOST_BEHIND = 100_000  # entries
 AT_ONCE = 32  # entries between two steps aside
 
 
@@ -49,13 +52,15 @@ class Indexer:
 
     async def run(self) -> None:
         """Until cancelled. Whoever asks follows the log first, so that nobody needs what is put off here."""
-        size = 0
+        size, calm, latest = 0, 0, time.monotonic()
         while True:
             try:
                 checkpoint, _ = await self._reader.checkpoint()
-                grown, size = checkpoint.size - size, checkpoint.size
-                if grown < BUSY or size - self.indexed > MOST_BEHIND:
+                calm = calm + 1 if checkpoint.size - size <= CALM else 0
+                size = checkpoint.size
+                if calm >= CALM_LOOKS or size - self.indexed > MOST_BEHIND or time.monotonic() - latest > LATEST_S:
                     await self.follow()
+                    latest = time.monotonic()
             except (BlobsUnavailable, StoreUnavailable, Unavailable) as away:
                 log.debug("search_waits", reason=str(away))
             await asyncio.sleep(EVERY_S)
