@@ -57,11 +57,8 @@ func (f *front) serve(listener net.Listener) {
 }
 
 func (f *front) relay(client net.Conn) error {
-	server, err := net.Dial("unix", f.socket)
-	if err != nil {
-		return err
-	}
-	defer server.Close()
+	server := &upstream{socket: f.socket}
+	defer server.close()
 	for {
 		request, err := read(client)
 		if err != nil {
@@ -77,17 +74,41 @@ func (f *front) relay(client net.Conn) error {
 	}
 }
 
-func (f *front) exchange(server net.Conn, request []byte) ([]byte, error) {
+func (f *front) exchange(server *upstream, request []byte) ([]byte, error) {
 	switch command, collection := command(request); command {
 	case "update", "delete", "findAndModify", "findandmodify":
 		defer f.lock(collection).take(writtenID(request))()
 	}
-	return split(request, func(message []byte) ([]byte, error) {
-		if _, err := server.Write(message); err != nil {
+	return split(request, server.exchange)
+}
+
+// upstream is a client's own connections to FerretDB: the first for what it asks, the others for the parts of a find that is split.
+type upstream struct {
+	socket      string
+	connections [lanes]net.Conn
+}
+
+// exchange sends a message on one of the connections, and returns its reply.
+func (u *upstream) exchange(lane int, message []byte) ([]byte, error) {
+	if u.connections[lane] == nil {
+		connection, err := net.Dial("unix", u.socket)
+		if err != nil {
 			return nil, err
 		}
-		return read(server)
-	})
+		u.connections[lane] = connection
+	}
+	if _, err := u.connections[lane].Write(message); err != nil {
+		return nil, err
+	}
+	return read(u.connections[lane])
+}
+
+func (u *upstream) close() {
+	for _, connection := range u.connections {
+		if connection != nil {
+			connection.Close()
+		}
+	}
 }
 
 // lock is by collection name alone: databases that share a name wait for each other, which costs little and loses nothing.

@@ -2,20 +2,26 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
+	"sync"
 
 	"github.com/FerretDB/wire"
 	"github.com/FerretDB/wire/wirebson"
 )
 
+// lanes is how many parts of a find go side by side.
+const lanes = 4
+
 // split answers a find of many documents by _id with one find for each: FerretDB reads the whole collection for
-// {_id: {$in: […]}}, and goes by an index for a single _id. Every other request goes on as it came.
-func split(request []byte, exchange func([]byte) ([]byte, error)) ([]byte, error) {
+// {_id: {$in: […]}}, and goes by an index for a single _id. They go side by side, as a server's own look-ups would hardly take time.
+// Every other request goes on as it came, by the first lane.
+func split(request []byte, exchange func(lane int, message []byte) ([]byte, error)) ([]byte, error) {
 	find, ids := findByIDs(request)
 	if ids == nil {
-		return exchange(request)
+		return exchange(0, request)
 	}
-	found := wirebson.MakeArray(ids.Len())
-	for i := range ids.Len() {
+	questions := make([][]byte, ids.Len())
+	for i := range questions {
 		if err := find.Replace("filter", wirebson.MustDocument("_id", ids.Get(i))); err != nil {
 			return nil, err
 		}
@@ -23,10 +29,14 @@ func split(request []byte, exchange func([]byte) ([]byte, error)) ([]byte, error
 		if err != nil {
 			return nil, err
 		}
-		reply, err := exchange(one)
-		if err != nil {
-			return nil, err
-		}
+		questions[i] = one
+	}
+	replies, err := together(questions, exchange)
+	if err != nil {
+		return nil, err
+	}
+	found := wirebson.MakeArray(ids.Len())
+	for _, reply := range replies {
 		batch := array(document(document(body(reply)).Get("cursor")).Get("firstBatch"))
 		if batch == nil {
 			return reply, nil // an error, which is the answer
@@ -40,6 +50,24 @@ func split(request []byte, exchange func([]byte) ([]byte, error)) ([]byte, error
 	namespace := find.Get("$db").(string) + "." + find.Get("find").(string)
 	cursor := wirebson.MustDocument("firstBatch", found, "id", int64(0), "ns", namespace)
 	return message(make([]byte, 4), request[4:8], wirebson.MustDocument("cursor", cursor, "ok", 1.0))
+}
+
+// together exchanges messages lane by lane, and returns their replies in order.
+func together(messages [][]byte, exchange func(lane int, message []byte) ([]byte, error)) ([][]byte, error) {
+	replies := make([][]byte, len(messages))
+	var failed [lanes]error
+	var under sync.WaitGroup
+	for lane := range min(lanes, len(messages)) {
+		under.Add(1)
+		go func() {
+			defer under.Done()
+			for i := lane; i < len(messages) && failed[lane] == nil; i += lanes {
+				replies[i], failed[lane] = exchange(lane, messages[i])
+			}
+		}()
+	}
+	under.Wait()
+	return replies, errors.Join(failed[:]...)
 }
 
 // findByIDs is the command, and the wanted _ids where it is a find by a list of them and nothing else; nil, nil otherwise.
