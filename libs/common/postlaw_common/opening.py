@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from postlaw_common.blobs import open_blobs
 from postlaw_common.bus import Bus, BusUnavailable, Topic, open_bus
@@ -13,12 +14,15 @@ from postlaw_common.keys import open_root_key
 from postlaw_common.keys.platform import PLACEMENT, PLATFORM_KEYS, PlatformKeys
 from postlaw_common.placement import Placement
 from postlaw_common.platform import Platform
+from postlaw_common.rpc.channel import MeshChannel
 from postlaw_common.rpc.directory import Directory, published
 from postlaw_common.rpc.tls import DevelopmentCA, Identities, TlsIdentity, identity_from_files
 from postlaw_common.service import Service
-from postlaw_common.settings import PlatformSettings
+from postlaw_common.settings import PlatformSettings, load
 from postlaw_common.store import CollectionSpec, Store, open_store
 from postlaw_common.telemetry import exporting
+
+T = TypeVar("T")
 
 PLATFORM_DATABASE = "platform"
 GENERATION_EVERY_S = 5.0
@@ -160,6 +164,15 @@ def identities_of(settings: PlatformSettings) -> Identities:
         raise StartRefused(f"POSTLAW_STATE is {settings.state}: {said}; give a directory that we can write") from wrong
     known: dict[str, TlsIdentity] = {}
     return lambda service: known.setdefault(service, known.get(service) or authority.identity(service))
+
+
+async def asked_as_operator(service: str, ask: Callable[[MeshChannel], Awaitable[T]]) -> T:
+    """What a command that runs beside the services asks one of them. Raises PostlawError, WrongSettings, StartRefused, TlsFilesWrong."""
+    directory = directory_from_outside(load(PlatformSettings))
+    try:
+        return await ask(directory.channel(service, lambda: "operator"))
+    finally:
+        await directory.close()
 
 
 def directory_from_outside(settings: PlatformSettings) -> Directory:

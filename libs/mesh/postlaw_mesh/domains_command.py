@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 import click
 
-from postlaw_mesh.over_rest import REFUSED, asked, in_path, over_rest
+from postlaw_mesh.over_rest import REFUSED, asked, in_path, over_rest, pages
 from postlaw_mesh.rest_client import RestClient
 
 _PATH = "/v1/sender-domains"
@@ -37,14 +37,7 @@ def list_domains(url: str, key_file: TextIO | None, as_json: bool) -> None:
     """
 
     async def ask(api: RestClient) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        after = ""
-        while True:
-            page = await api.call("GET", _PATH, params={"page_token": after} if after else {})
-            found += page.get("sender_domains", [])
-            after = page.get("next_page_token", "")
-            if not after:
-                return found
+        return [domain async for page in pages(api, _PATH) for domain in page.get("sender_domains", [])]
 
     for domain in asked(url, key_file, ask):
         click.echo(json.dumps(domain) if as_json else _line(domain))
@@ -118,14 +111,10 @@ def reports(domain: str, since: str, url: str, key_file: TextIO | None, as_json:
     async def ask(api: RestClient) -> list[dict[str, Any]]:
         nonlocal to
         found: list[dict[str, Any]] = []
-        after = ""
-        while True:
-            page = await api.call("GET", f"{_PATH}/{in_path(domain)}/reports", params={"since": since, "page_token": after})
+        async for page in pages(api, f"{_PATH}/{in_path(domain)}/reports", since=since):
             to = page.get("report_to", "")
             found += page.get("reports", [])
-            after = page.get("next_page_token", "")
-            if not after:
-                return found
+        return found
 
     for report in asked(url, key_file, ask):
         if as_json:

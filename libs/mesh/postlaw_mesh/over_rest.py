@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TextIO, TypeVar
 from urllib.parse import quote
 
@@ -46,6 +46,17 @@ def asked(url: str, key_file: TextIO | None, ask: Callable[[RestClient], Awaitab
         raise click.ClickException(str(problem)) from problem
     except (httpx.HTTPError, httpx.InvalidURL) as away:
         raise click.ClickException(f"{url} cannot be asked: {away or type(away).__name__}") from away
+
+
+async def pages(api: RestClient, path: str, **params: str) -> AsyncGenerator[dict[str, Any]]:
+    """Each page of a list, to its end."""
+    after = ""
+    while True:
+        page = await api.call("GET", path, params=params | ({"page_token": after} if after else {}))
+        yield page
+        after = page.get("next_page_token", "")
+        if not after:
+            return
 
 
 def in_path(name: str) -> str:

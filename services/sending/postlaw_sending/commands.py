@@ -13,9 +13,9 @@ import click
 from postlaw.sending.v1 import sending_pb2 as pb
 from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw_common.errors import PostlawError
-from postlaw_common.opening import StartRefused, directory_from_outside
+from postlaw_common.opening import StartRefused, asked_as_operator
 from postlaw_common.rpc.tls import TlsFilesWrong
-from postlaw_common.settings import PlatformSettings, WrongSettings, load
+from postlaw_common.settings import WrongSettings
 
 if TYPE_CHECKING:
     from postlaw.sending.v1.sending_pb2_grpc import SendingServiceAsyncStub
@@ -219,15 +219,8 @@ def release_sending(id: str, as_json: bool) -> None:
 
 
 def asked(ask: Callable[[SendingServiceAsyncStub], Awaitable[T]]) -> T:
-    async def work() -> T:
-        directory = directory_from_outside(load(PlatformSettings))
-        try:
-            return await ask(SendingServiceStub(directory.channel("sending", lambda: "operator")))
-        finally:
-            await directory.close()
-
     try:
-        return asyncio.run(work())
+        return asyncio.run(asked_as_operator("sending", lambda channel: ask(SendingServiceStub(channel))))
     except (PostlawError, WrongSettings, StartRefused, TlsFilesWrong) as wrong:
         click.echo(f"sending cannot be asked: {wrong}", err=True)
         sys.exit(1)

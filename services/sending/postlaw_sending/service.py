@@ -9,6 +9,7 @@ from postlaw_sending.analytics import assembly as analytics
 from postlaw_sending.campaigns import assembly as campaigns
 from postlaw_sending.domains import assembly as domains
 from postlaw_sending.domains.watching import DomainWatch
+from postlaw_sending.forgetting import forgetting
 from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.mx import assembly as mx_assembly
 from postlaw_sending.mx.assembly import straight_to_mx
@@ -201,7 +202,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                     reported.forgetting,
                     hits.recording,
                     figures.reconciling,
-                    Background("people's last signs", signals.keep_forgetting),
+                    forgetting("people's last signs", signals.forget_old, every_s=24 * 3600.0),
                     hooks.sending,
                 )
                 if serving

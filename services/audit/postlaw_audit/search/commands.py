@@ -12,9 +12,9 @@ import click
 from postlaw.audit.v1 import audit_pb2 as audit
 from postlaw.audit.v1.audit_pb2_grpc import AuditServiceStub
 from postlaw_common.errors import PostlawError
-from postlaw_common.opening import StartRefused, directory_from_outside
+from postlaw_common.opening import StartRefused, asked_as_operator
 from postlaw_common.rpc.tls import TlsFilesWrong
-from postlaw_common.settings import PlatformSettings, WrongSettings, load
+from postlaw_common.settings import WrongSettings
 
 
 @click.group()
@@ -59,14 +59,7 @@ def rebuild() -> None:
 
 
 def _asked(ask: Callable[[Any], Awaitable[Any]]) -> Any:
-    async def talk() -> Any:
-        directory = directory_from_outside(load(PlatformSettings))
-        try:
-            return await ask(AuditServiceStub(directory.channel("audit", lambda: "operator")))
-        finally:
-            await directory.close()
-
     try:
-        return asyncio.run(talk())
+        return asyncio.run(asked_as_operator("audit", lambda channel: ask(AuditServiceStub(channel))))
     except (PostlawError, StartRefused, TlsFilesWrong, WrongSettings) as wrong:
         raise click.ClickException(f"audit cannot be asked: {wrong}") from wrong

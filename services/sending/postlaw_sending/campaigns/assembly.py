@@ -46,6 +46,7 @@ from postlaw_sending.campaigns.watch import CampaignWatch
 from postlaw_sending.campaigns.wire import CAMPAIGNS, JOBS, OUTCOMES, settled
 from postlaw_sending.checklist.checklist import Checklist
 from postlaw_sending.checklist.items import Item
+from postlaw_sending.forgetting import forgetting
 from postlaw_sending.frequency.capping import Capping
 from postlaw_sending.frequency.caps import CAPS, Caps
 from postlaw_sending.frequency.contacts import CONTACTS, Contacts
@@ -227,7 +228,7 @@ def assemble(
             Background("campaign outbox", outbox.run),
             Background("planner", planner.run),
             Background("scheduled campaigns", begin_scheduled.run),
-            Background("frequency caps", capping.run),
+            forgetting("frequency caps", capping.forget),
             Background("campaign keys", lambda: keep_destroying(keys, campaigns, platform.now_us, forget)),
         ),
         consumers=(

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from postlaw_common.store import StoreUnavailable
-from postlaw_common.telemetry import get_logger
 from postlaw_sending.campaigns.domain.campaign import Campaign
 from postlaw_sending.campaigns.domain.recipients import Settled, State
 from postlaw_sending.frequency.caps import Caps
 from postlaw_sending.frequency.contacts import Contacts
-
-_FORGET_EVERY_S = 3600.0
-log = get_logger("sending.frequency")
 
 
 class Capping:
@@ -50,11 +44,6 @@ class Capping:
             return set()
         return await self._contacts.had_enough(campaign.tenant_id, cap, address_keys, self._now_us())
 
-    async def run(self) -> None:
-        """A background: forgets what counts no more."""
-        while True:
-            try:
-                await self._contacts.forget(self._now_us())
-            except StoreUnavailable as away:
-                log.warning("old contacts could not be forgotten", failure=type(away).__name__)
-            await asyncio.sleep(_FORGET_EVERY_S)
+    async def forget(self) -> None:
+        """Removes what counts no more. Raises StoreUnavailable."""
+        await self._contacts.forget(self._now_us())

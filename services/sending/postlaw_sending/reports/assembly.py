@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background
-from postlaw_common.store import StoreUnavailable
-from postlaw_common.telemetry import get_logger
 from postlaw_sending.domains.assembly import DomainParts
+from postlaw_sending.forgetting import forgetting
 from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.reports.documents import REPORTS, Reports
 from postlaw_sending.reports.read_reports import ReadReports
 from postlaw_sending.reports.take_reports import TakeReports
 
 COLLECTIONS = (REPORTS,)
-_FORGET_EVERY_S = 3600.0
-_log = get_logger("sending.reports")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +29,8 @@ def assemble_reports(platform: Platform, database: str, domains: DomainParts, pa
     """`database`: sending's own."""
     store = platform.store(database)
     reports = Reports(lambda: store.collection(REPORTS.name), platform.now_us)
-
-    async def forget() -> None:
-        while True:
-            try:
-                await reports.forget()
-            except StoreUnavailable as away:
-                _log.warning("old reports are kept a while longer", failure=type(away).__name__)
-            await asyncio.sleep(_FORGET_EVERY_S)
-
     return ReportParts(
         TakeReports(domains.domains, reports, platform.now_us),
         ReadReports(domains.keep, reports, paths.reports_of, platform.now_us),
-        Background("forgetting reports", forget),
+        forgetting("forgetting reports", reports.forget),
     )

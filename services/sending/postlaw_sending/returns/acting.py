@@ -22,7 +22,6 @@ from postlaw_sending.returns.wire import returned_record
 from postlaw_sending.worker.mailbox_providers import provider_of
 
 TOGETHER: Final = 16  # each waits up to eight seconds for the stop
-FORGET_EVERY_S: Final = 3600.0
 
 _log = get_logger("sending.returns")
 _acted = meter("postlaw.sending").create_counter(
@@ -64,15 +63,10 @@ class Acting:
         self._people = people
         self._bus = bus
 
-    async def keep_forgetting(self) -> None:
-        """A background: removes the notes of what was done long ago."""
-        while True:
-            try:
-                await self._received.forget()
-                await self._soft_bounces.forget(self._received.now_us())
-            except OUTAGES as away:
-                _log.warning("what was returned long ago is kept a while longer", failure=type(away).__name__)
-            await asyncio.sleep(FORGET_EVERY_S)
+    async def forget(self) -> None:
+        """Removes the notes of what was done long ago. Raises StoreUnavailable."""
+        await self._received.forget()
+        await self._soft_bounces.forget(self._received.now_us())
 
     async def act(self) -> None:
         """One pass over all that waits. A mail that an outage stops, waits on."""

@@ -14,6 +14,7 @@ from postlaw_common.service_context import ServiceContexts
 from postlaw_common.store import Collection
 from postlaw_sending.campaigns.assembly import CampaignParts
 from postlaw_sending.campaigns.use_cases.move_campaign import SenderCheck
+from postlaw_sending.forgetting import forgetting
 from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.returns.acting import Acting
 from postlaw_sending.returns.answers.limits import ANSWERED, Limits
@@ -140,9 +141,9 @@ def assemble_returns(
             Background("acting on returned mail", returned.run),
             Background("rates by provider", by_provider.run),
             Background("holds outbox", holds.run),
-            Background("forgetting returned mail", acting.keep_forgetting),
+            forgetting("forgetting returned mail", acting.forget),
             Background("passing answers on", answered.run),
-            Background("forgetting answers", pass_on.keep_forgetting),
+            forgetting("forgetting answers", answers.forget, limits.forget),
         ),
         taking=(Background("returned mail", Listener(inbox, paths, take, take_report, answer).run),) if inbox is not None else (),
     )

@@ -12,20 +12,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from postlaw_common.consumers import OUTAGES
 from postlaw_common.platform import Platform
 from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
 from postlaw_common.store.bulk import bulk_delete
-from postlaw_common.telemetry import get_logger
 from postlaw_sending.messages.return_path import PERSON
 from postlaw_sending.silence.domain import DAY_US
 
 LAST_SIGNALS: Final = CollectionSpec("last_signals", (Index("year"),), packed=True)
 _KEPT_YEARS: Final = 4  # whole ones: more than the longest rule
 _AT_ONCE: Final = 500  # people of whom the store is asked together
-_FORGET_EVERY_S: Final = 24 * 3600.0
-
-_log = get_logger("sending.silence")
 
 
 class LastSignals:
@@ -72,15 +67,6 @@ class LastSignals:
         oldest = int(_year(self._now_us())) - _KEPT_YEARS
         for year in range(oldest - _KEPT_YEARS, oldest):  # of some years, in case nobody came by then
             await bulk_delete(self._open(), "year", str(year))
-
-    async def keep_forgetting(self) -> None:
-        """A background."""
-        while True:
-            try:
-                await self.forget_old()
-            except OUTAGES as away:
-                _log.warning("old signs of people are kept a while longer", failure=type(away).__name__)
-            await asyncio.sleep(_FORGET_EVERY_S)
 
     async def _move_on(self, document: Document, at_us: int) -> None:
         found: Document | None = document

@@ -14,6 +14,7 @@ from postlaw_common.platform import Platform
 from postlaw_common.service import Background
 from postlaw_sending.delivery.lanes import Lanes
 from postlaw_sending.delivery.relay import Relay
+from postlaw_sending.forgetting import forgetting
 from postlaw_sending.mx.assembly import Straight
 from postlaw_sending.stop.await_stopped import AwaitStopped
 from postlaw_sending.stop.holdings import HOLDINGS, Holdings
@@ -43,7 +44,7 @@ class StopParts:
 
     @property
     def sweeping(self) -> tuple[Background, ...]:
-        return (Background("relay queue", self.relay_queue.sweep),) if self.relay_queue is not None else ()
+        return (forgetting("relay queue", self.relay_queue.forget),) if self.relay_queue is not None else ()
 
     async def ensure(self) -> None:
         await self.holdings.ensure()

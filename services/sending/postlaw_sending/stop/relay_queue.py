@@ -6,22 +6,18 @@ leaves its holding; of batches that are not noted yet it says so with its waterm
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
-from postlaw_common.store import Collection, CollectionSpec, Index, StoreUnavailable
-from postlaw_common.telemetry import get_logger
+from postlaw_common.store import Collection, CollectionSpec, Index
 from postlaw_sending.returns.days import day_of, forget_old
 from postlaw_sending.stop.scope import covers
 
 AT_RELAY: Final = CollectionSpec("at_relay", (Index("day"),), range_parts=1, packed=True)
 LONGEST_S: Final = 14 * 86_400
 _DAY_S: Final = 86_400
-_SWEEP_EVERY_S: Final = 3600.0
-log = get_logger("sending.relay_queue")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +61,6 @@ class RelayQueue:
     def _since_us(self) -> int:
         return self._now_us() - self._life_us
 
-    async def sweep(self) -> None:
-        """Background: forgets what no queue can hold any more."""
-        while True:
-            try:
-                await forget_old(self._open(), "day", self._now_us(), 1 + self._life_us // (_DAY_S * 1_000_000))
-            except StoreUnavailable as away:
-                log.warning("at_relay_not_swept", error=str(away))
-            await asyncio.sleep(_SWEEP_EVERY_S)
+    async def forget(self) -> None:
+        """Removes what no queue can hold any more. Raises StoreUnavailable."""
+        await forget_old(self._open(), "day", self._now_us(), 1 + self._life_us // (_DAY_S * 1_000_000))

@@ -26,7 +26,6 @@ from postlaw_sending.team.send_copies import NO_LINK
 
 _FACTS: Final = MessageFacts(TRANSACTIONAL)  # to the customer's own people, who asked for it
 _SCOPES: Final = ("decisions:read",)
-FORGET_EVERY_S: Final = 3600.0
 
 _log = get_logger("sending.returns")
 _passed = meter("postlaw.sending").create_counter(
@@ -69,16 +68,6 @@ class PassOn:
                 continue
             _passed.add(1, {"outcome": "passed" if passed else "refused"})
             await self._answers.done(mail)
-
-    async def keep_forgetting(self) -> None:
-        """A background: removes the notes of what was done long ago."""
-        while True:
-            try:
-                await self._answers.forget()
-                await self._limits.forget()
-            except OUTAGES as away:
-                _log.warning("notes of answers are kept a while longer", failure=type(away).__name__)
-            await asyncio.sleep(FORGET_EVERY_S)
 
     async def _one(self, mail: Mail) -> bool:
         """False where there is nobody any more who would read it, or may be mailed."""
