@@ -38,6 +38,8 @@ END $$;
 CREATE EVENT TRIGGER gin_beside ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION gin_beside();
 """
 
+_FERRETDB = "github.com/FerretDB/FerretDB"
+
 SETTINGS = (
     "fsync=off",
     "synchronous_commit=off",
@@ -69,8 +71,25 @@ def install(project: Path, bin: Path) -> None:
     bin.mkdir(parents=True, exist_ok=True)
     tags = "ferretdb_no_hana,ferretdb_no_mysql"
     fresh = bin / f"mongodb-wire.{os.getpid()}"  # one that runs keeps the program that it began with
-    run(["go", "build", "-trimpath", "-tags", tags, "-o", str(fresh), "."], cwd=project, env=_experiment())
+    with tempfile.TemporaryDirectory(prefix="postlaw-build-") as directory:
+        source = _without_tracking(project, Path(directory))
+        run(["go", "build", "-trimpath", "-tags", tags, "-o", str(fresh), "."], cwd=source, env=_experiment())
     fresh.rename(bin / "mongodb-wire")
+
+
+def _without_tracking(project: Path, directory: Path) -> Path:
+    """A copy of the program beside a FerretDB that does not note who opened what (untracked/resource.go): 72 → 54 µs a document."""
+    source = directory / "mongodb-wire"
+    shutil.copytree(project, source, ignore=shutil.ignore_patterns("untracked"))
+    run(["go", "mod", "download", _FERRETDB], cwd=source)
+    found = subprocess.run(["go", "list", "-m", "-f", "{{.Dir}}", _FERRETDB], cwd=source, capture_output=True, text=True, check=True)
+    ours = directory / "ferretdb"
+    shutil.copytree(found.stdout.strip(), ours, copy_function=shutil.copyfile)
+    for place in (ours, *ours.rglob("*/")):  # the module cache is read-only: nobody but root could write to such a copy, or remove it
+        place.chmod(0o755)
+    shutil.copyfile(project / "untracked" / "resource.go", ours / "internal" / "util" / "resource" / "resource.go")
+    run(["go", "mod", "edit", f"-replace={_FERRETDB}={ours}"], cwd=source)
+    return source
 
 
 def _experiment() -> dict[str, str]:
@@ -81,7 +100,7 @@ def _experiment() -> dict[str, str]:
 
 
 def _up_to_date(program: Path, project: Path) -> bool:
-    recipes = [*project.iterdir(), Path(__file__)]
+    recipes = [*project.rglob("*.*"), Path(__file__)]
     return program.exists() and program.stat().st_mtime >= max(source.stat().st_mtime for source in recipes)
 
 
