@@ -13,7 +13,6 @@ from postlaw_sending.forgetting import forgetting
 from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.mx import assembly as mx_assembly
 from postlaw_sending.mx.assembly import straight_to_mx
-from postlaw_sending.mx.warm_up import WARM_UP
 from postlaw_sending.opinion import assembly as opinion
 from postlaw_sending.reports import assembly as reports
 from postlaw_sending.returns import assembly as returns
@@ -87,11 +86,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     compile_words = words_compiler(written.judge.approved_now, parts.campaigns.find, parts.compiled)
     opening = domain.signers.opener(opener(single.singles, parts.opener.open, platform.public_url, return_paths, compile_words))
     mx = settings.mx()
-    straight = (
-        None
-        if mx is None
-        else lambda: straight_to_mx(mx, settings.resolver(), lambda: platform.store(DATABASE).collection(WARM_UP.name), platform.now_us)
-    )
+    straight = None if mx is None else lambda: straight_to_mx(mx, settings.resolver(), platform.store(DATABASE).collection, platform.now_us)
     worker = stop.WorkerParts(
         platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us), straight, relay_queue
     )

@@ -13,10 +13,11 @@ from postlaw_sending.mx.exchange import MxExchange
 from postlaw_sending.mx.hosts import MailHosts
 from postlaw_sending.mx.pools import OwnAddress, Pools
 from postlaw_sending.mx.sts import Fetch, Policies
+from postlaw_sending.mx.sts_kept import STS_POLICIES, KeptPolicies
 from postlaw_sending.mx.warm_up import WARM_UP, WarmUp
 from postlaw_sending.worker.routes import Route, Router
 
-COLLECTIONS = (WARM_UP,)
+COLLECTIONS = (WARM_UP, STS_POLICIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,10 @@ class Straight:
     router: Router
 
 
-def straight_to_mx(settings: MxSettings, dns: Dns, warm_ups: Callable[[], Collection], now_us: Callable[[], int]) -> Straight:
-    """`warm_ups`: the collection WARM_UP."""
+def straight_to_mx(settings: MxSettings, dns: Dns, collection: Callable[[str], Collection], now_us: Callable[[], int]) -> Straight:
+    """`collection`: one of COLLECTIONS by its name, opened by the runner."""
     since = {own.address: own.since for pool in settings.pools.values() for own in pool if own.since is not None}
-    warm_up = WarmUp(since, warm_ups, now_us)
+    warm_up = WarmUp(since, lambda: collection(WARM_UP.name), now_us)
     pools = Pools(settings.pools, warm_up.spent)
 
     def relay(route: Route, host: str, addresses: tuple[str, ...], verified: bool) -> Relay:
@@ -63,5 +64,6 @@ def straight_to_mx(settings: MxSettings, dns: Dns, warm_ups: Callable[[], Collec
 
     hosts = MailHosts(dns, settings.own, private=settings.private)
     context = ssl.create_default_context(cafile=settings.ca or None)
-    policies = Policies(dns, Fetch(hosts.addresses, port=settings.policy_port, context=context))
+    kept = KeptPolicies(lambda: collection(STS_POLICIES.name))
+    policies = Policies(dns, Fetch(hosts.addresses, port=settings.policy_port, context=context), kept, now_us)
     return Straight(MxExchange(hosts, policies, relay, settings.connections, warm_up), pools.routes)

@@ -138,7 +138,10 @@ class MxExchange:
             raise Unreachable(BOUNCED, str(never)) from never
         except DnsUnknown as unknown:
             raise Unreachable(DEFERRED, "451 4.4.3 the domain's mail servers could not be looked up") from unknown
-        policy = await self._policies.enforced(route.domain)
+        try:
+            policy = await self._policies.enforced(route.domain)
+        except StoreUnavailable as away:
+            raise Unreachable(DEFERRED, BUSY) from away
         if policy is None:
             return hosts, False
         named = [host for host in hosts if policy.names(host.name)]

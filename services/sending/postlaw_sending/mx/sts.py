@@ -9,7 +9,6 @@ import asyncio
 import ssl
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 import httpx
@@ -18,101 +17,62 @@ from postlaw_common.telemetry import get_logger
 from postlaw_sending.domains.checking import tags
 from postlaw_sending.domains.dns import Dns, DnsUnknown
 from postlaw_sending.mx.kept import Kept
+from postlaw_sending.mx.sts_kept import KeptPolicies, KeptPolicy
+from postlaw_sending.mx.sts_policy import NoPolicy, Policy, parsed
 
 log = get_logger("sending.mx")
 
 LOOKED_AT_EVERY_S: Final = 300.0
-LONGEST_S: Final = 31_557_600  # RFC 8461 §3.2: of max_age
 SIZE_LIMIT: Final = 65_536
 FETCH_S: Final = 20.0
 
 
-class NoPolicy(Exception):
-    """It cannot be had, or is none; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """`mx`: names, or "*." and a name, which stands for one label (RFC 8461 §4.1)."""
-
-    mode: str
-    mx: tuple[str, ...]
-    max_age_s: int
-
-    @property
-    def enforced(self) -> bool:
-        return self.mode == "enforce"
-
-    def names(self, host: str) -> bool:
-        return host in self.mx or "*." + host.partition(".")[2] in self.mx
-
-
-def parsed(text: str) -> Policy:
-    """RFC 8461 §3.2. Raises NoPolicy."""
-    values: dict[str, str] = {}
-    mx: list[str] = []
-    for line in text.splitlines():
-        key, colon, value = (part.strip() for part in line.partition(":"))
-        if not colon:
-            continue
-        if key == "mx":
-            mx.append(value.lower().removesuffix("."))
-        else:
-            values.setdefault(key, value)  # of a key that stands twice the first counts
-    age = values.get("max_age", "")
-    if values.get("version") != "STSv1" or values.get("mode") not in ("enforce", "testing", "none") or not age.isdecimal() or len(age) > 10:
-        raise NoPolicy("version, mode or max_age is missing or wrong")
-    if values["mode"] != "none" and not mx:
-        raise NoPolicy("it names no server")
-    return Policy(values["mode"], tuple(mx), min(int(age), LONGEST_S))
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    id: str
-    policy: Policy
-    until: float
-
-
 class Policies:
     """`fetch`: of a domain, its policy's text; raises NoPolicy. A policy that was had once counts until its max_age is over, whatever
-    the DNS says by then (RFC 8461 §5.1): whoever can take a record away could else take the protection away."""
+    the DNS says by then (RFC 8461 §5.1): whoever can take a record away could else take the protection away.
 
-    def __init__(self, dns: Dns, fetch: Callable[[str], Awaitable[str]], monotonic: Callable[[], float] = time.monotonic) -> None:
+    Times of `now_us` are since the epoch, for they are kept; how long a look is good is of the `monotonic` clock."""
+
+    def __init__(
+        self,
+        dns: Dns,
+        fetch: Callable[[str], Awaitable[str]],
+        kept: KeptPolicies,
+        now_us: Callable[[], int],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._dns = dns
         self._fetch = fetch
-        self._monotonic = monotonic
-        self._known: dict[str, _Known] = {}
-        self._looked: Kept[None] = Kept(self._look, LOOKED_AT_EVERY_S, monotonic)
+        self._kept = kept
+        self._now_us = now_us
+        self._looked: Kept[KeptPolicy | None] = Kept(self._look, LOOKED_AT_EVERY_S, monotonic)
 
     async def enforced(self, domain: str) -> Policy | None:
-        """The policy, where there is one that has to be kept to."""
-        await self._looked.of(domain)
-        known = self._known.get(domain)
-        if known is None:
-            return None
-        if self._monotonic() >= known.until:
-            del self._known[domain]
+        """The policy, where there is one that has to be kept to. Raises StoreUnavailable."""
+        known = await self._looked.of(domain)
+        if known is None or self._now_us() >= known.until_us:
             return None
         return known.policy if known.policy.enforced else None
 
-    async def _look(self, domain: str) -> None:
+    async def _look(self, domain: str) -> KeptPolicy | None:
+        known = await self._kept.of(domain)
         try:
             records = [text for text in await self._dns.texts(f"_mta-sts.{domain}") if tags(text).get("v") == "STSv1"]
         except DnsUnknown:
-            return
+            return known
         if len(records) != 1:  # RFC 8461 §3.1: several are none
-            return
+            return known
         id = tags(records[0]).get("id", "")
-        known = self._known.get(domain)
-        if not id or (known is not None and known.id == id and self._monotonic() < known.until):
-            return
+        if not id or (known is not None and known.id == id and self._now_us() < known.until_us):
+            return known
         try:
             policy = parsed(await self._fetch(domain))
         except NoPolicy as failed:
             log.warning("mta_sts_policy_not_had", domain=domain, error=str(failed))
-            return
-        self._known[domain] = _Known(id, policy, self._monotonic() + policy.max_age_s)
+            return known
+        known = KeptPolicy(id, policy, self._now_us() + policy.max_age_s * 1_000_000)
+        await self._kept.keep(domain, known)
+        return known
 
 
 class Fetch:

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from postlaw_common.store.embedded import EmbeddedStore
 from postlaw_common.testing.promises import promise
 from postlaw_sending.domains.dns import Resolver
-from postlaw_sending.mx.sts import Fetch, NoPolicy, Policies, parsed
+from postlaw_sending.mx.sts import Fetch, Policies
+from postlaw_sending.mx.sts_kept import STS_POLICIES, KeptPolicies
+from postlaw_sending.mx.sts_policy import NoPolicy, parsed
 from postlaw_sending.testing.certificates import certificate_of
 from postlaw_sending.testing.dns_server import dns_server
 
 ENFORCED = "version: STSv1\r\nmode: enforce\r\nmx: mx.a.example\r\nmx: *.b.example\r\nmax_age: 1000\r\n"
+
+
+@pytest.fixture
+async def kept(tmp_path: Path) -> AsyncGenerator[KeptPolicies]:
+    store = EmbeddedStore(str(tmp_path), "sending")
+    await store.start([STS_POLICIES])
+    yield KeptPolicies(lambda: store.collection(STS_POLICIES.name))
+    await store.close()
 
 
 @pytest.mark.parametrize(
@@ -45,8 +57,9 @@ def test_what_is_no_policy_is_not_kept_to(text: str) -> None:
 
 
 @promise("X1")
-async def test_a_policy_counts_for_its_whole_age_whatever_the_dns_says_by_then() -> None:
-    """RFC 8461 §3.1, §5.1: taking the record away, or the page, takes no protection away; a new id makes it be read again."""
+async def test_a_policy_counts_for_its_whole_age_whatever_the_dns_says_by_then(kept: KeptPolicies) -> None:
+    """RFC 8461 §3.1, §5.1: taking the record away, or the page, takes no protection away, not even from a worker that has just started;
+    a new id makes it be read again."""
     now, page, fetched = 0.0, ENFORCED, 0
 
     async def fetch(domain: str) -> str:
@@ -57,7 +70,11 @@ async def test_a_policy_counts_for_its_whole_age_whatever_the_dns_says_by_then()
         return page
 
     async with dns_server() as dns:
-        policies = Policies(Resolver([dns.address], timeout_s=1.0), fetch, lambda: now)
+
+        def started() -> Policies:
+            return Policies(Resolver([dns.address], timeout_s=1.0), fetch, kept, lambda: int(now * 1e6), lambda: now)
+
+        policies = started()
         assert await policies.enforced("a.example") is None
         assert fetched == 0
         dns.put("_mta-sts.a.example", "TXT", '"v=STSv1; id=1;"')
@@ -71,8 +88,10 @@ async def test_a_policy_counts_for_its_whole_age_whatever_the_dns_says_by_then()
         dns.put("_mta-sts.a.example", "TXT")
         now = 1299.0
         assert await policies.enforced("a.example")
+        assert await started().enforced("a.example")
         now = 1300.0
         assert await policies.enforced("a.example") is None
+        assert await started().enforced("a.example") is None
         dns.put("_mta-sts.a.example", "TXT", '"v=STSv1; id=3;"')
         page = ENFORCED.replace("enforce", "testing")
         now = 2000.0

@@ -11,7 +11,7 @@ from postlaw_common.bus import Topic
 from postlaw_common.bus.embedded import EmbeddedBus
 from postlaw_common.bus.generation import Generations
 from postlaw_common.store.embedded import EmbeddedStore
-from postlaw_sending.mx.warm_up import WARM_UP
+from postlaw_sending.mx import assembly as mx_assembly
 from postlaw_sending.stop.holdings import HOLDINGS
 from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, SINGLES, WATERMARKS
 from postlaw_sending.worker.ownership import WORKERS
@@ -24,7 +24,7 @@ async def mill(tmp_path: Path) -> AsyncGenerator[Mill]:
     store = EmbeddedStore(str(tmp_path), "sending")
     await bus.start()
     await bus.ensure_topics([Topic(name) for name in (CONSENT_EVENTS, JOBS, SINGLES, WATERMARKS, OUTCOMES)])
-    await store.start([HOLDINGS, WORKERS, WARM_UP])
+    await store.start([HOLDINGS, WORKERS, *mx_assembly.COLLECTIONS])
     mill = Mill(bus, store)
     await mill.holdings.ensure()
     mill.generation = await Generations(bus).begin()

@@ -13,7 +13,6 @@ from postlaw_sending.delivery import TlsPolicy
 from postlaw_sending.domains.dns import Resolver
 from postlaw_sending.mx.assembly import MxSettings, Straight, straight_to_mx
 from postlaw_sending.mx.pools import parsed
-from postlaw_sending.mx.warm_up import WARM_UP
 from postlaw_sending.testing.dns_server import DnsServer, dns_server
 from postlaw_sending.testing.smtp_peer import Peer
 
@@ -111,8 +110,7 @@ class MailWorld:
             pools=parsed(pools),
         )
         assert self.store is not None
-        warm_ups = self.store.collection(WARM_UP.name)
-        return straight_to_mx(settings, Resolver([self.dns.address], timeout_s=1.0), lambda: warm_ups, lambda: self.now_us)
+        return straight_to_mx(settings, Resolver([self.dns.address], timeout_s=1.0), self.store.collection, lambda: self.now_us)
 
     async def close(self) -> None:
         for server in self._servers:
