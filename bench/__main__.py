@@ -10,6 +10,7 @@ python -m bench send --backend kafka --crash
 python -m bench send --memory
 python -m bench import --rows 100000
 python -m bench audit --entries 200000
+python -m bench search --entries 1000000
 python -m bench start
 python -m bench consent --people 100000
 """
@@ -20,8 +21,8 @@ import importlib
 import sys
 
 BENCHES = {
-    "stop": "bench.stop", "send": "bench.send", "import": "bench.imports", "audit": "bench.audit", "start": "bench.start",
-    "consent": "bench.consent",
+    "stop": "bench.stop", "send": "bench.send", "import": "bench.imports", "audit": "bench.audit", "search": "bench.search",
+    "start": "bench.start", "consent": "bench.consent",
 }  # fmt: skip
 
 

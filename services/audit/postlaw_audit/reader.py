@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from postlaw_audit.domain.merkle import node_hash, subtree_root
 from postlaw_audit.domain.proofs import Range, consistency_ranges, inclusion_ranges, perfect
-from postlaw_audit.domain.tiles import WIDTH, tile_path, unbundle
+from postlaw_audit.domain.tiles import WIDTH, entry_of, tile_path, unbundle
 from postlaw_audit.entries import event_id_of
 from postlaw_audit.index import EventIndex
 from postlaw_audit.notes import Checkpoint, parse_checkpoint
 from postlaw_audit.publishing import CHECKPOINT, WITNESSED
-from postlaw_audit.sources import PREFIX
+from postlaw_audit.sources import BlobFiles, tile
 from postlaw_common.blobs import Blobs
 from postlaw_common.errors import Invalid, NotFound, Unavailable
 
@@ -38,6 +38,7 @@ class LogReader:
 
     def __init__(self, blobs: Blobs, index: EventIndex, *, witnessed: Callable[[], bool] = lambda: False) -> None:
         self._blobs = blobs
+        self._files = BlobFiles(blobs)
         self._index = index
         self._witnessed = witnessed
         self._kept: OrderedDict[str, bytes] = OrderedDict()
@@ -86,8 +87,12 @@ class LogReader:
         Raises Unavailable."""
         return unbundle(await self._tile(-1, number, size, once=once))
 
+    async def packed_bundle(self, number: int, size: int) -> bytes:
+        """The same as it is stored, for whoever needs few of its entries."""
+        return await self._tile(-1, number, size)
+
     async def _entry(self, index: int, size: int) -> bytes:
-        return (await self.bundle(index // WIDTH, size))[index % WIDTH]
+        return entry_of(await self.packed_bundle(index // WIDTH, size), index % WIDTH)
 
     async def _root_of(self, leaves: Range, size: int) -> bytes:
         found: bytes | None = None
@@ -113,7 +118,7 @@ class LogReader:
         if path in self._kept:
             self._kept.move_to_end(path)
             return self._kept[path]
-        data = await self._blobs.get(PREFIX + path)
+        data = await tile(self._files, level, number, width)
         if data is None:
             raise Unavailable(f"The audit log's {path} cannot be read now. Try again.")
         if not once and len(data) <= LARGEST_KEPT and path not in self._kept:  # another reader may have been quicker

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import httpx
 
+from postlaw_audit.domain.tiles import WIDTH, cut, tile_path
 from postlaw_common.blobs import Blobs, open_blobs
 
 PREFIX = "audit/"  # of the log among an installation's blobs
@@ -25,6 +26,14 @@ class LogFiles(Protocol):
     """The objects of one log, by their paths in it: `checkpoint`, `tile/0/000`."""
 
     async def get(self, path: str) -> bytes | None: ...
+
+
+async def tile(files: LogFiles, level: int, number: int, width: int) -> bytes | None:
+    """A tile or bundle (level −1) of this width; out of the full one where that has replaced it. ValueError where that is cut short."""
+    data = await files.get(tile_path(level, number, width))
+    if data is None and width < WIDTH and (full := await files.get(tile_path(level, number))) is not None:
+        return cut(full, level, width)
+    return data
 
 
 class BlobFiles:

@@ -39,7 +39,7 @@ def given(person: bytes) -> bytes:
 class Log:
     """A log that nobody follows but who asks."""
 
-    def __init__(self, there: Installation, *, rows_a_span: int = 40) -> None:
+    def __init__(self, there: Installation, *, rows_a_span: int = 16) -> None:
         self.there = there
         self.spans = Spans(lambda: there.store.collection(SPANS.name), lambda: there.store.collection(ROWS.name))
         self.indexer = Indexer(there.reader, self.spans, rows_a_span=rows_a_span)

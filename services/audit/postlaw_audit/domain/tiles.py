@@ -52,6 +52,19 @@ def unbundle(data: bytes) -> list[bytes]:
     return entries
 
 
+def cut(data: bytes, level: int, width: int) -> bytes:
+    """The partial tile or bundle that this one began as. ValueError where it is cut short."""
+    return data[: 32 * width] if level >= 0 else bundle(unbundle(data)[:width])
+
+
+def entry_of(data: bytes, place: int) -> bytes:
+    """One entry of a whole bundle, which costs a fraction of all of them."""
+    at = 0
+    for _ in range(place):
+        at += 2 + (data[at] << 8 | data[at + 1])
+    return data[at + 2 : at + 2 + (data[at] << 8 | data[at + 1])]
+
+
 @dataclass(slots=True)
 class GrowingTree:
     """The right edge of the tree: per level the hashes of the tile that is not full yet, and the entries of the last bundle."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from google.protobuf.descriptor import Descriptor
@@ -41,13 +42,20 @@ def event_messages() -> dict[str, Descriptor]:
 def about(type: str, data: bytes) -> About:
     """Of an event that is none of ours, or cannot be read: nothing."""
     found = About([], [], [], [])
-    descriptor = event_messages().get(type)
-    if descriptor is not None:
+    reading = _reading(type)
+    if reading is not None:
+        message, plan = reading
         try:
-            _gather(GetMessageClass(descriptor).FromString(data), _plan(descriptor, _DEEPEST), found)
+            _gather(message.FromString(data), plan, found)
         except DecodeError:
             return About([], [], [], [])
     return found
+
+
+@lru_cache(256)
+def _reading(type: str) -> tuple[builtins.type[Message], _Plan] | None:
+    descriptor = event_messages().get(type)
+    return (GetMessageClass(descriptor), _plan(descriptor, _DEEPEST)) if descriptor is not None else None
 
 
 def _gather(message: Message, plan: _Plan, found: About) -> None:

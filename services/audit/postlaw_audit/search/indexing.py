@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 
 from postlaw_audit.domain.tiles import WIDTH
 from postlaw_audit.reader import LogReader
 from postlaw_audit.search.about import about
 from postlaw_audit.search.events import Event, Joined
-from postlaw_audit.search.spans import ROW, Span, Spans, all_of, distances
+from postlaw_audit.search.open_span import OpenSpan
+from postlaw_audit.search.spans import Span, Spans
 from postlaw_audit.search.terms import terms_of
 from postlaw_common.blobs import BlobsUnavailable
 from postlaw_common.errors import Unavailable
@@ -33,7 +33,8 @@ AT_ONCE = 32  # entries between two steps aside
 
 
 class Indexer:
-    """`indexed`: entries below it are found, also by those who ask while more is read. `spans` are whole, in the log's order."""
+    """`indexed`: entries below it are found, also by those who ask while more is read. `spans` are whole, in the log's order; `newest` is
+    what follows them."""
 
     def __init__(self, reader: LogReader, spans: Spans, *, rows_a_span: int = ROWS_A_SPAN) -> None:
         self._reader = reader
@@ -45,10 +46,9 @@ class Indexer:
     def _begin(self, generation: int, spans: list[Span]) -> None:
         self.generation = generation
         self.spans = spans
-        self.indexed = self._start = spans[-1].end if spans else 0
-        self._rows = bytearray()
+        self.indexed = spans[-1].end if spans else 0
+        self.newest = OpenSpan(self.indexed)
         self._joined = Joined()
-        self._first_us = self._last_us = 0
 
     async def run(self) -> None:
         """Until cancelled. Whoever asks follows the log first, so that nobody needs what is put off here."""
@@ -79,28 +79,20 @@ class Indexer:
             number = self.indexed // WIDTH
             entries = await self._reader.bundle(number, checkpoint.size, once=True)
             for index in range(self.indexed, number * WIDTH + len(entries)):
-                for event in self._joined.take(index, entries[index - number * WIDTH]):
+                event = self._joined.take(index, entries[index - number * WIDTH])
+                if event is not None:
                     self._add(event)
                 self.indexed = index + 1
-                if len(self._rows) >= self._rows_a_span * ROW and not self._joined.pending:
+                if self.newest.enough(self.indexed, self._rows_a_span) and not self._joined.pending:
                     await self._close()
                 if not index % AT_ONCE:
                     await step_aside()
 
-    def latest(self, conditions: Sequence[Sequence[bytes]]) -> set[int]:
-        """Of the entries that no span has yet, those that have one term of each condition."""
-        rows = bytes(self._rows)
-        return {self._start + distance for distance in all_of(conditions, lambda term: distances(rows, term))}
-
     def _add(self, event: Event) -> None:
-        distance = (event.index - self._start).to_bytes(4, "big")
-        for term in terms_of(event.entry, about(event.entry.type, event.data)):
-            self._rows += term + distance
-        time_us = event.entry.time_us
-        self._first_us = min(self._first_us or time_us, time_us)
-        self._last_us = max(self._last_us, time_us)
+        shared, own = terms_of(event.entry, about(event.entry.type, event.data))
+        self.newest.add(event.index, shared, own, event.entry.time_us)
 
     async def _close(self) -> None:
-        span = Span(self._start, self.indexed, self._first_us, self._last_us)
-        await self.store.add(self.generation, span, bytes(self._rows))
+        span = self.newest.span(self.indexed)
+        await self.store.add(self.generation, span, self.newest.buckets())
         self._begin(self.generation, [*self.spans, span])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import islice
 
 from postlaw_audit.reader import LogReader
 from postlaw_audit.search.about import About, about
-from postlaw_audit.search.events import Event, event_at
+from postlaw_audit.search.events import Event, events_at
 from postlaw_audit.search.indexing import Indexer
+from postlaw_audit.search.postings import newest_first, up_to
 from postlaw_audit.search.spans import Span
 from postlaw_audit.search.terms import ACTION, ACTOR, ALL, CAMPAIGN, OBJECT, REQUEST, SUBSCRIBER, TRACE, person_term, term, trace_of
 
@@ -90,9 +91,8 @@ class Search:
         events: list[tuple[Event, About]] = []
         async with aclosing(self._candidates(question, below)) as candidates:
             async for some in candidates:
-                for start in range(0, len(some), _READ_AT_ONCE):
-                    read = await asyncio.gather(*(event_at(self._reader, index, below) for index in some[start : start + _READ_AT_ONCE]))
-                    for event in read:
+                while read := list(islice(some, min(_READ_AT_ONCE, limit + 1 - len(events)))):
+                    for event in await events_at(self._reader, read, below):
                         found = about(event.entry.type, event.data)
                         if question.fits(event, found):
                             events.append((event, found))
@@ -100,24 +100,26 @@ class Search:
                         return Found(events[:limit], True, below)
         return Found(events, False, below)
 
-    async def _candidates(self, question: Question, below: int) -> AsyncGenerator[list[int]]:
+    async def _candidates(self, question: Question, below: int) -> AsyncGenerator[Iterator[int]]:
         """Entries that may fit, newest first, in pieces."""
         conditions = question.conditions()
         before = min(question.before or below, below)
-        generation, spans = self._indexer.generation, [span for span in self._indexer.spans if _overlaps(span, question, before)]
-        yield _newest_first(self._indexer.latest(conditions), before)
+        generation, spans = self._indexer.generation, [span for span in self._indexer.spans if span.start < before]
+        newest = self._indexer.newest
+        last = newest.span(below)
+        for found in newest.found(conditions, before):
+            yield _within(last, found, question, before)
         at_once = 1  # what is common fills its page from one
         while spans:
             some, spans = spans[-at_once:], spans[:-at_once]
             at_once = min(_SPANS_AT_ONCE, 2 * at_once)
-            found = await self._indexer.store.found(generation, some, conditions)
+            some = [span for span in some if span.between(question.from_us, question.to_us)]
+            by_span = await self._indexer.store.found(generation, some, conditions)
             for span in reversed(some):
-                yield _newest_first(found[span.start], before)
+                yield _within(span, by_span[span.start], question, before)
 
 
-def _overlaps(span: Span, question: Question, before: int) -> bool:
-    return span.start < before and span.last_us >= question.from_us and (not question.to_us or span.first_us < question.to_us)
-
-
-def _newest_first(found: set[int], before: int) -> list[int]:
-    return sorted((index for index in found if index < before), reverse=True)
+def _within(span: Span, found: int, question: Question, before: int) -> Iterator[int]:
+    """Of what was found in it, the indexes that lie below and in the question's time, the newest first."""
+    found &= span.between(question.from_us, question.to_us) & up_to(before - span.start)
+    return (span.start + distance for distance in newest_first(found))

@@ -1,35 +1,44 @@
-"""The projection as it is kept: the log in spans of some 200,000 rows, each span's rows in 128 buckets by term, a document a bucket.
+"""The projection as it is kept: the log in spans of up to 65,536 entries, each span's terms in 128 buckets, a document a bucket.
 
-No document an entry or a person, which nothing could keep up with: a row is a term and an entry's distance from the span's beginning.
-What a span holds follows from the log alone, so whoever builds it builds the same; its document stands only when its buckets do.
+No document an entry or a person, which nothing could keep up with. Of a term a bucket has the distances of its entries from the
+span's beginning, or a bitmap where that is shorter. What a span holds follows from the log alone, so whoever builds it builds the
+same; its document stands only when its buckets do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import struct
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 
+from postlaw_audit.search.postings import BITMAP, all_of, bits_of, up_to
 from postlaw_audit.search.terms import TERM
 from postlaw_common.foreground import step_aside
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, VersionConflict
+from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, VersionConflict
 
 SPANS = CollectionSpec("search_spans", range_parts=1, rarely=True)
 ROWS = CollectionSpec("search_rows", range_parts=1, rarely=True, packed=True)
-FORMAT = 1  # raised with whatever changes the terms: the projection is then made anew by itself
-BUCKETS = 128
-ROW = TERM + 4  # bytes: a term, and the entry's distance from the span's beginning
+FORMAT = 2  # raised with whatever changes the terms, or how they are kept: the projection is then made anew by itself
+BUCKETS = 128  # by a term's first seven bits
+BLOCK = 64  # entries whose times are told together
 _CURRENT = "current/"
-_AT_ONCE = 2000  # rows between two steps aside
+_ALL, _NONE, TIMES = b"\xff" * (BLOCK // 8), bytes(BLOCK // 8), struct.Struct(">QQ")
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Entries [start, end) of the log, which the bus took from `first_us` to `last_us`."""
+    """Entries [start, end) of the log. `times`: of each 64 of them, when the bus took the first and the last, 8 bytes each."""
 
     start: int
     end: int
-    first_us: int
-    last_us: int
+    times: bytes
+
+    def between(self, from_us: int, to_us: int) -> int:
+        """The entries, by their distance, that the bus may have taken from then on and before then (0: no end)."""
+        if not (from_us or to_us):
+            return up_to(self.end - self.start)
+        blocks = (last_us >= from_us and (not to_us or first_us < to_us) for first_us, last_us in TIMES.iter_unpack(self.times))
+        return int.from_bytes(b"".join(_ALL if overlaps else _NONE for overlaps in blocks), "little")
 
 
 class Spans:
@@ -45,11 +54,13 @@ class Spans:
             current = await self._spans().get(_CURRENT)
             if current is not None and current["format"] == FORMAT:
                 return current["generation"]
-            await self._raise(current["generation"] if current else 0)
+            await self._follow_on(current["generation"] if current else 0)
 
     async def drop(self) -> None:
         """From now on it is made anew. What there was is deleted."""
-        before = await self.generation()
+        await self._follow_on(await self.generation())
+
+    async def _follow_on(self, before: int) -> None:
         await self._raise(before)
         for collection in (self._spans(), self._rows()):
             async for page in collection.under(_prefix(before)):
@@ -60,36 +71,29 @@ class Spans:
         """In the log's order, each beginning where the one before ends."""
         found: list[Span] = []
         async for page in self._spans().under(_prefix(generation)):
-            found += [Span(one["start"], one["end"], one["first_us"], one["last_us"]) for one in page]
+            found += [Span(one["start"], one["end"], one["times"]) for one in page]
         return found
 
-    async def add(self, generation: int, span: Span, rows: bytes) -> None:
-        """`rows`: of all its entries, in any order. Adding it again changes nothing."""
-        buckets = [bytearray() for _ in range(BUCKETS)]
-        for at in range(0, len(rows), ROW):
-            row = rows[at : at + ROW]
-            buckets[bucket_of(row)] += row
-            if not at % (_AT_ONCE * ROW):
-                await step_aside()
-        documents = [{"_id": _row_id(generation, span.start, n), "rows": bytes(bucket)} for n, bucket in enumerate(buckets)]
+    async def add(self, generation: int, span: Span, buckets: Iterable[Document]) -> None:
+        """Adding it again changes nothing."""
+        documents: list[Document] = []
+        for number, bucket in enumerate(buckets):
+            documents.append({"_id": _row_id(generation, span.start, number), **bucket})
+            await step_aside()
         await self._rows().insert_many(documents)
-        marker = {"_id": f"{_prefix(generation)}{span.start:015d}", "start": span.start, "end": span.end}
-        await self._spans().insert_many([marker | {"first_us": span.first_us, "last_us": span.last_us}])
+        marker = {"_id": f"{_prefix(generation)}{span.start:015d}", "start": span.start, "end": span.end, "times": span.times}
+        await self._spans().insert_many([marker])
 
-    async def found(self, generation: int, spans: Sequence[Span], conditions: Sequence[Sequence[bytes]]) -> dict[int, set[int]]:
+    async def found(self, generation: int, spans: Sequence[Span], conditions: Sequence[Sequence[bytes]]) -> dict[int, int]:
         """By span's start, the entries that have one term of each condition."""
         wanted = {term for condition in conditions for term in condition}
         ids = {_row_id(generation, span.start, bucket_of(term)) for span in spans for term in wanted}
         documents = await self._rows().get_many(sorted(ids))
-        found: dict[int, set[int]] = {}
-        for span in spans:
 
-            def having(term: bytes, start: int = span.start) -> Iterable[int]:
-                document = documents.get(_row_id(generation, start, bucket_of(term)))
-                return distances(bytes(document["rows"]), term) if document else ()
+        def of(span: Span) -> int:
+            return all_of(conditions, lambda term: _having(term, documents.get(_row_id(generation, span.start, bucket_of(term)))))
 
-            found[span.start] = {span.start + distance for distance in all_of(conditions, having)}
-        return found
+        return {span.start: of(span) for span in spans}
 
     async def _raise(self, before: int) -> None:
         current = await self._spans().get(_CURRENT, linearizable=True)
@@ -102,26 +106,29 @@ class Spans:
             return  # another process has
 
 
-def all_of(conditions: Sequence[Sequence[bytes]], having: Callable[[bytes], Iterable[int]]) -> set[int]:
-    """What has one term of each condition."""
-    sets = [set[int]().union(*(having(term) for term in condition)) for condition in conditions]
-    return set[int].intersection(*sets)
-
-
-def distances(rows: bytes, term: bytes) -> list[int]:
-    """Of the entries with this term, in any rows."""
-    found: list[int] = []
-    at = rows.find(term)
-    while at >= 0:
-        if at % ROW == 0:
-            found.append(int.from_bytes(rows[at + TERM : at + ROW], "big"))
-            at += ROW - 1
-        at = rows.find(term, at + 1)
+def _having(term: bytes, bucket: Document | None) -> int:
+    """A span's entries with this term. `bucket`: the document that tells of it, where there is one."""
+    if bucket is None:
+        return 0
+    found = 0
+    for place in _places(term, bucket["terms"]):
+        *before, count = struct.unpack_from(f">{place + 1}H", bucket["counts"])
+        found |= bits_of(struct.unpack_from(f">{count}H", bucket["distances"], 2 * sum(before)))
+    for place in _places(term, bucket["common"]):
+        found |= int.from_bytes(bucket["bitmaps"][place * BITMAP : (place + 1) * BITMAP], "little")
     return found
 
 
+def _places(term: bytes, terms: bytes) -> Generator[int]:
+    at = terms.find(term)
+    while at >= 0:
+        if at % TERM == 0:
+            yield at // TERM
+        at = terms.find(term, at + 1)
+
+
 def bucket_of(term: bytes) -> int:
-    return term[0] * BUCKETS >> 8
+    return term[0] >> 1
 
 
 def _prefix(generation: int) -> str:

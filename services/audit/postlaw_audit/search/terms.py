@@ -25,25 +25,33 @@ def person_term(address_key: bytes) -> bytes:
     return address_key[-TERM:].rjust(TERM, b"\0")
 
 
-_often = lru_cache(4096)(term)  # what many entries share
-
-
-def terms_of(entry: audit.Entry, found: About) -> set[bytes]:
-    """`found`: whom and what the event in it is about."""
+def terms_of(entry: audit.Entry, found: About) -> tuple[set[bytes], set[bytes]]:
+    """Those that many entries have, and those that few have. `found`: whom and what the event in it is about."""
     tenant_id, context = entry.tenant_id, entry.context
-    terms = {_often(tenant_id, ALL, ""), _often(tenant_id, ACTION, entry.type), term(tenant_id, OBJECT, entry.subject)}
-    terms.update(map(person_term, found.people))
-    terms.update(term(tenant_id, SUBSCRIBER, one) for one in found.subscribers)
-    terms.update(_often(tenant_id, CAMPAIGN, one) for one in found.campaigns)
-    terms.update(term(tenant_id, OBJECT, one) for one in found.objects)
-    for name in ("actor", "on_behalf_of"):
-        if name in context:
-            terms.add(_often(tenant_id, ACTOR, context[name]))
-    if "traceparent" in context:
-        terms.add(term(tenant_id, TRACE, trace_of(context["traceparent"])))
-    if "request" in context:
-        terms.add(term(tenant_id, REQUEST, context["request"]))
-    return terms
+    actor, on_behalf_of, request, traceparent = [context.get(name, "") for name in _NAMES]
+    shared = {*_of_many(tenant_id, entry.type, actor, on_behalf_of)}
+    own = {term(tenant_id, OBJECT, entry.subject), *_of_a_call(tenant_id, request, traceparent), *map(person_term, found.people)}
+    for one in found.campaigns:
+        shared.add(term(tenant_id, CAMPAIGN, one))
+    for one in found.subscribers:
+        own.add(term(tenant_id, SUBSCRIBER, one))
+    for one in found.objects:
+        own.add(term(tenant_id, OBJECT, one))
+    return shared, own
+
+
+_NAMES = ("actor", "on_behalf_of", "request", "traceparent")
+
+
+@lru_cache(1024)
+def _of_many(tenant_id: str, type: str, *actors: str) -> tuple[bytes, ...]:
+    return (term(tenant_id, ALL, ""), term(tenant_id, ACTION, type), *(term(tenant_id, ACTOR, one) for one in actors if one))
+
+
+@lru_cache(1024)
+def _of_a_call(tenant_id: str, request: str, traceparent: str) -> tuple[bytes, ...]:
+    named = ((REQUEST, request), (TRACE, trace_of(traceparent)))
+    return tuple(term(tenant_id, kind, value) for kind, value in named if value)
 
 
 def trace_of(traceparent: str) -> str:
