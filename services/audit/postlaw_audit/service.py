@@ -25,6 +25,7 @@ from postlaw_audit.search.spans import ROWS, SPANS, Spans
 from postlaw_audit.servicer import AuditServicer
 from postlaw_audit.signing import LOG_KEYS, Signer
 from postlaw_audit.sources import PREFIX, VERIFIER_KEY, BlobFiles
+from postlaw_audit.sweeping import Sweeping
 from postlaw_audit.witness_policy import Policy, PolicyInvalid, parse_policy
 from postlaw_audit.witnessing import Witnessing
 from postlaw_audit.writer import Writer
@@ -82,6 +83,8 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
         witnessing,
     )
 
+    sweeping = Sweeping(platform.blobs, lambda: store.collection(LOG.name), platform.now_us)
+
     async def on_start() -> None:
         if kept := await platform.blobs.default_retention():
             raise StartRefused(
@@ -105,7 +108,11 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
         databases={"audit": (LOG, EVENT_INDEX, LOG_KEYS, SPANS, ROWS)},
         topics=tuple(Topic(name) for name in event_topics()),
         servicers=(Servicer("postlaw.audit.v1.AuditService", add_AuditServiceServicer_to_server, servicer),),
-        backgrounds=(Background("audit writer", writer.run), Background("audit search", indexer.run)),
+        backgrounds=(
+            Background("audit writer", writer.run),
+            Background("audit search", indexer.run),
+            Background("audit partial tiles", sweeping.run),
+        ),
         on_start=on_start,
     )
 

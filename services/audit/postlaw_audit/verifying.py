@@ -13,7 +13,7 @@ from postlaw_audit.domain.tiles import WIDTH, GrowingTree, Tile, tile_path, unbu
 from postlaw_audit.key_chain import key_chain
 from postlaw_audit.notes import Checkpoint, NoteInvalid, parse_note
 from postlaw_audit.places import Places
-from postlaw_audit.sources import CHECKPOINT, VERIFIER_KEY, WITNESSED, LogFiles
+from postlaw_audit.sources import CHECKPOINT, VERIFIER_KEY, WITNESSED, LogFiles, tile
 from postlaw_audit.witness_policy import Policy, cosigned_by
 
 AHEAD = 16  # bundles that are fetched while one is hashed
@@ -105,13 +105,13 @@ async def bundles(files: LogFiles, size: int) -> AsyncGenerator[list[bytes]]:
     """The log's first `size` entries, bundle by bundle. Raises LogInvalid for a bundle that is missing or no such thing.
 
     Whatever comes from afar is under way while the bundles before it are hashed; memory stays constant."""
-    paths = (tile_path(-1, number, min(WIDTH, size - number * WIDTH)) for number in range(-(-size // WIDTH)))
+    tiles = ((number, min(WIDTH, size - number * WIDTH)) for number in range(-(-size // WIDTH)))
     coming: deque[tuple[str, asyncio.Task[bytes]]] = deque()
     start = 0
     try:
         while True:
-            while len(coming) < AHEAD and (path := next(paths, None)):
-                coming.append((path, asyncio.create_task(_need(files, path))))
+            while len(coming) < AHEAD and (place := next(tiles, None)):
+                coming.append((tile_path(-1, *place), asyncio.create_task(_need_tile(files, -1, *place))))
             if not coming:
                 return
             path, task = coming.popleft()
@@ -152,30 +152,37 @@ class _Comparing:
 
     async def expect(self, tiles: Sequence[Tile]) -> None:
         """Tiles of hashes; a bundle is what these came from. Raises LogInvalid for one of these, or of those before."""
-        for tile in tiles:
-            if tile.level >= 0:
+        for one in tiles:
+            if one.level >= 0:
                 self.tiles += 1
-                self._under_way.append(asyncio.create_task(_same(self._files, tile)))
+                self._under_way.append(asyncio.create_task(_same(self._files, one)))
         while len(self._under_way) > AHEAD:
             await self._under_way.popleft()
 
 
-async def _same(files: LogFiles, tile: Tile) -> None:
-    data = await _need(files, tile.path)
-    if len(data) != len(tile.data):
-        raise LogInvalid(f"{tile.path} holds {len(data)} bytes instead of {len(tile.data)}")
-    wrong = next((at for at in range(0, len(data), 32) if data[at : at + 32] != tile.data[at : at + 32]), None)
+async def _same(files: LogFiles, wanted: Tile) -> None:
+    data = await _need_tile(files, wanted.level, wanted.number, wanted.width)
+    if len(data) != len(wanted.data):
+        raise LogInvalid(f"{wanted.path} holds {len(data)} bytes instead of {len(wanted.data)}")
+    wrong = next((at for at in range(0, len(data), 32) if data[at : at + 32] != wanted.data[at : at + 32]), None)
     if wrong is not None:
-        place = tile.number * WIDTH + wrong // 32
-        if tile.level:
-            raise LogInvalid(f"{tile.path} is not what {tile_path(tile.level - 1, place)} gives")
-        raise LogInvalid(f"{tile.path} and {tile_path(-1, tile.number, tile.width)} do not fit each other, from entry {place} on")
+        place = wanted.number * WIDTH + wrong // 32
+        if wanted.level:
+            raise LogInvalid(f"{wanted.path} is not what {tile_path(wanted.level - 1, place)} gives")
+        raise LogInvalid(f"{wanted.path} and {tile_path(-1, wanted.number, wanted.width)} do not fit each other, from entry {place} on")
 
 
 async def _need(files: LogFiles, path: str) -> bytes:
     data = await files.get(path)
     if data is None:
         raise LogInvalid(f"{path} is missing")
+    return data
+
+
+async def _need_tile(files: LogFiles, level: int, number: int, width: int) -> bytes:
+    data = await tile(files, level, number, width)
+    if data is None:
+        raise LogInvalid(f"{tile_path(level, number, width)} is missing")
     return data
 
 
