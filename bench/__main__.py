@@ -10,6 +10,7 @@ python -m bench send --backend kafka --crash
 python -m bench send --memory
 python -m bench import --rows 100000
 python -m bench audit --entries 200000
+python -m bench audit --entries 10000000 --written
 python -m bench search --entries 1000000
 python -m bench start
 python -m bench consent --people 100000

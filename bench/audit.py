@@ -1,12 +1,17 @@
-"""The audit log alone: events a second from the bus to a signed checkpoint, how soon after its publish an event is provable, and what a
-proof, a full check and an entry's storage cost."""
+"""The audit log: events a second from the bus to a signed checkpoint; how soon after its publish an event is provable, where nothing else
+happens and while a campaign sends (inclusion.py); what a proof, a full check and an entry's storage cost.
+
+--written: the log is written at once, with neither bus nor writer, longer than anybody would wait for: then only the last three.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import random
 import tempfile
 import time
+from collections.abc import Generator
 from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -14,8 +19,10 @@ from pathlib import Path
 import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bench import inclusion
 from bench.parts import Parts, embedded_parts
 from bench.running import Figures, parser, report, say
+from bench.written_log import ORIGIN, write_log
 from postlaw_audit.domain.merkle import leaf_hash, verify_inclusion
 from postlaw_audit.index import EVENT_INDEX, EventIndex
 from postlaw_audit.log_state import LOG, LogStates
@@ -25,13 +32,13 @@ from postlaw_audit.reader import LogReader
 from postlaw_audit.sources import PREFIX, VERIFIER_KEY, BlobFiles
 from postlaw_audit.verifying import verify_log
 from postlaw_audit.writer import Writer
-from postlaw_common.bus import Record, Topic
+from postlaw_common.bus import Received, Record, Topic
 from postlaw_common.errors import NotFound, Unavailable
 from postlaw_common.events import Event, new_event, to_record
 
 TOPIC = "postlaw.consent.events.v1"
-ORIGIN = "bench.example/log"
 PROOFS = 100
+BATCH = 4096
 ANSWERS = 2000  # events that are asked for at the end, about
 
 
@@ -49,16 +56,67 @@ def raw_size(record: Record) -> int:
     return len(record.value or b"") + sum(len(name) + len(value) for name, value in (record.headers or {}).items())
 
 
-async def run(parts: Parts, entries: int) -> Figures:
+class Happened:
+    """Events of a customer as they are needed, some of whose ids are kept, to be asked for at the end; and their bytes."""
+
+    def __init__(self, entries: int) -> None:
+        self._entries = entries
+        self.asked: list[str] = []
+        self.bytes = 0
+
+    def records(self, partitions: int) -> Generator[list[Record]]:
+        for start in range(0, self._entries, BATCH):
+            some = [event(number) for number in range(start, min(self._entries, start + BATCH))]
+            records = [to_record(one, TOPIC, number % partitions) for number, one in enumerate(some)]
+            self.asked += [one.id for one in some[:: max(1, self._entries // ANSWERS)]]
+            self.bytes += sum(map(raw_size, records))
+            yield records
+
+    def received(self) -> Generator[list[Received]]:
+        """The same as they are read from a bus with one partition."""
+        offset = 0
+        for records in self.records(1):
+            now_us = time.time_ns() // 1000
+            yield [Received(TOPIC, 0, offset + n, one.value or b"", None, one.headers or {}, now_us) for n, one in enumerate(records)]
+            offset += len(records)
+
+
+async def run(parts: Parts, entries: int, written: bool) -> Figures:
     await parts.start([LOG, EVENT_INDEX], [Topic(TOPIC)])
     index = EventIndex(lambda: parts.store.collection(EVENT_INDEX.name))
+    reader = LogReader(parts.blobs, index)
+    happened = Happened(entries)
+    if written:
+        figures: Figures = {}
+        verifier = await write_log(parts.blobs, index, happened.received())
+    else:
+        verifier, figures = await through_the_bus(parts, index, reader, happened, entries)
+    say("to be verified")
+    began = time.perf_counter()
+    verified = await verify_log(BlobFiles(parts.blobs), verifier)
+    verify_s = time.perf_counter() - began
+    proofs = sorted([await proved_in(reader, id) for id in random.Random(1).sample(happened.asked, len(happened.asked))])
+    stored = sum([await parts.blobs.size(key) or 0 async for key in parts.blobs.keys(PREFIX)])
+    await parts.close()
+    return {
+        "entries": entries,
+        **figures,
+        "verify_per_second": round(verified.checkpoint.size / verify_s),
+        "proof_ms_median": round(proofs[len(proofs) // 2] * 1000, 2),
+        "proof_ms_p99": round(proofs[len(proofs) * 99 // 100] * 1000, 2),
+        "stored_bytes_per_entry": round(stored / verified.checkpoint.size),
+        "raw_bytes_per_entry": round(happened.bytes / entries),
+    }
+
+
+async def through_the_bus(parts: Parts, index: EventIndex, reader: LogReader, happened: Happened, entries: int) -> tuple[str, Figures]:
+    """The key that verifies the log, and how soon everything was in it."""
     key = Ed25519PrivateKey.generate()
     verifier = verifier_key(ORIGIN, key.public_key().public_bytes_raw())
     await parts.blobs.put(PREFIX + VERIFIER_KEY, verifier.encode())
     states = LogStates(lambda: parts.store.collection(LOG.name), "bench")
     publisher = Publisher(parts.blobs, lambda c: sign(c, key), ORIGIN)
     writer = Writer(parts.bus, parts.blobs, states, index, [TOPIC], publisher, _unlocked)
-    reader = LogReader(parts.blobs, index)
 
     async def size() -> int:
         try:
@@ -66,38 +124,22 @@ async def run(parts: Parts, entries: int) -> Figures:
         except Unavailable:
             return 0
 
-    asked, raw = list[str](), 0
-    for start in range(0, entries, 5000):
-        some = [event(i) for i in range(start, min(entries, start + 5000))]
-        records = [to_record(e, TOPIC, i % parts.bus.partitions) for i, e in enumerate(some)]
-        asked += [e.id for e in some[:: max(1, entries // ANSWERS)]]
-        raw += sum(map(raw_size, records))
+    for records in happened.records(parts.bus.partitions):
         await parts.bus.publish(records)
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     writing = asyncio.create_task(writer.run())
     while await size() < entries:
         await asyncio.sleep(0.02)
-    seconds = time.perf_counter() - began
+    seconds, worked = time.perf_counter() - began, time.process_time() - worked
     say(f"{entries} entries in {seconds:.1f} s")
     took = sorted([await provable_after(parts, reader, event(entries + i)) for i in range(PROOFS)])
     writing.cancel()
     await asyncio.gather(writing, return_exceptions=True)
-    began = time.perf_counter()
-    verified = await verify_log(BlobFiles(parts.blobs), verifier)
-    verify_s = time.perf_counter() - began
-    proofs = sorted([await proved_in(reader, id) for id in random.Random(1).sample(asked, len(asked))])
-    stored = sum([await parts.blobs.size(key) or 0 async for key in parts.blobs.keys(PREFIX)])
-    await parts.close()
-    return {
-        "entries": entries,
+    return verifier, {
         "per_second": round(entries / seconds),
-        "inclusion_median_ms": round(took[len(took) // 2] * 1000),
-        "inclusion_p99_ms": round(took[len(took) * 99 // 100] * 1000),
-        "verify_per_second": round(verified.checkpoint.size / verify_s),
-        "proof_ms_median": round(proofs[len(proofs) // 2] * 1000, 2),
-        "proof_ms_p99": round(proofs[len(proofs) * 99 // 100] * 1000, 2),
-        "stored_bytes_per_entry": round(stored / verified.checkpoint.size),
-        "raw_bytes_per_entry": round(raw / entries),
+        "processor_us": round(worked / entries * 1e6, 1),
+        "quiet_inclusion_median_ms": round(took[len(took) // 2] * 1000),
+        "quiet_inclusion_p99_ms": round(took[len(took) * 99 // 100] * 1000),
     }
 
 
@@ -122,19 +164,24 @@ async def provable_after(parts: Parts, reader: LogReader, happened: Event) -> fl
         return time.perf_counter() - began
 
 
-def measure(backend: str, entries: int, keep: Path | None) -> Figures:
-    with nullcontext(keep) if keep else tempfile.TemporaryDirectory(prefix="postlaw-bench-") as directory:
-        if backend == "real":
+def measure(options: argparse.Namespace) -> Figures:
+    entries, recipients = (10_000, min(1000, options.recipients)) if options.quick else (options.entries, options.recipients)
+    with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory(prefix="postlaw-bench-") as directory:
+        if options.backend == "real":
             from bench.real_mesh import real_parts
 
             with real_parts(Path(directory)) as parts:
-                return uvloop.run(run(parts, entries))
-        return uvloop.run(run(embedded_parts(Path(directory), "audit"), entries))
+                figures = uvloop.run(run(parts, entries, options.written))
+        else:
+            figures = uvloop.run(run(embedded_parts(Path(directory), "audit"), entries, options.written))
+    return figures if options.written or not recipients else {**figures, **inclusion.measure(options.backend, recipients)}
 
 
 def main(arguments: list[str]) -> int:
     options_of = parser("audit", __doc__ or "")
     options_of.add_argument("--entries", type=int, default=200_000)
     options_of.add_argument("--keep", type=Path, metavar="DIR", help="an empty folder that keeps what is made, for other programs to read")
+    options_of.add_argument("--written", action="store_true", help="a log that is written at once: what a proof and a full check take")
+    options_of.add_argument("--recipients", type=int, default=50_000, help="of the campaign that sends meanwhile; 0: none")
     options = options_of.parse_args(arguments)
-    return report(options, lambda: measure(options.backend, 10_000 if options.quick else options.entries, options.keep))
+    return report(options, lambda: measure(options))
