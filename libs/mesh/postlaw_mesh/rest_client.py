@@ -16,7 +16,12 @@ FINAL = ("sent", "refused", "failed", "bounced", "expired", "unknown")
 
 
 class ApiProblem(Exception):
-    """The API answered with a problem; the message is its title and detail."""
+    """The API answered with a problem; the message is its title and detail. `type`: the end of the problem's type, such as `not-found`."""
+
+    def __init__(self, message: str, type: str = "", detail: str = "") -> None:
+        super().__init__(message)
+        self.type = type
+        self.detail = detail
 
 
 class RestClient:
@@ -33,6 +38,11 @@ class RestClient:
     async def download(self, path: str, body: dict[str, Any]) -> bytes:
         return (await self._answered("POST", path, json=body)).content
 
+    async def evidence_of_mail(self, mail: bytes) -> bytes:
+        """The bundle. Raises ApiProblem of type `not-ours`, too."""
+        headers = {"content-type": "message/rfc822"}
+        return (await self._answered("POST", "/v1/evidence/mail/bundle", content=mail, headers=headers)).content
+
     async def _answered(self, verb: str, path: str, **request: Any) -> httpx.Response:
         while True:
             response = await self._http.request(verb, path, **request)
@@ -42,7 +52,8 @@ class RestClient:
             if response.is_error:
                 problem = response.json() if "json" in response.headers.get("content-type", "") else {"detail": response.text}
                 said = " ".join(str(problem.get(name, "")) for name in ("title", "detail", "fields"))
-                raise ApiProblem(f"{verb} {path}: {response.status_code} {said}")
+                kind = str(problem.get("type", "")).rpartition("/")[2]
+                raise ApiProblem(f"{verb} {path}: {response.status_code} {said}", kind, str(problem.get("detail", "")))
             return response
 
     async def create_list(self, name: str) -> str:

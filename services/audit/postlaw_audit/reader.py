@@ -40,7 +40,7 @@ class LogReader:
         self._blobs = blobs
         self._files = BlobFiles(blobs)
         self._index = index
-        self._witnessed = witnessed
+        self._has_witnesses = witnessed
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._kept_bytes = 0
 
@@ -59,13 +59,13 @@ class LogReader:
                 continue
             entry = await self._entry(index, newest.size)
             if event_id_of(entry) == event_id:
-                checkpoint, note = await self._covering(index) or (newest, newest_note)
+                checkpoint, note = await self.witnessed(index) or (newest, newest_note)
                 return Inclusion(index, entry, await self.prove(index, checkpoint), checkpoint, note)
         raise NotFound("The audit log holds no such event. An event is provable within a second of its happening.")
 
-    async def _covering(self, index: int) -> tuple[Checkpoint, str] | None:
+    async def witnessed(self, index: int) -> tuple[Checkpoint, str] | None:
         """The newest checkpoint that witnesses have cosigned, where it covers the entry."""
-        found = await self._blobs.get(WITNESSED) if self._witnessed() else None
+        found = await self._blobs.get(WITNESSED) if self._has_witnesses() else None
         checkpoint = parse_checkpoint(found.decode()) if found else None
         return (checkpoint, found.decode()) if found and checkpoint and checkpoint.size > index else None
 

@@ -100,7 +100,7 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
     indexer = Indexer(reader, Spans(lambda: store.collection(SPANS.name), lambda: store.collection(ROWS.name)))
     search = SearchCalls(Search(reader, indexer), indexer, reader, People(platform.channel))
 
-    evidence = Evidence(Search(reader, indexer), reader, People(platform.channel), platform.channel, signer.sign_text, signer.verifier)
+    evidence = Evidence(Search(reader, indexer), reader, People(platform.channel), platform.channel, signer, lambda: witnessing.policy)
     files = OpenFiles(BlobFiles(platform.blobs), settings.entries_are_public)
     servicer = AuditServicer(reader, signer.verifier, search, evidence, lambda: witnessing.policy, files)
     return Service(

@@ -65,6 +65,9 @@ class AuditServicer:
             async for piece in pieces:
                 yield piece
 
+    async def AnswerEvidence(self, request: audit.GetEvidenceRequest, context: Any) -> audit.EvidenceAnswers:
+        return await self._evidence.answers(request)
+
     async def RebuildIndex(self, request: audit.RebuildIndexRequest, context: Any) -> audit.RebuildIndexResponse:
         return await self._search.rebuild()
 

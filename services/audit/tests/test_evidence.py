@@ -2,118 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import io
 import json
-import subprocess
 import sys
-import zipfile
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from postlaw.audit.v1 import audit_pb2 as audit
-from postlaw.audit.v1.audit_pb2_grpc import AuditServiceStub
-from postlaw.consent.v1 import consent_pb2 as consent
-from postlaw.consent.v1.consent_pb2_grpc import add_ConsentServiceServicer_to_server
-from postlaw.sending.v1 import sending_pb2 as sending
-from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
-from postlaw.subscribers.v1.subscribers_pb2_grpc import add_SubscribersServiceServicer_to_server
 from postlaw_audit.evidence import verify
-from postlaw_audit.service import AuditSettings, build
-from postlaw_common.errors import NotFound, PostlawError
-from postlaw_common.events import new_event, to_record
-from postlaw_common.settings import load
-from postlaw_common.testing.mesh import Mesh, fake, mesh
+from postlaw_common.errors import NotFound
+from postlaw_common.testing.mesh import Mesh
 from postlaw_common.testing.promises import promise
-
-ANN, BEN = b"\1" + b"a" * 32, b"\1" + b"b" * 32
-WORDING = "Yes, send me the news."
-NOTICE = hashlib.sha256(WORDING.encode()).digest()
-Files = dict[str, bytes]
-
-
-class Subscribers:
-    async def ResolvePerson(self, request: Any, context: Any) -> subscribers.ResolvedPerson:
-        return subscribers.ResolvedPerson(address_key=ANN if request.address == "ann@example.com" else BEN[:1] + b"x" * 32)
-
-
-class Consent:
-    async def GetNotice(self, request: Any, context: Any) -> consent.Notice:
-        return consent.Notice(notice_hash=NOTICE, wording=WORDING)
-
-
-def happened() -> list[tuple[str, str, Any]]:
-    given, stop = (consent.ConsentEvent(event_id=f"evt_{n}", address_key=ANN, version=n) for n in (1, 2))
-    given.MergeFrom(consent.ConsentEvent(kind=consent.ConsentEvent.KIND_GIVEN, route=consent.ROUTE_PAGE, notice_hash=NOTICE))
-    stop.kind = consent.ConsentEvent.KIND_WITHDRAWN
-    given.particulars.held.extend([consent.EVIDENCE_PURPOSE, consent.EVIDENCE_SEPARATE])  # several numbers in one field, and names for them
-    given.scope.list_id = stop.scope.list_id = "lst_1"
-    given.recorded_at.FromSeconds(1_000)
-    stop.recorded_at.FromSeconds(3_000)
-    verdicts = [consent.Verdict(allow=False), consent.Verdict(allow=True, bases={"GB": "consent"})]
-    decided = consent.DecisionsMade(
-        campaign_id="cmp_1", decided_at_us=1_900_000_000, law_version="2026-11", inputs_hash=b"h" * 32, verdicts=verdicts,
-        address_keys=[BEN, ANN], verdict_of=[0, 1], events=[0, 1],
-    )  # fmt: skip
-    settled = sending.BatchSettled(
-        campaign_id="cmp_1", address_keys=[BEN, ANN], subscriber_ids=["sub_b", "sub_a"], states=b"\3\2", reasons=[1, 0],
-        reason_texts=["no consent"], started_at_us=2_000_000_000, handed_over_after_us=[0, 250], law_version="2026-11",
-        inputs_hash=b"h" * 32,
-    )  # fmt: skip
-    answered = consent.WithdrawalAnswered(address_key=ANN, withdrawal=consent.Withdrawal(event_id="evt_2", outcome=consent.OUTCOME_STOPPED))
-    read = audit.PersonalDataRead(operation="subscribers.GetSubscriber", subscriber_ids=["sub_a"])
-    return [
-        ("postlaw.consent.ConsentEvent", "evt_1", given), ("postlaw.consent.DecisionsMade", "", decided),
-        ("postlaw.sending.BatchSettled", "", settled), ("postlaw.consent.ConsentEvent", "evt_2", stop),
-        ("postlaw.consent.WithdrawalAnswered", "", answered), ("postlaw.gateway.PersonalDataRead", "", read),
-        ("postlaw.consent.ConsentEvent", "evt_9", consent.ConsentEvent(event_id="evt_9", address_key=BEN)),
-    ]  # fmt: skip
+from services.audit.tests.evidence_made import BEN, NOTICE, WORDING, Files, asked, checked, happened, log_of
 
 
 @pytest.fixture
 async def running(tmp_path: Path) -> AsyncGenerator[Mesh]:
-    others = [
-        fake("subscribers", add_SubscribersServiceServicer_to_server, Subscribers()),
-        fake("consent", add_ConsentServiceServicer_to_server, Consent()),
-    ]
-    async with mesh(tmp_path, [lambda platform: build(platform, load(AuditSettings)), *others]) as made:
-        events = [
-            new_event(type, message.SerializeToString(), source="x", subject="s", sequence=n, tenant_id="ten_1", event_id=event_id or None)
-            for n, (type, event_id, message) in enumerate(happened())
-        ]
-        await made.running.backing.bus.publish([to_record(event, "postlaw.consent.events.v1", 0) for event in events])
-        operator: Any = AuditServiceStub(made.channel("audit", as_service="operator"))
-        async with asyncio.timeout(20):
-            while not await indexed(operator, len(events)):
-                await asyncio.sleep(0.05)
+    async with log_of(tmp_path, happened()) as made:
         yield made
-
-
-async def indexed(operator: Any, entries: int) -> bool:
-    try:
-        return (await operator.GetIndex(audit.GetIndexRequest())).indexed >= entries
-    except PostlawError:  # there is no checkpoint yet
-        return False
-
-
-async def asked(running: Mesh, address: str, tenant_id: str = "ten_1") -> Files:
-    caller = running.caller(tenant_id, ["audit:read", "consents:read"])
-    stub: Any = AuditServiceStub(running.channel("audit", caller=caller))
-    zipped = b"".join([piece.data async for piece in stub.GetEvidence(audit.GetEvidenceRequest(address=address))])
-    with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def checked(files: Files, at: Path, *key: str) -> subprocess.CompletedProcess[str]:
-    """By a Python that has nothing of ours, nor anything else."""
-    for name, data in files.items():
-        (at / name).parent.mkdir(parents=True, exist_ok=True)
-        (at / name).write_bytes(data)
-    return subprocess.run([sys.executable, "-I", "-S", str(at / "verify.py"), *key], capture_output=True, text=True, check=False)
 
 
 @promise("A1", "A3", "G1")

@@ -11,7 +11,7 @@ from postlaw_common.caller import Caller
 from postlaw_common.errors import PostlawError
 from postlaw_common.rpc.validate import validate
 from postlaw_gateway.answers import Answer, Headers
-from postlaw_gateway.requests import build, read_json_body
+from postlaw_gateway.requests import build, read_body
 from postlaw_gateway.rest import BrokenOff, Endpoint
 from postlaw_gateway.wire import csv_bytes
 
@@ -22,7 +22,7 @@ class Download(Endpoint):
     """A CSV of any length."""
 
     async def answer(self, scope: Any, receive: Any, send: Any, caller: Caller | None) -> Answer | None:
-        request = scope["asked"] = build(self.route, scope, await read_json_body(scope, receive))
+        request = scope["asked"] = build(self.route, scope, await read_body(self.route, scope, receive))
         validate(request)
         chunks = self.parts.calls.responses(self.method, request, timeout=_DEADLINE_S)
         # Drawn before the status is sent, so that an import that is not there is still a 404.

@@ -8,6 +8,7 @@ from typing import Any
 
 from postlaw_gateway.clients import method, policy_of
 from postlaw_gateway.naming import EMPTY, TIMESTAMP
+from postlaw_gateway.requests import MAIL_TYPES
 from postlaw_gateway.routes import ROUTES, Kind, Route
 from postlaw_gateway.schemas import PROBLEM, RECEIPT, Schema, answered, object_of, ref, value_of
 
@@ -113,6 +114,8 @@ def _request_body(route: Route, schemas: dict[str, Schema]) -> dict[str, Any] | 
         return {"required": True, "description": description, "content": content}
     if route.verb not in ("POST", "PUT"):
         return None
+    if route.raw:
+        return {"required": True, "content": {kind: {"schema": {"type": "string"}} for kind in MAIL_TYPES}}
     schema = object_of(route.method.request, schemas, route.unsettable, taken=True)
     if not schema["properties"]:
         return None

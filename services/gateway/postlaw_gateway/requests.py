@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 from urllib.parse import parse_qsl
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -16,6 +16,10 @@ from postlaw_gateway.routes import Route
 from postlaw_gateway.values_in import WrongValue, scalar
 
 MAX_JSON = 1024 * 1024
+MAX_MAIL = 64 << 20
+KEPT_OF_MAIL = 6 << 20  # more than any mail has that was sent from here: of one that is larger, the rest is not looked at
+MAIL_TYPES: Final = ("message/rfc822", "text/rfc822-headers")
+_JSON_TYPES: Final = ("application/json",)
 _MAX_QUERY_FIELDS = 50
 _LONGEST_ID = 100
 
@@ -35,11 +39,13 @@ def header(scope: Any, name: bytes) -> str | None:
     return None
 
 
-async def read_json_body(scope: Any, receive: Any) -> bytes:
-    """At most 1 MiB, announced or not. Raises TooLarge, UnsupportedMediaType, Disconnected."""
+async def read_body(route: Route, scope: Any, receive: Any) -> bytes:
+    """JSON, at most 1 MiB, announced or not; or, where the route takes it as it stands, a mail. Raises TooLarge, UnsupportedMediaType,
+    Disconnected."""
+    kinds, most, kept = (MAIL_TYPES, MAX_MAIL, KEPT_OF_MAIL) if route.raw else (_JSON_TYPES, MAX_JSON, MAX_JSON)
     announced = header(scope, b"content-length") or ""
-    if announced.isdigit() and int(announced) > MAX_JSON:
-        raise _too_large()
+    if announced.isdigit() and int(announced) > most:
+        raise _too_large(route)
     parts: list[bytes] = []
     size = 0
     more = True
@@ -48,25 +54,31 @@ async def read_json_body(scope: Any, receive: Any) -> bytes:
         if message["type"] == "http.disconnect":
             raise Disconnected
         part: bytes = message.get("body", b"")
+        if size < kept:
+            parts.append(part)
         size += len(part)
-        if size > MAX_JSON:
-            raise _too_large()
-        parts.append(part)
+        if size > most:
+            raise _too_large(route)
         more = message.get("more_body", False)
     kind = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
-    if size and kind != "application/json":
-        raise UnsupportedMediaType("Send the body as application/json.")
-    return b"".join(parts)
+    if size and kind not in kinds:
+        raise UnsupportedMediaType(f"Send the body as {' or '.join(kinds)}.")
+    return b"".join(parts)[:kept]
 
 
-def _too_large() -> TooLarge:
+def _too_large(route: Route) -> TooLarge:
+    if route.raw:
+        return TooLarge("A mail has at most 64 MiB here. Its header alone will do.")
     return TooLarge("A JSON body has at most 1 MiB. People by the thousand come in through POST /v1/imports.")
 
 
 def build(route: Route, scope: Any, body: bytes, deed: str = "") -> Message:
     """The request. Raises Invalid with every wrong field, VersionMismatch for a stale or strange If-Match."""
     request = route.method.new_request()
-    if route.verb in ("POST", "PUT"):
+    if route.raw:
+        refuse_query(scope)
+        setattr(request, route.raw, body)
+    elif route.verb in ("POST", "PUT"):
         refuse_query(scope)
         fill(request, parse_object(body) if body else {}, hidden=route.unsettable)
     elif body:

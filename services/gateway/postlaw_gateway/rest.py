@@ -32,7 +32,7 @@ from postlaw_gateway.naming import is_map
 from postlaw_gateway.observed import ROUTE
 from postlaw_gateway.public_pages.visitors import block_of
 from postlaw_gateway.rate_limits import RateLimits
-from postlaw_gateway.requests import Disconnected, build, header, read_json_body
+from postlaw_gateway.requests import Disconnected, build, header, read_body
 from postlaw_gateway.routes import Route
 from postlaw_gateway.security_events import Refusal, SecurityEvents
 
@@ -113,7 +113,7 @@ class Endpoint:
 
     async def answer(self, scope: Any, receive: Any, send: Any, caller: Caller | None) -> Answer | None:
         """The answer; None where it was sent already."""
-        body = await read_json_body(scope, receive)
+        body = await read_body(self.route, scope, receive)
         key = header(scope, b"idempotency-key") if self.route.verb == "POST" else None
         if key is None or caller is None:
             return await self._done(scope, body, "")

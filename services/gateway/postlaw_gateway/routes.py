@@ -46,6 +46,7 @@ class Route:
     key_field: str = ""
     operation: str = ""
     description: str = ""
+    raw: str = ""  # the bytes field of the request that the body is, as it stands: a mail
     document: str = ""  # the bytes field of the answer that is JSON already, and signed as it stands: the whole body
     filename: str = ""  # of a download
     upsert: bool = False  # 200 instead of `status` when the thing was there before
@@ -85,6 +86,7 @@ _SUBSCRIBER = "/v1/subscribers/{subscriber_id}"
 _SUPPRESSIONS = "/v1/suppression-exports/{suppression_export_id}"
 _TEMPLATE = "/v1/templates/{template_id}/versions/{version}"
 _AB_TEST_HIDDEN = frozenset(f"ab_test.{name}" for name in ("winner", "decided_at", "decided_by", "variants.responses"))
+_EVIDENCE_HIDDEN = frozenset({"address", "mail"})
 _WEBHOOK = "/v1/webhooks/{webhook_id}"
 # A consent is recorded by people's names for things; what only the mesh can know is not taken from outside.
 _CONSENT_HIDDEN = frozenset(f"consents.{name}" for name in ("route", "idempotency_key", "address_key", "particulars.refers_to_version"))
@@ -298,8 +300,27 @@ ROUTES: Sequence[Route] = (
     Route("POST", "/v1/audit/entries/search", "audit.ListEntries", "The same, by a person's address", "audit", personal=True,
           operation="SearchEntries",
           description="A `POST`, so that no address stands in a log of paths; also of whom nothing else is kept."),
-    Route("POST", "/v1/evidence", "audit.GetEvidence", "Why was this person mailed, what came of their opt-out, who looked?", "audit",
-          kind=Kind.DOWNLOAD, filename="evidence.zip", personal=True,
+    Route("GET", "/v1/evidence/{subscriber_id}", "audit.AnswerEvidence",
+          "Why was this person mailed, what came of their opt-out, who looked?", "audit", hidden=_EVIDENCE_HIDDEN, personal=True,
+          description="Each statement names the entry of the log that it is read from. Also of whom nothing else is kept. `witnessed` says "
+          "whether anybody outside has cosigned the checkpoint."),
+    Route("GET", "/v1/evidence/{subscriber_id}/bundle", "audit.GetEvidence", "The same, to be checked elsewhere", "audit",
+          kind=Kind.DOWNLOAD, filename="evidence.zip", hidden=_EVIDENCE_HIDDEN, personal=True, operation="GetEvidenceBundle",
+          description="As `POST /v1/evidence`."),
+    Route("POST", "/v1/evidence/answers", "audit.AnswerEvidence", "The same answers, by a person's address", "audit",
+          hidden=frozenset({"mail"}), personal=True, operation="AnswerEvidenceByAddress",
+          description="A `POST`, so that no address stands in a log of paths."),
+    Route("POST", "/v1/evidence/mail", "audit.AnswerEvidence", "Is this mail ours, and why did this person get it?", "audit", raw="mail",
+          hidden=frozenset({"address", "subscriber_id"}), personal=True, operation="AnswerEvidenceOfMail",
+          description="The mail as it came, as `message/rfc822`, or its header alone, as `text/rfc822-headers`. `mail.ours` is false, "
+          "with the reason, where no DKIM key of yours has signed it, it is not what was signed, or the log has no hand-over of it."),
+    Route("POST", "/v1/evidence/mail/bundle", "audit.GetEvidence", "The same, to be checked elsewhere", "audit", raw="mail",
+          kind=Kind.DOWNLOAD, filename="evidence.zip", hidden=frozenset({"address", "subscriber_id"}), personal=True,
+          operation="GetEvidenceBundleOfMail",
+          description="As `POST /v1/evidence`, with the mail's header and `mail.py`, which checks it. 404 of type `not-ours`, with the "
+          "reason, where it is none of yours."),
+    Route("POST", "/v1/evidence", "audit.GetEvidence", "The bundle of evidence, by a person's address or id", "audit",
+          kind=Kind.DOWNLOAD, filename="evidence.zip", hidden=frozenset({"mail"}), personal=True, operation="GetEvidence",
           description="By `address` or `subscriber_id`, also of whom nothing else is kept. A ZIP: the answers as text and page, the log's "
           "entries that they rest on with their proofs, the wordings that were read, and `verify.py`, which checks all of it with Python "
           "alone."),

@@ -398,6 +398,10 @@ class FakeAudit:
         for piece in (b"PK", request.address.encode()):
             yield audit_pb2.EvidencePiece(data=piece, address_key=b"\1key")
 
+    async def AnswerEvidence(self, request: Any, context: Any) -> audit_pb2.EvidenceAnswers:
+        shown = audit_pb2.ShownMail(ours=False, reason=f"{len(request.mail)} octets") if request.HasField("mail") else None
+        return audit_pb2.EvidenceAnswers(mail=shown, searched_below=7, address_key=b"\1key")
+
     async def ListEntries(self, request: Any, context: Any) -> audit_pb2.ListEntriesResponse:
         return audit_pb2.ListEntriesResponse(searched_below=7, address_key=b"\1key")
 

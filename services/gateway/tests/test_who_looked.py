@@ -57,6 +57,29 @@ async def test_who_searched_for_a_person_and_who_took_evidence_of_them_is_told_t
 
 
 @promise("A1")
+async def test_evidence_is_answered_by_id_by_address_and_by_a_mail_of_any_size_and_whoever_took_it_is_told(door: Any) -> None:
+    by_id = await door.http.get("/v1/evidence/sub_1")
+    assert (by_id.status_code, by_id.json()["searched_below"], by_id.json()["witnessed"]) == (200, 7, False)
+    assert (await door.http.get("/v1/evidence/sub_1/bundle")).headers["content-type"] == "application/zip"
+    assert (await door.http.post("/v1/evidence/answers", json={"address": "ann@example.com"})).json()["searched_below"] == 7
+    eml = {"content-type": "message/rfc822"}
+    whole = await door.http.post("/v1/evidence/mail", content=b"Subject: \xff\r\n\r\n", headers=eml)
+    assert whole.json()["mail"] == {
+        "ours": False, "reason": "14 octets", "message_id": "", "domain": "", "selector": "", "key_index": 0, "delivery_index": 0,
+        "campaign_id": "", "body_checked": False,
+    }  # fmt: skip
+    large = await door.http.post("/v1/evidence/mail", content=b"x" * (20 << 20), headers=eml)
+    assert (large.status_code, large.json()["mail"]["reason"]) == (200, f"{6 << 20} octets")
+    pasted = await door.http.post("/v1/evidence/mail/bundle", content=b"Subject: x", headers={"content-type": "text/rfc822-headers"})
+    assert pasted.headers["content-type"] == "application/zip"
+    assert sorted(read.operation for _, read in await reads(door)) == ["audit.AnswerEvidence"] * 4 + ["audit.GetEvidence"] * 2
+    endless = await door.http.post("/v1/evidence/mail", content=b"", headers=eml | {"content-length": str(65 << 20)})
+    assert endless.status_code == 413
+    for wrong in ("application/json", "text/html"):
+        assert (await door.http.post("/v1/evidence/mail", content=b"{}", headers={"content-type": wrong})).status_code == 415
+
+
+@promise("A1")
 async def test_without_the_bus_nobody_is_shown_a_person(door: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     door.subscribers.people["sub_1"] = subscribers_pb2.Subscriber(subscriber_id="sub_1", address="ann@example.com", version=1)
 

@@ -96,8 +96,8 @@ class SenderDomains:
 
 
 def _heard(domain: SenderDomain) -> tuple[object, ...]:
-    """What others need to hear of."""
-    return domain.state, [key.selector for key in domain.keys], domain.signing
+    """What others need to hear of; of each key, also what tells later whether it was ours when it signed."""
+    return domain.state, [(key.selector, key.published_at_us, key.superseded_at_us) for key in domain.keys]
 
 
 def _id(tenant_id: str, domain: str) -> str:

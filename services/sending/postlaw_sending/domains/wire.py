@@ -47,6 +47,7 @@ def changed(domain: SenderDomain, actor: Actor | None) -> bytes:
         selectors=[key.selector for key in domain.signing],
         version=domain.version,
         actor=actor_to_wire(actor) if actor else None,
+        keys=map(_public, domain.keys),
     ).SerializeToString()
 
 
@@ -57,6 +58,16 @@ def _record(domain: SenderDomain, key: DkimKey) -> sending.DnsRecord:
     elif key in domain.signing:
         use = sending.DnsRecord.USE_SIGNS
     return sending.DnsRecord(name=f"{key.selector}._domainkey.{domain.domain}", type="TXT", value=key.record, use=use)
+
+
+def _public(key: DkimKey) -> sending.DkimPublicKey:
+    return sending.DkimPublicKey(
+        selector=key.selector,
+        record=key.record,
+        made_at_us=key.made_at_us,
+        published_at_us=key.published_at_us,
+        superseded_at_us=key.superseded_at_us,
+    )
 
 
 def _check(check: Check) -> sending.DomainCheck:

@@ -152,6 +152,39 @@ async def test_new_keys_sign_once_they_are_published_and_the_old_ones_stay_for_s
         assert names == [f"{name}._domainkey.shop.example" for name in new]
 
 
+@promise("A1")
+async def test_the_log_is_told_which_keys_a_domain_had_and_from_when_until_when_they_signed(open_world: Opened) -> None:
+    clock = Clock()
+    async with dns_server() as server, open_world(dns=server.address, now_us=clock) as world:
+        first = await verified(world, server)
+        publish(server, await world.stub.RotateDkimKeys(SHOP))
+        await world.stub.CheckSenderDomain(SHOP)
+        clock.ahead_us += 7 * 24 * HOUR_US + 1_000_000
+        last = await world.stub.CheckSenderDomain(SHOP)
+        told = sorted(await announced(world), key=lambda event: event.version)
+        assert [event.version for event in told] == [
+            1,
+            2,
+            3,
+            4,
+            5,
+        ]  # registered, published, two more made, those published, the first retired
+        assert [len(event.keys) for event in told] == [2, 2, 4, 4, 2]
+        of_first = [next((key for key in event.keys if first.dns_records[0].name.startswith(f"{key.selector}.")), None) for event in told]
+        assert [bool(key and key.published_at_us) for key in of_first] == [False, True, True, True, False]
+        assert [bool(key and key.superseded_at_us) for key in of_first] == [False, False, False, True, False]
+        assert all(key.record == first.dns_records[0].value and key.made_at_us for key in of_first if key is not None)
+        assert [key.record for key in told[-1].keys] == [record.value for record in last.dns_records]
+
+
+async def announced(world: World) -> list[sending.SenderDomainChanged]:
+    return [
+        sending.SenderDomainChanged.FromString(record.value)
+        for partition in range(world.bus.partitions)
+        for record in await world.bus.read_range(DOMAINS, partition, 0, 100)
+    ]
+
+
 @promise("X2")
 async def test_no_private_key_stands_in_the_store_or_on_the_bus(open_world: Opened) -> None:
     async with dns_server() as server, open_world(dns=server.address) as world:
@@ -160,11 +193,7 @@ async def test_no_private_key_stands_in_the_store_or_on_the_bus(open_world: Open
         kept = await parts.domains.get(found.tenant_id, found.domain)
         with pytest.raises(ValueError, match=r"."):
             [_loaded(key.sealed) for key in kept.keys]
-        events = [
-            sending.SenderDomainChanged.FromString(record.value)
-            for partition in range(world.bus.partitions)
-            for record in await world.bus.read_range(DOMAINS, partition, 0, 100)
-        ]
+        events = await announced(world)
         assert [event.state for event in events] == [D.STATE_UNVERIFIED, D.STATE_VERIFIED]
         assert len(events[1].selectors) == 2
         assert all(key.sealed not in record.SerializeToString() for key in kept.keys for record in events)

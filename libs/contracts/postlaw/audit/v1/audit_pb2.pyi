@@ -441,23 +441,210 @@ class GetEvidenceRequest(_message.Message):
 
     ADDRESS_FIELD_NUMBER: _builtins.int
     SUBSCRIBER_ID_FIELD_NUMBER: _builtins.int
+    MAIL_FIELD_NUMBER: _builtins.int
     address: _builtins.str
     subscriber_id: _builtins.str
+    mail: _builtins.bytes
+    """as it came, or its header alone: to whom it went"""
     def __init__(
         self,
         *,
         address: _builtins.str = ...,
         subscriber_id: _builtins.str = ...,
+        mail: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "mail", b"mail", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "mail", b"mail", "subscriber_id", b"subscriber_id", "who", b"who"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_who: _TypeAlias = _typing.Literal["address", "subscriber_id"]  # noqa: Y015
+    _WhichOneofReturnType_who: _TypeAlias = _typing.Literal["address", "subscriber_id", "mail"]  # noqa: Y015
     _WhichOneofArgType_who: _TypeAlias = _typing.Literal["who", b"who"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_who) -> _WhichOneofReturnType_who | None: ...
 
 Global___GetEvidenceRequest: _TypeAlias = GetEvidenceRequest  # noqa: Y015
+
+@_typing.final
+class EvidenceAnswers(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAIL_FIELD_NUMBER: _builtins.int
+    WHY_MAILED_FIELD_NUMBER: _builtins.int
+    OPTED_OUT_FIELD_NUMBER: _builtins.int
+    LOOKED_FIELD_NUMBER: _builtins.int
+    SEARCHED_BELOW_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    WITNESSED_FIELD_NUMBER: _builtins.int
+    ADDRESS_KEY_FIELD_NUMBER: _builtins.int
+    searched_below: _builtins.int
+    """all entries below this index were searched"""
+    complete: _builtins.bool
+    """false: there are more than the thousand newest"""
+    witnessed: _builtins.bool
+    """as many have cosigned it as the installation asks for; false: it is unwitnessed, and others may have been shown another log"""
+    address_key: _builtins.bytes
+    @_builtins.property
+    def mail(self) -> Global___ShownMail:
+        """where one was shown; where it is not ours, nothing else is answered"""
+
+    @_builtins.property
+    def why_mailed(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvidenceStatement]: ...
+    @_builtins.property
+    def opted_out(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvidenceStatement]:
+        """when, and what happened then"""
+
+    @_builtins.property
+    def looked(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvidenceStatement]: ...
+    @_builtins.property
+    def checkpoint(self) -> Global___Checkpoint:
+        """below which every entry is proved"""
+
+    def __init__(
+        self,
+        *,
+        mail: Global___ShownMail | None = ...,
+        why_mailed: _abc.Iterable[Global___EvidenceStatement] | None = ...,
+        opted_out: _abc.Iterable[Global___EvidenceStatement] | None = ...,
+        looked: _abc.Iterable[Global___EvidenceStatement] | None = ...,
+        searched_below: _builtins.int = ...,
+        complete: _builtins.bool = ...,
+        checkpoint: Global___Checkpoint | None = ...,
+        witnessed: _builtins.bool = ...,
+        address_key: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "mail", b"mail"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_key", b"address_key", "checkpoint", b"checkpoint", "complete", b"complete", "looked", b"looked", "mail", b"mail", "opted_out", b"opted_out", "searched_below", b"searched_below", "why_mailed", b"why_mailed", "witnessed", b"witnessed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvidenceAnswers: _TypeAlias = EvidenceAnswers  # noqa: Y015
+
+@_typing.final
+class EvidenceStatement(_message.Message):
+    """Read from one entry of the log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHAT_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
+    what: _builtins.str
+    """handed_over, not_mailed, decided, answered, later (handed over after an opt-out), looked; of an act of consent its kind: given, withdrawn"""
+    text: _builtins.str
+    index: _builtins.int
+    event_id: _builtins.str
+    proof: _builtins.str
+    """the path of its proof"""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def details(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvidenceDetail]:
+        """what it rests on, or what came of it"""
+
+    def __init__(
+        self,
+        *,
+        what: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        text: _builtins.str = ...,
+        index: _builtins.int = ...,
+        event_id: _builtins.str = ...,
+        proof: _builtins.str = ...,
+        details: _abc.Iterable[Global___EvidenceDetail] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "details", b"details", "event_id", b"event_id", "index", b"index", "proof", b"proof", "text", b"text", "what", b"what"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvidenceStatement: _TypeAlias = EvidenceStatement  # noqa: Y015
+
+@_typing.final
+class EvidenceDetail(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHAT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    what: _builtins.str
+    text: _builtins.str
+    index: _builtins.int
+    event_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        what: _builtins.str = ...,
+        text: _builtins.str = ...,
+        index: _builtins.int = ...,
+        event_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "index", b"index", "text", b"text", "what", b"what"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvidenceDetail: _TypeAlias = EvidenceDetail  # noqa: Y015
+
+@_typing.final
+class ShownMail(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OURS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    SELECTOR_FIELD_NUMBER: _builtins.int
+    SIGNED_AT_FIELD_NUMBER: _builtins.int
+    KEY_INDEX_FIELD_NUMBER: _builtins.int
+    DELIVERY_INDEX_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    BODY_CHECKED_FIELD_NUMBER: _builtins.int
+    ours: _builtins.bool
+    reason: _builtins.str
+    """why it is not"""
+    message_id: _builtins.str
+    domain: _builtins.str
+    """of the DKIM key that signed it, and its selector"""
+    selector: _builtins.str
+    key_index: _builtins.int
+    """the entry by which the log knew the key"""
+    delivery_index: _builtins.int
+    """the entry of the hand-over"""
+    campaign_id: _builtins.str
+    """or a single message's attempt, msg_…"""
+    body_checked: _builtins.bool
+    """false: only the header was shown, and nothing is said of the body"""
+    @_builtins.property
+    def signed_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        ours: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+        message_id: _builtins.str = ...,
+        domain: _builtins.str = ...,
+        selector: _builtins.str = ...,
+        signed_at: _timestamp_pb2.Timestamp | None = ...,
+        key_index: _builtins.int = ...,
+        delivery_index: _builtins.int = ...,
+        campaign_id: _builtins.str = ...,
+        body_checked: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["signed_at", b"signed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_checked", b"body_checked", "campaign_id", b"campaign_id", "delivery_index", b"delivery_index", "domain", b"domain", "key_index", b"key_index", "message_id", b"message_id", "ours", b"ours", "reason", b"reason", "selector", b"selector", "signed_at", b"signed_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShownMail: _TypeAlias = ShownMail  # noqa: Y015
 
 @_typing.final
 class EvidencePiece(_message.Message):

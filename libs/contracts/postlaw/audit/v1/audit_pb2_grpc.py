@@ -55,6 +55,11 @@ class AuditServiceStub:
                 request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetEvidenceRequest.SerializeToString,
                 response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.EvidencePiece.FromString,
                 _registered_method=True)
+        self.AnswerEvidence = channel.unary_unary(
+                '/postlaw.audit.v1.AuditService/AnswerEvidence',
+                request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetEvidenceRequest.SerializeToString,
+                response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.EvidenceAnswers.FromString,
+                _registered_method=True)
         self.RebuildIndex = channel.unary_unary(
                 '/postlaw.audit.v1.AuditService/RebuildIndex',
                 request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.RebuildIndexRequest.SerializeToString,
@@ -108,6 +113,13 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AnswerEvidence(self, request, context):
+        """The same answers to be read by a program. Of a mail that is not ours: that, and why.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RebuildIndex(self, request, context):
         """The search index is dropped, and made anew from the log.
         """
@@ -156,6 +168,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.GetEvidence,
                     request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetEvidenceRequest.FromString,
                     response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.EvidencePiece.SerializeToString,
+            ),
+            'AnswerEvidence': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerEvidence,
+                    request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetEvidenceRequest.FromString,
+                    response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.EvidenceAnswers.SerializeToString,
             ),
             'RebuildIndex': grpc.unary_unary_rpc_method_handler(
                     servicer.RebuildIndex,
@@ -287,6 +304,33 @@ class AuditService:
             '/postlaw.audit.v1.AuditService/GetEvidence',
             postlaw_dot_audit_dot_v1_dot_audit__pb2.GetEvidenceRequest.SerializeToString,
             postlaw_dot_audit_dot_v1_dot_audit__pb2.EvidencePiece.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerEvidence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.audit.v1.AuditService/AnswerEvidence',
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.GetEvidenceRequest.SerializeToString,
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.EvidenceAnswers.FromString,
             options,
             channel_credentials,
             insecure,

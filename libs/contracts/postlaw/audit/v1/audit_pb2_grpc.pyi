@@ -41,6 +41,8 @@ class AuditServiceStub:
     """All that the log has of one person, as a ZIP that can be checked with Python alone: why they were mailed, what came of their opt-outs,
     who looked at their data. Also of somebody who was erased.
     """
+    AnswerEvidence: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetEvidenceRequest, _audit_pb2.EvidenceAnswers]
+    """The same answers to be read by a program. Of a mail that is not ours: that, and why."""
     RebuildIndex: _grpc.UnaryUnaryMultiCallable[_audit_pb2.RebuildIndexRequest, _audit_pb2.RebuildIndexResponse]
     """The search index is dropped, and made anew from the log."""
     GetIndex: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetIndexRequest, _audit_pb2.IndexStatus]
@@ -61,6 +63,8 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """All that the log has of one person, as a ZIP that can be checked with Python alone: why they were mailed, what came of their opt-outs,
     who looked at their data. Also of somebody who was erased.
     """
+    AnswerEvidence: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetEvidenceRequest, _audit_pb2.EvidenceAnswers]  # type: ignore[assignment]
+    """The same answers to be read by a program. Of a mail that is not ours: that, and why."""
     RebuildIndex: _aio.UnaryUnaryMultiCallable[_audit_pb2.RebuildIndexRequest, _audit_pb2.RebuildIndexResponse]  # type: ignore[assignment]
     """The search index is dropped, and made anew from the log."""
     GetIndex: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetIndexRequest, _audit_pb2.IndexStatus]  # type: ignore[assignment]
@@ -102,6 +106,14 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         """All that the log has of one person, as a ZIP that can be checked with Python alone: why they were mailed, what came of their opt-outs,
         who looked at their data. Also of somebody who was erased.
         """
+
+    @_abc_1.abstractmethod
+    def AnswerEvidence(
+        self,
+        request: _audit_pb2.GetEvidenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.EvidenceAnswers, _abc.Awaitable[_audit_pb2.EvidenceAnswers]]:
+        """The same answers to be read by a program. Of a mail that is not ours: that, and why."""
 
     @_abc_1.abstractmethod
     def RebuildIndex(

@@ -2289,6 +2289,7 @@ class SenderDomainChanged(_message.Message):
     SELECTORS_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     domain: _builtins.str
     state: Global___SenderDomain.State.ValueType
@@ -2303,6 +2304,10 @@ class SenderDomainChanged(_message.Message):
     def actor(self) -> _context_pb2.Actor:
         """none: a check on schedule"""
 
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___DkimPublicKey]:
+        """all that the domain has; one that is listed no more was retired"""
+
     def __init__(
         self,
         *,
@@ -2313,14 +2318,51 @@ class SenderDomainChanged(_message.Message):
         selectors: _abc.Iterable[_builtins.str] | None = ...,
         version: _builtins.int = ...,
         actor: _context_pb2.Actor | None = ...,
+        keys: _abc.Iterable[Global___DkimPublicKey] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "domain", b"domain", "failed", b"failed", "selectors", b"selectors", "state", b"state", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "domain", b"domain", "failed", b"failed", "keys", b"keys", "selectors", b"selectors", "state", b"state", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SenderDomainChanged: _TypeAlias = SenderDomainChanged  # noqa: Y015
+
+@_typing.final
+class DkimPublicKey(_message.Message):
+    """By whose record a signature can be checked years later. Times in microseconds since the epoch, 0: not yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SELECTOR_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    MADE_AT_US_FIELD_NUMBER: _builtins.int
+    PUBLISHED_AT_US_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_AT_US_FIELD_NUMBER: _builtins.int
+    selector: _builtins.str
+    record: _builtins.str
+    """the TXT record's whole text"""
+    made_at_us: _builtins.int
+    published_at_us: _builtins.int
+    """a check first found it: from now on it may sign"""
+    superseded_at_us: _builtins.int
+    """another took over"""
+    def __init__(
+        self,
+        *,
+        selector: _builtins.str = ...,
+        record: _builtins.str = ...,
+        made_at_us: _builtins.int = ...,
+        published_at_us: _builtins.int = ...,
+        superseded_at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["made_at_us", b"made_at_us", "published_at_us", b"published_at_us", "record", b"record", "selector", b"selector", "superseded_at_us", b"superseded_at_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DkimPublicKey: _TypeAlias = DkimPublicKey  # noqa: Y015
 
 @_typing.final
 class CampaignChanged(_message.Message):
