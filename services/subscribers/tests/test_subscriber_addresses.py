@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -99,6 +100,11 @@ def test_an_address_has_one_key_whatever_its_case_and_a_plus_makes_another() -> 
     assert index.key_of(normalise("ann+news@example.com")) != key
     assert AddressIndex(1, bytes([1]) * 32).key_of("ann@example.com") != key
     assert index.key_of(normalise("STRASSE-Ü@example.com")) == index.key_of(normalise("strasse-ü@example.com"))
+
+
+@pytest.mark.parametrize("key", [bytes(32), bytes(range(32))], ids=["zeros", "all different"])
+def test_an_address_key_is_the_hmac_that_others_compute(key: bytes) -> None:
+    assert AddressIndex(3, key).key_of("ann@example.com") == b"\x03" + hmac.digest(key, b"ann@example.com", "sha256")
 
 
 def test_a_subscriber_id_leads_to_the_address_key_it_was_made_under() -> None:

@@ -17,8 +17,10 @@ from postlaw.subscribers.v1 import subscribers_pb2 as pb
 from postlaw_common.errors import Conflict, Invalid, TooLarge
 from postlaw_common.keys.customer import CustomerKeys
 from postlaw_common.testing.promises import promise
+from postlaw_subscribers.domain.csv_rows import Row
 from postlaw_subscribers.person_keys import KEY_DATABASE, PersonKeys
 from postlaw_subscribers.settings import SubscribersSettings
+from postlaw_subscribers.use_cases.import_batch import Candidate, stretches
 
 PEOPLE = b"email,first name\nann@example.com,Ann\nBob+news@Example.com,Bob\n"
 Until = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
@@ -231,6 +233,15 @@ async def test_a_crash_before_the_checkpoint_leaves_the_totals_exact(world: Any,
     assert counts(done) == (302, 300, 0, 0, 2)
     assert len(await world.audience(list_id)) == 300
     assert len(world.consent.records) == 300
+
+
+def test_a_batch_is_stored_in_stretches_of_address_keys_of_one_size() -> None:
+    candidates = [Candidate(Row(n, []), bytes([n]), "", "", {}) for n in range(25)]
+    for longest, sizes in ((25, [25]), (24, [12, 13]), (10, [8, 8, 9]), (1, [1] * 25)):
+        parts = list(stretches(candidates, longest))
+        assert [len(part) for part in parts] == sizes
+        assert [candidate for part in parts for candidate in part] == candidates
+    assert list(stretches([], 10)) == []
 
 
 async def test_cancelled_halfway_and_resumed_it_ends_as_if_never_cancelled(world: Any, until: Until) -> None:

@@ -39,8 +39,7 @@ from postlaw_subscribers.person_keys import KEYS_BYTES, PROFILE, Keys, Wrapping,
 from postlaw_subscribers.rooms import Rooms
 
 AT_ONCE = 100  # rows judged or sealed before others get their turn on the event loop: some 5 ms
-# Rows judged, stored and recorded as one: keys are random, and the more come together, the fewer pages of an index each one costs.
-TOGETHER = 4000
+TOGETHER = 3000  # rows stored and recorded as one, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ class Result:
 
 async def judge(source: ImportSource, rows: Sequence[Row], result: Result) -> list[Candidate]:
     """The rows that can be taken, of several with one address the first; ascending by address key: neighbours in the store's indexes are so
-    written together, at half the cost."""
+    written together. Keys are random: the more rows come together, the fewer pages of an index each one costs."""
     names = source.header.names
     columns = [(place, name) for place, name in enumerate(names) if name and name != names[source.header.address_at]]
     accepted: dict[bytes, Candidate] = {}
@@ -116,6 +115,13 @@ async def judge(source: ImportSource, rows: Sequence[Row], result: Result) -> li
                 accepted[candidate.address_key] = candidate
         await step_aside()
     return sorted(accepted.values(), key=lambda candidate: candidate.address_key)
+
+
+def stretches(candidates: Sequence[Candidate], longest: int) -> Iterator[Sequence[Candidate]]:
+    """In parts of one size."""
+    parts = -(-len(candidates) // longest)
+    for part in range(parts):
+        yield candidates[len(candidates) * part // parts : len(candidates) * (part + 1) // parts]
 
 
 def _judge_row(source: ImportSource, columns: Sequence[tuple[int, str]], row: Row, result: Result) -> Candidate | None:

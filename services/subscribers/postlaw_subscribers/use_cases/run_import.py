@@ -36,7 +36,7 @@ from postlaw_subscribers.rooms import ConsentLedger, Consents, Rooms, Suppressio
 from postlaw_subscribers.uploads import Truncated
 from postlaw_subscribers.use_cases.flag_addresses import flag_addresses
 from postlaw_subscribers.use_cases.go_through_people import go_through
-from postlaw_subscribers.use_cases.import_batch import TOGETHER, ImportSource, Result, judge, store_new
+from postlaw_subscribers.use_cases.import_batch import TOGETHER, Candidate, ImportSource, Result, judge, store_new, stretches
 from postlaw_subscribers.use_cases.keep_digests import keep_digests
 from postlaw_subscribers.use_cases.known_rows import take_known
 from postlaw_subscribers.use_cases.meet_suppressions import Entrance
@@ -44,7 +44,7 @@ from postlaw_subscribers.use_cases.row_consents import consents_of, record_conse
 from postlaw_subscribers.use_cases.suppress_rows import suppress_rows
 
 OUTAGES = (StoreUnavailable, BusUnavailable, BlobsUnavailable, KeysUnavailable, Unavailable, DeadlineExceeded, RateLimited)
-ENOUGH_ROWS = 4000  # rows between two checkpoints: more where they are short, since a batch ends with a frame of the upload
+ENOUGH_ROWS = 8000  # rows between two checkpoints: more where they are short, since a batch ends with a frame of the upload
 ENOUGH_BYTES = 1 << 20
 
 Acting = Callable[[ImportJob], AbstractAsyncContextManager[Caller]]
@@ -246,23 +246,12 @@ class _Run:
             encode=self._rooms.members.encode,
         )
         result = Result()
-        entrance = Entrance(self._rooms, job.tenant_id)
         async with self._acting(job):
-            await entrance.look()
-            recording: asyncio.Task[None] | None = None
-            try:
+            if job.settings.suppress_source:
                 for start in range(0, len(rows), TOGETHER):
-                    consents = await self._store(source, rows[start : start + TOGETHER], entrance, result)
-                    if recording is not None:
-                        await recording
-                    # Consent's store is another one: it takes these while ours takes the next.
-                    recording = asyncio.create_task(record_consents(self._ledger, source, consents, result))
-                if recording is not None:
-                    await recording
-            finally:
-                if recording is not None:
-                    recording.cancel()
-                    await asyncio.gather(recording, return_exceptions=True)
+                    await self._suppress(source, rows[start : start + TOGETHER], result)
+            else:
+                await self._add(source, rows, result)
         if result.refusals or result.warned:
             first_row = job.checkpoint.next_row
             ordered = sorted((*result.refusals, *result.warned), key=lambda refusal: refusal.row)
@@ -279,16 +268,37 @@ class _Run:
         if result.refusals:
             _rows.add(len(result.refusals), {"outcome": "refused"})
 
-    async def _store(self, source: ImportSource, rows: Sequence[Row], entrance: Entrance, result: Result) -> Consents:
-        """The consents of everyone who is taken: nobody's of a suppression list."""
-        settings = self.opened.job.settings
-        if settings.suppress_source:
-            if settings.suppress_format == "address":
-                await suppress_rows(self._rooms, self._suppressions, source, rows, result)
-            else:
-                await keep_digests(self._rooms, source, settings.suppress_format, rows, result)
-            return Consents([])
+    async def _suppress(self, source: ImportSource, rows: Sequence[Row], result: Result) -> None:
+        """Nobody of a suppression list is taken, and no consent of theirs."""
+        algorithm = self.opened.job.settings.suppress_format
+        if algorithm == "address":
+            await suppress_rows(self._rooms, self._suppressions, source, rows, result)
+        else:
+            await keep_digests(self._rooms, source, algorithm, rows, result)
+
+    async def _add(self, source: ImportSource, rows: Sequence[Row], result: Result) -> None:
+        """Judged all together and stored in parts, each a stretch of address keys: whatever the batch writes into one page of an index,
+        it writes at once."""
         candidates = await judge(source, rows, result)
+        entrance = Entrance(self._rooms, source.tenant_id)
+        await entrance.look()
+        recording: asyncio.Task[None] | None = None
+        try:
+            for part in stretches(candidates, TOGETHER):
+                consents = await self._store(source, part, entrance, result)
+                if recording is not None:
+                    await recording
+                # Consent's store is another one: it takes these while ours takes the next.
+                recording = asyncio.create_task(record_consents(self._ledger, source, consents, result))
+            if recording is not None:
+                await recording
+        finally:
+            if recording is not None:
+                recording.cancel()
+                await asyncio.gather(recording, return_exceptions=True)
+
+    async def _store(self, source: ImportSource, candidates: Sequence[Candidate], entrance: Entrance, result: Result) -> Consents:
+        """The consents of everyone who is taken."""
         await entrance.meet(candidates)  # before there are copies, by which they could be mailed
         taken, known = await store_new(self._rooms, source, candidates)
         result.took(Outcome.ADDED, len(taken))
