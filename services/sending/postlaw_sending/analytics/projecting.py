@@ -11,7 +11,7 @@ from postlaw_common.consumers import Consumer
 from postlaw_common.foreground import step_aside
 from postlaw_sending.analytics.figures import FigureSheets
 from postlaw_sending.analytics.people import TrackedPeople
-from postlaw_sending.analytics.wire import CONSENT_EVENTS, TOPICS, TRACKING, counted, erased, people_of
+from postlaw_sending.analytics.wire import CONSENT_EVENTS, TOPICS, TRACKING, counted, erased, people_of, tells
 
 MOMENT_S: Final = 0.3
 AT_ONCE: Final = 500  # records: where so many wait, an import's for example, it is behind already
@@ -23,6 +23,7 @@ def analytics_consumer(sheets: FigureSheets, people: TrackedPeople, hear: Callab
     async def apply(records: list[Received]) -> None:
         if len(records) < AT_ONCE:
             await asyncio.sleep(MOMENT_S)
+        records = list(filter(tells, records))
         found = []
         for record in records:
             one = counted(record)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from postlaw.consent.v1 import consent_pb2 as consent
@@ -23,10 +24,22 @@ from postlaw_sending.tracking.wire import TRACKING
 
 TOPICS: Final = (OUTCOMES, RETURNS, CONSENT_EVENTS, TRACKING)
 _CAMPAIGN: Final = "cmp_"
+_BY_A_PERSON: Final = b"person:"  # an actor's kind
+_RECORDED: Final = frozenset({consent.ConsentEvent.KIND_GIVEN, consent.ConsentEvent.KIND_IMPLIED})
 _ERASED: Final = bytes([consent.ConsentEvent.KIND_FIELD_NUMBER << 3, consent.ConsentEvent.KIND_ERASED])  # as its kind stands in the bytes
 FIGURES: Final = tuple(field.name for field in sending.Figures.DESCRIPTOR.fields)
 By = sending.GetAnalyticsRequest.By.ValueType
 BY = sending.GetAnalyticsRequest
+
+
+def tells(record: Received) -> bool:
+    """False of a consent that a customer recorded of somebody: nothing here asks for it, and of an import's events all are such."""
+    if record.topic != CONSENT_EVENTS or record.headers.get("ce_actor", b"").startswith(_BY_A_PERSON):
+        return True
+    try:
+        return consent.ConsentEvent.FromString(record.value).kind not in _RECORDED
+    except DecodeError:
+        return True
 
 
 def counted(record: Received) -> Counted | None:

@@ -11,11 +11,14 @@ import pytest
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
+from postlaw_common.bus import Received
 from postlaw_common.errors import NotFound
 from postlaw_common.events import new_event, to_record
 from postlaw_common.testing.promises import promise
 from postlaw_common.testing.telemetry_memory import TelemetryMemory
+from postlaw_sending.analytics.wire import CONSENT_EVENTS, counted, erased, tells
 from postlaw_sending.campaigns.domain.recipients import State
+from postlaw_sending.silence.wire import gone_in, signs_in
 from postlaw_sending.worker.mailbox_providers import destinations
 from services.sending.tests.campaigns.conftest import TENANT, World
 from services.sending.tests.campaigns.played import FakeSubscribers, address_key
@@ -46,6 +49,20 @@ def verdict(recipient: sending.JobRecipient, attempt: int) -> tuple[State, str]:
 def reconciled(world: World, *, repair: bool = False) -> Any:
     stub = SendingServiceStub(world.mesh.channel("sending", as_service="operator"))
     return stub.ReconcileAnalytics(sending.ReconcileAnalyticsRequest(repair=repair))
+
+
+@pytest.mark.parametrize("actor", [b"service:subscribers", b"api_key:key_1", b"person:"])
+def test_what_is_left_unread_of_consents_tells_figures_and_signs_nothing(actor: bytes) -> None:
+    headers = to_record(new_event("consent", b"", source="consent", subject="x", sequence=1, tenant_id=TENANT), CONSENT_EVENTS, 0).headers
+    unread: set[int] = set()
+    for kind in consent.ConsentEvent.Kind.values():
+        event = consent.ConsentEvent(tenant_id=TENANT, address_key=address_key(1), kind=kind, campaign_id="cmp_1")
+        record = Received(CONSENT_EVENTS, 0, 0, event.SerializeToString(), None, {**headers, "ce_actor": actor}, 1)
+        if not tells(record):
+            unread.add(kind)
+            assert not (counted(record) or erased(record) or signs_in([record]) or gone_in([record]))
+    recorded = {consent.ConsentEvent.KIND_GIVEN, consent.ConsentEvent.KIND_IMPLIED}
+    assert unread == (set() if actor.startswith(b"person:") else recorded)
 
 
 @promise("S8")
