@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from postlaw_common.caller import acting_as
 from postlaw_common.errors import Invalid
 from postlaw_common.testing.promises import promise
 from postlaw_consent.domain.event import Actor, ConsentEvent
+from postlaw_consent.domain.particulars import Particulars
 from postlaw_consent.domain.scope import Scope
 from postlaw_consent.intents import INTENTS
 from postlaw_consent.ledger import LEDGER, Entry, document_of
@@ -29,12 +31,16 @@ def people(world: World, count: int) -> list[bytes]:
 
 
 def test_an_event_alike_has_the_bytes_of_the_whole_event() -> None:
-    event = ConsentEvent("", "ten_1", b"", 1, "given", Scope("list", "lst_1"), "import", 5, 7, Actor("user", "usr_1"), source="a form")
+    event = ConsentEvent(
+        "", "ten_1", b"", 1, "given", Scope("list", "lst_1"), "import", 5, 7, Actor("service", "subscribers"), Actor("user", "usr_1"),
+        source="a form", notice_hash=b"notice", sealed_profile_evidence=b"to profile", sealed_attestation=bytes(200), particulars=Particulars(relationship="purchase"),
+    )  # fmt: skip
     one = encode_alike(event)
-    for key in (b"k" * 33, b"l" * 33):
-        whole = decode(one("evt_1", key, b"sealed", 5_000_001))
-        assert (whole.event_id, whole.address_key, whole.sealed_proof_evidence, whole.at_us) == ("evt_1", key, b"sealed", 5_000_001)
-        assert encode(whole) == one("evt_1", key, b"sealed", 5_000_001)
+    for key, evidence in ((b"k" * 33, b"sealed"), (b"l" * 33, bytes(300)), (b"m" * 33, b"")):
+        whole = decode(one("evt_1", key, evidence, 5_000_001))
+        assert (whole.event_id, whole.address_key, whole.sealed_proof_evidence, whole.at_us) == ("evt_1", key, evidence, 5_000_001)
+        assert encode(whole) == one("evt_1", key, evidence, 5_000_001)
+        assert replace(whole, event_id="", address_key=b"", sealed_proof_evidence=b"", at_us=5) == event
 
 
 @promise("G2")
