@@ -132,7 +132,7 @@ class Writer:
             for record in begun if self._state.generations else ():  # a new log has nothing to go back from
                 batch = resumed(batch, record)
             self._state = replace(self._state, generations=[*self._state.generations, *map(generation_of, begun)])
-            await self._derive(self._state, await self._commit(batch), batch)
+            await self._derive(self._state, await self._commit(batch), batch.event_ids)
         await refuse_set_back(self._bus, batch.offsets)
 
     async def _write_on(self, reader: Reader) -> None:
@@ -147,9 +147,11 @@ class Writer:
                 gathering = asyncio.create_task(self._gather(reader))
                 # Off the loop: where one process runs everything, thousands of entries must not keep an opt-out waiting.
                 batch = await asyncio.to_thread(batch_of, records, self._offsets())
+                del records  # megabytes, like the entries below, which nobody needs while they wait for what comes next
                 tiles = await self._commit(batch)
                 await deriving
-                deriving = asyncio.create_task(self._derive(self._state, tiles, batch))
+                deriving = asyncio.create_task(self._derive(self._state, tiles, batch.event_ids))
+                del batch, tiles
         finally:
             # Neither may outlive the ownership: whoever writes next, perhaps this very process, publishes checkpoints of its own.
             for task in (gathering, deriving):
@@ -192,11 +194,11 @@ class Writer:
         with contextlib.suppress(BlobExists):  # nobody else has this name: an earlier try of ours did get there
             await self._blobs.put(segment.key, data, if_absent=True)
 
-    async def _derive(self, state: LogState, tiles: Sequence[Tile], batch: Batch) -> None:
-        """What follows from a commit. The checkpoint comes last: whoever reads it finds everything below it."""
-        if batch.entries:
+    async def _derive(self, state: LogState, tiles: Sequence[Tile], event_ids: Sequence[str]) -> None:
+        """What follows from a commit of entries with these ids. The checkpoint comes last: whoever reads it finds everything below it."""
+        if event_ids:
             await self._put_tiles(tiles)
-            await self._index.add(state.size - len(batch.entries), batch.event_ids)
+            await self._index.add(state.size - len(event_ids), event_ids)
             await self._states.still_owns(state)
             await self._publisher.publish(state)
             self._derived = state.size
