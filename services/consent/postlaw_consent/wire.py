@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Literal, get_args
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from postlaw.consent.v1 import consent_pb2 as pb
@@ -286,7 +287,7 @@ def encode_alike(event: ConsentEvent) -> Callable[[str, bytes, bytes, int], byte
 
 def _fields(whole: pb.ConsentEvent, first: int, last: int) -> bytes:
     """Those with numbers from one to the other."""
-    part = pb.ConsentEvent()
+    part: Message = pb.ConsentEvent()
     part.CopyFrom(whole)
     for field, _ in whole.ListFields():
         if not first <= field.number <= last:

@@ -33,7 +33,8 @@ def people(world: World, count: int) -> list[bytes]:
 def test_an_event_alike_has_the_bytes_of_the_whole_event() -> None:
     event = ConsentEvent(
         "", "ten_1", b"", 1, "given", Scope("list", "lst_1"), "import", 5, 7, Actor("service", "subscribers"), Actor("user", "usr_1"),
-        source="a form", notice_hash=b"notice", sealed_profile_evidence=b"to profile", sealed_attestation=bytes(200), particulars=Particulars(relationship="purchase"),
+        source="a form", notice_hash=b"notice", sealed_profile_evidence=b"to profile", sealed_attestation=bytes(200),
+        particulars=Particulars(relationship="purchase"),
     )  # fmt: skip
     one = encode_alike(event)
     for key, evidence in ((b"k" * 33, b"sealed"), (b"l" * 33, bytes(300)), (b"m" * 33, b"")):
