@@ -285,9 +285,9 @@ def encode_alike(event: ConsentEvent) -> Callable[[str, bytes, bytes, int], byte
     return one
 
 
-def _fields(whole: pb.ConsentEvent, first: int, last: int) -> bytes:
+def _fields(whole: Message, first: int, last: int) -> bytes:
     """Those with numbers from one to the other."""
-    part: Message = pb.ConsentEvent()
+    part = type(whole)()
     part.CopyFrom(whole)
     for field, _ in whole.ListFields():
         if not first <= field.number <= last:
