@@ -10,9 +10,11 @@ import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 from postlaw_common.keys.platform import ADDRESS_CAPS
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store.changing import change
 
 CONFIRMATION_CAPS = CollectionSpec("confirmation_caps", (Index("day"),))
 
@@ -34,24 +36,17 @@ class ConfirmationCaps:
     async def take(self, address: str, tenant_id: str, sign_up_id: str, now_us: int) -> bool:
         """Whether this sign-up may mail this address; counted when it returns. The same sign-up again gets the same yes."""
         id = hmac.digest(await self._key(ADDRESS_CAPS), _mailbox(address).encode(), hashlib.sha256).hex()
-        while True:
-            document = await self._collection().get(id, linearizable=True)
-            mails = [mail for mail in document["mails"] if mail["at"] > now_us - DAY_US] if document else []
-            if any(mail["sign_up"] == sign_up_id for mail in mails):
-                return True
+
+        def counted(document: Document | None) -> Document | None:
+            mails = _since(document, now_us - DAY_US)
+            known = any(mail["sign_up"] == sign_up_id for mail in mails)
             too_soon = any(mail["tenant"] == tenant_id and mail["at"] > now_us - self._apart_us for mail in mails)
-            if len(mails) >= self._a_day or too_soon:
-                return False
-            mails.append({"sign_up": sign_up_id, "tenant": tenant_id, "at": now_us})
-            changed: Document = {"_id": id, "day": _day(now_us), "mails": mails}
-            try:
-                if document is None:
-                    await self._collection().insert(changed)
-                else:
-                    await self._collection().replace(changed, version=document["v"])
-            except (AlreadyExists, VersionConflict):
-                continue  # another sign-up of the same address: count again
-            return True
+            if known or too_soon or len(mails) >= self._a_day:
+                return None
+            return {"_id": id, "day": _day(now_us), "mails": [*mails, {"sign_up": sign_up_id, "tenant": tenant_id, "at": now_us}]}
+
+        _, after = await change(self._collection(), id, counted)
+        return any(mail["sign_up"] == sign_up_id for mail in _since(after, now_us - DAY_US))
 
     async def forget(self, now_us: int) -> None:
         """Drops what no longer counts: of the day before yesterday, and of the week before, in case nobody swept then."""
@@ -59,6 +54,10 @@ class ConfirmationCaps:
             for document in await self._collection().find("day", _day(now_us - days * DAY_US)):
                 with suppress(VersionConflict):  # it was mailed again just now
                     await self._collection().delete(document["_id"], version=document["v"])
+
+
+def _since(document: Document | None, us: int) -> list[Any]:
+    return [mail for mail in document["mails"] if mail["at"] > us] if document else []
 
 
 def _mailbox(address: str) -> str:

@@ -16,8 +16,9 @@ import msgspec
 from postlaw_common.crypto import open_sealed, seal
 from postlaw_common.ordered_text import to_bytes
 from postlaw_common.outbox import OUTBOX_INDEX
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Store, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document, Store
 from postlaw_common.store.bulk import bulk_insert
+from postlaw_common.store.changing import put
 from postlaw_subscribers.domain.person import KEY_BYTES, Person, Profile, made_under
 from postlaw_subscribers.person_keys import LANGUAGE, PROFILE, Keys, document_id, place
 
@@ -140,16 +141,7 @@ class People:
         """From now on this id leads to that address key."""
         moved = self._store.collection(MOVED.name)
         fresh: Document = {"_id": f"{tenant_id}/{subscriber_id}", "address_key": address_key}
-        while True:
-            known = await moved.get(fresh["_id"], linearizable=True)
-            try:
-                if known is None:
-                    await moved.insert(fresh)
-                else:
-                    await moved.replace(fresh, version=known["v"])
-            except (AlreadyExists, VersionConflict):
-                continue
-            return
+        await put(moved, fresh)
 
     async def forget_pointer(self, tenant_id: str, subscriber_id: str, address_key: bytes) -> None:
         """Removes the pointer of an id, if it leads to this address key: after a move it leads on to the next."""

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from postlaw_common.store import AlreadyExists, CollectionSpec, Index, Store, StoreRefused, StoreUnavailable, VersionConflict
+from postlaw_common.store import AlreadyExists, CollectionSpec, Document, Index, Store, StoreRefused, StoreUnavailable, VersionConflict
+from postlaw_common.store.changing import change, put
 
 NewStore = Callable[..., Awaitable[Store]]
 PEOPLE = CollectionSpec("people", (Index("list_id"), Index("address_key", unique=True)))
@@ -64,6 +65,21 @@ async def test_a_replacement_wants_the_version_that_was_read(new_store: NewStore
         await people.replace({"_id": "missing", "n": 9}, version=1)
     assert await people.get("a", linearizable=True) == second
     assert (await people.replace({**second, "n": 2}, version=2))["v"] == 3
+
+
+async def test_changes_at_the_same_time_come_one_after_the_other(new_store: NewStore) -> None:
+    people = (await new_store(PEOPLE)).collection("people")
+
+    def one_more(document: Document | None) -> Document | None:
+        number = document["n"] if document else 0
+        return {"_id": "a", "n": number + 1} if number < 6 else None
+
+    changes = await asyncio.gather(*(change(people, "a", one_more) for _ in range(8)))
+    assert sorted(before["n"] if before else 0 for before, _ in changes) == [0, 1, 2, 3, 4, 5, 6, 6]
+    assert sorted(after["n"] for _, after in changes if after) == [1, 2, 3, 4, 5, 6, 6, 6]
+    assert [before is after for before, after in changes].count(True) == 2
+    await put(people, {"_id": "a", "n": 9})
+    assert await people.get("a", linearizable=True) == {"_id": "a", "n": 9, "v": 7}
 
 
 async def test_of_concurrent_replacements_at_one_version_one_wins(new_store: NewStore) -> None:

@@ -10,7 +10,8 @@ from postlaw_common.caller import Actor, current
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document
+from postlaw_common.store.changing import change
 from postlaw_sending.frequency.domain import Cap
 from postlaw_sending.frequency.wire import CAP_CHANGED, CAPS_CHANGED, changed
 
@@ -53,24 +54,17 @@ class Caps:
         """The caller's own, from now on; what stands so already is not told again. Raises Invalid."""
         _refuse_wrong(messages, days)
         caller = current()
-        while True:
-            before = await self._open().get(caller.tenant_id, linearizable=True)
-            was = _from_document(before)
+
+        def capped(document: Document | None) -> Document | None:
+            was = _from_document(document)
             cap = Cap(messages, days, was.counted_from_us or self._now_us()) if messages else Cap()
-            if cap == was:
-                return cap
-            written = self._announced(before or {"_id": caller.tenant_id}, cap, caller.actor)
-            try:
-                if before is None:
-                    await self._open().insert(written)
-                    stored = written
-                else:
-                    stored = await self._open().replace(written, version=before["v"])
-            except (AlreadyExists, VersionConflict):
-                continue
-            await self._outbox.publish_after_write(self._open(), stored)
+            return None if cap == was else self._announced(document or {"_id": caller.tenant_id}, cap, caller.actor)
+
+        before, after = await change(self._open(), caller.tenant_id, capped)
+        if after is not None and after is not before:
+            await self._outbox.publish_after_write(self._open(), after)
             self._known.pop(caller.tenant_id, None)
-            return cap
+        return _from_document(after)
 
     def _announced(self, before: Document, cap: Cap, actor: Actor) -> Document:
         tenant_id, revision = before["_id"], before.get("revision", 0) + 1

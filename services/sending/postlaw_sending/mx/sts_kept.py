@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document
+from postlaw_common.store.changing import put
 from postlaw_sending.mx.sts_policy import Policy
 
 STS_POLICIES: Final = CollectionSpec("sts_policies")
@@ -39,7 +40,7 @@ class KeptPolicies:
     async def keep(self, domain: str, kept: KeptPolicy) -> None:
         """In the place of what was kept before, whoever kept it: both were read from the domain's own page."""
         policy = kept.policy
-        document = {
+        document: Document = {
             "_id": domain,
             "policy_id": kept.id,
             "mode": policy.mode,
@@ -47,13 +48,4 @@ class KeptPolicies:
             "max_age_s": policy.max_age_s,
             "until_us": kept.until_us,
         }
-        while True:
-            before = await self._open().get(domain, linearizable=True)
-            try:
-                if before is None:
-                    await self._open().insert(document)
-                else:
-                    await self._open().replace(document, version=before["v"])
-            except (AlreadyExists, VersionConflict):
-                continue
-            return
+        await put(self._open(), document)

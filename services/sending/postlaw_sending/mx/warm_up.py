@@ -12,7 +12,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document
+from postlaw_common.store.changing import change
 
 WARM_UP = CollectionSpec("warm_up")
 DAYS: Final[tuple[int, ...]] = tuple(tomllib.loads(Path(__file__).with_name("warm_up.toml").read_text(encoding="utf-8"))["days"])
@@ -67,26 +68,25 @@ class WarmUp:
     async def _take_ahead(self, address: str, limit: int) -> None:
         day = self._today()
         id = f"{address}/{day.isoformat()}"
-        while True:
-            document = await self._open().get(id, linearizable=True)
-            before: int = document["taken"] if document else 0
-            number = min(max(10, limit // 50), limit - before)
-            if number <= 0:
-                self._over.add(address)
-                return
-            try:
-                if document is None:
-                    await self._open().insert({"_id": id, "taken": number})
-                else:
-                    await self._open().replace(document | {"taken": before + number}, version=document["v"])
-            except (AlreadyExists, VersionConflict):
-                continue
-            if self._today() == day:
-                self._ahead[address] = self._ahead.get(address, 0) + number
+
+        def more(document: Document | None) -> Document:
+            taken = _taken(document)
+            return {"_id": id, "taken": max(taken, min(limit, taken + max(10, limit // 50)))}
+
+        before, after = await change(self._open(), id, more)
+        if self._today() != day:
             return
+        if number := _taken(after) - _taken(before):
+            self._ahead[address] = self._ahead.get(address, 0) + number
+        else:
+            self._over.add(address)
 
     def _today(self) -> date:
         today = datetime.fromtimestamp(self._now_us() / 1_000_000, UTC).date()
         if today != self._day:
             self._day, self._ahead, self._lent, self._over = today, {}, {}, set()
         return today
+
+
+def _taken(document: Document | None) -> int:
+    return document["taken"] if document else 0

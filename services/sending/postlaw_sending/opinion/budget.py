@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document
+from postlaw_common.store.changing import change
 
 BUDGETS: Final = CollectionSpec("opinion_budgets")
 _ID: Final = "asked"
@@ -23,17 +24,10 @@ class Budget:
     async def take(self) -> bool:
         """One of today's, before it is asked; False where there is none left."""
         today = datetime.fromtimestamp(self._now_us() / 1e6, UTC).date().isoformat()
-        while True:
-            before = await self._open().get(_ID, linearizable=True)
-            asked = before["asked"] if before is not None and before["day"] == today else 0
-            if asked >= self._a_day:
-                return False
-            taken = {"day": today, "asked": asked + 1}
-            try:
-                if before is None:
-                    await self._open().insert({"_id": _ID, **taken})
-                else:
-                    await self._open().replace(before | taken, version=before["v"])
-            except (AlreadyExists, VersionConflict):
-                continue
-            return True
+
+        def one_more(document: Document | None) -> Document | None:
+            asked = document["asked"] if document is not None and document["day"] == today else 0
+            return None if asked >= self._a_day else {"_id": _ID, "day": today, "asked": asked + 1}
+
+        before, after = await change(self._open(), _ID, one_more)
+        return after is not before

@@ -7,7 +7,8 @@ from typing import Final, Protocol
 
 from postlaw_common.crypto import open_sealed, seal
 from postlaw_common.keys.platform import PROMPTS as KEY
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec
+from postlaw_common.store.changing import put
 
 PROMPTS: Final = CollectionSpec("prompts")
 _ID: Final = "subject"
@@ -30,16 +31,7 @@ class Prompts:
     async def put(self, prompt: str) -> None:
         """In place of the one before."""
         sealed = seal(await self._keys.get(KEY), prompt.encode(), _PLACE)
-        while True:
-            before = await self._open().get(_ID, linearizable=True)
-            try:
-                if before is None:
-                    await self._open().insert({"_id": _ID, "sealed": sealed})
-                else:
-                    await self._open().replace(before | {"sealed": sealed}, version=before["v"])
-            except (AlreadyExists, VersionConflict):
-                continue
-            return
+        await put(self._open(), {"_id": _ID, "sealed": sealed})
 
     async def get(self) -> str:
         """ "" where none was ever put. Raises SealBroken."""

@@ -14,7 +14,8 @@ from typing import Final
 
 from postlaw_common.errors import Conflict
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document, Index
+from postlaw_common.store.changing import change
 from postlaw_sending.returns.rates import Figures
 from postlaw_sending.returns.wire import hold_record
 
@@ -119,24 +120,20 @@ class Counts:
         record = hold_record(document["tenant_id"], id, provider_in(id), document["because"], revision, self._partitions())
         return add_to_outbox(document | {"revision": revision}, [record])
 
-    async def _change(self, tenant_id: str, id: str, change: Callable[[Document], Document]) -> Document | None:
-        """None where `change` changed nothing."""
-        while True:
-            found = await self._open().get(id, linearizable=True)
-            before: Document = found or _new(id, tenant_id)
-            after = change(before)
-            if after == before:
-                return None
-            try:
-                if found is None:
-                    await self._open().insert(after)
-                else:
-                    after = await self._open().replace(after, version=found["v"])
-            except (AlreadyExists, VersionConflict):
-                continue
-            if after.get("outbox"):
-                await self._outbox.publish_after_write(self._open(), after)
-            return after
+    async def _change(self, tenant_id: str, id: str, to: Callable[[Document], Document]) -> Document | None:
+        """None where `to` changed nothing."""
+
+        def changed(found: Document | None) -> Document | None:
+            before = found or _new(id, tenant_id)
+            after = to(before)
+            return None if after == before else after
+
+        before, after = await change(self._open(), id, changed)
+        if after is None or after is before:
+            return None
+        if after.get("outbox"):
+            await self._outbox.publish_after_write(self._open(), after)
+        return after
 
 
 def _new(id: str, tenant_id: str) -> Document:

@@ -8,7 +8,8 @@ from typing import Final, Protocol
 
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.errors import FieldError, Invalid
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document, Index
+from postlaw_common.store.changing import put
 from postlaw_sending.returns.days import forget_old, is_recent
 
 POSTMASTER: Final = CollectionSpec("postmaster_rates", (Index("tenant_id"), Index("day")))
@@ -73,16 +74,7 @@ class PostmasterRates:
             "day": rate.date,
             "rate": rate.spam_rate,
         }
-        while True:
-            before = await self._open().get(id, linearizable=True)
-            try:
-                if before is None:
-                    await self._open().insert(said)
-                else:
-                    await self._open().replace(said, version=before["v"])
-            except (AlreadyExists, VersionConflict):
-                continue
-            return
+        await put(self._open(), said)
 
 
 def _wrong(rate: sending.ImportPostmasterRatesRequest.Rate) -> str:

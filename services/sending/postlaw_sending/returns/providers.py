@@ -9,7 +9,8 @@ import hashlib
 from collections.abc import Callable
 from typing import Final
 
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store.changing import change
 from postlaw_sending.returns.days import day_of, is_recent
 
 PROVIDERS: Final = CollectionSpec("bounces_by_provider", (Index("holding"),))
@@ -30,33 +31,26 @@ class Providers:
         """Counts one more: whether it is held back, and whether it is the first that is. One that is counted twice holds back sooner, which
         costs nothing. Raises StoreUnavailable."""
         id, today = _name(provider), day_of(at_us)
-        while True:
-            document = await self._open().get(id, linearizable=True)
+
+        def one_more(document: Document | None) -> Document:
             days: dict[str, int] = document["days"] if document else {}
             days = {day: number for day, number in days.items() if is_recent(day, at_us, DAYS)}
             days[today] = days.get(today, 0) + 1
-            held_before = document is not None and document["holding"] == _HOLDING
-            holding = held_before or (is_spike(days, today) and (document is None or document["released_on"] != today))
-            fresh: Document = {
+            holding = _holds(document) or (is_spike(days, today) and (document is None or document["released_on"] != today))
+            return {
                 "_id": id,
                 "days": days,
                 "holding": _HOLDING if holding else None,
                 "provider": provider if holding else "",
                 "released_on": document["released_on"] if document else "",
             }
-            try:
-                if document is None:
-                    await self._open().insert(fresh)
-                else:
-                    await self._open().replace(fresh, version=document["v"])
-            except (AlreadyExists, VersionConflict):
-                continue
-            return holding, holding and not held_before
+
+        before, after = await change(self._open(), id, one_more)
+        return _holds(after), _holds(after) and not _holds(before)
 
     async def holds(self, provider: str) -> bool:
         """Whether this provider's are held back, as of now. Raises StoreUnavailable."""
-        document = await self._open().get(_name(provider), linearizable=True)
-        return document is not None and document["holding"] == _HOLDING
+        return _holds(await self._open().get(_name(provider), linearizable=True))
 
     async def holding(self) -> list[str]:
         """The providers whose bounces are held back."""
@@ -77,6 +71,10 @@ class Providers:
 def is_spike(days: dict[str, int], today: str) -> bool:
     before = sum(number for day, number in days.items() if day != today) / (DAYS - 1)
     return days[today] >= AT_LEAST and days[today] > TIMES * before
+
+
+def _holds(document: Document | None) -> bool:
+    return document is not None and document["holding"] == _HOLDING
 
 
 def _name(provider: str) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document, Index
+from postlaw_common.store.changing import change
 from postlaw_sending.returns.days import day_of, forget_old, is_recent
 
 SOFT_BOUNCES: Final = CollectionSpec("soft_bounces", (Index("last_on"),))
@@ -26,21 +27,17 @@ class SoftBounces:
     async def add(self, tenant_id: str, address_key: bytes, campaign_id: str, at_us: int) -> bool:
         """Whether they are too many by now; a campaign is counted once, however many reports come of it. Raises StoreUnavailable."""
         id = f"{tenant_id}/{address_key.hex()}"
-        while True:
-            document = await self._open().get(id, linearizable=True)
-            counted: list[list[str]] = document["campaigns"] if document else []
-            kept = [one for one in counted if is_recent(one[1], at_us, WITHIN_DAYS)]
+
+        def counted(document: Document | None) -> Document | None:
+            before: list[list[str]] = document["campaigns"] if document else []
+            kept = [one for one in before if is_recent(one[1], at_us, WITHIN_DAYS)]
             if campaign_id not in (campaign for campaign, _ in kept):
                 kept.append([campaign_id, day_of(at_us)])
-            fresh: Document = {"_id": id, "campaigns": kept, "last_on": max(day for _, day in kept)}
-            try:
-                if document is None:
-                    await self._open().insert(fresh)
-                elif kept != counted:
-                    await self._open().replace(fresh, version=document["v"])
-            except (AlreadyExists, VersionConflict):
-                continue
-            return len(kept) >= MOST and len({day for _, day in kept}) >= ON_DAYS
+            return {"_id": id, "campaigns": kept, "last_on": max(day for _, day in kept)} if kept != before else None
+
+        _, after = await change(self._open(), id, counted)
+        kept: list[list[str]] = after["campaigns"] if after else []
+        return len(kept) >= MOST and len({day for _, day in kept}) >= ON_DAYS
 
     async def forget(self, now_us: int) -> None:
         """Removes people none of whose bounces counts any more, of twice that time. Raises StoreUnavailable."""

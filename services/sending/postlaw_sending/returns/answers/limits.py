@@ -7,7 +7,8 @@ import hashlib
 from collections.abc import Callable
 from typing import Final
 
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Index, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document, Index
+from postlaw_common.store.changing import change
 from postlaw_sending.messages.return_path import SentMessage
 from postlaw_sending.returns.days import day_of, forget_old
 
@@ -36,13 +37,10 @@ class Limits:
     async def _count(self, *of: str) -> int:
         day = day_of(self._now_us())
         id = hashlib.sha256("\0".join([day, *of]).encode()).hexdigest()
-        while True:
-            document = await self._open().get(id, linearizable=True)
-            try:
-                if document is None:
-                    await self._open().insert({"_id": id, "day": day, "number": 1})
-                    return 1
-                await self._open().replace(document | {"number": document["number"] + 1}, version=document["v"])
-            except (AlreadyExists, VersionConflict):
-                continue
-            return document["number"] + 1
+
+        def one_more(document: Document | None) -> Document:
+            return {"_id": id, "day": day, "number": document["number"] + 1 if document else 1}
+
+        _, counted = await change(self._open(), id, one_more)
+        assert counted is not None
+        return counted["number"]
