@@ -10,8 +10,9 @@ from typing import Any, TextIO
 
 import click
 
+from postlaw_audit.key_chain import KeyChain, key_chain
 from postlaw_audit.notes import NoteInvalid, parse_verifier_key
-from postlaw_audit.sources import PREFIX, VERIFIER_KEY
+from postlaw_audit.sources import PREFIX, VERIFIER_KEY, opened
 from postlaw_audit.witness_policy import parse_policy
 from postlaw_common.blobs import BlobsUnavailable, open_blobs
 from postlaw_common.settings import PlatformSettings, WrongSettings, load
@@ -49,7 +50,8 @@ def verify(file: TextIO, log_key: str | None, receipt_key: str | None, witnesses
     """The receipt's signature, the log's checkpoint and proof, and each statement against the event in the log. Asks no service.
 
     Keys that are not given are read beside the log, in POSTLAW_BLOBS: that is for the installation's own use. Others get both keys
-    once, and keep them: a key that came with a receipt proves nothing.
+    once, and keep them: a key that came with a receipt proves nothing. Where the log's key was followed by another one since, the receipt
+    has the notes of it, which both have signed.
 
     \b
     Example:
@@ -64,7 +66,7 @@ def verify(file: TextIO, log_key: str | None, receipt_key: str | None, witnesses
         found = verify_receipt(
             told,
             keys,
-            lambda: parse_verifier_key(_text(log_key) if log_key else _beside_the_log(PREFIX + VERIFIER_KEY, "--log-key")),
+            lambda: _given(_text(log_key)) if log_key else _chain_beside_the_log(),
             parse_policy(witnesses.read()) if witnesses else None,
         )
     except NotVerified as wrong:
@@ -102,6 +104,23 @@ def _in_words(found: Verified) -> str:
 def _text(given: str) -> str:
     """What was given, or what the file of that name holds."""
     return given if given.lstrip().startswith("{") or not Path(given).is_file() else Path(given).read_text()
+
+
+def _given(key: str) -> KeyChain:
+    parse_verifier_key(key.strip())
+    return KeyChain((key.strip(),))
+
+
+def _chain_beside_the_log() -> KeyChain:
+    """Every key that the log has had: an older one's receipt is of an entry from before."""
+    known = _beside_the_log(PREFIX + VERIFIER_KEY, "--log-key")
+
+    async def read(where: str, state: str) -> KeyChain:
+        async with opened(where, state) as files:
+            return await key_chain(files, known)
+
+    settings = load(PlatformSettings)
+    return asyncio.run(read(str(settings.blobs), str(settings.state)))
 
 
 def _beside_the_log(key: str, option: str) -> str:

@@ -17,8 +17,9 @@ from google.protobuf.message import DecodeError
 
 from postlaw.audit.v1 import audit_pb2
 from postlaw_audit.domain.merkle import ProofInvalid, leaf_hash, verify_inclusion
-from postlaw_audit.notes import NoteInvalid, open_note, parse_note
-from postlaw_audit.witness_policy import Policy, cosigned_by
+from postlaw_audit.key_chain import KeyChain
+from postlaw_audit.notes import NoteInvalid, parse_note
+from postlaw_audit.witness_policy import COSIGNATURE_LENGTH, Policy, cosigned_by
 from postlaw_common.errors import Invalid
 from postlaw_consent.domain.receipt import SCHEMA, VERSION, beside_of, receipt_of
 from postlaw_consent.receipt_signing import SIGNATURE, NotSigned, verify
@@ -26,6 +27,7 @@ from postlaw_consent.wire import decode
 
 LOG = "log"
 _LOG_MEMBERS = {"entry", "index", "tree_size", "path", "checkpoint"}
+_LOG_MAY_HAVE = {"witnesses", "keys"}
 _EVENT = "postlaw.consent.ConsentEvent"
 
 
@@ -72,10 +74,11 @@ def read_receipt(text: str) -> dict[str, Any]:
 
 
 def verify_receipt(
-    receipt: Mapping[str, Any], keys: Mapping[str, Ed25519PublicKey], log_key: Callable[[], tuple[str, bytes]], policy: Policy | None = None
+    receipt: Mapping[str, Any], keys: Mapping[str, Ed25519PublicKey], log_keys: Callable[[], KeyChain], policy: Policy | None = None
 ) -> Verified:
-    """Signature, format, the log's checkpoint, the event's place under it, and each statement against the event. `log_key`: the log's name
-    and key, asked for only where there is a proof. `policy`: whose cosignatures count. Raises NotVerified, and what `log_key` raises."""
+    """Signature, format, the log's checkpoint, the event's place under it, and each statement against the event. `log_keys`: those of the
+    log that are known, asked for only where there is a proof; what followed them is found by the receipt's own notes. `policy`: whose
+    cosignatures count. Raises NotVerified, and what `log_keys` raises."""
     try:
         key_id = verify(receipt, keys)
     except NotSigned as wrong:
@@ -86,7 +89,7 @@ def verify_receipt(
         record = receipt["record"]
         if (receipt["version"], record["schema_version"]) != (VERSION, SCHEMA):
             raise NotVerified(f"version: this program knows {VERSION} with {SCHEMA} alone")
-        inclusion = _in_log(dict(receipt), log_key, policy or Policy()) if LOG in receipt else None
+        inclusion = _in_log(dict(receipt), log_keys, policy or Policy()) if LOG in receipt else None
         event = record["events"][0]
         controller = record["party_identification"][0]
         name = controller.get("party_name", controller["party_id"])
@@ -95,17 +98,25 @@ def verify_receipt(
         raise NotVerified(f"the receipt has not the form of one: {missing}") from missing
 
 
-def _in_log(receipt: dict[str, Any], log_key: Callable[[], tuple[str, bytes]], policy: Policy) -> Inclusion:
+def _in_log(receipt: dict[str, Any], log_keys: Callable[[], KeyChain], policy: Policy) -> Inclusion:
     proof = receipt.pop(LOG)
     receipt.pop(SIGNATURE)
-    if set(proof) != _LOG_MEMBERS:
+    if not _LOG_MEMBERS <= set(proof) <= _LOG_MEMBERS | _LOG_MAY_HAVE:
         raise NotVerified(f"{LOG}: has not the members {', '.join(sorted(_LOG_MEMBERS))}")
-    name, key = log_key()
+    known = log_keys()
     try:
-        checkpoint = open_note(proof["checkpoint"], name, key)
-        witnesses = tuple(sorted(cosigned_by(parse_note(proof["checkpoint"]), policy)))
+        chain = known.followed(proof.get("keys", ()))
+    except (NoteInvalid, AttributeError, TypeError) as wrong:
+        raise NotVerified(f"{LOG}.keys: {wrong}") from wrong
+    try:
+        checkpoint = chain.open_earlier(proof["checkpoint"])
+        note = parse_note(proof["checkpoint"])
+        witnesses = tuple(sorted(cosigned_by(note, policy)))
     except NoteInvalid as wrong:
         raise NotVerified(f"{LOG}.checkpoint: {wrong}") from wrong
+    cosigned = any(len(raw) == COSIGNATURE_LENGTH for _, raw in note.signatures)
+    if proof.get("witnesses", "unwitnessed") not in ("unwitnessed", *(["cosigned"] if cosigned else [])):
+        raise NotVerified(f"{LOG}.witnesses: nobody outside has cosigned the checkpoint")
     if proof["tree_size"] != checkpoint.size:
         raise NotVerified(f"{LOG}.tree_size: the checkpoint is at size {checkpoint.size}")
     try:

@@ -30,7 +30,8 @@ from libs.mesh.tests.receipts_made import (
     signed,
 )
 from postlaw.audit.v1 import audit_pb2
-from postlaw_audit.notes import Checkpoint, parse_verifier_key, verifier_key
+from postlaw_audit.key_chain import KeyChain, succession
+from postlaw_audit.notes import Checkpoint, open_note, parse_verifier_key, verifier_key
 from postlaw_audit.notes import sign as sign_note
 from postlaw_common.testing.promises import promise
 from postlaw_consent.domain.receipt import receipt_of
@@ -49,7 +50,7 @@ Place = tuple[str | int, ...]
 
 
 def checked(receipt: dict[str, Any]) -> Verified:
-    return verify_receipt(receipt, KEYS, lambda: parse_verifier_key(LOG_VKEY))
+    return verify_receipt(receipt, KEYS, lambda: KeyChain((LOG_VKEY,)))
 
 
 def leaves(value: Any, at: Place = ()) -> Iterator[Place]:
@@ -286,6 +287,33 @@ def test_a_receipt_is_witnessed_by_whom_the_policy_names_and_by_nobody_else(tmp_
         assert (done.exit_code, done.output.splitlines()[-1].startswith(words)) == (0, True), done.output
     policy.write_text("nonsense")
     assert run(str(file), "--log-key", LOG_VKEY, "--receipt-key", JWKS, "--witnesses", str(policy)).exit_code == 2
+
+
+@promise("A3")
+def test_a_receipt_of_a_rotated_key_of_the_log_verifies_for_whoever_knows_either_and_for_no_stranger(tmp_path: Path) -> None:
+    """Signed with the log's second key alone, and with both."""
+    second = Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32)
+    second_vkey = verifier_key(ORIGIN, second.public_key().public_bytes_raw())
+    stranger = Ed25519PrivateKey.from_private_bytes(bytes([8]) * 32)
+    note, forged = succession(ORIGIN, LOG_KEY, second), succession(ORIGIN, stranger, second)
+    file = tmp_path / "receipt.json"
+
+    def verifies(log: dict[str, Any], key: str) -> bool:
+        file.write_text(json.dumps(signed({**receipt_of(EVENT, BESIDE), "log": log})))
+        return run(str(file), "--log-key", key, "--receipt-key", JWKS).exit_code == 0
+
+    before = proof_of(entry_of(EVENT))
+    checkpoint = Checkpoint(ORIGIN, 4, open_note(before["checkpoint"], *parse_verifier_key(LOG_VKEY)).root)
+    after = before | {"checkpoint": sign_note(checkpoint, second), "keys": [note]}
+    both = before | {"checkpoint": sign_note(checkpoint, LOG_KEY, second), "keys": [note]}
+    for log in (after, both):
+        assert verifies(log, LOG_VKEY) and verifies(log, second_vkey)
+        assert not verifies(log, verifier_key(ORIGIN, stranger.public_key().public_bytes_raw()))
+    assert verifies(before, LOG_VKEY)
+    assert not verifies(before | {"keys": [note]}, second_vkey), "an older key's word is not enough for whoever knows the newer one"
+    for keys in ([], [forged], [note.replace("followed", "preceded")], [7], "x"):
+        assert not verifies(after | {"keys": keys}, LOG_VKEY), keys
+    assert not verifies(before | {"witnesses": "cosigned"}, LOG_VKEY)
 
 
 @promise("G2")

@@ -5,8 +5,8 @@ size, so that it is never taken for a checkpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -46,6 +46,14 @@ class KeyChain:
 
     trusted: tuple[str, ...]
     before: tuple[str, ...] = ()
+
+    def followed(self, notes: Iterable[str]) -> KeyChain:
+        """With the keys that follow by these notes, oldest first. Raises NoteInvalid."""
+        trusted = [*self.trusted]
+        for key, after in map(follows, notes):
+            if key == trusted[-1]:
+                trusted.append(after)
+        return replace(self, trusted=tuple(trusted))
 
     def open(self, note: str) -> tuple[Checkpoint, str]:
         """The checkpoint, and the newest of the trusted keys that has signed it. Raises NoteInvalid."""

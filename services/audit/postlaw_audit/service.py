@@ -102,7 +102,7 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
 
     evidence = Evidence(Search(reader, indexer), reader, People(platform.channel), platform.channel, signer, lambda: witnessing.policy)
     files = OpenFiles(BlobFiles(platform.blobs), settings.entries_are_public)
-    servicer = AuditServicer(reader, signer.verifier, search, evidence, lambda: witnessing.policy, files)
+    servicer = AuditServicer(reader, signer, search, evidence, lambda: witnessing.policy, files)
     return Service(
         name="audit",
         databases={"audit": (LOG, EVENT_INDEX, LOG_KEYS, SPANS, ROWS)},

@@ -12,6 +12,7 @@ from postlaw_audit.notes import Checkpoint, parse_note
 from postlaw_audit.open_files import OpenFiles
 from postlaw_audit.reader import LogReader
 from postlaw_audit.search.calls import SearchCalls
+from postlaw_audit.signing import Signer
 from postlaw_audit.witness_policy import Policy, cosigned_by
 from postlaw_common.caller import current
 from postlaw_common.errors import NotFound
@@ -25,14 +26,14 @@ class AuditServicer:
     def __init__(
         self,
         reader: LogReader,
-        verifier: Callable[[], str],
+        signer: Signer,
         search: SearchCalls,
         evidence: Evidence,
         policy: Callable[[], Policy],
         files: OpenFiles,
     ) -> None:
         self._reader = reader
-        self._verifier = verifier
+        self._signer = signer
         self._search = search
         self._evidence = evidence
         self._policy = policy
@@ -53,6 +54,7 @@ class AuditServicer:
             topic=entry.topic,
             partition=entry.partition,
             offset=entry.offset,
+            key_notes=self._signer.successions.values(),
         )
         proof.recorded_at.FromMicroseconds(entry.time_us)
         return proof
@@ -80,7 +82,7 @@ class AuditServicer:
 
     async def GetCheckpoint(self, request: audit.GetCheckpointRequest, context: Any) -> audit.Checkpoint:
         answer = self._checkpoint(*await self._reader.checkpoint())
-        answer.verifier_key = self._verifier()
+        answer.verifier_key = self._signer.verifier()
         return answer
 
     async def GetLogFile(self, request: audit.GetLogFileRequest, context: Any) -> AsyncGenerator[audit.LogFilePiece]:

@@ -114,6 +114,9 @@ def cosigned_by(note: Note, policy: Policy) -> dict[str, int]:
     return found
 
 
+COSIGNATURE_LENGTH = 4 + _TIME + 64  # octets: the key's hash, a time, Ed25519
+
+
 def cosigned_text(text: str, time: int) -> bytes:
     """What a witness signs of a checkpoint (C2SP tlog-cosignature)."""
     return f"cosignature/v1\ntime {time}\n{text}".encode()

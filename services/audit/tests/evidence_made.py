@@ -71,8 +71,8 @@ def happened() -> list[tuple[str, str, Any]]:
 
 
 @asynccontextmanager
-async def log_of(tmp_path: Path, events_of: Sequence[tuple[str, str, Any]]) -> AsyncGenerator[Mesh]:
-    """`events_of`: type, id and message of each."""
+async def log_of(tmp_path: Path, events_of: Sequence[tuple[str, str, Any]], after: int = 0) -> AsyncGenerator[Mesh]:
+    """`events_of`: type, id and message of each; `after` so many that the log has already."""
     others = [
         fake("subscribers", add_SubscribersServiceServicer_to_server, Subscribers()),
         fake("consent", add_ConsentServiceServicer_to_server, Consent()),
@@ -92,7 +92,7 @@ async def log_of(tmp_path: Path, events_of: Sequence[tuple[str, str, Any]]) -> A
         await made.running.backing.bus.publish([to_record(event, "postlaw.consent.events.v1", 0) for event in events])
         operator: Any = AuditServiceStub(made.channel("audit", as_service="operator"))
         async with asyncio.timeout(20):
-            while not await indexed(operator, len(events)):
+            while not await indexed(operator, after + len(events)):
                 await asyncio.sleep(0.05)
         yield made
 

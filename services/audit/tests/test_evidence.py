@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from postlaw.audit.v1 import audit_pb2 as audit
 from postlaw_audit.evidence import verify
 from postlaw_common.errors import NotFound
 from postlaw_common.testing.mesh import Mesh
 from postlaw_common.testing.promises import promise
-from services.audit.tests.evidence_made import BEN, NOTICE, WORDING, Files, asked, checked, happened, log_of
+from services.audit.tests.evidence_made import BEN, NOTICE, WORDING, Files, asked, checked, happened, log_of, stub_of
+from services.audit.tests.logs_made import POLICY, VERIFIERS, cosigned
 
 
 @pytest.fixture
@@ -77,6 +79,36 @@ async def test_every_change_of_the_bundle_is_seen(running: Mesh, tmp_path: Path)
 def flipped(data: bytes) -> bytes:
     middle = len(data) // 3
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+@promise("A3")
+async def test_a_bundle_verifies_for_whoever_knows_an_earlier_key_of_the_log_and_is_unwitnessed_until_a_witness_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with log_of(tmp_path / "state", happened()) as made:
+        first = (await stub_of(made).GetCheckpoint(audit.GetCheckpointRequest())).verifier_key
+    monkeypatch.setenv("POSTLAW_AUDIT_SIGNING_KEYS", "2")
+    async with log_of(tmp_path / "state", happened()[:1], after=len(happened())) as made:
+        files = await asked(made, "ann@example.com")
+    second = files["log.vkey"].decode().strip()
+    assert first != second
+    told = [checked(files, tmp_path / "whole", key) for key in (first, second)]
+    assert [(one.returncode, "unwitnessed" in one.stdout) for one in told] == [(0, True)] * 2, told
+    note = files["keys/2"].decode()
+    for damage, replaced in {
+        "gone": None,
+        "by one alone": note.rpartition("\u2014")[0],
+        "of another": note.replace(first, VERIFIERS[1]),
+    }.items():
+        other = {name: data for name, data in files.items() if name != "keys/2"} | ({"keys/2": replaced.encode()} if replaced else {})
+        assert checked(other, tmp_path / damage, first).returncode == 1, damage
+    assert "UNWITNESSED" in files["account.txt"].decode()
+    assert json.loads(files["evidence.json"])["about"]["witnesses"] == "unwitnessed"
+    one, two = (line.split()[2] for line in POLICY.splitlines())
+    witnessed = files | {"checkpoint": cosigned(files["checkpoint"].decode(), 0).encode()}
+    by_one = checked(witnessed, tmp_path / "witnessed", first, one)
+    assert (by_one.returncode, f"witnessed by {one}" in by_one.stdout) == (0, True), by_one.stderr
+    assert checked(witnessed, tmp_path / "witnessed", first, two).returncode == 1
 
 
 @promise("A1")

@@ -132,4 +132,6 @@ class Audit:
             tree_size=proof.checkpoint.size,
             path=tuple(proof.hashes),
             checkpoint=proof.checkpoint.note,
+            cosigned=bool(proof.checkpoint.witnesses),
+            key_notes=tuple(proof.key_notes),
         )

@@ -237,12 +237,15 @@ class FakeAudit(_AnyAudit):
 
     def __init__(self) -> None:
         self.entries: dict[str, audit_pb2.Entry] = {}
+        self.witnesses: list[str] = []
+        self.key_notes: list[str] = []
 
     async def GetEventProof(self, request: audit_pb2.GetEventProofRequest, context: Any) -> audit_pb2.EventProof:
         if request.event_id not in self.entries:
             await context.abort(grpc.StatusCode.NOT_FOUND, "not yet")
         entry = self.entries[request.event_id].SerializeToString()
-        return audit_pb2.EventProof(index=2, entry=entry, hashes=[b"step"], checkpoint=audit_pb2.Checkpoint(size=4, note="a note"))
+        checkpoint = audit_pb2.Checkpoint(size=4, note="a note", witnesses=self.witnesses)
+        return audit_pb2.EventProof(index=2, entry=entry, hashes=[b"step"], checkpoint=checkpoint, key_notes=self.key_notes)
 
 
 class World:

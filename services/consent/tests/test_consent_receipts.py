@@ -93,6 +93,10 @@ async def test_the_logs_proof_is_in_it_once_the_log_has_the_event_and_only_if_it
     world.audit.entries[id] = audit_pb2.Entry(event_id=id, data=record.value)
     proof = (await receipt(world, id, address_key=ada))["log"]
     assert (proof["index"], proof["tree_size"], proof["checkpoint"], len(proof["path"])) == (2, 4, "a note", 1)
+    assert (proof["witnesses"], "keys" in proof) == ("unwitnessed", False)
+    world.audit.witnesses, world.audit.key_notes = ["one"], ["a note of a key"]
+    proof = (await receipt(world, id, address_key=ada))["log"]
+    assert (proof["witnesses"], proof["keys"]) == ("cosigned", ["a note of a key"])
     world.audit.entries[id].data += b"!"
     assert "log" not in await receipt(world, id, address_key=ada)
 

@@ -22,7 +22,8 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The log's entry of an event, `data` in it as the event's own bytes, with the way from its leaf to a checkpoint's root."""
+    """The log's entry of an event, `data` in it as the event's own bytes, with the way from its leaf to a checkpoint's root. `cosigned`: by
+    somebody outside. `key_notes`: by which the log's keys followed each other."""
 
     entry: bytes
     data: bytes
@@ -30,6 +31,8 @@ class Proof:
     tree_size: int
     path: tuple[bytes, ...]
     checkpoint: str
+    cosigned: bool = False
+    key_notes: tuple[str, ...] = ()
 
 
 class GetReceipt:
@@ -86,6 +89,8 @@ class GetReceipt:
             "tree_size": proof.tree_size,
             "path": [_base64(step) for step in proof.path],
             "checkpoint": proof.checkpoint,
+            "witnesses": "cosigned" if proof.cosigned else "unwitnessed",
+            **({"keys": list(proof.key_notes)} if proof.key_notes else {}),
         }
 
 

@@ -344,6 +344,7 @@ class EventProof(_message.Message):
     PARTITION_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
     RECORDED_AT_FIELD_NUMBER: _builtins.int
+    KEY_NOTES_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     index: _builtins.int
     entry: _builtins.bytes
@@ -359,6 +360,10 @@ class EventProof(_message.Message):
     def checkpoint(self) -> Global___Checkpoint: ...
     @_builtins.property
     def recorded_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def key_notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """by which the log's keys followed each other, oldest first: whoever knows an earlier one finds the present one"""
+
     def __init__(
         self,
         *,
@@ -371,10 +376,11 @@ class EventProof(_message.Message):
         partition: _builtins.int = ...,
         offset: _builtins.int = ...,
         recorded_at: _timestamp_pb2.Timestamp | None = ...,
+        key_notes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "recorded_at", b"recorded_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "entry", b"entry", "event_id", b"event_id", "hashes", b"hashes", "index", b"index", "offset", b"offset", "partition", b"partition", "recorded_at", b"recorded_at", "topic", b"topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "entry", b"entry", "event_id", b"event_id", "hashes", b"hashes", "index", b"index", "key_notes", b"key_notes", "offset", b"offset", "partition", b"partition", "recorded_at", b"recorded_at", "topic", b"topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
