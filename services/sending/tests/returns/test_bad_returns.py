@@ -14,8 +14,7 @@ from postlaw_sending.returns.providers import AT_LEAST
 from postlaw_sending.returns.soft_bounces import SOFT_BOUNCES, SoftBounces
 from postlaw_sending.returns.verdict import verdict_of
 from services.sending.tests.messages.compiled import ADDRESS_KEY
-
-from .test_taking_returned_mail import DAY_US, opened, providers_in
+from services.sending.tests.returns.played import DAY_US, opened, providers_in
 
 NOW_US = 1_800_000_000_000_000
 PAGE = b"Content-Type: text/html\r\n\r\n"

@@ -24,8 +24,8 @@ from postlaw_sending.returns.notices import Source
 from postlaw_sending.returns.webhooks.reports import notices_in
 from postlaw_sending.returns.webhooks.signatures import of_sns
 from postlaw_sending.returns.webhooks.taking import Secrets, TakeReports
-
-from .test_taking_returned_mail import CAMPAIGN, PATH, PATHS, SENT, Outside, acting, opened, received_in
+from services.sending.tests.messages.compiled import CAMPAIGN
+from services.sending.tests.returns.played import PATH, PATHS, SENT, Outside, acting, opened, received_in
 
 NOW_S = 1_800_000_000
 TOPIC, CERTIFICATE = "arn:aws:sns:eu-west-1:1:bounces", "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-1.pem"
