@@ -52,7 +52,10 @@ class Caller:
     origin: Origin | None = field(default=None, compare=False)
 
 
+OPERATOR = Actor("operator", "operator")
+
 _current: ContextVar[Caller | None] = ContextVar("postlaw_caller", default=None)
+_unnamed: ContextVar[Actor | None] = ContextVar("postlaw_unnamed", default=None)
 
 
 def current() -> Caller:
@@ -67,11 +70,19 @@ def maybe_current() -> Caller | None:
     return _current.get()
 
 
+def acting() -> Actor | None:
+    """Who acts: the caller, or whoever runs the installation, also where they call without a context. None: the service by itself."""
+    caller = _current.get()
+    return caller.actor if caller else _unnamed.get()
+
+
 @contextmanager
-def acting_as(caller: Caller | None) -> Generator[None]:
-    """Everything inside is done in this caller's name: calls carry its token, events its actor."""
-    token = _current.set(caller)
+def acting_as(caller: Caller | None, *, unnamed: Actor | None = None) -> Generator[None]:
+    """Everything inside is done in this caller's name: calls carry its token, events its actor.
+    `unnamed`: the actor where there is no caller."""
+    token, before = _current.set(caller), _unnamed.set(unnamed)
     try:
         yield
     finally:
+        _unnamed.reset(before)
         _current.reset(token)

@@ -33,6 +33,7 @@ from postlaw_common.bus import Topic
 from postlaw_common.contracts import event_topics
 from postlaw_common.ids import new_id
 from postlaw_common.opening import StartRefused
+from postlaw_common.operator_acts import OperatorActs
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background, Service, Servicer
 
@@ -102,7 +103,7 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
 
     evidence = Evidence(Search(reader, indexer), reader, People(platform.channel), platform.channel, signer, lambda: witnessing.policy)
     files = OpenFiles(BlobFiles(platform.blobs), settings.entries_are_public)
-    servicer = AuditServicer(reader, signer, search, evidence, lambda: witnessing.policy, files)
+    servicer = AuditServicer(reader, signer, search, evidence, lambda: witnessing.policy, files, OperatorActs(platform.bus, "audit"))
     return Service(
         name="audit",
         databases={"audit": (LOG, EVENT_INDEX, LOG_KEYS, SPANS, ROWS)},

@@ -16,6 +16,7 @@ from postlaw_audit.signing import Signer
 from postlaw_audit.witness_policy import Policy, cosigned_by
 from postlaw_common.caller import current
 from postlaw_common.errors import NotFound
+from postlaw_common.operator_acts import OperatorActs
 
 PIECE = 1 << 20  # bytes
 
@@ -31,6 +32,7 @@ class AuditServicer:
         evidence: Evidence,
         policy: Callable[[], Policy],
         files: OpenFiles,
+        acts: OperatorActs,
     ) -> None:
         self._reader = reader
         self._signer = signer
@@ -38,6 +40,7 @@ class AuditServicer:
         self._evidence = evidence
         self._policy = policy
         self._files = files
+        self._acts = acts
 
     async def GetEventProof(self, request: audit.GetEventProofRequest, context: Any) -> audit.EventProof:
         found = await self._reader.prove_event(request.event_id)
@@ -71,7 +74,7 @@ class AuditServicer:
         return await self._evidence.answers(request)
 
     async def RebuildIndex(self, request: audit.RebuildIndexRequest, context: Any) -> audit.RebuildIndexResponse:
-        return await self._search.rebuild()
+        return await self._acts.noted("RebuildIndex", request, self._search.rebuild)
 
     async def GetIndex(self, request: audit.GetIndexRequest, context: Any) -> audit.IndexStatus:
         return await self._search.status()

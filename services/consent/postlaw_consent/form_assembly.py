@@ -7,15 +7,19 @@ from dataclasses import dataclass
 
 from postlaw_common.keys.platform import CONFIRMATION_TOKENS
 from postlaw_common.keys.platform import PROFILE_LINKS as PROFILE_LINK_TOKENS
+from postlaw_common.outbox import Outbox
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background
 from postlaw_common.service_context import ServiceContexts
+from postlaw_common.store import Collection
 from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.clients import Identity
 from postlaw_consent.confirmation_caps import CONFIRMATION_CAPS, ConfirmationCaps
+from postlaw_consent.domain.form import Form
 from postlaw_consent.domain.profile_link import ProfileLink
 from postlaw_consent.form_calls import FormCalls
 from postlaw_consent.form_clients import FormClients
+from postlaw_consent.form_wire import form_changed
 from postlaw_consent.forms import FORMS, Forms
 from postlaw_consent.ledger import Ledger
 from postlaw_consent.notices import Notices
@@ -62,7 +66,15 @@ def assemble_forms(
     mails_apart_s: float,
 ) -> FormParts:
     store = platform.store("consent")
-    forms = Forms(lambda: store.collection(FORMS.name))
+
+    def kept_forms() -> Collection:
+        return store.collection(FORMS.name)
+
+    def encode(before: Form | None, after: Form, version: int) -> bytes:
+        return form_changed(before, after, version, platform.public_url.rstrip("/"))
+
+    outbox = Outbox(platform.bus, lambda: [kept_forms()])
+    forms = Forms(kept_forms, outbox, encode, lambda: platform.bus.partitions)
     sign_ups = SignUps(lambda: store.collection(SIGN_UPS.name), platform.platform_keys.get)
     caps = ConfirmationCaps(
         lambda: store.collection(CONFIRMATION_CAPS.name), platform.platform_keys.get, a_day=mails_a_day, apart_us=int(mails_apart_s * 1e6)
@@ -126,5 +138,5 @@ def assemble_forms(
         UseProfileLink(link_tokens, opt_out_tokens, links, profiles, reached, begin_link, platform.now_us),
         KeepLanguage(opt_out_tokens, profiles),
     )
-    backgrounds = (Background("sign-ups", done.run), Background("links to people's details", mailed.run))
+    backgrounds = (Background("sign-ups", done.run), Background("links to people's details", mailed.run), outbox.background("forms outbox"))
     return FormParts(calls, profile_calls, backgrounds, start)

@@ -9,11 +9,11 @@ from postlaw_common.caller import current
 from postlaw_consent.domain.confirmation import State
 from postlaw_consent.domain.form import Form, FormSender
 from postlaw_consent.domain.notice import digest_of
+from postlaw_consent.form_wire import form_to_wire
 from postlaw_consent.sign_ups import Sent
 from postlaw_consent.use_cases.confirm_sign_up import Confirmed, ConfirmSignUp
 from postlaw_consent.use_cases.forms import CreateForm, GetForm, ListForms, RetireForm
 from postlaw_consent.use_cases.sign_up import TakeSignUp
-from postlaw_consent.wire import timestamp
 
 _STATES: dict[State, pb.Confirmation.State.ValueType] = {
     "open": pb.Confirmation.STATE_OPEN,
@@ -82,23 +82,7 @@ class FormCalls:
         )
 
     def _form(self, form: Form) -> pb.Form:
-        return pb.Form(
-            form_id=form.form_id,
-            tenant_id=form.tenant_id,
-            list_id=form.list_id,
-            list_name=form.list_name,
-            language=form.language,
-            wording=form.wording,
-            notice_hash=form.digest,
-            purposes=form.purposes,
-            single_opt_in=not form.double,
-            sender=pb.FormSender(name=form.sender.name, address=form.sender.address, postal_address=form.sender.postal_address),
-            territories=form.territories,
-            without_ip=form.without_ip,
-            url=f"{self._public_url}/f/{form.form_id}",
-            created_at=timestamp(form.created_us),
-            retired_at=timestamp(form.retired_us) if form.retired_us else None,
-        )
+        return form_to_wire(form, self._public_url)
 
 
 def _form_from_wire(request: pb.CreateFormRequest, tenant_id: str) -> Form:

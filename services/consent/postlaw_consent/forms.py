@@ -1,29 +1,46 @@
-"""Forms as documents, by their id. None is ever deleted, and nothing changes of one but that it is retired."""
+"""Forms as documents, by their id. None is ever deleted, and nothing changes of one but that it is retired. Both are announced in the
+same write (postlaw_common.outbox)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from postlaw_common.bus import Topic
+from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_common.made_once import MADE_UNDER, RequestKey
+from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
 from postlaw_consent.domain.form import Form, FormSender
 
-FORMS = CollectionSpec("forms", (Index("tenant"), MADE_UNDER))
+FORMS = CollectionSpec("forms", (Index("tenant"), MADE_UNDER, OUTBOX_INDEX))
+FORMS_CHANGED = Topic("postlaw.consent.forms.v1")
+_TYPE = "postlaw.consent.FormChanged"
+
+Encode = Callable[[Form | None, Form, int], bytes]
+"""(before, after, version) → the event's bytes."""
 
 
 class Forms:
-    def __init__(self, collection: Callable[[], Collection]) -> None:
+    """`partitions`: the installation's count."""
+
+    def __init__(self, collection: Callable[[], Collection], outbox: Outbox, encode: Encode, partitions: Callable[[], int]) -> None:
         self._collection = collection
+        self._outbox = outbox
+        self._encode = encode
+        self._partitions = partitions
 
     async def insert(self, form: Form, request: RequestKey, asked: bytes) -> Form:
         """This form, or the one that the request's key made before. Raises KeyReused."""
+        document = self._announced(_document_of(form) | request.note(asked), None, form, 1)
         try:
-            await self._collection().insert(_document_of(form) | request.note(asked))
+            await self._collection().insert(document)
         except AlreadyExists:
             made = await request.made(self._collection(), asked)
             if made is None:
                 raise
             return _form_of(made)
+        await self._outbox.publish_after_write(self._collection(), document)
         return form
 
     async def get(self, form_id: str) -> Form | None:
@@ -36,11 +53,21 @@ class Forms:
         while (document := await self._collection().get(form_id, linearizable=True)) is not None:
             if document.get("retired"):
                 return _form_of(document)
+            before = _form_of(document)
+            after = replace(before, retired_us=now_us)
             try:
-                return _form_of(await self._collection().replace(document | {"retired": now_us}, version=document["v"]))
+                written = self._announced(document | {"retired": now_us}, before, after, 2)
+                stored = await self._collection().replace(written, version=document["v"])
             except VersionConflict:
                 continue
+            await self._outbox.publish_after_write(self._collection(), stored)
+            return after
         return None
+
+    def _announced(self, document: Document, before: Form | None, after: Form, version: int) -> Document:
+        data = self._encode(before, after, version)
+        event = new_event(_TYPE, data, source="consent", subject=after.form_id, sequence=version, tenant_id=after.tenant_id)
+        return add_to_outbox(document, [to_record(event, FORMS_CHANGED.name, partition_of(after.form_id, self._partitions()))])
 
     async def page(self, tenant_id: str, after: str, limit: int) -> list[Form]:
         """Oldest first."""

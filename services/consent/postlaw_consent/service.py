@@ -20,6 +20,7 @@ from postlaw_consent.expiries import EXPIRIES, Expiries
 from postlaw_consent.export_calls import ExportCalls, encode_export
 from postlaw_consent.form_assembly import COLLECTIONS as FORM_COLLECTIONS
 from postlaw_consent.form_assembly import assemble_forms
+from postlaw_consent.forms import FORMS_CHANGED
 from postlaw_consent.intents import INTENTS, Intents
 from postlaw_consent.laws import LAWS, Laws
 from postlaw_consent.ledger import LEDGER, Ledger
@@ -179,7 +180,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         databases={
             "consent": (LEDGER, INTENTS, NOTICES, ANSWERS_DUE, LIST_NAMES, LAWS, SNAPSHOTS, EXPIRIES, CLOCK, EXPORTS, *FORM_COLLECTIONS)
         },
-        topics=(EVENTS, ANSWERS, DECISIONS, EXPORTED, CHANGED, Topic(LISTS)),
+        topics=(EVENTS, ANSWERS, DECISIONS, EXPORTED, CHANGED, FORMS_CHANGED, Topic(LISTS)),
         servicers=(Servicer("postlaw.consent.v1.ConsentService", add_ConsentServiceServicer_to_server, servicer),),
         consumers=(learning_names(names),),
         backgrounds=(

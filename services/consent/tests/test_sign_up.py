@@ -275,7 +275,7 @@ async def test_a_form_is_made_once_by_its_key_and_another_customer_does_not_see_
     assert (notice.wording, notice.language) == ("Yes.", "en")
 
 
-@promise("G12")
+@promise("G12", "A1")
 async def test_on_a_retired_form_nobody_signs_up_and_who_has_may_still_confirm(world: World) -> None:
     on = await form(world)
     await sign_up(world, on)
@@ -287,6 +287,12 @@ async def test_on_a_retired_form_nobody_signs_up_and_who_has_may_still_confirm(w
         again = await world.consent.RetireForm(pb.GetFormRequest(form_id=on.form_id), None)
     assert retired.HasField("retired_at")
     assert again == retired
+    made, gone = [pb.FormChanged.FromString(record.value) for record in await world.published("postlaw.consent.forms.v1")]
+    assert (made.version, gone.version, made.after) == (1, 2, gone.before)
+    assert not made.HasField("before")
+    assert gone.after.retired_at == retired.retired_at
+    assert not gone.before.HasField("retired_at")
+    assert (gone.after.notice_hash, gone.after.wording) == (retired.notice_hash, "")
     with pytest.raises(Conflict) as refused:
         await sign_up(world, on, "other@example.com")
     assert refused.value.type == "form-retired"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from postlaw.sending.v1.sending_pb2_grpc import add_SendingServiceServicer_to_server
+from postlaw_common.operator_acts import ACTS, OperatorActs
 from postlaw_common.platform import Platform
 from postlaw_common.service import Background, Service, Servicer
 from postlaw_sending.analytics import assembly as analytics
@@ -138,6 +139,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         record_hit=hits.record,
         analytics=figures,
         webhooks=hooks.calls,
+        acts=OperatorActs(platform.bus, "sending"),
     )
 
     async def start() -> None:
@@ -157,6 +159,8 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
             *domains.TOPICS,
             *tracking.TOPICS,
             *TEAM_TOPICS,
+            *webhooks.TOPICS,
+            ACTS,
         )
     }
 
@@ -198,7 +202,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                     hits.recording,
                     figures.reconciling,
                     forgetting("people's last signs", signals.forget_old, every_s=24 * 3600.0),
-                    hooks.sending,
+                    *hooks.backgrounds,
                 )
                 if serving
                 else ()

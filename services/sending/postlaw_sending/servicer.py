@@ -8,6 +8,7 @@ from typing import Any
 
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.foreground import answering
+from postlaw_common.operator_acts import OperatorActs
 from postlaw_sending.analytics.assembly import AnalyticsParts
 from postlaw_sending.analytics.wire import as_csv
 from postlaw_sending.campaigns.domain.campaign import Move
@@ -82,6 +83,7 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
         record_hit: RecordHit,
         analytics: AnalyticsParts,
         webhooks: WebhookCalls,
+        acts: OperatorActs,
     ) -> None:
         super().__init__(templates.write, templates.judge)
         self._team = team
@@ -106,6 +108,7 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
         self._reports = reports
         self._record_hit = record_hit
         self._analytics = analytics
+        self._acts = acts
         WebhookServicer.__init__(self, webhooks)
 
     async def CreateCampaign(self, request: sending.CreateCampaignRequest, context: Any) -> sending.Campaign:
@@ -230,18 +233,21 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
         yield sending.AnalyticsCsv(data=as_csv(await self._analytics.read.by(request.by)))
 
     async def ReconcileAnalytics(self, request: sending.ReconcileAnalyticsRequest, context: Any) -> sending.ReconcileAnalyticsResponse:
-        return await self._analytics.reconcile(repair=request.repair)
+        return await self._acts.noted("ReconcileAnalytics", request, lambda: self._analytics.reconcile(repair=request.repair))
 
     async def AwaitStopped(self, request: sending.AwaitStoppedRequest, context: Any) -> sending.AwaitStoppedResponse:
         with answering():  # the planner, where it runs in this process, steps aside
             return await self._await_stopped(request)
 
     async def AttestWorkerEnd(self, request: sending.AttestWorkerEndRequest, context: Any) -> sending.AttestWorkerEndResponse:
-        return await self._attest(request)
+        return await self._acts.noted("AttestWorkerEnd", request, lambda: self._attest(request))
 
     async def ResolveUnknown(self, request: sending.ResolveUnknownRequest, context: Any) -> sending.ResolveUnknownResponse:
-        unknown, again = await self._resolve_unknown(request.campaign_id)
-        return sending.ResolveUnknownResponse(unknown=unknown, mailed_again=again)
+        async def resolve() -> sending.ResolveUnknownResponse:
+            unknown, again = await self._resolve_unknown(request.campaign_id)
+            return sending.ResolveUnknownResponse(unknown=unknown, mailed_again=again)
+
+        return await self._acts.noted("ResolveUnknown", request, resolve)
 
     async def ListHoldings(self, request: sending.ListHoldingsRequest, context: Any) -> sending.ListHoldingsResponse:
         return await self._list_holdings(request)
@@ -250,7 +256,7 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
         return await self._held_returns.list()
 
     async def ReleaseHeldReturns(self, request: sending.ReleaseHeldReturnsRequest, context: Any) -> sending.ReleaseHeldReturnsResponse:
-        return await self._held_returns.release(request)
+        return await self._acts.noted("ReleaseHeldReturns", request, lambda: self._held_returns.release(request))
 
     async def TakeProviderReport(self, request: sending.TakeProviderReportRequest, context: Any) -> sending.TakeProviderReportResponse:
         return sending.TakeProviderReportResponse(notices=await self._reports(request.provider, request.headers, request.body))
@@ -259,9 +265,9 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
         return await self._judging.held()
 
     async def ReleaseHeldSending(self, request: sending.ReleaseHeldSendingRequest, context: Any) -> sending.ReleaseHeldSendingResponse:
-        return await self._judging.release(request)
+        return await self._acts.noted("ReleaseHeldSending", request, lambda: self._judging.release(request))
 
     async def ImportPostmasterRates(
         self, request: sending.ImportPostmasterRatesRequest, context: Any
     ) -> sending.ImportPostmasterRatesResponse:
-        return await self._provider_rates.take(request)
+        return await self._acts.noted("ImportPostmasterRates", request, lambda: self._provider_rates.take(request))

@@ -179,6 +179,13 @@ def import_message(job: ImportJob) -> pb.Import:
     )
 
 
+def _told(job: ImportJob) -> pb.Import:
+    """Without the file's name, which may tell who a person is."""
+    told = import_message(job)
+    told.ClearField("filename")
+    return told
+
+
 def audience_member(address_key: bytes, subscriber_id: str, address: str, fields: Mapping[str, str]) -> bytes:
     """An AudiencePeople of this person alone; several, one after the other, are an AudiencePeople of them all."""
     people = pb.AudiencePeople()
@@ -205,11 +212,15 @@ class SubscriberEvents:
         data = pb.ListChanged(list=list_message(list_)).SerializeToString()
         return self._record("ListChanged", data, list_.tenant_id, list_.list_id, list_.version, list_.list_id.encode())
 
+    def import_changed(self, job: ImportJob, before: ImportJob | None) -> Record:
+        """`before` None: it was begun. It has no place among the versions, which the job's end counts."""
+        data = pb.ImportChanged(
+            **{"import": _told(job)}, before=_STATES[before.state] if before else pb.Import.STATE_UNSPECIFIED
+        ).SerializeToString()
+        return self._record("ImportChanged", data, job.tenant_id, job.import_id, 0, job.import_id.encode())
+
     def import_finished(self, job: ImportJob) -> Record:
-        """Without the file's name, which may tell who a person is, and without the failure's text."""
-        told = import_message(job)
-        told.ClearField("filename")
-        data = pb.ImportFinished(**{"import": told}).SerializeToString()
+        data = pb.ImportFinished(**{"import": _told(job)}).SerializeToString()
         return self._record("ImportFinished", data, job.tenant_id, job.import_id, job.epoch + 1, job.import_id.encode())
 
     def subscriber_changed(self, person: Person, changed: Sequence[str]) -> Record:

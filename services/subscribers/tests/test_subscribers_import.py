@@ -244,6 +244,7 @@ def test_a_batch_is_stored_in_stretches_of_address_keys_of_one_size() -> None:
     assert list(stretches([], 10)) == []
 
 
+@promise("A1")
 async def test_cancelled_halfway_and_resumed_it_ends_as_if_never_cancelled(world: Any, until: Until) -> None:
     list_id = await world.make_list()
     world.consent.hold = asyncio.Event()
@@ -270,6 +271,13 @@ async def test_cancelled_halfway_and_resumed_it_ends_as_if_never_cancelled(world
     assert counts(done) == (15_000, 15_000, 0, 0, 0)
     with pytest.raises(Conflict):
         await stub.ResumeImport(pb.GetImportRequest(import_id=started.import_id))
+    events = [event for event in await world.events() if event.type == "postlaw.subscribers.ImportChanged"]
+    changes = [pb.ImportChanged.FromString(event.data) for event in events]
+    S = pb.Import
+    assert [(one.before, getattr(one, "import").state) for one in changes] == [
+        (S.STATE_UNSPECIFIED, S.STATE_QUEUED), (S.STATE_RUNNING, S.STATE_CANCELLED), (S.STATE_CANCELLED, S.STATE_QUEUED),
+    ]  # fmt: skip
+    assert all(event.actor.startswith("api_key:") for event in events)
 
 
 def resident_mb(name: str) -> float:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from postlaw_common.bus import Received, Record
-from postlaw_common.caller import maybe_current
+from postlaw_common.caller import acting, maybe_current
 from postlaw_common.ids import new_id
 from postlaw_common.telemetry.spans import TRACEPARENT, outgoing
 
@@ -58,7 +58,7 @@ def new_event(
         tenant_id=tenant_id,
         time_us=time_us or time.time_ns() // 1000,
         data=data,
-        actor=str(caller.actor) if caller else f"service:{source}",
+        actor=str(acting() or f"service:{source}"),
         on_behalf_of=str(caller.on_behalf_of) if caller and caller.on_behalf_of else "",
         traceparent=outgoing(),
         request_id=origin.request_id if origin else "",

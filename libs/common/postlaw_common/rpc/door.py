@@ -19,7 +19,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
-from postlaw_common.caller import Caller, Origin, acting_as
+from postlaw_common.caller import OPERATOR, Actor, Caller, Origin, acting_as
 from postlaw_common.errors import Denied, Invalid, PostlawError, Unauthenticated
 from postlaw_common.rpc import deadline
 from postlaw_common.rpc.context_token import METADATA_KEY, ORIGIN, ContextVerifier
@@ -76,8 +76,8 @@ class Door:
         async def call(raw: Any, context: Context) -> Any:
             left, began, code = self._enter(context), time.perf_counter(), grpc.StatusCode.OK
             try:
-                caller, traceparent = await self._admit(path, policy, context)
-                with served_span(path, traceparent), acting_as(caller):
+                caller, traceparent, unnamed = await self._admit(path, policy, context)
+                with served_span(path, traceparent), acting_as(caller, unnamed=unnamed):
                     return await run(read(raw, parse), context)
             except (grpc.aio.AbortError, asyncio.CancelledError):
                 code = grpc.StatusCode.CANCELLED
@@ -98,8 +98,8 @@ class Door:
         async def call(raw: Any, context: Context) -> None:
             left, began, code = self._enter(context), time.perf_counter(), grpc.StatusCode.OK
             try:
-                caller, traceparent = await self._admit(path, policy, context)
-                with served_span(path, traceparent), acting_as(caller):
+                caller, traceparent, unnamed = await self._admit(path, policy, context)
+                with served_span(path, traceparent), acting_as(caller, unnamed=unnamed):
                     answers = run(read(raw, parse), context)
                     if iterates:
                         await _written(answers, context)
@@ -131,8 +131,8 @@ class Door:
         if not self.under_way:
             self.quiet.set()
 
-    async def _admit(self, path: str, policy: Policy, context: Context) -> tuple[Caller | None, str]:
-        """The verified caller and the traceparent. Raises Denied, Unauthenticated, Invalid."""
+    async def _admit(self, path: str, policy: Policy, context: Context) -> tuple[Caller | None, str, Actor | None]:
+        """The verified caller, the traceparent, and who acts where there is no caller. Raises Denied, Unauthenticated, Invalid."""
         peer = peer_service(context)
         if peer not in policy.callers:
             raise Denied(f"{path} may not be called by {peer or 'a peer without a service name'}.", type="caller-not-allowed")
@@ -156,7 +156,7 @@ class Door:
             raise Denied(f"The caller lacks the scope {missing}.", type="missing-scope")
         if caller and origin:
             caller = replace(caller, origin=Origin.parsed(origin))
-        return caller, traceparent
+        return caller, traceparent, OPERATOR if peer == OPERATOR.id else None
 
 
 def peer_service(context: Context) -> str:

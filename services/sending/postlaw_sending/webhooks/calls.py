@@ -11,7 +11,8 @@ from postlaw_common.errors import FieldError, Invalid
 from postlaw_sending.campaigns.wire import timestamp
 from postlaw_sending.webhooks.deliveries import Deliveries
 from postlaw_sending.webhooks.destination import checked_url
-from postlaw_sending.webhooks.endpoints import Webhook, Webhooks
+from postlaw_sending.webhooks.domain import Webhook
+from postlaw_sending.webhooks.endpoints import Webhooks
 from postlaw_sending.webhooks.messages import TYPES
 from postlaw_sending.webhooks.signing import shown
 
@@ -32,36 +33,31 @@ class WebhookCalls:
         return sending.CreatedWebhook(webhook=_said(made, 0), secret=shown(secret))
 
     async def get(self, request: sending.WebhookRequest) -> sending.Webhook:
-        return await self._with_waiting(await self._own(request))
+        return await self._with_waiting(await self._webhooks.get(request.webhook_id, current().tenant_id))
 
     async def list(self) -> sending.ListWebhooksResponse:
         found = await self._webhooks.of_tenant(current().tenant_id)
         return sending.ListWebhooksResponse(webhooks=[await self._with_waiting(one) for one in found])
 
     async def delete(self, request: sending.WebhookRequest) -> sending.Webhook:
-        webhook = await self._own(request)
-        await self._webhooks.delete(webhook.id)
+        webhook = await self._webhooks.delete(request.webhook_id, current().tenant_id)
         await self._deliveries.drop(webhook.id)
         self._deliveries.forget(webhook.tenant_id)
         return _said(webhook, 0)
 
     async def rotate(self, request: sending.WebhookRequest) -> sending.CreatedWebhook:
-        webhook, secret = await self._webhooks.rotate(await self._own(request))
+        webhook, secret = await self._webhooks.rotate(request.webhook_id, current().tenant_id)
         return sending.CreatedWebhook(webhook=await self._with_waiting(webhook), secret=shown(secret))
 
     async def told_of(self, request: sending.SetWebhookEventTypesRequest) -> sending.Webhook:
-        own = await self._webhooks.get(request.webhook_id, current().tenant_id)
-        webhook = await self._webhooks.told_of(own, _types(request.event_types))
+        webhook = await self._webhooks.told_of(request.webhook_id, current().tenant_id, _types(request.event_types))
         self._deliveries.forget(webhook.tenant_id)
         return await self._with_waiting(webhook)
 
     async def redeliver(self, request: sending.WebhookRequest) -> sending.Webhook:
-        webhook = await self._webhooks.able(await self._own(request), "")
+        webhook = await self._webhooks.enable(request.webhook_id, current().tenant_id)
         await self._deliveries.again(webhook)
         return await self._with_waiting(webhook)
-
-    async def _own(self, request: sending.WebhookRequest) -> Webhook:
-        return await self._webhooks.get(request.webhook_id, current().tenant_id)
 
     async def _with_waiting(self, webhook: Webhook) -> sending.Webhook:
         return _said(webhook, await self._deliveries.waiting(webhook.id))

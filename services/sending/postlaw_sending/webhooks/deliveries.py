@@ -16,11 +16,12 @@ from typing import Final, Literal
 from postlaw_common.bus import Received
 from postlaw_common.consumers import OUTAGES, Consumer
 from postlaw_common.crypto import SealBroken
-from postlaw_common.errors import Conflict
+from postlaw_common.errors import NotFound
 from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
 from postlaw_common.store.bulk import bulk_delete
 from postlaw_common.telemetry import get_logger
-from postlaw_sending.webhooks.endpoints import Webhook, Webhooks
+from postlaw_sending.webhooks.domain import Webhook
+from postlaw_sending.webhooks.endpoints import Webhooks
 from postlaw_sending.webhooks.messages import TOPICS, Message, message_of
 from postlaw_sending.webhooks.turns import Turn, Turns
 
@@ -166,8 +167,8 @@ class Deliveries:
 
     async def _disable(self, webhook: Webhook, because: str) -> None:
         _log.alert("a webhook is disabled", webhook=webhook.id, because=because)
-        with suppress(Conflict):
-            await self._webhooks.able(webhook, because)
+        with suppress(NotFound):
+            await self._webhooks.disable(webhook.id, webhook.tenant_id, because)
         self.forget(webhook.tenant_id)
 
     async def waiting(self, webhook_id: str) -> int:

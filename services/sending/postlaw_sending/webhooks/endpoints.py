@@ -1,47 +1,43 @@
-"""Webhooks in the store, and the secrets that they are signed with, sealed under the customer's key."""
+"""Webhooks in the store, and the secrets that they are signed with, sealed under the customer's key. Every change is announced in the
+same write (postlaw_common.outbox)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from postlaw_common.crypto import open_sealed, seal
 from postlaw_common.errors import Conflict, NotFound
+from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_common.ids import new_id
 from postlaw_common.keys.customer import CustomerKeys
+from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
 from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_sending.webhooks.domain import Change, Webhook
 from postlaw_sending.webhooks.signing import new_secret
+from postlaw_sending.webhooks.wire import WEBHOOK_CHANGED, WEBHOOKS_CHANGED, changed
 
-WEBHOOKS = CollectionSpec("webhooks", (Index("tenant_id"),))
+WEBHOOKS = CollectionSpec("webhooks", (Index("tenant_id"), OUTBOX_INDEX))
 MOST: Final = 10  # of a customer
 OVERLAP_US: Final = 24 * 3600 * 1_000_000
 _PURPOSE: Final = "webhooks"
 
 
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """`secrets`: the newest first, each with the customer key's version, itself sealed, and when it ends (0: not yet).
-    `event_types`: of what it is told, none of everything. Times in microseconds since the epoch."""
-
-    id: str
-    tenant_id: str
-    url: str
-    created_at_us: int
-    secrets: tuple[tuple[int, bytes, int], ...] = ()
-    disabled_because: str = ""
-    event_types: tuple[str, ...] = ()
-    version: int = 0
-
-    def wants(self, type: str) -> bool:
-        return not self.disabled_because and (not self.event_types or type in self.event_types)
-
-
 class Webhooks:
-    """`collection`: `webhooks` of the database `sending`."""
+    """`collection`: `webhooks` of the database `sending`. `partitions`: the installation's count."""
 
-    def __init__(self, collection: Callable[[], Collection], customers: CustomerKeys, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        collection: Callable[[], Collection],
+        outbox: Outbox,
+        partitions: Callable[[], int],
+        customers: CustomerKeys,
+        now_us: Callable[[], int],
+    ) -> None:
         self._open = collection
+        self._outbox = outbox
+        self._partitions = partitions
         self._customers = customers
         self._now_us = now_us
 
@@ -50,8 +46,11 @@ class Webhooks:
         if await self._open().count("tenant_id", tenant_id) >= MOST:
             raise Conflict(f"There are {MOST} webhooks already; delete one first.")
         made = Webhook(new_id("whk"), tenant_id, url, self._now_us(), event_types=tuple(event_types))
-        kept, secret = await self._with_secret(made)
-        await self._open().insert(_to_document(kept))
+        fresh, secret = await self._new_secret(made)
+        kept = replace(made, secrets=(fresh,))
+        document = self._announced(_to_document(kept), tenant_id, "created", None, kept)
+        await self._open().insert(document)
+        await self._outbox.publish_after_write(self._open(), document)
         return kept, secret
 
     async def of_tenant(self, tenant_id: str) -> list[Webhook]:
@@ -66,21 +65,35 @@ class Webhooks:
 
     async def find(self, id: str) -> Webhook | None:
         document = await self._open().get(id, linearizable=True)
-        return _from_document(document) if document else None
+        return _from_document(document) if document and document["tenant_id"] else None
 
-    async def delete(self, id: str) -> None:
-        await self._open().delete(id)
+    async def delete(self, id: str, tenant_id: str) -> Webhook:
+        """As it was. What is left of it says only that it is gone. Raises NotFound."""
+        before, _ = await self._change(id, tenant_id, "deleted", lambda _: None)
+        return before
 
-    async def rotate(self, webhook: Webhook) -> tuple[Webhook, bytes]:
-        kept, secret = await self._with_secret(webhook)
-        return await self._replace(kept), secret
+    async def rotate(self, id: str, tenant_id: str) -> tuple[Webhook, bytes]:
+        """With its new secret. Raises NotFound."""
+        fresh, secret = await self._new_secret(await self.get(id, tenant_id))
+        ends_us = self._now_us() + OVERLAP_US
 
-    async def able(self, webhook: Webhook, because: str) -> Webhook:
-        """Disabled for this reason, or ("") sent to again."""
-        return await self._replace(replace(webhook, disabled_because=because))
+        def with_it(webhook: Webhook) -> Webhook:
+            before = tuple((version, sealed, ends_us) for version, sealed, _ in webhook.secrets[:1])
+            return replace(webhook, secrets=(fresh, *before))
 
-    async def told_of(self, webhook: Webhook, event_types: Sequence[str]) -> Webhook:
-        return await self._replace(replace(webhook, event_types=tuple(event_types)))
+        return await self._changed(id, tenant_id, "secret rotated", with_it), secret
+
+    async def disable(self, id: str, tenant_id: str, because: str) -> None:
+        """Raises NotFound."""
+        await self._changed(id, tenant_id, "disabled", lambda webhook: replace(webhook, disabled_because=because))
+
+    async def enable(self, id: str, tenant_id: str) -> Webhook:
+        """It is sent to again, with all that waits. Raises NotFound."""
+        return await self._changed(id, tenant_id, "redelivery asked", lambda webhook: replace(webhook, disabled_because=""))
+
+    async def told_of(self, id: str, tenant_id: str, event_types: Sequence[str]) -> Webhook:
+        """Raises NotFound."""
+        return await self._changed(id, tenant_id, "event types set", lambda webhook: replace(webhook, event_types=tuple(event_types)))
 
     async def keys(self, webhook: Webhook) -> list[bytes]:
         """What its messages are signed with now, the newest first. Raises KeysUnavailable, SealBroken."""
@@ -92,18 +105,46 @@ class Webhooks:
             keys.append(open_sealed(wrapping, sealed, _place(webhook)))
         return keys
 
-    async def _with_secret(self, webhook: Webhook) -> tuple[Webhook, bytes]:
+    async def _new_secret(self, webhook: Webhook) -> tuple[tuple[int, bytes, int], bytes]:
         version, wrapping = await self._customers.get(webhook.tenant_id, _PURPOSE)
         secret = new_secret()
-        ends_us = self._now_us() + OVERLAP_US
-        before = tuple((version, sealed, ends_us) for version, sealed, _ in webhook.secrets[:1])
-        return replace(webhook, secrets=((version, seal(wrapping, secret, _place(webhook)), 0), *before)), secret
+        return (version, seal(wrapping, secret, _place(webhook)), 0), secret
 
-    async def _replace(self, webhook: Webhook) -> Webhook:
-        try:
-            return _from_document(await self._open().replace(_to_document(webhook), version=webhook.version))
-        except VersionConflict:
-            raise Conflict("Somebody else has just changed this webhook. Read it again.") from None
+    async def _changed(self, id: str, tenant_id: str, what: Change, change: Callable[[Webhook], Webhook]) -> Webhook:
+        before, after = await self._change(id, tenant_id, what, change)
+        return after or before
+
+    async def _change(
+        self, id: str, tenant_id: str, what: Change, change: Callable[[Webhook], Webhook | None]
+    ) -> tuple[Webhook, Webhook | None]:
+        """(before, after). Reads, changes and writes until nobody came in between. Raises NotFound."""
+        while True:
+            document = await self._open().get(id, linearizable=True)
+            if document is None or document["tenant_id"] != tenant_id:
+                raise NotFound(f"There is no webhook {id}.")
+            before = _from_document(document)
+            after = change(before)
+            kept = {name: document[name] for name in ("revision", "outbox") if name in document}
+            said: Document = _to_document(after) if after else {"_id": id, "tenant_id": ""}
+            try:
+                stored = await self._open().replace(self._announced(kept | said, tenant_id, what, before, after), version=document["v"])
+            except VersionConflict:
+                continue
+            await self._outbox.publish_after_write(self._open(), stored)
+            return before, after
+
+    def _announced(self, document: Document, tenant_id: str, what: Change, before: Webhook | None, after: Webhook | None) -> Document:
+        revision = document.get("revision", 0) + 1
+        event = new_event(
+            WEBHOOK_CHANGED,
+            changed(what, before, after, revision),
+            source="sending",
+            subject=document["_id"],
+            sequence=revision,
+            tenant_id=tenant_id,
+        )
+        record = to_record(event, WEBHOOKS_CHANGED, partition_of(document["_id"], self._partitions()))
+        return add_to_outbox(document | {"revision": revision}, [record])
 
 
 def _place(webhook: Webhook) -> bytes:
@@ -131,5 +172,4 @@ def _from_document(document: Document) -> Webhook:
         secrets=tuple((version, bytes(sealed), ends_us) for version, sealed, ends_us in document["secrets"]),
         disabled_because=document["disabled_because"],
         event_types=tuple(document.get("event_types", ())),
-        version=document["v"],
     )

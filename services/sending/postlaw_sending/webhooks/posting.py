@@ -11,7 +11,8 @@ import httpx
 from postlaw_common.telemetry import get_logger
 from postlaw_sending.webhooks.deliveries import Answer
 from postlaw_sending.webhooks.destination import NotAllowed, Resolve, place_of
-from postlaw_sending.webhooks.endpoints import Webhook, Webhooks
+from postlaw_sending.webhooks.domain import Webhook
+from postlaw_sending.webhooks.endpoints import Webhooks
 from postlaw_sending.webhooks.signing import headers
 
 _TIMEOUT = httpx.Timeout(10.0, connect=5.0)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from postlaw.audit.v1 import audit_pb2 as audit
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw_common.errors import Conflict, Invalid, NotFound
@@ -108,6 +110,11 @@ async def test_too_many_complaints_pause_what_a_customer_sends_and_nothing_goes_
             await operator.ReleaseHeldSending(sending.ReleaseHeldSendingRequest(id=one.id))
         with pytest.raises(NotFound):
             await operator.ReleaseHeldSending(sending.ReleaseHeldSendingRequest(id=campaign_id))
+        noted = await world.events("postlaw.operator.acts.v1")
+        said = [audit.OperatorActed.FromString(event.data) for event in noted]
+        assert {event.actor for event in noted} == {"operator:operator"}
+        assert [one.answered for one in said] == ["", "{}", "", "{}", ""], "who asks is noted before it is done"
+        assert json.loads(said[-1].asked) == {"id": campaign_id}
         assert (await world.stub.ResumeCampaign(by_id(campaign_id))).status == C.STATUS_SENDING
         await judging(world).count(came_back(campaign_id, 1))  # counted from the release on
         assert (await world.get(campaign_id)).status == C.STATUS_SENDING

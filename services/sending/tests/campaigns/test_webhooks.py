@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import itertools
 import json
 import time
 from collections.abc import AsyncGenerator
@@ -188,3 +189,36 @@ async def test_a_webhook_whose_server_says_that_it_is_gone_is_disabled_at_once(o
             while not (await stub.GetWebhook(asked)).disabled_because:
                 await asyncio.sleep(0.02)
         assert server.refused == 1
+
+
+@promise("A1")
+async def test_the_log_learns_who_changed_a_webhook_from_what_to_what_and_never_its_url(open_world: Any) -> None:
+    async with open_world() as world:
+        stub = stub_of(world)
+        made = await stub.CreateWebhook(sending.CreateWebhookRequest(url="https://shop.example/hook?password=1"))
+        asked = sending.WebhookRequest(webhook_id=made.webhook.webhook_id)
+        types = ["person.opted_out"]
+        await stub.SetWebhookEventTypes(sending.SetWebhookEventTypesRequest(webhook_id=asked.webhook_id, event_types=types))
+        await stub.RotateWebhookSecret(asked)
+        await stub.RedeliverWebhook(asked)
+        await stub.DeleteWebhook(asked)
+        with pytest.raises(NotFound):
+            await stub.GetWebhook(asked)
+        events = await world.events("postlaw.sending.webhooks.v1")
+        changes = [sending.WebhookChanged.FromString(event.data) for event in events]
+        C = sending.WebhookChanged
+        assert [one.change for one in changes] == [
+            C.CHANGE_CREATED, C.CHANGE_EVENT_TYPES_SET, C.CHANGE_SECRET_ROTATED, C.CHANGE_REDELIVERY_ASKED, C.CHANGE_DELETED,
+        ]  # fmt: skip
+        assert [(event.subject, event.sequence, event.tenant_id) for event in events] == [
+            (asked.webhook_id, n, TENANT) for n in range(1, 6)
+        ]
+        assert {event.actor.partition(":")[0] for event in events} == {"api_key"}
+        for earlier, later in itertools.pairwise(changes):
+            assert earlier.after == later.before
+        assert not changes[0].HasField("before")
+        assert not changes[-1].HasField("after")
+        assert (changes[1].before.event_types, changes[1].after.event_types) == ([], types)
+        assert (changes[2].before.secrets, changes[2].after.secrets) == (1, 2)
+        assert changes[0].after.host == "shop.example"
+        assert not any(b"password" in event.data for event in events)

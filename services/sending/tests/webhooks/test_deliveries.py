@@ -15,7 +15,7 @@ from postlaw_common.store import Store, open_store
 from postlaw_common.testing.promises import promise
 from postlaw_sending.stop.wire import CONSENT_EVENTS
 from postlaw_sending.webhooks.deliveries import DELIVERIES, HELD_US, Answer, Deliveries
-from postlaw_sending.webhooks.endpoints import Webhook
+from postlaw_sending.webhooks.domain import Webhook
 from postlaw_sending.webhooks.turns import PIECE, TURNS, Turns
 
 E = consent.ConsentEvent

@@ -17,7 +17,7 @@ from postlaw_sending.domains.dns import Resolver
 from postlaw_sending.domains.public_addresses import is_public
 from postlaw_sending.testing.dns_server import dns_server
 from postlaw_sending.webhooks.destination import NotAllowed, by_dns, by_system, checked_url, place_of
-from postlaw_sending.webhooks.endpoints import Webhook
+from postlaw_sending.webhooks.domain import Webhook
 from postlaw_sending.webhooks.posting import Posting
 from postlaw_sending.webhooks.signing import headers, shown
 

@@ -68,7 +68,7 @@ async def create_import(
         finished_us=now_us if state.over else 0,
         created_by=created_by,
     )
-    events = [rooms.events.import_finished(job)] if state.over else []
+    events = [rooms.events.import_changed(job, None), *([rooms.events.import_finished(job)] if state.over else [])]
     try:
         opened = await rooms.jobs.insert(job, sealer, wrapped, events, RequestKey(tenant_id, idempotency_key), file_hash.digest())
     except KeyReused:
@@ -96,7 +96,7 @@ async def cancel_import(rooms: Rooms, tenant_id: str, import_id: str) -> ImportJ
         if opened.job.state.over:
             raise Conflict(f"The import is {opened.job.state.value} already.")
         with contextlib.suppress(VersionConflict):
-            return (await rooms.jobs.save(opened, opened.job.moved_to(State.CANCELLED, now_us=rooms.now_us()))).job
+            return await _move(rooms, opened, opened.job.moved_to(State.CANCELLED, now_us=rooms.now_us()))
 
 
 async def resume_import(rooms: Rooms, tenant_id: str, import_id: str, wake: asyncio.Event) -> ImportJob:
@@ -109,9 +109,9 @@ async def resume_import(rooms: Rooms, tenant_id: str, import_id: str, wake: asyn
             raise Conflict(f"The import is {opened.job.state.value} and has nothing left to do. Upload the file again.")
         with contextlib.suppress(VersionConflict):
             queued = replace(opened.job.moved_to(State.QUEUED, now_us=rooms.now_us()), owner="")
-            saved = await rooms.jobs.save(opened, queued)
+            saved = await _move(rooms, opened, queued)
             wake.set()
-            return saved.job
+            return saved
 
 
 async def import_errors(rooms: Rooms, tenant_id: str, import_id: str) -> AsyncIterator[bytes]:
@@ -122,6 +122,13 @@ async def import_errors(rooms: Rooms, tenant_id: str, import_id: str) -> AsyncIt
     async for part in rooms.uploads.errors(tenant_id, import_id, opened.sealer, before_row=job.checkpoint.next_row):
         for start in range(0, len(part), FRAME):
             yield part[start : start + FRAME]
+
+
+async def _move(rooms: Rooms, opened: OpenJob, job: ImportJob) -> ImportJob:
+    """Raises VersionConflict."""
+    saved = await rooms.jobs.save(opened, job, [rooms.events.import_changed(job, opened.job)])
+    await rooms.outbox.publish_after_write(rooms.jobs.documents, saved.document)
+    return saved.job
 
 
 async def _get(rooms: Rooms, tenant_id: str, import_id: str) -> OpenJob:

@@ -870,6 +870,36 @@ class AccessRefused(_message.Message):
 Global___AccessRefused: _TypeAlias = AccessRefused  # noqa: Y015
 
 @_typing.final
+class OperatorActed(_message.Message):
+    """Whoever runs the installation did something that no event of its own tells of: once when it was asked, once when it was done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
+    ANSWERED_FIELD_NUMBER: _builtins.int
+    operation: _builtins.str
+    """the method: sending.AttestWorkerEnd"""
+    asked: _builtins.str
+    """the request as JSON, without what is confidential"""
+    answered: _builtins.str
+    """the same of the answer; empty: it was about to be done"""
+    def __init__(
+        self,
+        *,
+        operation: _builtins.str = ...,
+        asked: _builtins.str = ...,
+        answered: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "asked", b"asked", "operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperatorActed: _TypeAlias = OperatorActed  # noqa: Y015
+
+@_typing.final
 class PersonalDataRead(_message.Message):
     """Somebody was about to be shown what is kept of people: on the bus before the answer leaves."""
 

@@ -2485,6 +2485,43 @@ class Form(_message.Message):
 Global___Form: _TypeAlias = Form  # noqa: Y015
 
 @_typing.final
+class FormChanged(_message.Message):
+    """A form was made or retired; nothing else changes of one. Its wording stands in the log by its hash alone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    FORM_ID_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    form_id: _builtins.str
+    version: _builtins.int
+    @_builtins.property
+    def before(self) -> Global___Form:
+        """absent where it was created"""
+
+    @_builtins.property
+    def after(self) -> Global___Form: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        form_id: _builtins.str = ...,
+        before: Global___Form | None = ...,
+        after: Global___Form | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "form_id", b"form_id", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FormChanged: _TypeAlias = FormChanged  # noqa: Y015
+
+@_typing.final
 class GetFormRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

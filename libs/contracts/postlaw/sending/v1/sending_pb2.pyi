@@ -2678,6 +2678,107 @@ class CreatedWebhook(_message.Message):
 Global___CreatedWebhook: _TypeAlias = CreatedWebhook  # noqa: Y015
 
 @_typing.final
+class WebhookChanged(_message.Message):
+    """A webhook was made, changed, disabled or deleted, or somebody asked that what waits for it be delivered again. Where it leads is told by
+    host and hash alone, since a URL may hold a password.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Change:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ChangeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[WebhookChanged._Change.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        CHANGE_UNSPECIFIED: WebhookChanged._Change.ValueType  # 0
+        CHANGE_CREATED: WebhookChanged._Change.ValueType  # 1
+        CHANGE_EVENT_TYPES_SET: WebhookChanged._Change.ValueType  # 2
+        CHANGE_SECRET_ROTATED: WebhookChanged._Change.ValueType  # 3
+        CHANGE_REDELIVERY_ASKED: WebhookChanged._Change.ValueType  # 4
+        CHANGE_DISABLED: WebhookChanged._Change.ValueType  # 5
+        """by us: nobody takes its messages"""
+        CHANGE_DELETED: WebhookChanged._Change.ValueType  # 6
+
+    class Change(_Change, metaclass=_ChangeEnumTypeWrapper): ...
+    CHANGE_UNSPECIFIED: WebhookChanged.Change.ValueType  # 0
+    CHANGE_CREATED: WebhookChanged.Change.ValueType  # 1
+    CHANGE_EVENT_TYPES_SET: WebhookChanged.Change.ValueType  # 2
+    CHANGE_SECRET_ROTATED: WebhookChanged.Change.ValueType  # 3
+    CHANGE_REDELIVERY_ASKED: WebhookChanged.Change.ValueType  # 4
+    CHANGE_DISABLED: WebhookChanged.Change.ValueType  # 5
+    """by us: nobody takes its messages"""
+    CHANGE_DELETED: WebhookChanged.Change.ValueType  # 6
+
+    @_typing.final
+    class State(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        HOST_FIELD_NUMBER: _builtins.int
+        URL_HASH_FIELD_NUMBER: _builtins.int
+        EVENT_TYPES_FIELD_NUMBER: _builtins.int
+        DISABLED_BECAUSE_FIELD_NUMBER: _builtins.int
+        SECRETS_FIELD_NUMBER: _builtins.int
+        host: _builtins.str
+        url_hash: _builtins.bytes
+        """SHA-256"""
+        disabled_because: _builtins.str
+        secrets: _builtins.int
+        """how many sign: two after a rotation"""
+        @_builtins.property
+        def event_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+        def __init__(
+            self,
+            *,
+            host: _builtins.str = ...,
+            url_hash: _builtins.bytes = ...,
+            event_types: _abc.Iterable[_builtins.str] | None = ...,
+            disabled_because: _builtins.str = ...,
+            secrets: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["disabled_because", b"disabled_because", "event_types", b"event_types", "host", b"host", "secrets", b"secrets", "url_hash", b"url_hash"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    WEBHOOK_ID_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    webhook_id: _builtins.str
+    change: Global___WebhookChanged.Change.ValueType
+    version: _builtins.int
+    @_builtins.property
+    def before(self) -> Global___WebhookChanged.State:
+        """absent where it was created"""
+
+    @_builtins.property
+    def after(self) -> Global___WebhookChanged.State:
+        """absent where it was deleted"""
+
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        webhook_id: _builtins.str = ...,
+        change: Global___WebhookChanged.Change.ValueType = ...,
+        before: Global___WebhookChanged.State | None = ...,
+        after: Global___WebhookChanged.State | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "change", b"change", "tenant_id", b"tenant_id", "version", b"version", "webhook_id", b"webhook_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhookChanged: _TypeAlias = WebhookChanged  # noqa: Y015
+
+@_typing.final
 class Figures(_message.Message):
     """How many recipients ended in each state, and what came of it. People are counted once a campaign."""
 

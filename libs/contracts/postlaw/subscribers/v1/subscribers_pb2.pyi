@@ -1370,6 +1370,29 @@ class ListChanged(_message.Message):
 Global___ListChanged: _TypeAlias = ListChanged  # noqa: Y015
 
 @_typing.final
+class ImportChanged(_message.Message):
+    """An import was begun, cancelled, or taken up again at somebody's word: as it is from then on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPORT_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    before: Global___Import.State.ValueType
+    """unspecified where it was begun"""
+    def __init__(
+        self,
+        *,
+        before: Global___Import.State.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["import", b"import"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "import", b"import"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportChanged: _TypeAlias = ImportChanged  # noqa: Y015
+
+@_typing.final
 class ImportFinished(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
