@@ -31,6 +31,7 @@ _COMMANDS = {
     "consent": "postlaw_consent.commands:consent",
     "decisions": "postlaw_consent.commands:decisions",
     "evidence": "postlaw_mesh.evidence_command:evidence",
+    "reconcile": "postlaw_mesh.reconcile_command:reconcile",
     "receipt": "postlaw_mesh.receipt_command:receipt",
     "suppress-everywhere": "postlaw_subscribers.commands:suppress_everywhere",
     "postmaster": "postlaw_sending.returns.postmaster_commands:postmaster",

@@ -18,6 +18,8 @@ from postlaw_audit.log_state import LOG, LogStates
 from postlaw_audit.open_files import OpenFiles
 from postlaw_audit.publishing import Publisher
 from postlaw_audit.reader import LogReader
+from postlaw_audit.reconciliations import RECONCILED, Reconciliations
+from postlaw_audit.reconciling import LogChecks
 from postlaw_audit.search.calls import People, SearchCalls
 from postlaw_audit.search.indexing import Indexer
 from postlaw_audit.search.searching import Search
@@ -35,7 +37,11 @@ from postlaw_common.ids import new_id
 from postlaw_common.opening import StartRefused
 from postlaw_common.operator_acts import OperatorActs
 from postlaw_common.platform import Platform
+from postlaw_common.reconciling import ReconcilingSettings
+from postlaw_common.reconciling.assembly import assemble_reconciling
+from postlaw_common.reconciling.runs import RECONCILIATIONS
 from postlaw_common.service import Background, Service, Servicer
+from postlaw_common.settings import load
 
 
 class AuditSettings(BaseSettings):
@@ -73,10 +79,11 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
 
     publisher = Publisher(platform.blobs, signer.sign, settings.origin)
     witnessing = Witnessing(publisher, prove, every_s=settings.witness_every_s)
+    states = LogStates(lambda: store.collection(LOG.name), f"{socket.gethostname()}-{os.getpid()}-{new_id('aud')}")
     writer = Writer(
         platform.bus,
         platform.blobs,
-        LogStates(lambda: store.collection(LOG.name), f"{socket.gethostname()}-{os.getpid()}-{new_id('aud')}"),
+        states,
         index,
         event_topics(),
         publisher,
@@ -103,16 +110,23 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
 
     evidence = Evidence(Search(reader, indexer), reader, People(platform.channel), platform.channel, signer, lambda: witnessing.policy)
     files = OpenFiles(BlobFiles(platform.blobs), settings.entries_are_public)
-    servicer = AuditServicer(reader, signer, search, evidence, lambda: witnessing.policy, files, OperatorActs(platform.bus, "audit"))
+    reconciliations = Reconciliations(lambda: store.collection(RECONCILED.name))
+    acts = OperatorActs(platform.bus, "audit")
+    servicer = AuditServicer(reader, signer, search, evidence, lambda: witnessing.policy, files, acts, reconciliations)
+    reconciling = load(ReconcilingSettings)
+    checks = LogChecks(reader, platform.bus, states.read, reconciling.before_us(platform.now_us))
+    reconciled = assemble_reconciling(platform, "audit", "audit", checks.all(), reconciling)
     return Service(
         name="audit",
-        databases={"audit": (LOG, EVENT_INDEX, LOG_KEYS, SPANS, ROWS)},
+        databases={"audit": (LOG, EVENT_INDEX, LOG_KEYS, SPANS, ROWS, RECONCILED, RECONCILIATIONS)},
         topics=tuple(Topic(name) for name in event_topics()),
-        servicers=(Servicer("postlaw.audit.v1.AuditService", add_AuditServiceServicer_to_server, servicer),),
+        servicers=(Servicer("postlaw.audit.v1.AuditService", add_AuditServiceServicer_to_server, servicer), reconciled.servicer),
+        consumers=(reconciliations.consumer(),),
         backgrounds=(
             Background("audit writer", writer.run),
             Background("audit search", indexer.run),
             Background("audit partial tiles", sweeping.run),
+            reconciled.background,
         ),
         on_start=on_start,
     )

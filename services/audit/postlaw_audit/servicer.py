@@ -11,6 +11,7 @@ from postlaw_audit.evidence.gathering import Evidence
 from postlaw_audit.notes import Checkpoint, parse_note
 from postlaw_audit.open_files import OpenFiles
 from postlaw_audit.reader import LogReader
+from postlaw_audit.reconciliations import Reconciliations
 from postlaw_audit.search.calls import SearchCalls
 from postlaw_audit.signing import Signer
 from postlaw_audit.witness_policy import Policy, cosigned_by
@@ -33,6 +34,7 @@ class AuditServicer:
         policy: Callable[[], Policy],
         files: OpenFiles,
         acts: OperatorActs,
+        reconciliations: Reconciliations,
     ) -> None:
         self._reader = reader
         self._signer = signer
@@ -41,6 +43,7 @@ class AuditServicer:
         self._policy = policy
         self._files = files
         self._acts = acts
+        self._reconciliations = reconciliations
 
     async def GetEventProof(self, request: audit.GetEventProofRequest, context: Any) -> audit.EventProof:
         found = await self._reader.prove_event(request.event_id)
@@ -75,6 +78,9 @@ class AuditServicer:
 
     async def RebuildIndex(self, request: audit.RebuildIndexRequest, context: Any) -> audit.RebuildIndexResponse:
         return await self._acts.noted("RebuildIndex", request, self._search.rebuild)
+
+    async def ListReconciliations(self, request: audit.ListReconciliationsRequest, context: Any) -> audit.ListReconciliationsResponse:
+        return await self._reconciliations.list()
 
     async def GetIndex(self, request: audit.GetIndexRequest, context: Any) -> audit.IndexStatus:
         return await self._search.status()

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from postlaw.audit.v1 import audit_pb2 as audit
-from postlaw.audit.v1.audit_pb2_grpc import AuditServiceStub
+from postlaw.audit.v1.audit_pb2_grpc import AuditServiceStub, ReconcilerServiceStub
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
 from postlaw.subscribers.v1.subscribers_pb2_grpc import add_SubscribersServiceServicer_to_server
 from postlaw_audit.service import AuditSettings, build
 from postlaw_common.errors import Denied, Invalid, NotFound, PostlawError
 from postlaw_common.events import new_event, to_record
+from postlaw_common.reconciling import Difference
+from postlaw_common.reconciling.wire import differed, finished, result_record
 from postlaw_common.settings import load
 from postlaw_common.testing.mesh import Mesh, fake, mesh
 from postlaw_common.testing.promises import promise
@@ -105,3 +107,35 @@ async def test_an_index_that_is_made_anew_finds_the_same(running: Mesh) -> None:
         while (status := await operator.GetIndex(audit.GetIndexRequest())).generation == before or status.indexed < 1:
             await asyncio.sleep(0.05)
     assert len((await stub(running).ListEntries(audit.ListEntriesRequest())).entries) == 1
+
+
+@promise("S8")
+async def test_a_customer_sees_what_differs_of_theirs_and_the_operator_all_of_it(running: Mesh) -> None:
+    bus, run = running.running.backing.bus, {"_id": "jobs against batches", "run_id": "rec_1", "began_us": 1, "finished_us": 2}
+    found = [Difference("lost", (tenant,), tenant) for tenant in ("ten_1", "ten_2", "ten_2")]
+    told = [differed("sending", "jobs against batches", "rec_1", one) for one in found[:2]]
+    told.append(finished("sending", run | {"looked_at": 9, "differences": 3, "found": "[]"}))
+    await bus.publish([result_record(bus, *one) for one in told])
+
+    async def listed(asked: Any) -> list[audit.Reconciliation]:
+        async with asyncio.timeout(10):
+            while not (known := (await asked.ListReconciliations(audit.ListReconciliationsRequest())).reconciliations):
+                await asyncio.sleep(0.05)
+        return list(known)
+
+    [own] = await listed(stub(running))
+    assert (own.service, own.check, own.looked_at, own.differences, list(own.found[0].ids)) == (
+        "sending",
+        "jobs against batches",
+        0,
+        1,
+        ["ten_1"],
+    )
+    operator = running.caller("", ["audit:read", "platform:admin"])
+    [all] = await listed(AuditServiceStub(running.channel("audit", as_service="operator", caller=operator)))
+    assert (all.looked_at, all.differences, len(all.found)) == (9, 3, 2)
+    with pytest.raises(Denied):
+        await stub(running, "").ListReconciliations(audit.ListReconciliationsRequest())
+    asked: Any = ReconcilerServiceStub(running.channel("audit", as_service="operator"))
+    done = (await asked.Reconcile(audit.ReconcileRequest())).reconciliations
+    assert [(one.check, one.differences) for one in done] == [("events against entries", 0), ("events not in the log", 0)]

@@ -8,7 +8,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from postlaw.consent.v1.consent_pb2_grpc import add_ConsentServiceServicer_to_server
 from postlaw_common.bus import Topic
 from postlaw_common.platform import Platform
+from postlaw_common.reconciling import ReconcilingSettings
+from postlaw_common.reconciling.assembly import assemble_reconciling
+from postlaw_common.reconciling.runs import RECONCILIATIONS
+from postlaw_common.reconciling.wire import RESULTS
 from postlaw_common.service import Background, Service, Servicer
+from postlaw_common.settings import load
 from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.answers import ANSWERS_DUE, Answers
 from postlaw_consent.clients import Audit, Identity, Sending, Subscribers
@@ -30,6 +35,7 @@ from postlaw_consent.notices import CHANGED, NOTICES, Notices
 from postlaw_consent.outgoing import ANSWERS, EVENTS, Outgoing
 from postlaw_consent.receipt_calls import ReceiptCalls
 from postlaw_consent.receipt_keys import ReceiptKeys
+from postlaw_consent.reconciling import LedgerChecks
 from postlaw_consent.relay import Relay
 from postlaw_consent.senders import Senders
 from postlaw_consent.servicer import ConsentServicer
@@ -164,6 +170,17 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         public_url=platform.public_url,
     )
 
+    reconciling = load(ReconcilingSettings)
+    checks = LedgerChecks(
+        lambda: store.collection(LEDGER.name),
+        lambda: store.collection(SNAPSHOTS.name),
+        platform.bus,
+        decode,
+        platform.generation,
+        reconciling.before_us(platform.now_us),
+    )
+    reconciled = assemble_reconciling(platform, "consent", "consent", checks.all(), reconciling)
+
     async def on_start() -> None:
         await laws.keep(law, law_texts())
         await tokens.start()
@@ -178,10 +195,23 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
     return Service(
         name="consent",
         databases={
-            "consent": (LEDGER, INTENTS, NOTICES, ANSWERS_DUE, LIST_NAMES, LAWS, SNAPSHOTS, EXPIRIES, CLOCK, EXPORTS, *FORM_COLLECTIONS)
+            "consent": (
+                LEDGER,
+                INTENTS,
+                NOTICES,
+                ANSWERS_DUE,
+                LIST_NAMES,
+                LAWS,
+                SNAPSHOTS,
+                EXPIRIES,
+                CLOCK,
+                EXPORTS,
+                RECONCILIATIONS,
+                *FORM_COLLECTIONS,
+            )
         },
-        topics=(EVENTS, ANSWERS, DECISIONS, EXPORTED, CHANGED, FORMS_CHANGED, Topic(LISTS)),
-        servicers=(Servicer("postlaw.consent.v1.ConsentService", add_ConsentServiceServicer_to_server, servicer),),
+        topics=(EVENTS, ANSWERS, DECISIONS, EXPORTED, CHANGED, FORMS_CHANGED, RESULTS, Topic(LISTS)),
+        servicers=(Servicer("postlaw.consent.v1.ConsentService", add_ConsentServiceServicer_to_server, servicer), reconciled.servicer),
         consumers=(learning_names(names),),
         backgrounds=(
             Background("relay", Relay(ledger, intents, outgoing, platform.generation, platform.now_us).run),
@@ -191,6 +221,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
             notices.outbox.background("notices"),
             Background("receipt keys", receipt_keys.publish),
             *forms.backgrounds,
+            reconciled.background,
         ),
         on_start=on_start,
         on_stop=on_stop,

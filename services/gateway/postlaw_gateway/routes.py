@@ -324,6 +324,8 @@ ROUTES: Sequence[Route] = (
           description="By `address` or `subscriber_id`, also of whom nothing else is kept. A ZIP: the answers as text and page, the log's "
           "entries that they rest on with their proofs, the wordings that were read, and `verify.py`, which checks all of it with Python "
           "alone."),
+    Route("GET", "/v1/reconciliations", "audit.ListReconciliations", "What was last held against what, and what differs of yours",
+          "audit"),
     Route("GET", "/v1/audit/checkpoint", "audit.GetCheckpoint", "The log's size and root, signed; open to everyone", "audit"),
     Route("GET", "/v1/audit/consistency", "audit.GetConsistencyProof", "Proof that the log has only grown between two sizes", "audit"),
     Route(

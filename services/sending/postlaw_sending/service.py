@@ -5,12 +5,22 @@ from __future__ import annotations
 from postlaw.sending.v1.sending_pb2_grpc import add_SendingServiceServicer_to_server
 from postlaw_common.operator_acts import ACTS, OperatorActs
 from postlaw_common.platform import Platform
+from postlaw_common.reconciling import ReconcilingSettings
+from postlaw_common.reconciling.assembly import assemble_reconciling
+from postlaw_common.reconciling.runs import RECONCILIATIONS
+from postlaw_common.reconciling.wire import RESULTS
 from postlaw_common.service import Background, Service, Servicer
+from postlaw_common.settings import load
+from postlaw_common.store import Collection
 from postlaw_sending.analytics import assembly as analytics
 from postlaw_sending.campaigns import assembly as campaigns
+from postlaw_sending.campaigns.outcomes import BATCHES
+from postlaw_sending.campaigns.reconciling import BatchChecks
 from postlaw_sending.domains import assembly as domains
 from postlaw_sending.domains.watching import DomainWatch
 from postlaw_sending.forgetting import forgetting
+from postlaw_sending.handoffs.calls import ReconcileRelayLog
+from postlaw_sending.handoffs.reconciling import HandOffs
 from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.mx import assembly as mx_assembly
 from postlaw_sending.mx.assembly import straight_to_mx
@@ -114,6 +124,23 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     )
     hits = tracking.assemble_tracking(platform, tracking_tokens, parts.campaigns)
     hooks = webhooks.assemble_webhooks(platform, DATABASE, settings.resolver(), private=settings.webhooks_into_our_network == "allow")
+    reconciling = load(ReconcilingSettings)
+    before_us = reconciling.before_us(platform.now_us)
+
+    def kept_batches() -> Collection:
+        return platform.store(DATABASE).collection(BATCHES.name)
+
+    hand_offs = HandOffs(kept_batches, platform.bus, before_us)
+    checks = BatchChecks(
+        kept_batches,
+        platform.bus,
+        stopping.holdings.all,
+        is_attempt,
+        platform.generation,
+        before_us,
+    )
+    reconciled = assemble_reconciling(platform, "sending", DATABASE, (*checks.all(), hand_offs.against_returns()), reconciling)
+
     servicer = SendingServicer(
         create=parts.create,
         move=parts.move,
@@ -140,6 +167,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         analytics=figures,
         webhooks=hooks.calls,
         acts=OperatorActs(platform.bus, "sending"),
+        relay_log=ReconcileRelayLog(reconciled.reconciler, hand_offs, return_paths.read, platform.now_us),
     )
 
     async def start() -> None:
@@ -161,6 +189,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
             *TEAM_TOPICS,
             *webhooks.TOPICS,
             ACTS,
+            RESULTS,
         )
     }
 
@@ -181,10 +210,13 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                 LAST_SIGNALS,
                 *webhooks.COLLECTIONS,
                 *opinion.COLLECTIONS,
+                RECONCILIATIONS,
             )
         },
         topics=tuple(topics.values()),
-        servicers=(Servicer("postlaw.sending.v1.SendingService", add_SendingServiceServicer_to_server, servicer),) if serving else (),
+        servicers=(Servicer("postlaw.sending.v1.SendingService", add_SendingServiceServicer_to_server, servicer), reconciled.servicer)
+        if serving
+        else (),
         consumers=(*parts.consumers, figures.consumer, hooks.consumer) if serving else (),
         backgrounds=(
             *parts.always,
@@ -203,6 +235,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                     figures.reconciling,
                     forgetting("people's last signs", signals.forget_old, every_s=24 * 3600.0),
                     *hooks.backgrounds,
+                    reconciled.background,
                 )
                 if serving
                 else ()

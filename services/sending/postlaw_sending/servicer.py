@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
+from postlaw.audit.v1 import audit_pb2 as audit
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.foreground import answering
 from postlaw_common.operator_acts import OperatorActs
@@ -35,6 +36,7 @@ from postlaw_sending.domains.use_cases.keep_domains import KeepDomains
 from postlaw_sending.domains.wire import domain_to_wire
 from postlaw_sending.frequency.caps import Caps
 from postlaw_sending.frequency.wire import cap_to_wire
+from postlaw_sending.handoffs.calls import ReconcileRelayLog
 from postlaw_sending.reports.read_reports import ReadReports
 from postlaw_sending.reports.wire import report_to_wire
 from postlaw_sending.returns.held import HeldReturns
@@ -84,6 +86,7 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
         analytics: AnalyticsParts,
         webhooks: WebhookCalls,
         acts: OperatorActs,
+        relay_log: ReconcileRelayLog,
     ) -> None:
         super().__init__(templates.write, templates.judge)
         self._team = team
@@ -109,6 +112,7 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
         self._record_hit = record_hit
         self._analytics = analytics
         self._acts = acts
+        self._relay_log = relay_log
         WebhookServicer.__init__(self, webhooks)
 
     async def CreateCampaign(self, request: sending.CreateCampaignRequest, context: Any) -> sending.Campaign:
@@ -260,6 +264,9 @@ class SendingServicer(TemplateCalls, TeamCalls, WebhookServicer):
 
     async def TakeProviderReport(self, request: sending.TakeProviderReportRequest, context: Any) -> sending.TakeProviderReportResponse:
         return sending.TakeProviderReportResponse(notices=await self._reports(request.provider, request.headers, request.body))
+
+    async def ReconcileRelayLog(self, request_iterator: AsyncIterator[sending.RelayLogPiece], context: Any) -> audit.Reconciliation:
+        return await self._relay_log(request_iterator)
 
     async def ListHeldSending(self, request: sending.ListHeldSendingRequest, context: Any) -> sending.ListHeldSendingResponse:
         return await self._judging.held()

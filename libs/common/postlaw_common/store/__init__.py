@@ -111,8 +111,8 @@ class Collection(Protocol):
         server was started anew: then begin again after the last one."""
         ...
 
-    def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:
-        """All of them (or all with that indexed value) in pages, ascending by `_id`, in constant memory."""
+    def scan(self, field: str | None = None, value: str | bytes | None = None, *, after: str = "") -> AsyncIterator[list[Document]]:
+        """All of them (or all with that indexed value) in pages, ascending by `_id`, beginning after `after`, in constant memory."""
         ...
 
     async def count(self, field: str | None = None, value: str | bytes | None = None) -> int: ...

@@ -194,10 +194,10 @@ class EmbeddedCollection:
         self._table.spec.check_range(prefix)
         return self._pages(lambda c, after: self._table.under(c, prefix, after, size), after, size)
 
-    def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:
+    def scan(self, field: str | None = None, value: str | bytes | None = None, *, after: str = "") -> AsyncIterator[list[Document]]:
         if field is not None:
             self._table.column(field)
-        return self._pages(lambda c, after: self._table.page(c, field, value, after, PAGE), "", PAGE)
+        return self._pages(lambda c, after: self._table.page(c, field, value, after, PAGE), after, PAGE)
 
     async def _pages(
         self, read: Callable[[sqlite3.Connection, str], list[Document]], after: str, size: int

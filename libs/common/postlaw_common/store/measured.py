@@ -87,8 +87,8 @@ class MeasuredCollection:
     def under(self, prefix: str, *, after: str = "", size: int = 1000) -> AsyncGenerator[list[Document]]:
         return self._collection.under(prefix, after=after, size=size)
 
-    def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:
-        return self._collection.scan(field, value)
+    def scan(self, field: str | None = None, value: str | bytes | None = None, *, after: str = "") -> AsyncIterator[list[Document]]:
+        return self._collection.scan(field, value, after=after)
 
     async def count(self, field: str | None = None, value: str | bytes | None = None) -> int:
         return await self._collection.count(field, value)

@@ -222,8 +222,9 @@ class MongoCollection:
             wanted = {RANGE: prefix, "_id": {"$gt": after}} if after else {RANGE: prefix}
         return self._pages(wanted, size)
 
-    def scan(self, field: str | None = None, value: str | bytes | None = None) -> AsyncIterator[list[Document]]:
-        return self._pages(self._equal(field, value), PAGE)
+    def scan(self, field: str | None = None, value: str | bytes | None = None, *, after: str = "") -> AsyncIterator[list[Document]]:
+        wanted = self._equal(field, value)
+        return self._pages(wanted | {"_id": {"$gt": after}} if after else wanted, PAGE)
 
     async def _pages(self, wanted: dict[str, Any], size: int) -> AsyncGenerator[list[Document]]:
         with as_unavailable(self._name):

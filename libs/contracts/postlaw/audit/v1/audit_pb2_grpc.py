@@ -70,6 +70,11 @@ class AuditServiceStub:
                 request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetIndexRequest.SerializeToString,
                 response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.IndexStatus.FromString,
                 _registered_method=True)
+        self.ListReconciliations = channel.unary_unary(
+                '/postlaw.audit.v1.AuditService/ListReconciliations',
+                request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListReconciliationsRequest.SerializeToString,
+                response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListReconciliationsResponse.FromString,
+                _registered_method=True)
         self.GetCheckpoint = channel.unary_unary(
                 '/postlaw.audit.v1.AuditService/GetCheckpoint',
                 request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointRequest.SerializeToString,
@@ -134,6 +139,13 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListReconciliations(self, request, context):
+        """What was last held against what, and where it differed: of the caller's own customer, or of all where they act for none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCheckpoint(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -183,6 +195,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.GetIndex,
                     request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetIndexRequest.FromString,
                     response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.IndexStatus.SerializeToString,
+            ),
+            'ListReconciliations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReconciliations,
+                    request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListReconciliationsRequest.FromString,
+                    response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListReconciliationsResponse.SerializeToString,
             ),
             'GetCheckpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCheckpoint,
@@ -396,6 +413,33 @@ class AuditService:
             _registered_method=True)
 
     @staticmethod
+    def ListReconciliations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.audit.v1.AuditService/ListReconciliations',
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.ListReconciliationsRequest.SerializeToString,
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.ListReconciliationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetCheckpoint(request,
             target,
             options=(),
@@ -439,6 +483,82 @@ class AuditService:
             '/postlaw.audit.v1.AuditService/GetLogFile',
             postlaw_dot_audit_dot_v1_dot_audit__pb2.GetLogFileRequest.SerializeToString,
             postlaw_dot_audit_dot_v1_dot_audit__pb2.LogFilePiece.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class ReconcilerServiceStub:
+    """Each service that holds what it keeps against a second source (promise S8).
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Reconcile = channel.unary_unary(
+                '/postlaw.audit.v1.ReconcilerService/Reconcile',
+                request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ReconcileRequest.SerializeToString,
+                response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ReconcileResponse.FromString,
+                _registered_method=True)
+
+
+class ReconcilerServiceServicer:
+    """Each service that holds what it keeps against a second source (promise S8).
+    """
+
+    def Reconcile(self, request, context):
+        """Now, without waiting for its time. Refused while another process is at it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_ReconcilerServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Reconcile': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reconcile,
+                    request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ReconcileRequest.FromString,
+                    response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ReconcileResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'postlaw.audit.v1.ReconcilerService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('postlaw.audit.v1.ReconcilerService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class ReconcilerService:
+    """Each service that holds what it keeps against a second source (promise S8).
+    """
+
+    @staticmethod
+    def Reconcile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.audit.v1.ReconcilerService/Reconcile',
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.ReconcileRequest.SerializeToString,
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.ReconcileResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,8 @@ class AuditServiceStub:
     """The search index is dropped, and made anew from the log."""
     GetIndex: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetIndexRequest, _audit_pb2.IndexStatus]
     """How far it is."""
+    ListReconciliations: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListReconciliationsRequest, _audit_pb2.ListReconciliationsResponse]
+    """What was last held against what, and where it differed: of the caller's own customer, or of all where they act for none."""
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.Checkpoint]
     GetLogFile: _grpc.UnaryStreamMultiCallable[_audit_pb2.GetLogFileRequest, _audit_pb2.LogFilePiece]
 
@@ -69,6 +71,8 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """The search index is dropped, and made anew from the log."""
     GetIndex: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetIndexRequest, _audit_pb2.IndexStatus]  # type: ignore[assignment]
     """How far it is."""
+    ListReconciliations: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListReconciliationsRequest, _audit_pb2.ListReconciliationsResponse]  # type: ignore[assignment]
+    """What was last held against what, and where it differed: of the caller's own customer, or of all where they act for none."""
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.Checkpoint]  # type: ignore[assignment]
     GetLogFile: _aio.UnaryStreamMultiCallable[_audit_pb2.GetLogFileRequest, _audit_pb2.LogFilePiece]  # type: ignore[assignment]
 
@@ -132,6 +136,14 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         """How far it is."""
 
     @_abc_1.abstractmethod
+    def ListReconciliations(
+        self,
+        request: _audit_pb2.ListReconciliationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.ListReconciliationsResponse, _abc.Awaitable[_audit_pb2.ListReconciliationsResponse]]:
+        """What was last held against what, and where it differed: of the caller's own customer, or of all where they act for none."""
+
+    @_abc_1.abstractmethod
     def GetCheckpoint(
         self,
         request: _audit_pb2.GetCheckpointRequest,
@@ -146,3 +158,34 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_audit_pb2.LogFilePiece], _abc.AsyncIterator[_audit_pb2.LogFilePiece]]: ...
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class ReconcilerServiceStub:
+    """Each service that holds what it keeps against a second source (promise S8)."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> ReconcilerServiceAsyncStub: ...
+    Reconcile: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ReconcileRequest, _audit_pb2.ReconcileResponse]
+    """Now, without waiting for its time. Refused while another process is at it."""
+
+@_typing.type_check_only
+class ReconcilerServiceAsyncStub(ReconcilerServiceStub):
+    """Each service that holds what it keeps against a second source (promise S8)."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    Reconcile: _aio.UnaryUnaryMultiCallable[_audit_pb2.ReconcileRequest, _audit_pb2.ReconcileResponse]  # type: ignore[assignment]
+    """Now, without waiting for its time. Refused while another process is at it."""
+
+class ReconcilerServiceServicer(metaclass=_abc_1.ABCMeta):
+    """Each service that holds what it keeps against a second source (promise S8)."""
+
+    @_abc_1.abstractmethod
+    def Reconcile(
+        self,
+        request: _audit_pb2.ReconcileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.ReconcileResponse, _abc.Awaitable[_audit_pb2.ReconcileResponse]]:
+        """Now, without waiting for its time. Refused while another process is at it."""
+
+def add_ReconcilerServiceServicer_to_server(servicer: ReconcilerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -3799,6 +3799,25 @@ class SealedBatch(_message.Message):
 Global___SealedBatch: _TypeAlias = SealedBatch  # noqa: Y015
 
 @_typing.final
+class RelayLogPiece(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RelayLogPiece: _TypeAlias = RelayLogPiece  # noqa: Y015
+
+@_typing.final
 class ListHeldReturnsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from postlaw.audit.v1 import audit_pb2 as postlaw_dot_audit_dot_v1_dot_audit__pb2
 from postlaw.sending.v1 import sending_pb2 as postlaw_dot_sending_dot_v1_dot_sending__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -315,6 +316,11 @@ class SendingServiceStub:
                 '/postlaw.sending.v1.SendingService/ReleaseHeldSending',
                 request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldSendingRequest.SerializeToString,
                 response_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldSendingResponse.FromString,
+                _registered_method=True)
+        self.ReconcileRelayLog = channel.stream_unary(
+                '/postlaw.sending.v1.SendingService/ReconcileRelayLog',
+                request_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.RelayLogPiece.SerializeToString,
+                response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.Reconciliation.FromString,
                 _registered_method=True)
 
 
@@ -693,6 +699,13 @@ class SendingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReconcileRelayLog(self, request_iterator, context):
+        """The relay's own log, as it stands (Postfix), held against what was handed over to it. Nothing of it is kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SendingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -975,6 +988,11 @@ def add_SendingServiceServicer_to_server(servicer, server):
                     servicer.ReleaseHeldSending,
                     request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldSendingRequest.FromString,
                     response_serializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldSendingResponse.SerializeToString,
+            ),
+            'ReconcileRelayLog': grpc.stream_unary_rpc_method_handler(
+                    servicer.ReconcileRelayLog,
+                    request_deserializer=postlaw_dot_sending_dot_v1_dot_sending__pb2.RelayLogPiece.FromString,
+                    response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.Reconciliation.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -2490,6 +2508,33 @@ class SendingService:
             '/postlaw.sending.v1.SendingService/ReleaseHeldSending',
             postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldSendingRequest.SerializeToString,
             postlaw_dot_sending_dot_v1_dot_sending__pb2.ReleaseHeldSendingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReconcileRelayLog(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/postlaw.sending.v1.SendingService/ReconcileRelayLog',
+            postlaw_dot_sending_dot_v1_dot_sending__pb2.RelayLogPiece.SerializeToString,
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.Reconciliation.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
+from postlaw.audit.v1 import audit_pb2 as _audit_pb2
 from postlaw.sending.v1 import sending_pb2 as _sending_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -126,6 +127,8 @@ class SendingServiceStub:
     """What a provider without feedback loops shows of customers' domains, as far as it is of the last days (Google's Postmaster Tools)."""
     ReleaseHeldSending: _grpc.UnaryUnaryMultiCallable[_sending_pb2.ReleaseHeldSendingRequest, _sending_pb2.ReleaseHeldSendingResponse]
     """They may launch and resume again; their rates count from here on."""
+    ReconcileRelayLog: _grpc.StreamUnaryMultiCallable[_sending_pb2.RelayLogPiece, _audit_pb2.Reconciliation]
+    """The relay's own log, as it stands (Postfix), held against what was handed over to it. Nothing of it is kept."""
 
 @_typing.type_check_only
 class SendingServiceAsyncStub(SendingServiceStub):
@@ -224,6 +227,8 @@ class SendingServiceAsyncStub(SendingServiceStub):
     """What a provider without feedback loops shows of customers' domains, as far as it is of the last days (Google's Postmaster Tools)."""
     ReleaseHeldSending: _aio.UnaryUnaryMultiCallable[_sending_pb2.ReleaseHeldSendingRequest, _sending_pb2.ReleaseHeldSendingResponse]  # type: ignore[assignment]
     """They may launch and resume again; their rates count from here on."""
+    ReconcileRelayLog: _aio.StreamUnaryMultiCallable[_sending_pb2.RelayLogPiece, _audit_pb2.Reconciliation]  # type: ignore[assignment]
+    """The relay's own log, as it stands (Postfix), held against what was handed over to it. Nothing of it is kept."""
 
 class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Campaigns, their delivery, and the stop."""
@@ -655,5 +660,13 @@ class SendingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sending_pb2.ReleaseHeldSendingResponse, _abc.Awaitable[_sending_pb2.ReleaseHeldSendingResponse]]:
         """They may launch and resume again; their rates count from here on."""
+
+    @_abc_1.abstractmethod
+    def ReconcileRelayLog(
+        self,
+        request_iterator: _MaybeAsyncIterator[_sending_pb2.RelayLogPiece],
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.Reconciliation, _abc.Awaitable[_audit_pb2.Reconciliation]]:
+        """The relay's own log, as it stands (Postfix), held against what was handed over to it. Nothing of it is kept."""
 
 def add_SendingServiceServicer_to_server(servicer: SendingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
