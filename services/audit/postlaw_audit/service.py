@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from postlaw.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from postlaw_audit.evidence.gathering import Evidence
 from postlaw_audit.index import EVENT_INDEX, EventIndex
+from postlaw_audit.intrusion.watching import Watching
 from postlaw_audit.key_chain import succession_path
 from postlaw_audit.log_state import LOG, LogStates
 from postlaw_audit.open_files import OpenFiles
@@ -121,7 +122,8 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
         databases={"audit": (LOG, EVENT_INDEX, LOG_KEYS, SPANS, ROWS, RECONCILED, RECONCILIATIONS)},
         topics=tuple(Topic(name) for name in event_topics()),
         servicers=(Servicer("postlaw.audit.v1.AuditService", add_AuditServiceServicer_to_server, servicer), reconciled.servicer),
-        consumers=(reconciliations.consumer(),),
+        servicers=(Servicer("postlaw.audit.v1.AuditService", add_AuditServiceServicer_to_server, servicer), reconciled.servicer),
+        consumers=(reconciliations.consumer(), Watching(platform.bus).consumer()),
         backgrounds=(
             Background("audit writer", writer.run),
             Background("audit search", indexer.run),

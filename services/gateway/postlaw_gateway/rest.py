@@ -175,7 +175,7 @@ class Endpoint:
         """Tells the security topic of refused keys, and of ids that this caller should not know."""
         if isinstance(error, KeyRefused):
             if error.kind:
-                self._refused(error.kind, None)
+                self.parts.security.refused(Refusal(error.kind, self.route.verb, self.route.path, network=block_of(scope)))
         elif isinstance(error, NotFound) and caller is not None:
             # A service answers "not found" for another tenant's id as for one that never was; who may not know cannot tell, and
             # neither can we. An id in our own form that is nobody's here was most likely seen elsewhere.

@@ -78,9 +78,18 @@ def revoked_key_id(data: bytes) -> str:
     return identity_pb2.ApiKeyRevoked.FromString(data).api_key.api_key_id
 
 
-def access_refused(tenant_id: str, credential_id: str, kind: str, method: str, path: str, object_id: str) -> bytes:
+def access_refused(
+    tenant_id: str, credential_id: str, kind: str, method: str, path: str, object_id: str, times: int, object_ids: Iterable[str]
+) -> bytes:
     return audit_pb2.AccessRefused(
-        tenant_id=tenant_id, credential_id=credential_id, kind=kind, method=method, path=path, object_id=object_id
+        tenant_id=tenant_id,
+        credential_id=credential_id,
+        kind=kind,
+        method=method,
+        path=path,
+        object_id=object_id,
+        times=times,
+        object_ids=object_ids,
     ).SerializeToString()
 
 

@@ -842,6 +842,8 @@ class AccessRefused(_message.Message):
     METHOD_FIELD_NUMBER: _builtins.int
     PATH_FIELD_NUMBER: _builtins.int
     OBJECT_ID_FIELD_NUMBER: _builtins.int
+    TIMES_FIELD_NUMBER: _builtins.int
+    OBJECT_IDS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """of the caller; empty: unknown"""
     credential_id: _builtins.str
@@ -851,6 +853,12 @@ class AccessRefused(_message.Message):
     path: _builtins.str
     """the route's template, never the ids"""
     object_id: _builtins.str
+    times: _builtins.int
+    """how many of the same there were: 1 at once, the others together half a minute later"""
+    @_builtins.property
+    def object_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """of those that are told together, the first twenty"""
+
     def __init__(
         self,
         *,
@@ -860,14 +868,64 @@ class AccessRefused(_message.Message):
         method: _builtins.str = ...,
         path: _builtins.str = ...,
         object_id: _builtins.str = ...,
+        times: _builtins.int = ...,
+        object_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential_id", b"credential_id", "kind", b"kind", "method", b"method", "object_id", b"object_id", "path", b"path", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential_id", b"credential_id", "kind", b"kind", "method", b"method", "object_id", b"object_id", "object_ids", b"object_ids", "path", b"path", "tenant_id", b"tenant_id", "times", b"times"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AccessRefused: _TypeAlias = AccessRefused  # noqa: Y015
+
+@_typing.final
+class IntrusionSignalled(_message.Message):
+    """Things that are each told of elsewhere look like an intrusion together. For detectors and whoever is on call; nobody is stopped by it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    WHO_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    IDS_FIELD_NUMBER: _builtins.int
+    WHAT_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """credentials_tried, ids_tried, privileges_changed, people_exported"""
+    tenant_id: _builtins.str
+    """empty: unknown"""
+    who: _builtins.str
+    """the actor, or the address block that it came from"""
+    count: _builtins.int
+    """of tries, of distinct ids, of people"""
+    what: _builtins.str
+    """in words"""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """the first twenty: credentials, ids tried, operations"""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        tenant_id: _builtins.str = ...,
+        who: _builtins.str = ...,
+        count: _builtins.int = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        ids: _abc.Iterable[_builtins.str] | None = ...,
+        what: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "ids", b"ids", "kind", b"kind", "since", b"since", "tenant_id", b"tenant_id", "what", b"what", "who", b"who"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IntrusionSignalled: _TypeAlias = IntrusionSignalled  # noqa: Y015
 
 @_typing.final
 class ReconcileRequest(_message.Message):
