@@ -61,8 +61,9 @@ async def _of_services() -> list[audit.Reconciliation]:
     found: list[audit.Reconciliation] = []
     for service in SERVICES:
 
-        async def ask(channel: Any) -> Any:
-            return await ReconcilerServiceStub(channel).Reconcile(audit.ReconcileRequest(), timeout=_PATIENCE_S)
+        async def ask(channel: Any) -> audit.ReconcileResponse:
+            stub: Any = ReconcilerServiceStub(channel)
+            return await stub.Reconcile(audit.ReconcileRequest(), timeout=_PATIENCE_S)
 
         found += (await asked_as_operator(service, ask)).reconciliations
     return found
@@ -74,8 +75,9 @@ async def _of_log(log: Path) -> list[audit.Reconciliation]:
             while piece := file.read(_PIECE):
                 yield sending.RelayLogPiece(data=piece)
 
-    async def ask(channel: Any) -> Any:
-        return await SendingServiceStub(channel).ReconcileRelayLog(pieces(), timeout=_PATIENCE_S)
+    async def ask(channel: Any) -> audit.Reconciliation:
+        stub: Any = SendingServiceStub(channel)
+        return await stub.ReconcileRelayLog(pieces(), timeout=_PATIENCE_S)
 
     return [await asked_as_operator("sending", ask)]
 

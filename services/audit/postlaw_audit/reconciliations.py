@@ -12,7 +12,8 @@ from postlaw_common.consumers import Consumer
 from postlaw_common.errors import Denied
 from postlaw_common.events import from_record
 from postlaw_common.reconciling.wire import DIFFERED, FINISHED, RESULTS
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document
+from postlaw_common.store.changing import change
 
 RECONCILED: Final = CollectionSpec("reconciled")
 
@@ -54,17 +55,17 @@ class Reconciliations:
         return audit.ListReconciliationsResponse(reconciliations=found)
 
     async def _add(self, service: str, check: str, run_id: str, difference: audit.ReconciliationDifference) -> None:
-        def change(going: audit.Reconciliation, finished: audit.Reconciliation) -> None:
+        def added(going: audit.Reconciliation, finished: audit.Reconciliation) -> None:
             if going.run_id != run_id:
                 going.Clear()
                 going.run_id = run_id
             if difference not in going.found:  # a record may be read twice
                 going.found.append(difference)
 
-        await self._change(f"{service}/{check}", change)
+        await self._change(f"{service}/{check}", added)
 
     async def _finish(self, said: audit.Reconciliation) -> None:
-        def change(going: audit.Reconciliation, finished: audit.Reconciliation) -> None:
+        def ended(going: audit.Reconciliation, finished: audit.Reconciliation) -> None:
             if finished.run_id == said.run_id:
                 return
             finished.CopyFrom(said)
@@ -72,20 +73,13 @@ class Reconciliations:
                 finished.found.extend(going.found)
             going.Clear()
 
-        await self._change(f"{said.service}/{said.check}", change)
+        await self._change(f"{said.service}/{said.check}", ended)
 
-    async def _change(self, id: str, change: Callable[[audit.Reconciliation, audit.Reconciliation], None]) -> None:
-        while True:
-            document = await self._open().get(id, linearizable=True)
+    async def _change(self, id: str, to: Callable[[audit.Reconciliation, audit.Reconciliation], None]) -> None:
+        def changed(document: Document | None) -> Document:
             going = audit.Reconciliation.FromString(bytes(document["going"]) if document else b"")
             finished = audit.Reconciliation.FromString(bytes(document["finished"]) if document else b"")
-            change(going, finished)
-            said = {"_id": id, "going": going.SerializeToString(), "finished": finished.SerializeToString()}
-            try:
-                if document is None:
-                    await self._open().insert(said)
-                else:
-                    await self._open().replace(said, version=document["v"])
-            except (AlreadyExists, VersionConflict):
-                continue
-            return
+            to(going, finished)
+            return {"_id": id, "going": going.SerializeToString(), "finished": finished.SerializeToString()}
+
+        await change(self._open(), id, changed)

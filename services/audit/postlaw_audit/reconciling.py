@@ -31,9 +31,9 @@ Place = tuple[str, int]
 
 
 class _Held(NamedTuple):
-    """What the log has of one record."""
+    """What the log has of one record; `place`: of its last entry."""
 
-    index: int
+    place: int
     event_id: str
     tenant_id: str
     data: bytes
@@ -108,7 +108,7 @@ class LogChecks:
         for offset, one in sorted(held.items()):
             record = there.get(offset)  # None: the bus has it no more
             if record is not None and record.value != one.data:
-                ids = (one.event_id, f"entry {one.index}", f"{topic}/{partition}@{offset}")
+                ids = (one.event_id, f"entry {one.place}", f"{topic}/{partition}@{offset}")
                 found.append(Difference("an entry that is not what stands on the bus", ids, one.tenant_id))
         return found
 

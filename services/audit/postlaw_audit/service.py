@@ -122,7 +122,6 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
         databases={"audit": (LOG, EVENT_INDEX, LOG_KEYS, SPANS, ROWS, RECONCILED, RECONCILIATIONS)},
         topics=tuple(Topic(name) for name in event_topics()),
         servicers=(Servicer("postlaw.audit.v1.AuditService", add_AuditServiceServicer_to_server, servicer), reconciled.servicer),
-        servicers=(Servicer("postlaw.audit.v1.AuditService", add_AuditServiceServicer_to_server, servicer), reconciled.servicer),
         consumers=(reconciliations.consumer(), Watching(platform.bus).consumer()),
         backgrounds=(
             Background("audit writer", writer.run),

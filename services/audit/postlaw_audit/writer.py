@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 
@@ -72,7 +73,7 @@ class Writer:
         self._tree = GrowingTree()
         self._limit = asyncio.Semaphore(AT_ONCE)
         self._derived = 0  # entries below it are in tiles and in the index
-        self._covered_at = 0.0  # monotonic seconds when these last were all that was committed
+        self._covered_at = time.monotonic()  # seconds when these last were all that was committed
 
     async def run(self) -> None:
         """Background. Waits for ownership, writes until overtaken or told to stop; what cannot be reached is waited for."""
@@ -87,7 +88,8 @@ class Writer:
                 log.warning("audit_writer_overtaken", reason=str(overtaken))
             except (BusUnavailable, StoreUnavailable, BlobsUnavailable) as unavailable:
                 log.warning("audit_writer_waits", error=str(unavailable))
-                await asyncio.sleep(1.0)
+                with self._shown() if self._state.owner else contextlib.nullcontext():
+                    await asyncio.sleep(1.0)
             except asyncio.CancelledError:
                 with contextlib.suppress(WriterOvertaken, StoreUnavailable):
                     if self._state.owner:
@@ -96,20 +98,20 @@ class Writer:
 
     async def _write_as_owner(self, state: LogState) -> None:
         self._state = state
-        await self._recover()
-        try:
-            await self._enter_generations()
-            reader = await self._bus.reader()
+        with self._shown():
+            await self._recover()
             try:
-                offsets = self._offsets()
-                await reader.assign({(topic, n): offset for topic, row in offsets.items() for n, offset in enumerate(row)})
-                with shown(self._bus, self._offsets, lambda: self._state.size, lambda: self._covered_at):
+                await self._enter_generations()
+                reader = await self._bus.reader()
+                try:
+                    offsets = self._offsets()
+                    await reader.assign({(topic, n): offset for topic, row in offsets.items() for n, offset in enumerate(row)})
                     async with self._witnessed():
                         await self._write_on(reader)
+                finally:
+                    await reader.close()
             finally:
-                await reader.close()
-        finally:
-            await self._generations.close()
+                await self._generations.close()
 
     @contextlib.asynccontextmanager
     async def _witnessed(self) -> AsyncGenerator[None]:
@@ -122,6 +124,10 @@ class Writer:
         finally:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
+
+    def _shown(self) -> AbstractContextManager[None]:
+        """How far it is behind: to be seen above all while the bucket is away."""
+        return shown(self._bus, self._offsets, lambda: self._state.size, lambda: self._covered_at)
 
     def _offsets(self) -> dict[str, list[int]]:
         return {topic: self._state.offsets.get(topic, [0] * self._bus.partitions) for topic in self._topics}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from postlaw.audit.v1 import audit_pb2 as audit
 from postlaw_audit.reconciling import LogChecks
-from postlaw_common.bus import Received, Record
+from postlaw_common.bus import Received
 from postlaw_common.events import new_event, to_record
 from postlaw_common.reconciling import Difference
 from postlaw_common.testing.promises import promise
@@ -91,12 +90,3 @@ async def test_a_version_of_a_person_that_never_came_is_named(there: Installatio
         await there.reaches(4)
     [gap] = await found(there)
     assert (gap.what, gap.ids[1:], gap.tenant_id) == ("an aggregate without its event 3", ("entry 3", "ten_1/person"), "ten_1")
-
-
-def test_an_event_that_cannot_be_decoded_is_kept_as_it_stands_and_flagged() -> None:
-    from postlaw_audit.entries import UNDECODABLE, entries_of
-
-    record = Record(TOPICS[0], 1, b"\xff\xffno protobuf")
-    [(_, data)] = entries_of(Received(record.topic, 1, 7, record.value, None, {}, 5))
-    entry = audit.Entry.FromString(data)
-    assert (entry.type, entry.data, entry.offset, entry.time_us) == (UNDECODABLE, record.value, 7, 5)

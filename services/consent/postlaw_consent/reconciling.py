@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
+from google.protobuf.message import DecodeError
+
 from postlaw_common.bus import Bus, Received
 from postlaw_common.reconciling import Check, Difference, Step, pages_of
 from postlaw_common.store import Collection, Document
@@ -56,8 +58,14 @@ class LedgerChecks:
     async def _lacking(self, records: Sequence[Received]) -> list[Difference]:
         found: list[Difference] = []
         for begin in range(0, len(records), _AT_ONCE):
-            entries = [(Entry(self._decode(one.value), one.value, one.partition), one) for one in records[begin : begin + _AT_ONCE]]
-            named = [(document_of(entry)["_id"], entry, record) for entry, record in entries]
+            named: list[tuple[str, Entry, Received]] = []
+            for record in records[begin : begin + _AT_ONCE]:
+                try:
+                    entry = Entry(self._decode(record.value), record.value, record.partition)
+                    named.append((document_of(entry)["_id"], entry, record))
+                except (DecodeError, ValueError):
+                    place = f"{record.topic}/{record.partition}@{record.offset}"
+                    found.append(Difference("an event on the bus that cannot be read", (place,)))
             there = await self._ledger().get_many(list({id for id, _, _ in named}))
             for id, entry, record in named:
                 ids = (entry.event.event_id, f"{record.topic}/{record.partition}@{record.offset}", id)

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from postlaw_common.bus import Record
 from postlaw_common.reconciling import Difference
 from postlaw_common.testing.promises import promise
 from postlaw_consent.ledger import LEDGER
+from postlaw_consent.outgoing import EVENTS
 from postlaw_consent.reconciling import LedgerChecks
 from postlaw_consent.standings import SNAPSHOTS
 from postlaw_consent.wire import decode
@@ -52,6 +54,13 @@ async def test_an_opt_out_that_is_gone_from_the_ledger_is_named(stopped: World) 
     await ledger(stopped).delete(ended["_id"])
     [gone] = await found(stopped)
     assert (gone.what, gone.ids[2]) == ("an event on the bus that the ledger lacks", ended["_id"])
+
+
+@promise("S8", "M6")
+async def test_bytes_on_the_bus_that_are_no_event_are_named_and_stop_no_look(stopped: World) -> None:
+    await stopped.bus.publish([Record(EVENTS.name, 0, b"\xff\xff")])
+    [unread] = await found(stopped)
+    assert (unread.what, unread.ids[0].partition("@")[0]) == ("an event on the bus that cannot be read", f"{EVENTS.name}/0")
 
 
 @promise("S8", "M6")

@@ -1,6 +1,6 @@
 """What a person should know of (promise S3): refusals become AccessRefused on the security topic, off the request's path.
 
-The first of a kind is told at once, the same again within half a minute together at its end, and of too many kinds all others as one:
+The first few of a kind are told at once, the same again within half a minute together at its end, and of too many kinds all others as one:
 whoever tries ids by the million writes a line or two a second into the log, with their number.
 """
 
@@ -22,6 +22,7 @@ _WAITING = 10_000  # events; beyond that an attacker would fill our memory: the 
 _AT_ONCE = 500
 TOGETHER_S = 30.0
 KINDS_AT_ONCE = 30
+TOLD_AT_ONCE = 3  # of each
 _NAMED = 20
 
 _refused = meter("postlaw.gateway").create_counter(
@@ -47,8 +48,9 @@ class Refusal:
 
 @dataclass(slots=True)
 class _Again:
-    """What came of the same within its half minute, beside the first."""
+    """What came of the same within its half minute, beside the first few."""
 
+    told: int = 0
     times: int = 0
     object_ids: dict[str, None] = field(default_factory=dict[str, None])
 
@@ -65,16 +67,16 @@ class SecurityEvents:
         self._log = get_logger("gateway")
 
     def refused(self, refusal: Refusal) -> None:
-        """Takes it down, at once; the first of its kind is published within moments."""
+        """Takes it down, at once; the first few of its kind are published within moments."""
         _refused.add(1, {"kind": refusal.kind})
         if self._monotonic() - self._since >= TOGETHER_S:
             self._together()
         same = replace(refusal, caller=_plain(refusal.caller))
         if same not in self._again and len(self._again) >= KINDS_AT_ONCE:
             same = Refusal(refusal.kind, "", "")
-        again = self._again.get(same)
-        if again is None:
-            self._again[same] = _Again()
+        again = self._again.setdefault(same, _Again())
+        if again.told < TOLD_AT_ONCE:
+            again.told += 1
             self._put(refusal if same.path else same, 1, ())
             return
         again.times += 1

@@ -73,6 +73,8 @@ class Reconciler:
                         _log.info("another process reconciles", check=check.name)
                     except OUTAGES as away:
                         _log.warning("reconciling waits", check=check.name, failure=type(away).__name__)
+                    except Exception as failed:  # what a check cannot read must not stop the service
+                        _log.alert("a check failed", check=check.name, exc_info=failed)
                 await asyncio.sleep(LOOK_EVERY_S)
 
     async def now(self) -> list[Document]:

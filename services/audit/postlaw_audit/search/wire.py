@@ -78,8 +78,11 @@ def _entry_to_wire(event: Event, who: list[str]) -> audit.FoundEntry:
 
 def _said(event: Event, who: list[str]) -> Mapping[str, str]:
     schema = whole_schema()
-    fact = fact_of(event.index, list(event.pieces), who, schema) if who else None
-    fields = fact["said"] if fact else read(event.data, schema["events"].get(event.entry.type, "Other"), schema)
+    try:
+        fact = fact_of(event.index, list(event.pieces), who, schema) if who else None
+        fields = fact["said"] if fact else read(event.data, schema["events"].get(event.entry.type, "Other"), schema)
+    except (ValueError, LookupError, TypeError):  # kept as it came; the proof has its bytes
+        return {"undecodable": f"{len(event.data)} bytes that are no {event.entry.type}"}
     return {name: _text(value) for name, value in fields.items() if not isinstance(value, list) or len(value) <= _LONGEST}
 
 

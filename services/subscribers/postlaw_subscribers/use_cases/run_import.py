@@ -17,7 +17,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 
 from postlaw_common.blobs import BlobsUnavailable
-from postlaw_common.bus import BusUnavailable
+from postlaw_common.bus import BusUnavailable, Record
 from postlaw_common.caller import Caller
 from postlaw_common.crypto import SealBroken
 from postlaw_common.errors import DeadlineExceeded, RateLimited, Unavailable
@@ -183,7 +183,7 @@ class _Run:
         header = read_header(await self._start_of_text(), job.settings.columns, of_digests=job.settings.suppress_format != "address")
         if not job.names:
             checkpoint = Checkpoint(header.end, 2) if job.checkpoint.offset < header.end else job.checkpoint
-            self.opened = await self._rooms.jobs.save(self.opened, replace(job, names=header.names, checkpoint=checkpoint))
+            await self._save(replace(job, names=header.names, checkpoint=checkpoint))
         async for rows, checkpoint in self._batches(header):
             await self._persist(lambda rows=rows, checkpoint=checkpoint: self._take(header, rows, checkpoint))
         if (algorithm := job.settings.suppress_format) != "address":
@@ -197,7 +197,7 @@ class _Run:
         resumable = state is State.FAILED and job.checkpoint.counts.rows > 0
         if not resumable:  # like the upload, what many rows share is kept only for as long as the job needs it
             job = replace(job, checkpoint=replace(job.checkpoint, tallies={}))
-        self.opened = await self._rooms.jobs.save(self.opened, job, [self._rooms.events.import_finished(job)])
+        await self._save(job, [self._rooms.events.import_finished(job)])
         await self._rooms.outbox.publish_after_write(self._rooms.jobs.documents, self.opened.document)
         _finished.add(1, {"state": counted or state.value})
         if not resumable:
@@ -321,12 +321,29 @@ class _Run:
     async def _checkpoint(self, job: ImportJob) -> None:
         """Writes what is done. A job that was cancelled meanwhile keeps its state, and counts its last batch all the same."""
         try:
-            self.opened = await self._rooms.jobs.save(self.opened, job)
+            await self._save(job)
         except VersionConflict:
-            now = await self._rooms.jobs.get(job.tenant_id, job.import_id)
-            if now is not None and now.job.state is State.CANCELLED and now.job.epoch == job.epoch:
-                await self._rooms.jobs.save(now, replace(now.job, checkpoint=job.checkpoint))
+            while (now := await self._rooms.jobs.get(job.tenant_id, job.import_id)) is not None:
+                if now.job.state is State.CANCELLED and now.job.epoch == job.epoch:
+                    with suppress(VersionConflict):  # its outbox was cleared meanwhile, or somebody resumes it
+                        await self._rooms.jobs.save(now, replace(now.job, checkpoint=job.checkpoint))
+                        break
+                else:
+                    break
             raise
+
+    async def _save(self, job: ImportJob, events: list[Record] | None = None) -> None:
+        """Also where its outbox alone was cleared meanwhile. Raises VersionConflict once the job was taken over or cancelled."""
+        while True:
+            try:
+                self.opened = await self._rooms.jobs.save(self.opened, job, events)
+            except VersionConflict:
+                now = await self._rooms.jobs.get(job.tenant_id, job.import_id)
+                if now is None or now.job.epoch != job.epoch or now.job.state is not State.RUNNING:
+                    raise
+                self.opened = now
+                continue
+            return
 
     async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
         """Repeats a step for as long as a part that it needs is away, and shows meanwhile that this runner lives."""
@@ -340,4 +357,4 @@ class _Run:
             await asyncio.sleep(pause)
             pause = min(2 * pause, self._lease_s / 4)
             with suppress(*OUTAGES):
-                self.opened = await self._rooms.jobs.save(self.opened, replace(self.opened.job, beat=self.opened.job.beat + 1))
+                await self._save(replace(self.opened.job, beat=self.opened.job.beat + 1))

@@ -854,7 +854,7 @@ class AccessRefused(_message.Message):
     """the route's template, never the ids"""
     object_id: _builtins.str
     times: _builtins.int
-    """how many of the same there were: 1 at once, the others together half a minute later"""
+    """how many of the same there were: 1 of the first three, which are told at once; the others together half a minute later"""
     @_builtins.property
     def object_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """of those that are told together, the first twenty"""
