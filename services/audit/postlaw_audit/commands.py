@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
@@ -12,9 +13,10 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from postlaw_audit.notes import NoteInvalid, parse_verifier_key
+from postlaw_audit.ocsf.exporting import exported
 from postlaw_audit.search.commands import index
 from postlaw_audit.seen import SeenCheckpoints
-from postlaw_audit.sources import PREFIX, VERIFIER_KEY, LogUnreadable, opened
+from postlaw_audit.sources import PREFIX, VERIFIER_KEY, LogFiles, LogUnreadable, opened
 from postlaw_audit.verifying import LogInvalid, Verified, verify_log
 from postlaw_audit.witness_policy import Policy, PolicyInvalid, parse_policy
 from postlaw_common.blobs import BlobsUnavailable
@@ -61,6 +63,58 @@ def where(state: str | None, as_json: bool) -> None:
     click.echo(json.dumps({"path": path, "public_key": key}) if as_json else f"{path}\n{key}")
 
 
+@audit.command()
+@click.argument("log", required=False)
+@click.option(
+    "--ocsf", is_flag=True, required=True, help="As events of the Open Cybersecurity Schema Framework 1.3.0, one JSON object a line."
+)
+@click.option("--state", help="The state directory. Default: POSTLAW_STATE, .state")
+@click.option("--key", help="A key of the log in note format, or a file of it; without one, the key that lies beside the log.")
+@click.option("--tenant", default="", help="Of this customer alone.")
+@click.option("--since", type=click.IntRange(min=0), default=0, help="From this entry on: one more than the last one that was exported.")
+def export(log: str | None, ocsf: bool, state: str | None, key: str | None, tenant: str, since: int) -> None:
+    """The log for other people's security tools, as docs/ocsf.md maps it. Nothing in it is opened: personal data stays sealed.
+
+    LOG is as for `verify`. All of it is read and held against the signed checkpoint, also below --since.
+
+    \b
+    Example:
+      postlaw audit export --ocsf > events.jsonl
+    Exit codes: 0 done, 1 the log is not whole (what was written is then not to be relied on), 2 wrong usage, 3 it cannot be read.
+    """
+    try:
+        settings = load(PlatformSettings)
+        asyncio.run(_export(log or str(settings.blobs), state or str(settings.state), _text(key), tenant, since))
+    except (LogInvalid, NoteInvalid) as wrong:
+        click.echo(f"NOT VALID: {wrong}", err=True)
+        sys.exit(1)
+    except UNREADABLE as unreadable:
+        _unreadable(unreadable)
+
+
+async def _export(at: str, state: str, key: str | None, tenant_id: str, since: int) -> None:
+    async with (
+        opened(at, state) as files,
+        aclosing(exported(files, await _known(files, at, key), tenant_id=tenant_id, since=since)) as events,
+    ):
+        async for event in events:
+            click.echo(json.dumps(event))
+
+
+def _text(key: str | None) -> str | None:
+    """What was given, or what the file of that name holds."""
+    return (Path(key).read_text() if Path(key).is_file() else key) if key else None
+
+
+async def _known(files: LogFiles, at: str, key: str | None) -> str:
+    if key is not None:
+        return key
+    lies_there = await files.get(VERIFIER_KEY)
+    if lies_there is None:
+        raise LogUnreadable(f"{at} has no {VERIFIER_KEY}; give --key")
+    return lies_there.decode(errors="replace")
+
+
 def _in_bucket(url: str) -> str:
     bucket, mark, endpoint = url.partition("?")
     return f"{bucket.rstrip('/')}/{PREFIX.rstrip('/')}{mark}{endpoint}"
@@ -99,7 +153,7 @@ def verify(log: str | None, state: str | None, key: str | None, earlier: TextIO 
         settings = load(PlatformSettings)
         directory = state or str(settings.state)
         witnesses = parse_policy(policy.read()) if policy else None
-        given = (Path(key).read_text() if Path(key).is_file() else key) if key else None
+        given = _text(key)
         seen = SeenCheckpoints(Path(directory) / "audit-seen")
         before = earlier.read() if earlier else None
         found, before = asyncio.run(_verify(log or str(settings.blobs), directory, given, before, seen, witnesses))
@@ -124,11 +178,7 @@ async def _verify(
 ) -> tuple[Verified, str | None]:
     """What was found, and the checkpoint from before with which it was compared."""
     async with opened(at, state) as files:
-        if key is None:
-            lies_there = await files.get(VERIFIER_KEY)
-            if lies_there is None:
-                raise LogUnreadable(f"{at} has no {VERIFIER_KEY}; give --key")
-            key = lies_there.decode(errors="replace")
+        key = await _known(files, at, key)
         origin, _ = parse_verifier_key(key)
         before = earlier if earlier is not None else seen.of(origin)
         return await verify_log(files, key, before, policy), before
