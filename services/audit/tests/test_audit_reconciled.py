@@ -63,7 +63,8 @@ async def test_what_a_restore_set_back_is_not_held_against_what_stands_there_now
         await there.reaches(300)
     await there.set_back(None)
     async with running(there.writer("one")):
-        await there.publish(20)
+        later = [new_event("x", b"after it", source="consent", subject="s", sequence=0, tenant_id="ten_1") for _ in range(20)]
+        await there.bus.publish([to_record(event, TOPICS[n % 2], n % 4) for n, event in enumerate(later)])
         await there.reaches(321)
     assert await found(there) == []
 

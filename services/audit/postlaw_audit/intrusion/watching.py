@@ -54,7 +54,9 @@ class Watching:
                 await self._bus.publish([to_record(one, SIGNALS.name, partition_of(one.subject, self._bus.partitions)) for one in told])
             for signal in signals:
                 _signalled.add(1, {"kind": signal.kind})
-                _log.alert("this looks like an intrusion", kind=signal.kind, who=signal.who, tenant_id=signal.tenant_id, count=signal.count)
+                _log.warning(
+                    "this looks like an intrusion", kind=signal.kind, who=signal.who, tenant_id=signal.tenant_id, count=signal.count
+                )
 
         return Consumer(group="audit-intrusion", topics=READ_FROM, handler=apply)
 
