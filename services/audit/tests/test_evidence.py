@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import AsyncGenerator, Callable
@@ -12,11 +13,12 @@ import pytest
 
 from postlaw.audit.v1 import audit_pb2 as audit
 from postlaw_audit.evidence import verify
+from postlaw_audit.notes import parse_note, sign_text, verifier_key
 from postlaw_common.errors import NotFound
 from postlaw_common.testing.mesh import Mesh
 from postlaw_common.testing.promises import promise
 from services.audit.tests.evidence_made import BEN, NOTICE, WORDING, Files, asked, checked, happened, log_of, stub_of
-from services.audit.tests.logs_made import POLICY, VERIFIERS, cosigned
+from services.audit.tests.logs_made import KEYS, POLICY, VERIFIERS, cosigned
 
 
 @pytest.fixture
@@ -102,6 +104,9 @@ async def test_a_bundle_verifies_for_whoever_knows_an_earlier_key_of_the_log_and
     }.items():
         other = {name: data for name, data in files.items() if name != "keys/2"} | ({"keys/2": replaced.encode()} if replaced else {})
         assert checked(other, tmp_path / damage, first).returncode == 1, damage
+    strangers = taken_over(files, first)
+    by = [checked(strangers, tmp_path / "taken over", key).returncode for key in (first, strangers["log.vkey"].decode())]
+    assert by == [1, 0], "a key that only says of itself that it follows is none, however well all else is made"
     assert "UNWITNESSED" in files["account.txt"].decode()
     assert json.loads(files["evidence.json"])["about"]["witnesses"] == "unwitnessed"
     one, two = (line.split()[2] for line in POLICY.splitlines())
@@ -109,6 +114,17 @@ async def test_a_bundle_verifies_for_whoever_knows_an_earlier_key_of_the_log_and
     by_one = checked(witnessed, tmp_path / "witnessed", first, one)
     assert (by_one.returncode, f"witnessed by {one}" in by_one.stdout) == (0, True), by_one.stderr
     assert checked(witnessed, tmp_path / "witnessed", first, two).returncode == 1
+
+
+def taken_over(files: Files, key: str) -> Files:
+    """The bundle as somebody without the log's key makes it, who signs with their own, and that it follows."""
+    name, own = key.partition("+")[0], KEYS[1]
+    stranger = verifier_key(name, own.public_key().public_bytes_raw())
+    note = sign_text(f"{name}\nis followed by\n{key}\n{stranger}\n", name, [own])
+    texts = {path: parse_note(files[path].decode()).text for path in ("checkpoint", "evidence.note")}
+    hashes = [hashlib.sha256(data).hexdigest() for data in (files["keys/2"], note.encode())]
+    signed = {path: sign_text(text.replace(*hashes), name, [own]).encode() for path, text in texts.items()}
+    return files | signed | {"keys/2": note.encode(), "log.vkey": stranger.encode()}
 
 
 @promise("A1")
