@@ -32,6 +32,7 @@ _COMMANDS = {
     "decisions": "postlaw_consent.commands:decisions",
     "evidence": "postlaw_mesh.evidence_command:evidence",
     "reconcile": "postlaw_mesh.reconcile_command:reconcile",
+    "report": "postlaw_mesh.report_command:report",
     "receipt": "postlaw_mesh.receipt_command:receipt",
     "suppress-everywhere": "postlaw_subscribers.commands:suppress_everywhere",
     "postmaster": "postlaw_sending.returns.postmaster_commands:postmaster",

@@ -35,8 +35,9 @@ class RestClient:
         response = await self._answered(verb, path, **request)
         return response.json() if response.content else {}
 
-    async def download(self, path: str, body: dict[str, Any]) -> bytes:
-        return (await self._answered("POST", path, json=body)).content
+    async def download(self, path: str, body: dict[str, Any] | None = None) -> bytes:
+        """`body` None: of a file that only is to be got."""
+        return (await self._answered("GET", path) if body is None else await self._answered("POST", path, json=body)).content
 
     async def evidence_of_mail(self, mail: bytes) -> bytes:
         """The bundle. Raises ApiProblem of type `not-ours`, too."""

@@ -54,14 +54,19 @@ class LogReader:
     async def prove_event(self, event_id: str) -> Inclusion:
         """NotFound where no entry below the checkpoint holds this event: just now it may be on its way (within a second)."""
         newest, newest_note = await self.checkpoint()
+        found = await self.find_event(event_id, newest.size)
+        if found is None:
+            raise NotFound("The audit log holds no such event. An event is provable within a second of its happening.")
+        index, entry = found
+        checkpoint, note = await self.witnessed(index) or (newest, newest_note)
+        return Inclusion(index, entry, await self.prove(index, checkpoint), checkpoint, note)
+
+    async def find_event(self, event_id: str, size: int) -> tuple[int, bytes] | None:
+        """Its place and its entry, below a checkpoint of this size."""
         for index in await self._index.candidates(event_id):
-            if index >= newest.size:
-                continue
-            entry = await self._entry(index, newest.size)
-            if event_id_of(entry) == event_id:
-                checkpoint, note = await self.witnessed(index) or (newest, newest_note)
-                return Inclusion(index, entry, await self.prove(index, checkpoint), checkpoint, note)
-        raise NotFound("The audit log holds no such event. An event is provable within a second of its happening.")
+            if index < size and event_id_of(entry := await self.entry(index, size)) == event_id:
+                return index, entry
+        return None
 
     async def witnessed(self, index: int) -> tuple[Checkpoint, str] | None:
         """The newest checkpoint that witnesses have cosigned, where it covers the entry."""
@@ -91,7 +96,7 @@ class LogReader:
         """The same as it is stored, for whoever needs few of its entries."""
         return await self._tile(-1, number, size)
 
-    async def _entry(self, index: int, size: int) -> bytes:
+    async def entry(self, index: int, size: int) -> bytes:
         return entry_of(await self.packed_bundle(index // WIDTH, size), index % WIDTH)
 
     async def _root_of(self, leaves: Range, size: int) -> bytes:

@@ -21,6 +21,7 @@ from postlaw_audit.publishing import Publisher
 from postlaw_audit.reader import LogReader
 from postlaw_audit.reconciliations import RECONCILED, Reconciliations
 from postlaw_audit.reconciling import LogChecks
+from postlaw_audit.reports.assembly import COLLECTIONS, Reporting
 from postlaw_audit.search.calls import People, SearchCalls
 from postlaw_audit.search.indexing import Indexer
 from postlaw_audit.search.searching import Search
@@ -57,6 +58,7 @@ class AuditSettings(BaseSettings):
     retention_days: int = Field(0, ge=0, le=36_500, description="days that full tiles are locked for, 0 for no lock")
     entries_are_public: bool = Field(False, description="true where whoever reaches the gateway may read every customer's entries")
     witnesses: Path | None = Field(None, description="a file with a witness policy: lines of witness, group and quorum")
+    chromium: str = Field("", description="the program that prints reports as PDF; empty: a Chromium that is installed, none: no PDF")
     witness_every_s: float = Field(10.0, gt=0, le=86_400, description="seconds between two checkpoints that witnesses are asked to cosign")
 
 
@@ -110,24 +112,26 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
     search = SearchCalls(Search(reader, indexer), indexer, reader, People(platform.channel))
 
     evidence = Evidence(Search(reader, indexer), reader, People(platform.channel), platform.channel, signer, lambda: witnessing.policy)
+    reporting = Reporting(platform, reader, indexer, lambda: witnessing.policy, signer.sign_text, settings.chromium)
     files = OpenFiles(BlobFiles(platform.blobs), settings.entries_are_public)
     reconciliations = Reconciliations(lambda: store.collection(RECONCILED.name))
     acts = OperatorActs(platform.bus, "audit")
-    servicer = AuditServicer(reader, signer, search, evidence, lambda: witnessing.policy, files, acts, reconciliations)
+    servicer = AuditServicer(reader, signer, search, evidence, reporting.calls, lambda: witnessing.policy, files, acts, reconciliations)
     reconciling = load(ReconcilingSettings)
     checks = LogChecks(reader, platform.bus, states.read, reconciling.before_us(platform.now_us))
     reconciled = assemble_reconciling(platform, "audit", "audit", checks.all(), reconciling)
     return Service(
         name="audit",
-        databases={"audit": (LOG, EVENT_INDEX, LOG_KEYS, SPANS, ROWS, RECONCILED, RECONCILIATIONS)},
+        databases={"audit": (LOG, EVENT_INDEX, LOG_KEYS, SPANS, ROWS, RECONCILED, RECONCILIATIONS, *COLLECTIONS)},
         topics=tuple(Topic(name) for name in event_topics()),
         servicers=(Servicer("postlaw.audit.v1.AuditService", add_AuditServiceServicer_to_server, servicer), reconciled.servicer),
-        consumers=(reconciliations.consumer(), Watching(platform.bus).consumer()),
+        consumers=(reconciliations.consumer(), Watching(platform.bus).consumer(), reporting.consumer),
         backgrounds=(
             Background("audit writer", writer.run),
             Background("audit search", indexer.run),
             Background("audit partial tiles", sweeping.run),
             reconciled.background,
+            *reporting.backgrounds,
         ),
         on_start=on_start,
     )

@@ -12,6 +12,7 @@ from postlaw_audit.notes import Checkpoint, parse_note
 from postlaw_audit.open_files import OpenFiles
 from postlaw_audit.reader import LogReader
 from postlaw_audit.reconciliations import Reconciliations
+from postlaw_audit.reports.calls import ReportCalls
 from postlaw_audit.search.calls import SearchCalls
 from postlaw_audit.signing import Signer
 from postlaw_audit.witness_policy import Policy, cosigned_by
@@ -31,6 +32,7 @@ class AuditServicer:
         signer: Signer,
         search: SearchCalls,
         evidence: Evidence,
+        reports: ReportCalls,
         policy: Callable[[], Policy],
         files: OpenFiles,
         acts: OperatorActs,
@@ -40,6 +42,7 @@ class AuditServicer:
         self._signer = signer
         self._search = search
         self._evidence = evidence
+        self._reports = reports
         self._policy = policy
         self._files = files
         self._acts = acts
@@ -75,6 +78,29 @@ class AuditServicer:
 
     async def AnswerEvidence(self, request: audit.GetEvidenceRequest, context: Any) -> audit.EvidenceAnswers:
         return await self._evidence.answers(request)
+
+    async def CreateReport(self, request: audit.CreateReportRequest, context: Any) -> audit.Report:
+        return await self._reports.create(request)
+
+    async def GetReport(self, request: audit.GetReportRequest, context: Any) -> audit.Report:
+        return await self._reports.get(request)
+
+    async def ListReports(self, request: audit.ListReportsRequest, context: Any) -> audit.ListReportsResponse:
+        return await self._reports.list(request)
+
+    async def CancelReport(self, request: audit.GetReportRequest, context: Any) -> audit.Report:
+        return await self._reports.cancel(request)
+
+    async def GetReportFile(self, request: audit.GetReportFileRequest, context: Any) -> AsyncGenerator[audit.ReportPiece]:
+        async with aclosing(self._reports.file(request)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def PutSubProcessor(self, request: audit.PutSubProcessorRequest, context: Any) -> audit.SubProcessor:
+        return await self._reports.processors.put(request.sub_processor)
+
+    async def RemoveSubProcessor(self, request: audit.RemoveSubProcessorRequest, context: Any) -> audit.SubProcessor:
+        return await self._reports.processors.remove(request.name)
 
     async def RebuildIndex(self, request: audit.RebuildIndexRequest, context: Any) -> audit.RebuildIndexResponse:
         return await self._acts.noted("RebuildIndex", request, self._search.rebuild)

@@ -74,7 +74,7 @@ async def test_a_person_is_found_in_their_own_events_and_inside_batches(log: Log
     assert await log.found(people=(ANN,)) == [both, mine]
     assert await log.found(subscribers=("sub_a",)) == [both]
     assert await log.found(people=(ANN,), campaign_id="cmp_1") == [both]
-    assert await log.found(people=(ANN,), action=GIVEN) == [mine]
+    assert await log.found(people=(ANN,), actions=(GIVEN,)) == [mine]
 
 
 @promise("A1")

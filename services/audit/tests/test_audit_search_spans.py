@@ -65,5 +65,5 @@ async def test_what_everybody_has_costs_no_more_entries_than_the_page(log: Log, 
         return await bundle(number, size)
 
     monkeypatch.setattr(log.there.reader, "packed_bundle", counted)
-    page = await log.search(Question("ten_1", action="x"), 5)
+    page = await log.search(Question("ten_1", actions=("x",)), 5)
     assert len(page.events) == 5 and read == [5]

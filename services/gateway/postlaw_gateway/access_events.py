@@ -15,7 +15,7 @@ from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_gateway.naming import is_map
 from postlaw_gateway.wire import ACCESS_TOPIC, READ_TYPE, personal_data_read
 
-_OBJECTS = ("campaign_id", "import_id", "event_id")  # of a request: of what the data of many people was read
+_OBJECTS = ("campaign_id", "import_id", "event_id", "report_id")  # of a request: of what the data of many people was read
 
 
 class AccessEvents:

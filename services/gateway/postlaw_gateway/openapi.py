@@ -126,7 +126,7 @@ def _responses(route: Route, schemas: dict[str, Schema]) -> dict[str, Any]:
     problem = {"description": "A problem", "content": {"application/problem+json": {"schema": ref("Problem")}}}
     good: dict[str, Any] = {"description": "Done"}
     if route.kind is Kind.DOWNLOAD:
-        good["content"] = {"application/zip" if route.filename.endswith(".zip") else "text/csv": {"schema": {"type": "string"}}}
+        good["content"] = {route.media_type.partition(";")[0]: {"schema": {"type": "string"}}}
     elif route.method.response.full_name != EMPTY:
         schema = RECEIPT if route.document else answered(route.method.response, schemas)
         if route.reveals:

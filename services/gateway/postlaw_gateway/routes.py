@@ -12,11 +12,20 @@ from postlaw_gateway.clients import Method, method
 
 
 class Kind(Enum):
-    """How a route carries its bytes: JSON both ways, an upload of CSV, a download of CSV."""
+    """How a route carries its bytes: JSON both ways, an upload of CSV, a download of a file."""
 
     JSON = "json"
     UPLOAD = "upload"
     DOWNLOAD = "download"
+
+
+_MEDIA_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "json": "application/json",
+    "pdf": "application/pdf",
+    "zip": "application/zip",
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,11 @@ class Route:
         return method(self.rpc)
 
     @cached_property
+    def media_type(self) -> str:
+        """Of a download."""
+        return _MEDIA_TYPES[self.filename.rpartition(".")[2]]
+
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
         return tuple(re.findall(r"{(\w+)}", self.path))
 
@@ -82,6 +96,7 @@ _DOMAIN = "/v1/sender-domains/{domain}"
 _FORM = "/v1/forms/{form_id}"
 _IMPORT = "/v1/imports/{import_id}"
 _NOTICE = "/v1/notices/{notice_hash}"
+_REPORT = "/v1/reports/{report_id}"
 _SUBSCRIBER = "/v1/subscribers/{subscriber_id}"
 _SUPPRESSIONS = "/v1/suppression-exports/{suppression_export_id}"
 _TEMPLATE = "/v1/templates/{template_id}/versions/{version}"
@@ -326,6 +341,27 @@ ROUTES: Sequence[Route] = (
           "alone."),
     Route("GET", "/v1/reconciliations", "audit.ListReconciliations", "What was last held against what, and what differs of yours",
           "audit"),
+    Route(
+        "POST", "/v1/reports", "audit.CreateReport", "Have a compliance report made, of all that the log has", "reports", 202,
+        location=_REPORT, key_field="idempotency_key",
+        description="`kind`: `activity`, `access` (who read people's data, who was refused), `api_keys`, `consents`, `opt_outs` (how long "
+        "each took, with a proof of the worst) or `sub_processors`. It is read below one checkpoint of the log, which its answer names; "
+        "`unwitnessed` where nobody outside has cosigned that.",
+    ),
+    Route("GET", "/v1/reports", "audit.ListReports", "All reports, the oldest first; one, `daily`, is made of each day", "reports"),
+    Route("GET", _REPORT, "audit.GetReport", "How far a report is; once it is done, its control totals, its signed note and its files",
+          "reports"),
+    Route("POST", _REPORT + "/cancel", "audit.CancelReport", "Stop making a report", "reports"),
+    *(
+        Route("GET", f"{_REPORT}/{format}", "audit.GetReportFile", summary, "reports", kind=Kind.DOWNLOAD, filename=f"report.{format}",
+              fixed={"format": f"FORMAT_{format.upper()}"}, operation=f"GetReport{format.capitalize()}", personal=True)
+        for format, summary in (
+            ("html", "A report as a page without scripts"),
+            ("pdf", "The same as PDF, where audit has a Chromium to print it"),
+            ("csv", "Its lines as CSV"),
+            ("json", "Its lines as JSON, with what checks it: totals, sample, proofs, checkpoint"),
+        )
+    ),
     Route("GET", "/v1/audit/checkpoint", "audit.GetCheckpoint", "The log's size and root, signed; open to everyone", "audit"),
     Route("GET", "/v1/audit/consistency", "audit.GetConsistencyProof", "Proof that the log has only grown between two sizes", "audit"),
     Route(

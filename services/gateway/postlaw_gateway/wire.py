@@ -399,8 +399,9 @@ def import_chunk_part(chunk: bytes) -> Message:
     return subscribers_pb2.CreateImportRequest(chunk=chunk)
 
 
-def csv_bytes(chunk: Message) -> bytes:
-    return cast("subscribers_pb2.CsvChunk | consent_pb2.SuppressionCsv | sending_pb2.AnalyticsCsv | audit_pb2.EvidencePiece", chunk).data
+def file_bytes(chunk: Message) -> bytes:
+    """Of a file's next part, whichever service sends it."""
+    return cast("audit_pb2.ReportPiece", chunk).data
 
 
 @dataclass(frozen=True, slots=True)

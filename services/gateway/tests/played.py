@@ -22,8 +22,10 @@ EVERYTHING = (
     "lists:read", "lists:write", "subscribers:read", "subscribers:write", "consents:read", "consents:write", "campaigns:read",
     "campaigns:write", "campaigns:launch", "audit:read", "keys:read", "keys:write",
     "suppressions:approve", "suppressions:export", "templates:read", "templates:write", "templates:approve",
+    "reports:read", "reports:write",
 )  # fmt: skip
 
+REPORT_ID = "rep_01m8b7khwte0h8fj6kpey0vyxq"
 FORM_ID = "frm_01m8b7khwte0h8fj6kpey0vyxp"
 
 
@@ -404,6 +406,18 @@ class FakeAudit:
 
     async def ListEntries(self, request: Any, context: Any) -> audit_pb2.ListEntriesResponse:
         return audit_pb2.ListEntriesResponse(searched_below=7, address_key=b"\1key")
+
+    async def CreateReport(self, request: Any, context: Any) -> audit_pb2.Report:
+        return audit_pb2.Report(report_id=REPORT_ID, kind=request.kind, state=audit_pb2.Report.STATE_QUEUED, unwitnessed=True)
+
+    async def GetReport(self, request: Any, context: Any) -> audit_pb2.Report:
+        raise NotFound("There is no such report.")
+
+    async def GetReportFile(self, request: Any, context: Any) -> AsyncIterator[audit_pb2.ReportPiece]:
+        if request.report_id != REPORT_ID:
+            raise NotFound("There is no such report.")
+        for piece in ("a,b\r\n", audit_pb2.GetReportFileRequest.Format.Name(request.format)):
+            yield audit_pb2.ReportPiece(data=piece.encode())
 
     async def GetLogFile(self, request: Any, context: Any) -> AsyncIterator[audit_pb2.LogFilePiece]:
         if request.path == "gone":

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postlaw_common.csv_lines import defused
 from postlaw_subscribers.domain.csv_header import BadHeader, read_header, sniff
 from postlaw_subscribers.domain.csv_rows import ROW_LIMIT, RowReader, rows_of
 from postlaw_subscribers.domain.import_job import Columns
-from postlaw_subscribers.domain.report import Refusal, defused, lines
+from postlaw_subscribers.refused_rows import Refusal, lines
 
 CELL = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=12)
 

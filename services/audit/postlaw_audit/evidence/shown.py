@@ -108,13 +108,13 @@ class ShownMails:
 
     async def _keys(self, tenant_id: str, domain: str) -> tuple[list[Event], dict[str, Fact]]:
         subject = _domain_id(tenant_id, domain)
-        found = await self._search(Question(tenant_id, object=subject, action=DOMAIN_CHANGED), _MOST)
+        found = await self._search(Question(tenant_id, object=subject, actions=(DOMAIN_CHANGED,)), _MOST)
         events = [event for event, _ in reversed(found.events)]
         return events, keys_in(facts_of(events, [subject]), domain)
 
     async def _deliveries(self, tenant_id: str, address: str) -> list[Fact]:
         keys, _ = await self._people.named(address, "")
-        found = await self._search(Question(tenant_id, people=tuple(keys), action=SETTLED), _MOST) if keys else None
+        found = await self._search(Question(tenant_id, people=tuple(keys), actions=(SETTLED,)), _MOST) if keys else None
         return facts_of([event for event, _ in reversed(found.events)], [key.hex() for key in keys]) if found else []
 
 

@@ -21,16 +21,16 @@ _READ_AT_ONCE = 32
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Of one customer. What is empty does not matter; of `people` (address keys) and `subscribers` (ids) one is enough. Times in
-    microseconds since the epoch, when the bus took the event: from `from_us` on, before `to_us` (0: none). `before`: entries below it
-    (0: all)."""
+    """Of one customer. What is empty does not matter; of `people` (address keys) and `subscribers` (ids) one is enough, as of `actions`.
+    Times in microseconds since the epoch, when the bus took the event: from `from_us` on, before `to_us` (0: none). `before`: entries
+    below it (0: all)."""
 
     tenant_id: str
     people: tuple[bytes, ...] = ()
     subscribers: tuple[str, ...] = ()
     actor: str = ""
     object: str = ""
-    action: str = ""
+    actions: tuple[str, ...] = ()
     campaign_id: str = ""
     trace_id: str = ""
     request_id: str = ""
@@ -41,10 +41,11 @@ class Question:
     def conditions(self) -> list[tuple[bytes, ...]]:
         """Terms of which an entry has one each."""
         named = (
-            (ACTOR, self.actor), (OBJECT, self.object), (ACTION, self.action), (CAMPAIGN, self.campaign_id), (TRACE, self.trace_id),
-            (REQUEST, self.request_id),
+            (ACTOR, self.actor), (OBJECT, self.object), (CAMPAIGN, self.campaign_id), (TRACE, self.trace_id), (REQUEST, self.request_id),
         )  # fmt: skip
         wanted: list[tuple[bytes, ...]] = [(term(self.tenant_id, kind, value),) for kind, value in named if value]
+        if self.actions:
+            wanted.append(tuple(term(self.tenant_id, ACTION, one) for one in self.actions))
         if self.people or self.subscribers:
             ids = (term(self.tenant_id, SUBSCRIBER, one) for one in self.subscribers)
             wanted.append((*map(person_term, self.people), *ids))
@@ -58,7 +59,7 @@ class Question:
             and self.from_us <= entry.time_us < (self.to_us or entry.time_us + 1)
             and (not self.actor or self.actor in (context.get("actor"), context.get("on_behalf_of")))
             and (not self.object or self.object == entry.subject or self.object in found.objects)
-            and self.action in ("", entry.type)
+            and (not self.actions or entry.type in self.actions)
             and (not self.campaign_id or self.campaign_id in found.campaigns)
             and self.trace_id in ("", trace_of(context.get("traceparent", "")))
             and self.request_id in ("", context.get("request"))

@@ -28,7 +28,7 @@ def question_of(request: audit.ListEntriesRequest, tenant_id: str, people: Seque
         subscribers=tuple(subscribers),
         actor=request.actor,
         object=request.object,
-        action=request.action,
+        actions=(request.action,) if request.action else (),
         campaign_id=request.campaign_id,
         trace_id=request.trace_id,
         request_id=request.request_id,

@@ -5,12 +5,11 @@ What is listed is read from the ledger partition by partition, in constant memor
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
+from postlaw_common.csv_lines import csv_lines
 from postlaw_common.errors import Conflict, Denied
 from postlaw_common.foreground import step_aside
 from postlaw_common.ids import new_id
@@ -80,12 +79,12 @@ class ExportSuppressions:
         await self._exports.change(tenant_id, export_id, taken)
         rows, complete = 0, False
         try:
-            yield _csv([HEADER])
+            yield csv_lines([HEADER])
             async with aclosing(self._listed(tenant_id)) as pages:
                 async for people in pages:
                     lines = await self._lines(people)
                     rows += len(lines)
-                    yield _csv(lines)
+                    yield csv_lines(lines)
             complete = True
         finally:  # of its own: the client may have gone, and the log must know all the same
             self._afterwards.begin(self._end(tenant_id, export_id, rows, complete), what="telling how many rows left")
@@ -132,9 +131,3 @@ class ExportSuppressions:
             for (address_key, found), address in zip(people, addresses, strict=True)
             for one in found
         ]
-
-
-def _csv(lines: Sequence[Sequence[str]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(lines)
-    return text.getvalue().encode()

@@ -22,6 +22,8 @@ CUSTOMER = frozenset(
         "lists:read",
         "lists:write",
         "messages:write",
+        "reports:read",
+        "reports:write",
         "subscribers:read",
         "subscribers:write",
         "suppressions:approve",

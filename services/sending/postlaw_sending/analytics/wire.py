@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
@@ -14,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import Received
+from postlaw_common.csv_lines import csv_lines, defused
 from postlaw_common.events import from_record
 from postlaw_sending.analytics.counting import Cells, of_batch, of_one
 from postlaw_sending.analytics.figures import Counted
@@ -155,13 +154,5 @@ def hour_text(seconds: str) -> str:
 
 def as_csv(analytics: sending.Analytics) -> bytes:
     """RFC 4180, with a line of names first."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["key", *FIGURES])
-    writer.writerows([_safe(row.key), *(getattr(row.figures, name) for name in FIGURES)] for row in analytics.rows)
-    return text.getvalue().encode()
-
-
-def _safe(key: str) -> str:
-    """A spreadsheet takes what begins so for a formula, and a domain is not ours to choose."""
-    return f"'{key}" if key[:1] in "=+-@\t\r" else key
+    lines = ([defused(row.key), *(getattr(row.figures, name) for name in FIGURES)] for row in analytics.rows)
+    return csv_lines([["key", *FIGURES], *lines])

@@ -32,10 +32,10 @@ from postlaw_subscribers.domain.import_job import (
     Outcome,
 )
 from postlaw_subscribers.domain.person import AddressIndex, subscriber_id
-from postlaw_subscribers.domain.report import WARNING, Refusal
 from postlaw_subscribers.members import Encode, edition_of, to_member
 from postlaw_subscribers.people import pack_profile
 from postlaw_subscribers.person_keys import KEYS_BYTES, PROFILE, Keys, Wrapping, document_id
+from postlaw_subscribers.refused_rows import WARNING, Refusal
 from postlaw_subscribers.rooms import Rooms
 
 AT_ONCE = 100  # rows judged or sealed before others get their turn on the event loop: some 5 ms

@@ -13,8 +13,8 @@ from postlaw_common.ids import new_id
 from postlaw_common.made_once import RequestKey
 from postlaw_common.store import VersionConflict
 from postlaw_subscribers.domain.import_job import Checkpoint, ImportJob, Settings, State
-from postlaw_subscribers.domain.report import header_line
 from postlaw_subscribers.jobs import OpenJob
+from postlaw_subscribers.refused_rows import header_line
 from postlaw_subscribers.rooms import Rooms
 from postlaw_subscribers.uploads import FRAME, WrongEncoding, known_encoding
 from postlaw_subscribers.use_cases.lists import get_list

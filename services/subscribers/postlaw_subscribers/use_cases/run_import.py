@@ -30,8 +30,8 @@ from postlaw_subscribers.domain.csv_header import BadHeader, Header, read_header
 from postlaw_subscribers.domain.csv_rows import Row, RowReader
 from postlaw_subscribers.domain.digest import Algorithm
 from postlaw_subscribers.domain.import_job import Checkpoint, ImportJob, Outcome, State
-from postlaw_subscribers.domain.report import lines
 from postlaw_subscribers.jobs import OpenJob
+from postlaw_subscribers.refused_rows import lines
 from postlaw_subscribers.rooms import ConsentLedger, Consents, Rooms, SuppressionLedger
 from postlaw_subscribers.uploads import Truncated
 from postlaw_subscribers.use_cases.flag_addresses import flag_addresses

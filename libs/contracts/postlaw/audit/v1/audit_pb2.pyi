@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -674,6 +675,491 @@ class EvidencePiece(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EvidencePiece: _TypeAlias = EvidencePiece  # noqa: Y015
+
+@_typing.final
+class Report(_message.Message):
+    """What is asked of the log, and what was answered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Report._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: Report._Kind.ValueType  # 0
+        KIND_ACTIVITY: Report._Kind.ValueType  # 1
+        """what happened, by day and type"""
+        KIND_ACCESS: Report._Kind.ValueType  # 2
+        """who read people's data, who was refused, who changed credentials"""
+        KIND_API_KEYS: Report._Kind.ValueType  # 3
+        """every key that there was until then"""
+        KIND_CONSENTS: Report._Kind.ValueType  # 4
+        """each act of consent"""
+        KIND_OPT_OUTS: Report._Kind.ValueType  # 5
+        """how long each opt-out took, with a proof of the worst"""
+        KIND_SUB_PROCESSORS: Report._Kind.ValueType  # 6
+        """the register, as it was changed"""
+        KIND_DAILY: Report._Kind.ValueType  # 7
+        """a customer's day, made by itself"""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
+    KIND_UNSPECIFIED: Report.Kind.ValueType  # 0
+    KIND_ACTIVITY: Report.Kind.ValueType  # 1
+    """what happened, by day and type"""
+    KIND_ACCESS: Report.Kind.ValueType  # 2
+    """who read people's data, who was refused, who changed credentials"""
+    KIND_API_KEYS: Report.Kind.ValueType  # 3
+    """every key that there was until then"""
+    KIND_CONSENTS: Report.Kind.ValueType  # 4
+    """each act of consent"""
+    KIND_OPT_OUTS: Report.Kind.ValueType  # 5
+    """how long each opt-out took, with a proof of the worst"""
+    KIND_SUB_PROCESSORS: Report.Kind.ValueType  # 6
+    """the register, as it was changed"""
+    KIND_DAILY: Report.Kind.ValueType  # 7
+    """a customer's day, made by itself"""
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Report._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: Report._State.ValueType  # 0
+        STATE_QUEUED: Report._State.ValueType  # 1
+        STATE_RUNNING: Report._State.ValueType  # 2
+        STATE_DONE: Report._State.ValueType  # 3
+        STATE_FAILED: Report._State.ValueType  # 4
+        """`failure` says why"""
+        STATE_CANCELLED: Report._State.ValueType  # 5
+
+    class State(_State, metaclass=_StateEnumTypeWrapper): ...
+    STATE_UNSPECIFIED: Report.State.ValueType  # 0
+    STATE_QUEUED: Report.State.ValueType  # 1
+    STATE_RUNNING: Report.State.ValueType  # 2
+    STATE_DONE: Report.State.ValueType  # 3
+    STATE_FAILED: Report.State.ValueType  # 4
+    """`failure` says why"""
+    STATE_CANCELLED: Report.State.ValueType  # 5
+
+    @_typing.final
+    class TotalsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    REPORT_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    UNWITNESSED_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    TOTALS_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    SAMPLE_SIZE_FIELD_NUMBER: _builtins.int
+    REQUESTED_BY_FIELD_NUMBER: _builtins.int
+    REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    FINISHED_AT_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    LINKS_FIELD_NUMBER: _builtins.int
+    PRINTED_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    report_id: _builtins.str
+    kind: Global___Report.Kind.ValueType
+    state: Global___Report.State.ValueType
+    query: _builtins.str
+    """what is asked of the log, in words"""
+    unwitnessed: _builtins.bool
+    percent: _builtins.int
+    """of the log that is gone through"""
+    events: _builtins.int
+    """that the query found"""
+    rows: _builtins.int
+    seed: _builtins.str
+    """of the sample, which anybody can draw again"""
+    sample_size: _builtins.int
+    requested_by: _builtins.str
+    failure: _builtins.str
+    note: _builtins.str
+    """the signed note: all of this, and the SHA-256 of each file"""
+    printed: _builtins.str
+    """where there is no PDF: why"""
+    version: _builtins.int
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """when the bus took it"""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """and before when"""
+
+    @_builtins.property
+    def checkpoint(self) -> Global___Checkpoint:
+        """below which everything was read; no `witnesses`: unwitnessed"""
+
+    @_builtins.property
+    def totals(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """control totals"""
+
+    @_builtins.property
+    def requested_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def finished_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def links(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """of its files"""
+
+    def __init__(
+        self,
+        *,
+        report_id: _builtins.str = ...,
+        kind: Global___Report.Kind.ValueType = ...,
+        state: Global___Report.State.ValueType = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        query: _builtins.str = ...,
+        checkpoint: Global___Checkpoint | None = ...,
+        unwitnessed: _builtins.bool = ...,
+        percent: _builtins.int = ...,
+        events: _builtins.int = ...,
+        rows: _builtins.int = ...,
+        totals: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        seed: _builtins.str = ...,
+        sample_size: _builtins.int = ...,
+        requested_by: _builtins.str = ...,
+        requested_at: _timestamp_pb2.Timestamp | None = ...,
+        finished_at: _timestamp_pb2.Timestamp | None = ...,
+        failure: _builtins.str = ...,
+        note: _builtins.str = ...,
+        links: _abc.Iterable[_builtins.str] | None = ...,
+        printed: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "finished_at", b"finished_at", "requested_at", b"requested_at", "since", b"since", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "events", b"events", "failure", b"failure", "finished_at", b"finished_at", "kind", b"kind", "links", b"links", "note", b"note", "percent", b"percent", "printed", b"printed", "query", b"query", "report_id", b"report_id", "requested_at", b"requested_at", "requested_by", b"requested_by", "rows", b"rows", "sample_size", b"sample_size", "seed", b"seed", "since", b"since", "state", b"state", "totals", b"totals", "until", b"until", "unwitnessed", b"unwitnessed", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Report: _TypeAlias = Report  # noqa: Y015
+
+@_typing.final
+class CreateReportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    SAMPLE_SIZE_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    kind: Global___Report.Kind.ValueType
+    seed: _builtins.str
+    """default: one is made"""
+    sample_size: _builtins.int
+    """default 25; 200 at most"""
+    idempotency_key: _builtins.str
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """default: thirty days before `until`. Keys and sub-processors are told from the beginning"""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """default: now"""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___Report.Kind.ValueType = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        seed: _builtins.str = ...,
+        sample_size: _builtins.int = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "kind", b"kind", "sample_size", b"sample_size", "seed", b"seed", "since", b"since", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateReportRequest: _TypeAlias = CreateReportRequest  # noqa: Y015
+
+@_typing.final
+class GetReportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORT_ID_FIELD_NUMBER: _builtins.int
+    report_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        report_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["report_id", b"report_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReportRequest: _TypeAlias = GetReportRequest  # noqa: Y015
+
+@_typing.final
+class ListReportsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """50; 200 at most"""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReportsRequest: _TypeAlias = ListReportsRequest  # noqa: Y015
+
+@_typing.final
+class ListReportsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def reports(self) -> _containers.RepeatedCompositeFieldContainer[Global___Report]:
+        """the oldest first"""
+
+    def __init__(
+        self,
+        *,
+        reports: _abc.Iterable[Global___Report] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "reports", b"reports"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReportsResponse: _TypeAlias = ListReportsResponse  # noqa: Y015
+
+@_typing.final
+class GetReportFileRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Format:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _FormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[GetReportFileRequest._Format.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        FORMAT_UNSPECIFIED: GetReportFileRequest._Format.ValueType  # 0
+        FORMAT_HTML: GetReportFileRequest._Format.ValueType  # 1
+        FORMAT_PDF: GetReportFileRequest._Format.ValueType  # 2
+        FORMAT_CSV: GetReportFileRequest._Format.ValueType  # 3
+        FORMAT_JSON: GetReportFileRequest._Format.ValueType  # 4
+
+    class Format(_Format, metaclass=_FormatEnumTypeWrapper): ...
+    FORMAT_UNSPECIFIED: GetReportFileRequest.Format.ValueType  # 0
+    FORMAT_HTML: GetReportFileRequest.Format.ValueType  # 1
+    FORMAT_PDF: GetReportFileRequest.Format.ValueType  # 2
+    FORMAT_CSV: GetReportFileRequest.Format.ValueType  # 3
+    FORMAT_JSON: GetReportFileRequest.Format.ValueType  # 4
+
+    REPORT_ID_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    report_id: _builtins.str
+    format: Global___GetReportFileRequest.Format.ValueType
+    def __init__(
+        self,
+        *,
+        report_id: _builtins.str = ...,
+        format: Global___GetReportFileRequest.Format.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "report_id", b"report_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReportFileRequest: _TypeAlias = GetReportFileRequest  # noqa: Y015
+
+@_typing.final
+class ReportPiece(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportPiece: _TypeAlias = ReportPiece  # noqa: Y015
+
+@_typing.final
+class ReportChanged(_message.Message):
+    """Somebody asked for a report, or it came to its end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    @_builtins.property
+    def report(self) -> Global___Report: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        report: Global___Report | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["report", b"report", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportChanged: _TypeAlias = ReportChanged  # noqa: Y015
+
+@_typing.final
+class SubProcessor(_message.Message):
+    """Another company that handles people's data for whoever runs this installation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    LOCATION_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    purpose: _builtins.str
+    location: _builtins.str
+    """where it handles them"""
+    data: _builtins.str
+    """which data"""
+    version: _builtins.int
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+        location: _builtins.str = ...,
+        data: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "location", b"location", "name", b"name", "purpose", b"purpose", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubProcessor: _TypeAlias = SubProcessor  # noqa: Y015
+
+@_typing.final
+class PutSubProcessorRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUB_PROCESSOR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sub_processor(self) -> Global___SubProcessor: ...
+    def __init__(
+        self,
+        *,
+        sub_processor: Global___SubProcessor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sub_processor", b"sub_processor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sub_processor", b"sub_processor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutSubProcessorRequest: _TypeAlias = PutSubProcessorRequest  # noqa: Y015
+
+@_typing.final
+class RemoveSubProcessorRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveSubProcessorRequest: _TypeAlias = RemoveSubProcessorRequest  # noqa: Y015
+
+@_typing.final
+class SubProcessorChanged(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def before(self) -> Global___SubProcessor:
+        """absent: it is new"""
+
+    @_builtins.property
+    def after(self) -> Global___SubProcessor:
+        """absent: it was removed"""
+
+    def __init__(
+        self,
+        *,
+        before: Global___SubProcessor | None = ...,
+        after: Global___SubProcessor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubProcessorChanged: _TypeAlias = SubProcessorChanged  # noqa: Y015
 
 @_typing.final
 class RebuildIndexRequest(_message.Message):

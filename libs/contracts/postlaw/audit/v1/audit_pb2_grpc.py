@@ -75,6 +75,41 @@ class AuditServiceStub:
                 request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListReconciliationsRequest.SerializeToString,
                 response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListReconciliationsResponse.FromString,
                 _registered_method=True)
+        self.CreateReport = channel.unary_unary(
+                '/postlaw.audit.v1.AuditService/CreateReport',
+                request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.CreateReportRequest.SerializeToString,
+                response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.Report.FromString,
+                _registered_method=True)
+        self.GetReport = channel.unary_unary(
+                '/postlaw.audit.v1.AuditService/GetReport',
+                request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetReportRequest.SerializeToString,
+                response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.Report.FromString,
+                _registered_method=True)
+        self.ListReports = channel.unary_unary(
+                '/postlaw.audit.v1.AuditService/ListReports',
+                request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListReportsRequest.SerializeToString,
+                response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListReportsResponse.FromString,
+                _registered_method=True)
+        self.CancelReport = channel.unary_unary(
+                '/postlaw.audit.v1.AuditService/CancelReport',
+                request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetReportRequest.SerializeToString,
+                response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.Report.FromString,
+                _registered_method=True)
+        self.GetReportFile = channel.unary_stream(
+                '/postlaw.audit.v1.AuditService/GetReportFile',
+                request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetReportFileRequest.SerializeToString,
+                response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ReportPiece.FromString,
+                _registered_method=True)
+        self.PutSubProcessor = channel.unary_unary(
+                '/postlaw.audit.v1.AuditService/PutSubProcessor',
+                request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.PutSubProcessorRequest.SerializeToString,
+                response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.SubProcessor.FromString,
+                _registered_method=True)
+        self.RemoveSubProcessor = channel.unary_unary(
+                '/postlaw.audit.v1.AuditService/RemoveSubProcessor',
+                request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.RemoveSubProcessorRequest.SerializeToString,
+                response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.SubProcessor.FromString,
+                _registered_method=True)
         self.GetCheckpoint = channel.unary_unary(
                 '/postlaw.audit.v1.AuditService/GetCheckpoint',
                 request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointRequest.SerializeToString,
@@ -146,6 +181,51 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateReport(self, request, context):
+        """A compliance report as a job: a query of the log below one checkpoint, as page, CSV, JSON, and PDF where a printer is installed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReport(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReports(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelReport(self, request, context):
+        """What it has made so far is deleted. One that is made, or has failed, stays as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReportFile(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutSubProcessor(self, request, context):
+        """The register of sub-processors, one at a time; each change is an event, of which the log keeps before and after.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveSubProcessor(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCheckpoint(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -200,6 +280,41 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.ListReconciliations,
                     request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListReconciliationsRequest.FromString,
                     response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListReconciliationsResponse.SerializeToString,
+            ),
+            'CreateReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateReport,
+                    request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.CreateReportRequest.FromString,
+                    response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.Report.SerializeToString,
+            ),
+            'GetReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReport,
+                    request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetReportRequest.FromString,
+                    response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.Report.SerializeToString,
+            ),
+            'ListReports': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReports,
+                    request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListReportsRequest.FromString,
+                    response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListReportsResponse.SerializeToString,
+            ),
+            'CancelReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelReport,
+                    request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetReportRequest.FromString,
+                    response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.Report.SerializeToString,
+            ),
+            'GetReportFile': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetReportFile,
+                    request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetReportFileRequest.FromString,
+                    response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ReportPiece.SerializeToString,
+            ),
+            'PutSubProcessor': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutSubProcessor,
+                    request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.PutSubProcessorRequest.FromString,
+                    response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.SubProcessor.SerializeToString,
+            ),
+            'RemoveSubProcessor': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveSubProcessor,
+                    request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.RemoveSubProcessorRequest.FromString,
+                    response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.SubProcessor.SerializeToString,
             ),
             'GetCheckpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCheckpoint,
@@ -429,6 +544,195 @@ class AuditService:
             '/postlaw.audit.v1.AuditService/ListReconciliations',
             postlaw_dot_audit_dot_v1_dot_audit__pb2.ListReconciliationsRequest.SerializeToString,
             postlaw_dot_audit_dot_v1_dot_audit__pb2.ListReconciliationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.audit.v1.AuditService/CreateReport',
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.CreateReportRequest.SerializeToString,
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.Report.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.audit.v1.AuditService/GetReport',
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.GetReportRequest.SerializeToString,
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.Report.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReports(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.audit.v1.AuditService/ListReports',
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.ListReportsRequest.SerializeToString,
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.ListReportsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.audit.v1.AuditService/CancelReport',
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.GetReportRequest.SerializeToString,
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.Report.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReportFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/postlaw.audit.v1.AuditService/GetReportFile',
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.GetReportFileRequest.SerializeToString,
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.ReportPiece.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutSubProcessor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.audit.v1.AuditService/PutSubProcessor',
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.PutSubProcessorRequest.SerializeToString,
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.SubProcessor.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveSubProcessor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.audit.v1.AuditService/RemoveSubProcessor',
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.RemoveSubProcessorRequest.SerializeToString,
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.SubProcessor.FromString,
             options,
             channel_credentials,
             insecure,

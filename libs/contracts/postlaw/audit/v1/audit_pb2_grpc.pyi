@@ -49,6 +49,16 @@ class AuditServiceStub:
     """How far it is."""
     ListReconciliations: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListReconciliationsRequest, _audit_pb2.ListReconciliationsResponse]
     """What was last held against what, and where it differed: of the caller's own customer, or of all where they act for none."""
+    CreateReport: _grpc.UnaryUnaryMultiCallable[_audit_pb2.CreateReportRequest, _audit_pb2.Report]
+    """A compliance report as a job: a query of the log below one checkpoint, as page, CSV, JSON, and PDF where a printer is installed."""
+    GetReport: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetReportRequest, _audit_pb2.Report]
+    ListReports: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListReportsRequest, _audit_pb2.ListReportsResponse]
+    CancelReport: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetReportRequest, _audit_pb2.Report]
+    """What it has made so far is deleted. One that is made, or has failed, stays as it is."""
+    GetReportFile: _grpc.UnaryStreamMultiCallable[_audit_pb2.GetReportFileRequest, _audit_pb2.ReportPiece]
+    PutSubProcessor: _grpc.UnaryUnaryMultiCallable[_audit_pb2.PutSubProcessorRequest, _audit_pb2.SubProcessor]
+    """The register of sub-processors, one at a time; each change is an event, of which the log keeps before and after."""
+    RemoveSubProcessor: _grpc.UnaryUnaryMultiCallable[_audit_pb2.RemoveSubProcessorRequest, _audit_pb2.SubProcessor]
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.Checkpoint]
     GetLogFile: _grpc.UnaryStreamMultiCallable[_audit_pb2.GetLogFileRequest, _audit_pb2.LogFilePiece]
 
@@ -73,6 +83,16 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """How far it is."""
     ListReconciliations: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListReconciliationsRequest, _audit_pb2.ListReconciliationsResponse]  # type: ignore[assignment]
     """What was last held against what, and where it differed: of the caller's own customer, or of all where they act for none."""
+    CreateReport: _aio.UnaryUnaryMultiCallable[_audit_pb2.CreateReportRequest, _audit_pb2.Report]  # type: ignore[assignment]
+    """A compliance report as a job: a query of the log below one checkpoint, as page, CSV, JSON, and PDF where a printer is installed."""
+    GetReport: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetReportRequest, _audit_pb2.Report]  # type: ignore[assignment]
+    ListReports: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListReportsRequest, _audit_pb2.ListReportsResponse]  # type: ignore[assignment]
+    CancelReport: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetReportRequest, _audit_pb2.Report]  # type: ignore[assignment]
+    """What it has made so far is deleted. One that is made, or has failed, stays as it is."""
+    GetReportFile: _aio.UnaryStreamMultiCallable[_audit_pb2.GetReportFileRequest, _audit_pb2.ReportPiece]  # type: ignore[assignment]
+    PutSubProcessor: _aio.UnaryUnaryMultiCallable[_audit_pb2.PutSubProcessorRequest, _audit_pb2.SubProcessor]  # type: ignore[assignment]
+    """The register of sub-processors, one at a time; each change is an event, of which the log keeps before and after."""
+    RemoveSubProcessor: _aio.UnaryUnaryMultiCallable[_audit_pb2.RemoveSubProcessorRequest, _audit_pb2.SubProcessor]  # type: ignore[assignment]
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.Checkpoint]  # type: ignore[assignment]
     GetLogFile: _aio.UnaryStreamMultiCallable[_audit_pb2.GetLogFileRequest, _audit_pb2.LogFilePiece]  # type: ignore[assignment]
 
@@ -142,6 +162,58 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.ListReconciliationsResponse, _abc.Awaitable[_audit_pb2.ListReconciliationsResponse]]:
         """What was last held against what, and where it differed: of the caller's own customer, or of all where they act for none."""
+
+    @_abc_1.abstractmethod
+    def CreateReport(
+        self,
+        request: _audit_pb2.CreateReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.Report, _abc.Awaitable[_audit_pb2.Report]]:
+        """A compliance report as a job: a query of the log below one checkpoint, as page, CSV, JSON, and PDF where a printer is installed."""
+
+    @_abc_1.abstractmethod
+    def GetReport(
+        self,
+        request: _audit_pb2.GetReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.Report, _abc.Awaitable[_audit_pb2.Report]]: ...
+
+    @_abc_1.abstractmethod
+    def ListReports(
+        self,
+        request: _audit_pb2.ListReportsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.ListReportsResponse, _abc.Awaitable[_audit_pb2.ListReportsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def CancelReport(
+        self,
+        request: _audit_pb2.GetReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.Report, _abc.Awaitable[_audit_pb2.Report]]:
+        """What it has made so far is deleted. One that is made, or has failed, stays as it is."""
+
+    @_abc_1.abstractmethod
+    def GetReportFile(
+        self,
+        request: _audit_pb2.GetReportFileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_audit_pb2.ReportPiece], _abc.AsyncIterator[_audit_pb2.ReportPiece]]: ...
+
+    @_abc_1.abstractmethod
+    def PutSubProcessor(
+        self,
+        request: _audit_pb2.PutSubProcessorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.SubProcessor, _abc.Awaitable[_audit_pb2.SubProcessor]]:
+        """The register of sub-processors, one at a time; each change is an event, of which the log keeps before and after."""
+
+    @_abc_1.abstractmethod
+    def RemoveSubProcessor(
+        self,
+        request: _audit_pb2.RemoveSubProcessorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.SubProcessor, _abc.Awaitable[_audit_pb2.SubProcessor]]: ...
 
     @_abc_1.abstractmethod
     def GetCheckpoint(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from postlaw_common.csv_lines import csv_lines, defused
+
 HEADER = ("row", "reason", "column")
 WARNING = "warning:"  # before the reason of a row that was taken
-_STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,24 +21,13 @@ class Refusal:
     cells: Sequence[str]
 
 
-def defused(cell: str) -> str:
-    """The cell as text for any spreadsheet: one that would be read as a formula gets an apostrophe in front (OWASP: CSV injection)."""
-    return "'" + cell if cell.startswith(_STARTS_FORMULA) else cell
-
-
 def header_line(names: Sequence[str]) -> bytes:
-    return _csv([(*HEADER, *map(defused, names))])
+    return csv_lines([(*HEADER, *map(defused, names))])
 
 
 def lines(refusals: Iterable[Refusal]) -> bytes:
     """NULs are left out: most programs end a file at the first."""
-    return _csv(
+    return csv_lines(
         (str(refusal.row), refusal.reason, defused(refusal.column), *(defused(cell.replace("\0", "")) for cell in refusal.cells))
         for refusal in refusals
     )
-
-
-def _csv(rows: Iterable[Sequence[str]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()

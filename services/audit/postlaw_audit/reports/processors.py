@@ -1,0 +1,76 @@
+"""The register of sub-processors (promise G10): kept by whoever runs the installation, one document each, and every change is an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from postlaw.audit.v1 import audit_pb2 as audit
+from postlaw_common.bus import Bus, Record, Topic
+from postlaw_common.errors import NotFound
+from postlaw_common.events import new_event, partition_of, to_record
+from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
+from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, VersionConflict
+
+PROCESSORS = CollectionSpec("sub_processors", (OUTBOX_INDEX,))
+TOPIC = Topic("postlaw.audit.processors.v1")
+TYPE = "postlaw.audit.SubProcessorChanged"
+
+
+class SubProcessors:
+    """A document is found by the processor's name, and stays where it was removed, so that its versions go on."""
+
+    def __init__(self, collection: Callable[[], Collection], bus: Bus) -> None:
+        self._collection = collection
+        self._bus = bus
+        self.outbox = Outbox(bus, lambda: [collection()])
+
+    async def put(self, wanted: audit.SubProcessor) -> audit.SubProcessor:
+        """As it now stands; what is so already changes nothing."""
+        return await self._change(wanted.name, wanted)
+
+    async def remove(self, name: str) -> audit.SubProcessor:
+        """As it was. Raises NotFound."""
+        return await self._change(name, None)
+
+    async def _change(self, name: str, wanted: audit.SubProcessor | None) -> audit.SubProcessor:
+        while True:
+            document = await self._collection().get(name, linearizable=True)
+            before = _from(document) if document and document["there"] else None
+            if before is None and wanted is None:
+                raise NotFound("The register has no such sub-processor.")
+            version = int(document["version"]) + 1 if document else 1
+            after = None
+            if wanted is not None:
+                after = audit.SubProcessor(**_fields(wanted), version=version)
+                if before is not None and _fields(before) == _fields(after):
+                    return before
+            left = after or before
+            assert left is not None
+            written: Document = (document or {}) | {"_id": name, **_fields(left), "version": version, "there": after is not None}
+            add_to_outbox(written, [self._record(name, version, before, after)])
+            try:
+                if document is None:
+                    await self._collection().insert(written)
+                else:
+                    written = await self._collection().replace(written, version=document["v"])
+            except (AlreadyExists, VersionConflict):
+                continue
+            await self.outbox.publish_after_write(self._collection(), written)
+            return left
+
+    def _record(self, name: str, version: int, before: audit.SubProcessor | None, after: audit.SubProcessor | None) -> Record:
+        data = audit.SubProcessorChanged(before=before, after=after).SerializeToString()
+        event = new_event(TYPE, data, source="audit", subject=name, sequence=version, tenant_id="")
+        return to_record(event, TOPIC.name, partition_of(name, self._bus.partitions))
+
+
+def _from(document: Document) -> audit.SubProcessor:
+    return audit.SubProcessor(version=document["version"], **{name: document[name] for name in _NAMES})
+
+
+def _fields(processor: audit.SubProcessor) -> dict[str, Any]:
+    return {name: getattr(processor, name) for name in _NAMES}
+
+
+_NAMES = ("name", "purpose", "location", "data")

@@ -1,0 +1,146 @@
+"""Checks a report from its files and the log's key, with no service running; and, where the log's files are at hand, makes it again.
+
+The signature says that whoever runs the log made this report. That nothing was left out of it only the log itself can say: every entry
+below the checkpoint is then read, shown to lead to the checkpoint's root, and asked the same query.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from collections.abc import AsyncIterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from postlaw_audit.domain.merkle import ProofInvalid, leaf_hash, verify_inclusion
+from postlaw_audit.domain.tiles import GrowingTree
+from postlaw_audit.notes import Checkpoint, NoteInvalid, open_note, parse_note, parse_verifier_key, signed_text
+from postlaw_audit.reports.kinds import KINDS
+from postlaw_audit.reports.kinds.kind import Line, ReportKind
+from postlaw_audit.reports.manifest import FIRST, digest, digests_in
+from postlaw_audit.reports.totals import RECOUNTED, Totals, drawn, totals_of
+from postlaw_audit.search.about import about
+from postlaw_audit.search.events import Joined
+from postlaw_audit.search.searching import Question
+from postlaw_audit.witness_policy import Policy, cosigned_by
+from postlaw_common.csv_lines import defused
+
+NOTE, JSON, CSV = "report.note", "report.json", "report.csv"
+
+
+class ReportInvalid(Exception):
+    """The message names the first thing that is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """`files` that were checked; `witnesses` that have cosigned the checkpoint, where they are enough; `made_again`: from the log's
+    entries."""
+
+    report_id: str
+    kind: str
+    rows: int
+    checkpoint: Checkpoint
+    files: Sequence[str]
+    witnesses: Sequence[str]
+    made_again: bool
+
+
+async def verify_report(
+    files: Mapping[str, bytes], verifier: str, policy: Policy | None = None, log: AsyncIterable[Sequence[bytes]] | None = None
+) -> Verified:
+    """`files` by name; the note and the JSON must be there. `verifier`: the log's key in note format. `log`: the log's entries from the
+    first on, in any pieces; it may have grown since. Raises ReportInvalid."""
+    name, key = parse_verifier_key(verifier)
+    for needed in (NOTE, JSON):
+        if needed not in files:
+            raise ReportInvalid(f"{needed} is missing")
+    try:
+        text = signed_text(files[NOTE].decode(), name, key)
+        checked = _hashes_fit(text, files)
+        told: dict[str, Any] = json.loads(files[JSON])
+        checkpoint = open_note(told["report"]["checkpoint"]["note"], name, key)
+        by = cosigned_by(parse_note(told["report"]["checkpoint"]["note"]), policy or Policy())
+    except (NoteInvalid, UnicodeDecodeError) as wrong:
+        raise ReportInvalid(f"the note or the checkpoint: {wrong}") from wrong
+    kind = KINDS[told["report"]["kind"]]
+    rows: list[Line] = told["rows"]
+    totals = _totals_fit(kind, rows, told["totals"])
+    if CSV in files:
+        _same_lines(kind, rows, files[CSV])
+    sample = told["sample"]
+    if list(drawn(sample["seed"], len(rows), sample["size"])) != sample["numbers"]:
+        raise ReportInvalid("the sample is another than its seed draws")
+    _proofs_fit(kind, totals, told["proofs"], checkpoint)
+    if log is not None:
+        await _made_again(told["report"], kind, rows, checkpoint, log)
+    witnesses = sorted(by) if policy is not None and policy.satisfied(by) else []
+    return Verified(told["report"]["report_id"], kind.name, len(rows), checkpoint, checked, witnesses, log is not None)
+
+
+def _hashes_fit(text: str, files: Mapping[str, bytes]) -> list[str]:
+    if text.partition("\n")[0] != FIRST:
+        raise ReportInvalid("what is signed is no report's note")
+    digests = digests_in(text)
+    for name in files.keys() - {NOTE}:
+        if digests.get(name) != digest(files[name]):
+            raise ReportInvalid(f"{name} is not the file that was signed")
+    return sorted(files.keys() - {NOTE})
+
+
+def _totals_fit(kind: ReportKind, rows: Sequence[Line], told: Mapping[str, int]) -> Totals:
+    totals = totals_of(kind, rows)
+    found = totals.told()
+    if {name: value for name, value in told.items() if name != RECOUNTED} != found:
+        raise ReportInvalid("the control totals do not fit the lines")
+    if told.get(RECOUNTED, totals.events) != totals.events:
+        raise ReportInvalid("the log held another number of events than the lines say")
+    return totals
+
+
+def _same_lines(kind: ReportKind, rows: Sequence[Line], data: bytes) -> None:
+    header, *lines = csv.reader(io.StringIO(data.decode(), newline=""))
+    wanted = [[str(cell) if isinstance(cell, int) else defused(cell) for cell in line] for line in rows]
+    if tuple(header) != kind.columns or lines != wanted:
+        raise ReportInvalid(f"{CSV} and {JSON} hold other lines")
+
+
+def _proofs_fit(kind: ReportKind, totals: Totals, proofs: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> None:
+    for proof in proofs:
+        path = [base64.b64decode(step) for step in proof["path"]]
+        try:
+            verify_inclusion(proof["index"], checkpoint.size, leaf_hash(base64.b64decode(proof["entry"])), path, checkpoint.root)
+        except ProofInvalid as wrong:
+            raise ReportInvalid(f"the proof of entry {proof['index']}: {wrong}") from wrong
+    if totals.worst is not None and totals.worst[kind.columns.index("entry")] not in [proof["index"] for proof in proofs]:
+        raise ReportInvalid("the worst case has no proof")
+
+
+async def _made_again(
+    told: Mapping[str, Any], kind: ReportKind, rows: Sequence[Line], checkpoint: Checkpoint, log: AsyncIterable[Sequence[bytes]]
+) -> None:
+    question = Question(
+        tenant_id="" if kind.of_platform else told["customer"],
+        actions=kind.types,
+        from_us=0 if kind.from_beginning else told["since_us"],
+        to_us=told["until_us"],
+    )
+    tree, joined, together, again = GrowingTree(), Joined(), kind.together(told["until_us"]), list[list[Any]]()
+    async for entries in log:
+        start = tree.size
+        entries = entries[: checkpoint.size - start]
+        tree.append(entries)
+        for index, piece in enumerate(entries, start):
+            event = joined.take(index, piece)
+            if event is not None and question.fits(event, about(event.entry.type, event.data)):
+                again += map(list, together.take(kind.row(event)))
+    again += map(list, together.end())
+    if (tree.size, tree.root()) != (checkpoint.size, checkpoint.root):
+        raise ReportInvalid(f"the log's entries do not lead to the report's checkpoint at size {checkpoint.size}")
+    there = [list(line) for line in rows]
+    if again != there:
+        differing = (number for number, (one, other) in enumerate(zip(there, again, strict=False), 1) if one != other)
+        missing = next(differing, min(len(there), len(again)) + 1)
+        raise ReportInvalid(f"the log gives {len(again)} lines, the report has {len(rows)}; they differ from line {missing} on")
