@@ -122,8 +122,8 @@ def taken_over(files: Files, key: str) -> Files:
     stranger = verifier_key(name, own.public_key().public_bytes_raw())
     note = sign_text(f"{name}\nis followed by\n{key}\n{stranger}\n", name, [own])
     texts = {path: parse_note(files[path].decode()).text for path in ("checkpoint", "evidence.note")}
-    hashes = [hashlib.sha256(data).hexdigest() for data in (files["keys/2"], note.encode())]
-    signed = {path: sign_text(text.replace(*hashes), name, [own]).encode() for path, text in texts.items()}
+    before, after = (hashlib.sha256(data).hexdigest() for data in (files["keys/2"], note.encode()))
+    signed = {path: sign_text(text.replace(before, after), name, [own]).encode() for path, text in texts.items()}
     return files | signed | {"keys/2": note.encode(), "log.vkey": stranger.encode()}
 
 
