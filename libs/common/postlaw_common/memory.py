@@ -1,9 +1,13 @@
-"""What a long-lived process tells its allocator and its garbage collector."""
+"""What a long-lived process tells its allocator and its garbage collector, and what it does not load."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, cast
 
 _M_ARENA_MAX = -8  # glibc's malloc.h
 _ARENAS = 1
@@ -24,3 +28,17 @@ def settled() -> None:
     threshold of 700 the collector walked them again and again, a sixth of an import's processor time."""
     gc.freeze()
     gc.set_threshold(_YOUNG, 20, 50)
+
+
+@contextmanager
+def without(module: str) -> Generator[None]:
+    """Whoever is imported inside, and takes this module where it finds it, does not find it. One that is loaded already stays so."""
+    modules = cast("dict[str, Any]", sys.modules)
+    there = modules.get(module)
+    modules[module] = None
+    try:
+        yield
+    finally:
+        del modules[module]
+        if there is not None:
+            modules[module] = there

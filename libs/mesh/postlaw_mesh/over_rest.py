@@ -9,8 +9,8 @@ from typing import Any, TextIO, TypeVar
 from urllib.parse import quote
 
 import click
-import httpx
 
+from postlaw_common.http_client import httpx
 from postlaw_mesh.rest_client import ApiProblem, RestClient, client
 
 T = TypeVar("T")

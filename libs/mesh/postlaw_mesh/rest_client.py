@@ -8,8 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
-
+from postlaw_common.http_client import httpx
 from postlaw_mesh.demo.law import Answered
 
 FINAL = ("sent", "refused", "failed", "bounced", "expired", "unknown")

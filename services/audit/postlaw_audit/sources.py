@@ -8,10 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
-import httpx
-
 from postlaw_audit.domain.tiles import WIDTH, cut, tile_path
 from postlaw_common.blobs import Blobs, open_blobs
+from postlaw_common.http_client import httpx
 
 PREFIX = "audit/"  # of the log among an installation's blobs
 CHECKPOINT, WITNESSED, VERIFIER_KEY = "checkpoint", "witnessed", "log.vkey"

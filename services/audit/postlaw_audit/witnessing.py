@@ -11,14 +11,13 @@ import base64
 import time
 from collections.abc import Awaitable, Callable
 
-import httpx
-
 from postlaw_audit.log_state import WriterOvertaken
 from postlaw_audit.notes import Checkpoint, NoteInvalid, parse_note, signature_line
 from postlaw_audit.publishing import Publisher
 from postlaw_audit.witness_policy import Policy, Witness, cosigned_by
 from postlaw_common.blobs import BlobsUnavailable
 from postlaw_common.errors import PostlawError
+from postlaw_common.http_client import httpx
 from postlaw_common.store import StoreUnavailable
 from postlaw_common.telemetry import get_logger, meter
 from postlaw_common.telemetry.gauges import Gauge

@@ -8,12 +8,15 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
-import structlog
 from opentelemetry import trace
 
 from postlaw_common.caller import maybe_current
+from postlaw_common.memory import without
 from postlaw_common.telemetry.classified import loggable, withheld_names
 from postlaw_common.telemetry.failures import rendered
+
+with without("rich"):  # for tracebacks in a terminal, which are ours (failures.py): 5 MB of each process
+    import structlog
 
 Fields = MutableMapping[str, Any]
 

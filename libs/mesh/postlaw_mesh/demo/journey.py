@@ -8,12 +8,12 @@ import random
 from dataclasses import asdict
 from typing import Any
 
-import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from postlaw_audit.domain.merkle import leaf_hash, verify_inclusion
+from postlaw_common.http_client import httpx
 from postlaw_mesh.demo.law import Answered, HandOver, Verdict, judge, same
 from postlaw_mesh.demo.people import ATTESTED, people_csv
 from postlaw_mesh.rest_client import FINAL, ApiProblem, RestClient, accounted, client

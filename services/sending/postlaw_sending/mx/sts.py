@@ -11,8 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import httpx
-
+from postlaw_common.http_client import httpx
 from postlaw_common.telemetry import get_logger
 from postlaw_sending.domains.checking import tags
 from postlaw_sending.domains.dns import Dns, DnsUnknown

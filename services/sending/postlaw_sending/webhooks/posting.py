@@ -6,8 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-import httpx
-
+from postlaw_common.http_client import httpx
 from postlaw_common.telemetry import get_logger
 from postlaw_sending.webhooks.deliveries import Answer
 from postlaw_sending.webhooks.destination import NotAllowed, Resolve, place_of
