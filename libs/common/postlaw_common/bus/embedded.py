@@ -22,7 +22,7 @@ T = TypeVar("T")
 Publish = tuple[list[tuple[Log, Record]], "asyncio.Future[object]"]
 Call = tuple[Callable[[sqlite3.Connection], object], "asyncio.Future[object]"]
 
-MEMORY_BYTES = 16 << 20  # of recent records, over all partitions
+MEMORY_BYTES = 10 << 20  # of recent records, over all partitions
 RECORD_OVERHEAD = 1100  # bytes that a record takes in memory beside its value: its key, a dozen headers and the objects that hold them
 TRIM_SECONDS = 3600.0
 DAY_US = 86_400_000_000

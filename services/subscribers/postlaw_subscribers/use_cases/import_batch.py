@@ -39,7 +39,7 @@ from postlaw_subscribers.refused_rows import WARNING, Refusal
 from postlaw_subscribers.rooms import Rooms
 
 AT_ONCE = 100  # rows judged or sealed before others get their turn on the event loop: some 5 ms
-TOGETHER = 3000  # rows stored and recorded as one, at most
+TOGETHER = 2000  # rows stored and recorded as one, at most
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ from postlaw_subscribers.use_cases.row_consents import consents_of, record_conse
 from postlaw_subscribers.use_cases.suppress_rows import suppress_rows
 
 OUTAGES = (StoreUnavailable, BusUnavailable, BlobsUnavailable, KeysUnavailable, Unavailable, DeadlineExceeded, RateLimited)
-ENOUGH_ROWS = 8000  # rows between two checkpoints: more where they are short, since a batch ends with a frame of the upload
+ENOUGH_ROWS = 6000  # rows between two checkpoints: more where they are short, since a batch ends with a frame of the upload
 ENOUGH_BYTES = 1 << 20
 
 Acting = Callable[[ImportJob], AbstractAsyncContextManager[Caller]]
