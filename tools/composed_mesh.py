@@ -9,10 +9,10 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 
 from postlaw_common.testing.backing.processes import Program, free_port
@@ -78,7 +78,7 @@ class ComposedMesh:
             command = [*command[:4], "--smtp-port", str(self.port("inbox:2525")), "--port", str(self.port("inbox:8025"))]
         program.start(["env", "-i", *(f"{k}={v}" for k, v in (environment | self.environment(name, instance)).items()), *command])
         health = self.port("inbox:8025" if name == "inbox" else f"{instance}:{self.service(name)['environment']['POSTLAW_HEALTH_PORT']}")
-        program.wait(lambda: _answers(f"http://127.0.0.1:{health}/readyz"), START_S)
+        program.wait(lambda: _ready(health), START_S)
 
     def once(self, name: str, *words: str) -> str:
         """A one-shot service; what it prints."""
@@ -116,8 +116,13 @@ class ComposedMesh:
             program.stop(signal.SIGTERM, seconds=40)
 
 
-def _answers(url: str) -> bool:
+def _ready(port: int) -> bool:
+    """Asked every 50 ms beside a start, by a connection alone: a client of httpx reads its certificates anew each time."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=1)
     try:
-        return httpx.get(url, timeout=1).status_code == 200
-    except httpx.HTTPError:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()

@@ -6,15 +6,18 @@ import asyncio
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from postlaw_common.bus import BusUnavailable, Record, Topic, TopicMismatch
 from postlaw_common.bus.generation import GENERATIONS, Generations
 from postlaw_common.bus.kafka import KafkaBus
 from postlaw_common.bus.kafka_connection import parse
+from postlaw_common.bus.kafka_readers import KafkaReader
 from postlaw_common.testing.backing.kafka import LocalKafka
 
 
@@ -106,6 +109,47 @@ async def test_no_broker_at_all_is_one_clear_line() -> None:
     with pytest.raises(BusUnavailable, match=r"connecting: Kafka at 127\.0\.0\.1:1 does not answer") as refused:
         await bus.start()
     assert "\n" not in str(refused.value)
+
+
+async def test_an_unhurried_reader_gathers_what_comes_steadily(kafka_url: str) -> None:
+    bus = KafkaBus(kafka_url, partitions=2)
+    await bus.start()
+    topic = f"postlaw.steady.{uuid.uuid4().hex}.v1"
+    await bus.ensure_topics([Topic(topic)])
+    readers = await bus.reader(), await bus.reader(unhurried=True)
+    reads: list[list[list[bytes]]] = [[], []]
+
+    async def read(reader: KafkaReader, into: list[list[bytes]]) -> None:
+        await reader.assign({(topic, 0): 0, (topic, 1): 0})
+        while sum(map(len, into)) < len(values):
+            if found := await reader.read():
+                into.append([record.value for record in found])
+
+    values = [b"%d" % number for number in range(60)]
+    async with asyncio.TaskGroup() as group:
+        for reader, into in zip(readers, reads, strict=True):
+            group.create_task(read(reader, into))
+        for value in values:
+            await bus.publish([Record(topic, int(value) % 2, value)])
+    at_once, gathered = reads
+    assert sorted(chain.from_iterable(at_once)) == sorted(chain.from_iterable(gathered)) == sorted(values)
+    assert len(gathered) < len(at_once)
+    for client in (*readers, bus):
+        await client.close()
+
+
+async def test_one_partition_stands_for_all_that_its_leader_has(kafka_url: str) -> None:
+    bus = KafkaBus(kafka_url, partitions=2)
+    await bus.start()
+    topic = f"postlaw.led.{uuid.uuid4().hex}.v1"
+    await bus.ensure_topics([Topic(topic)])
+    ends = await bus.end_offset_client()
+    led = [TopicPartition(topic, 0), TopicPartition(topic, 1)]
+    assert ends.one_a_leader(led) == [(topic, 0), (topic, 1)]  # nobody's, as far as this client knows yet
+    await ends.end_offsets([(topic, 0), (topic, 1)])
+    assert ends.one_a_leader([*led, TopicPartition("unheard.of", 0)]) == [(topic, 0), ("unheard.of", 0)]
+    await ends.close()
+    await bus.close()
 
 
 async def test_a_header_without_a_value_is_read_as_an_empty_one(kafka_url: str) -> None:

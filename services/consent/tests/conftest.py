@@ -85,7 +85,7 @@ class UnreliableBus:
             raise BusUnavailable("taken away by the test")
         return await self.inner.publish(records)
 
-    async def reader(self) -> Reader:
+    async def reader(self, *, unhurried: bool = False) -> Reader:
         return await self.inner.reader()
 
     async def group(self, group: str, topics: Sequence[str]) -> GroupReader:

@@ -130,15 +130,19 @@ class KafkaBus:
             raise
         return consumer
 
-    async def reader(self) -> KafkaReader:
+    async def reader(self, *, unhurried: bool = False) -> KafkaReader:
         consumer = await self._started(self._consumer(auto_offset_reset="none"))
+        if unhurried:
+            kafka_fetching.unhurried(consumer)
         return KafkaReader(consumer, await self.end_offset_client(), self._connection)
 
     async def group(self, group: str, topics: Sequence[str]) -> KafkaGroupReader:
         consumer = self._consumer(
             *topics, group_id=group, auto_offset_reset="earliest", session_timeout_ms=10_000, heartbeat_interval_ms=1000
         )
-        return KafkaGroupReader(await self._started(consumer), topics, await self.end_offset_client(), self._connection)
+        return KafkaGroupReader(
+            kafka_fetching.unhurried(await self._started(consumer)), topics, await self.end_offset_client(), self._connection
+        )
 
     async def end_offset_client(self) -> KafkaEndOffsets:
         return KafkaEndOffsets(await self._started(self._consumer()), self._connection)

@@ -20,6 +20,7 @@ from postlaw_common.bus.kafka_connection import Connection, as_unavailable
 
 PROBE_EVERY = 0.7  # seconds; a dead broker is known after this and PROBE_TIMEOUT
 PROBE_TIMEOUT = 1.3
+_CLIENT = "_client"  # of a consumer: it knows who leads what
 SLICE = 0.3  # seconds that one poll may wait before the probe's answer is looked at again
 
 
@@ -50,12 +51,27 @@ class KafkaEndOffsets:
             async with asyncio.timeout(PROBE_TIMEOUT):
                 return (await self._consumer.beginning_offsets([partition]))[partition]
 
+    def one_a_leader(self, partitions: Collection[TopicPartition]) -> list[tuple[str, int]]:
+        """Of those whose leaders this client knows: whoever leads one of them answers for all that it leads. The others as they are."""
+        led: dict[int, tuple[str, int]] = {}
+        unknown: list[tuple[str, int]] = []
+        cluster = getattr(self._consumer, _CLIENT).cluster
+        for partition in partitions:
+            leader: int | None = cluster.leader_for_partition(partition)
+            place = (partition.topic, partition.partition)
+            if leader is None or leader < 0:
+                unknown.append(place)
+            else:
+                led.setdefault(leader, place)
+        return [*led.values(), *unknown]
+
     async def close(self) -> None:
         await self._consumer.stop()
 
 
 class Probe:
-    """Knows whether the leaders of some partitions still answer, at the cost of one small request every PROBE_EVERY seconds."""
+    """Knows whether the leaders of some partitions still answer, at the cost of one small request every PROBE_EVERY seconds. All partitions
+    are asked about until the client has met them; then one of each leader."""
 
     def __init__(self, ends: KafkaEndOffsets) -> None:
         self._ends = ends
@@ -68,7 +84,7 @@ class Probe:
         now = asyncio.get_running_loop().time()
         if self._asking is None and now - self._asked_at >= PROBE_EVERY and partitions:
             self._asked_at = now
-            self._asking = asyncio.create_task(self._ask([(p.topic, p.partition) for p in partitions]))
+            self._asking = asyncio.create_task(self._ask(self._ends.one_a_leader(partitions)))
         if self._asking is not None and (self._asking.done() or self._failure is not None):
             await self._asking
             self._asking = None

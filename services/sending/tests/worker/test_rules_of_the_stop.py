@@ -186,7 +186,7 @@ class Gap:
         self._record = Received(CONSENT_EVENTS, 0, 4, value, None, {}, 0)
         self.read_once = asyncio.Event()
 
-    async def reader(self) -> Gap:
+    async def reader(self, *, unhurried: bool = False) -> Gap:
         return self
 
     async def assign(self, positions: Mapping[tuple[str, int], int]) -> None: ...
