@@ -133,7 +133,7 @@ async def test_an_unhurried_reader_gathers_what_comes_steadily(kafka_url: str) -
             await bus.publish([Record(topic, int(value) % 2, value)])
     at_once, gathered = reads
     assert sorted(chain.from_iterable(at_once)) == sorted(chain.from_iterable(gathered)) == sorted(values)
-    assert len(gathered) < len(at_once)
+    assert len(gathered) * 2 <= len(at_once)
     for client in (*readers, bus):
         await client.close()
 

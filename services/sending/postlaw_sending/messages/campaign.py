@@ -9,22 +9,22 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_sending.campaigns.domain.images import Image, names_shown
 from postlaw_sending.delivery.paths import BadAddress, path
 from postlaw_sending.messages import footer
-from postlaw_sending.messages.headers import one_line, phrase, unstructured
+from postlaw_sending.messages.headers import one_line, phrase
 from postlaw_sending.messages.images import related, with_content_ids, wrong_images
 from postlaw_sending.messages.parts import encode
-from postlaw_sending.messages.plain import page_of
 from postlaw_sending.messages.return_path import ReturnPaths
-from postlaw_sending.messages.templates import RenderFailed, Templates
+from postlaw_sending.messages.templates import RenderFailed, Templates, subject_of
+from postlaw_sending.messages.whole import ANSWERS, DATE, HTML_AS, ID, SUBJECT, TEXT_AS, TO, TOKEN, Whole, mark, pages
 
 SIZE_LIMIT: Final = 1_000_000  # bytes of a rendered part
-SUBJECT_LIMIT: Final = 1_000  # characters
-_TOKEN: Final = re.compile(rb"[A-Za-z0-9._~-]{1,600}")
+_TOKEN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-"
+_TOKEN_LIMIT: Final = 600
 _ID: Final = re.compile(r"[a-z0-9]{1,26}")
 _NOT_IN_ID: Final = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -47,12 +47,6 @@ class Recipient(Protocol):
 
 
 _Part = tuple[bytes, bytes]  # its transfer encoding, and it
-
-
-class _Filled(NamedTuple):
-    subject: str
-    text: _Part
-    html: _Part | None
 
 
 class CompiledCampaign:
@@ -107,12 +101,9 @@ class CompiledCampaign:
         before, behind = related(images, self._domain, b"=r" + self._boundary)
         self._html_start = b"\r\n--%b\r\n%bContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: " % (alternative, before)
         self._end = b"%b\r\n--%b--\r\n" % (behind, alternative)
-        self._subject = templates.plain.get("subject")
-        self._text = page_of(templates.plain.get("text"), self._text_footers, in_body=False, limit=SIZE_LIMIT)
-        self._html = page_of(templates.plain.get("html"), self._html_footers, in_body=True, limit=SIZE_LIMIT)
-        self._names = frozenset().union(*(template.names for template in templates.plain.values() if template))
         self._date_of = 0
         self._date = b""
+        self._whole = self._as_a_whole()
 
     @property
     def sender_domain(self) -> str:
@@ -129,58 +120,59 @@ class CompiledCampaign:
         except (BadAddress, UnicodeError) as error:
             raise RenderFailed("the address cannot be mailed") from error
         token = recipient.opt_out_token
-        if not to or not _TOKEN.fullmatch(token):
+        if not to or not 0 < len(token) <= _TOKEN_LIMIT or token.translate(None, _TOKEN):
             raise RenderFailed("there is no address, or no token for the unsubscribe link")
         if recipient.footer >= len(self._text_footers):
             raise RenderFailed("the footer is one of a later version")
-        link = self._link + token.decode("ascii")
-        filled = self._filled(recipient, token, link) or self._rendered(recipient, token, link)
-        subject = one_line(filled.subject)
-        if not subject:
-            raise RenderFailed("template.subject renders as nothing")
-        if len(subject) > SUBJECT_LIMIT:
-            raise RenderFailed("template.subject renders as more than 1,000 characters")
-        encoding, text = filled.text
-        answers = b">\r\nSubject: "
-        if self._answered_at is not None:
-            answers = b">\r\nReply-To: <%b>\r\nSubject: " % self._answered_at(self._campaign, recipient.address_key)
-        pieces = [
-            self._head, to, answers, unstructured(subject, 9), b"\r\nDate: ", self._date_now(),
-            b"\r\nMessage-ID: <", self._campaign, b".", _short(recipient.subscriber_id), b"@", self._domain, b">",
-            self._list, token, self._mailto, token if self._mailto else b"", self._tail,
-            b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: ", encoding, b"\r\n\r\n", text,
-        ]  # fmt: skip
-        if filled.html is not None:
-            encoding, page = filled.html
-            pieces += (self._html_start, encoding, b"\r\n\r\n", page, self._end)
-        return b"".join(pieces)
+        answers = self._answered_at(self._campaign, recipient.address_key) if self._answered_at is not None else b""
+        date, id = self._date_now(), _short(recipient.subscriber_id)
+        filled = self._whole.fill(recipient, token, to, answers, date, id) if self._whole is not None else None
+        return filled or self._rendered(recipient, token, to, answers, date, id)
 
-    def _filled(self, recipient: Recipient, token: bytes, link: str) -> _Filled | None:
-        """Where the templates are plain, and these values are too."""
-        if self._subject is None or self._text is None or (self._has_html and self._html is None):
-            return None
-        fields = recipient.fields
-        values = {name: fields.get(name, "") for name in self._names}
-        values["address"] = recipient.address
-        values["unsubscribe_url"] = link
-        if not "".join(values.values()).isprintable():
-            return None
-        text = self._text.fill(values, token, recipient.footer, self._boundary)
-        page = self._html.fill(values, token, recipient.footer, self._boundary) if self._html else None
-        if text is None or (self._has_html and page is None):
-            return None
-        return _Filled(self._subject.fill(values), text, page)
-
-    def _rendered(self, recipient: Recipient, token: bytes, link: str) -> _Filled:
+    def _rendered(self, recipient: Recipient, token: bytes, to: bytes, answers: bytes, date: bytes, id: bytes) -> bytes:
         """By the template engine. Raises RenderFailed."""
         values = dict(recipient.fields)
         values["address"] = recipient.address
-        values["unsubscribe_url"] = link
+        values["unsubscribe_url"] = self._link + token.decode("ascii")
         render, form = self._templates.render, recipient.footer
-        subject = render("subject", values)
+        subject = subject_of(render("subject", values))
         text = self._part(render("text", values), "text", token.join(self._text_footers[form]))
         page = self._part(render("html", values), "html", token.join(self._html_footers[form])) if self._has_html else None
-        return _Filled(subject, text, page)
+        return self._message(to, answers, subject, date, id, token, text, page)
+
+    def _message(
+        self, to: bytes, answers: bytes, subject: bytes, date: bytes, id: bytes, token: bytes, text: _Part, page: _Part | None
+    ) -> bytes:
+        encoding, body = text
+        pieces = [
+            self._head, to, b">\r\nReply-To: <%b>\r\nSubject: " % answers if answers else b">\r\nSubject: ", subject, b"\r\nDate: ", date,
+            b"\r\nMessage-ID: <", self._campaign, b".", id, b"@", self._domain, b">",
+            self._list, token, self._mailto, token if self._mailto else b"", self._tail,
+            b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: ", encoding, b"\r\n\r\n", body,
+        ]  # fmt: skip
+        if page is not None:
+            encoding, body = page
+            pieces += (self._html_start, encoding, b"\r\n\r\n", body, self._end)
+        return b"".join(pieces)
+
+    def _as_a_whole(self) -> Whole | None:
+        """Where all templates are plain."""
+        plain = self._templates.plain
+        subject = plain.get("subject")
+        names = sorted(set().union(*(template.names for template in plain.values() if template)) - {"unsubscribe_url"})
+        text = pages(plain.get("text"), names, self._text_footers, self._link, in_body=False, limit=SIZE_LIMIT)
+        html = pages(plain.get("html"), names, self._html_footers, self._link, in_body=True, limit=SIZE_LIMIT) if self._has_html else None
+        if subject is None or "unsubscribe_url" in subject.names or text is None or (self._has_html and html is None):
+            return None
+        answers = mark(ANSWERS) if self._answered_at is not None else b""
+        forms = [
+            self._message(
+                mark(TO), answers, mark(SUBJECT), mark(DATE), mark(ID), mark(TOKEN),
+                (mark(TEXT_AS), page), (mark(HTML_AS), html.by_form[form]) if html else None,
+            )
+            for form, page in enumerate(text.by_form)
+        ]  # fmt: skip
+        return Whole(subject, text, html, names, forms, self._link, self._boundary, len(self._end) if html else 0)
 
     @property
     def unsubscribe_at(self) -> str:

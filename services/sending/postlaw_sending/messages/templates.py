@@ -12,11 +12,12 @@ from typing import Final
 from minijinja import Environment, TemplateError
 
 from postlaw_common.errors import FieldError
-from postlaw_sending.messages.headers import one_line
+from postlaw_sending.messages.headers import one_line, unstructured
 from postlaw_sending.messages.plain import MARKS, Plain, plain
 
 FIELDS: Final = ("subject", "text", "html")  # of protos' Template
 FUEL: Final = 200_000  # instructions a rendering; a page of 100 kB with loops over its fields takes a few thousand
+SUBJECT_LIMIT: Final = 1_000  # characters
 _NEVER_RENDERS: Final = frozenset({"UnknownFilter", "UnknownTest", "UnknownFunction", "TemplateNotFound"})
 
 
@@ -91,6 +92,16 @@ class Templates:
                 if error.kind in _NEVER_RENDERS:
                     self.wrong.append(FieldError(f"template.{field}", _explain(error)))
                     return
+
+
+def subject_of(rendered: str) -> bytes:
+    """The value of the header. RenderFailed."""
+    subject = one_line(rendered)
+    if not subject:
+        raise RenderFailed("template.subject renders as nothing")
+    if len(subject) > SUBJECT_LIMIT:
+        raise RenderFailed("template.subject renders as more than 1,000 characters")
+    return unstructured(subject, len("Subject: "))
 
 
 def _explain(error: TemplateError | UnicodeError) -> str:
