@@ -11,6 +11,7 @@ from typing import cast
 from postlaw_sending.delivery.replies import CODES
 
 _REPLY_LIMIT = 1 << 16  # bytes of one reply, all its lines; RFC 5321 §4.5.3.1.5 allows a server 512 a line
+_MOSTLY = b"250 "  # nearly all that a server says, four times a message: looked at first
 _LAST_LINE = (b" ", b"\r", b"")  # RFC 5321 §4.2: a hyphen after the code means that more lines follow; text is optional
 
 
@@ -36,6 +37,11 @@ class Dialogue(asyncio.Protocol):
         if len(self._partial) > _REPLY_LIMIT:
             return self._end("the server's reply has no end")
         for line in lines:
+            if line[:4] == _MOSTLY and self._said is None and not self._lines:
+                self._reply(250, line)
+                if self._transport is None:
+                    return None
+                continue
             code = CODES.get(line[:3])
             mark = line[3:4]
             if code is None or (self._lines and self._lines[0][:3] != line[:3]):
