@@ -110,12 +110,12 @@ def main(arguments: list[str]) -> int:
 
 def _figures(options: argparse.Namespace, outside: Sink) -> Figures:
     if options.scaling:
-        return scaling.measure(options, 1500 if options.quick else min(options.recipients, 20_000))
+        return scaling.measure(options, 600 if options.quick else min(options.recipients, 20_000))
     if options.crash:
-        return crash.measure(options, 3000 if options.quick else options.recipients, outside)
+        return crash.measure(options, 1500 if options.quick else options.recipients, outside)
     if options.memory:
         return memory.measure(outside, *((2000, 20_000) if options.quick else (1_000_000, 10_000_000)))
     if options.opt_outs:
-        recipients, opt_outs = (3000, 30) if options.quick else (options.recipients, options.opt_outs)
+        recipients, opt_outs = (1500, 30) if options.quick else (options.recipients, options.opt_outs)
         return delivery.measure(options, recipients, opt_outs, outside)
     return measure(options, outside)
