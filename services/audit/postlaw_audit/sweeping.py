@@ -62,7 +62,7 @@ class Sweeping:
         if self._now_us() - seen["at_us"] < STAY_US:
             return 0
         witnessed = await self._size(WITNESSED)
-        end = seen["size"] if witnessed is None else min(seen["size"], witnessed)
+        end = min(seen["size"], published if witnessed is None else min(published, witnessed))
         deleted, retained = await self._sweep(seen["swept"], end)
         after: dict[str, Any] = {"swept": seen["swept"] if retained else end, "size": published, "at_us": self._now_us()}
         try:

@@ -52,9 +52,9 @@ class LogVerifiers:
     def __init__(self, checkout: Path) -> None:
         self._bin = checkout / ".backing" / "bin"
 
-    def sumdbcheck(self, at: str, key: Path, *, earlier: Path | None = None) -> dict[str, Any] | str:
-        """{size, root, proven} where note, proofs of every entry and consistency hold; else what it says."""
-        options = ["--earlier", str(earlier)] if earlier else []
+    def sumdbcheck(self, at: str, key: Path, *, earlier: Path | None = None, every: int = 1) -> dict[str, Any] | str:
+        """{size, root, proven} where note, proofs and consistency hold; else what it says. `every`: 1 for a proof of each entry."""
+        options = ["--every", str(every), *(["--earlier", str(earlier)] if earlier else [])]
         done = self._run("sumdbcheck", "--log", at, "--public_key", str(key), *options)
         return json.loads(done.stdout) if done.returncode == 0 else done.stderr
 
