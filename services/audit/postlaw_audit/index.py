@@ -10,6 +10,7 @@ from postlaw_audit.entries import second_of
 from postlaw_common.store import Collection, CollectionSpec, Index
 
 EVENT_INDEX = CollectionSpec("event_index", (Index("second"),), packed=True)
+_PAGE = 100  # documents: more than a second has, as a rule, and few enough to be read at once
 _ROW = 12  # 8 bytes of the id's hash, 4 bytes of distance from the document's start
 
 
@@ -41,8 +42,8 @@ class EventIndex:
         if second is None:
             return []
         wanted, found, after = _short(event_id), list[int](), ""
-        while page := await self._open().find("second", f"{second:011d}", after=after, limit=200):
-            after = page[-1]["_id"]
+        while True:
+            page = await self._open().find("second", f"{second:011d}", after=after, limit=_PAGE)
             for document in page:
                 rows = bytes(document["rows"])
                 at = rows.find(wanted)
@@ -50,4 +51,6 @@ class EventIndex:
                     if at % _ROW == 0:
                         found.append(document["start"] + int.from_bytes(rows[at + 8 : at + _ROW], "big"))
                     at = rows.find(wanted, at + 1)
-        return sorted(found)
+            if len(page) < _PAGE:
+                return sorted(found)
+            after = page[-1]["_id"]

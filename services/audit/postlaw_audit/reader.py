@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from postlaw_audit.domain.merkle import node_hash, subtree_root
@@ -80,12 +81,13 @@ class LogReader:
         second = second or checkpoint.size
         if not 0 < first <= second <= checkpoint.size:
             raise Invalid(f"first and second must be sizes with 0 < first <= second <= {checkpoint.size}.")
-        proof = [await self._root_of(r, checkpoint.size) for r in consistency_ranges(first, second)] if first < second else []
-        return second, proof, await self._root_of((0, first), checkpoint.size), await self._root_of((0, second), checkpoint.size)
+        ranges = consistency_ranges(first, second) if first < second else []
+        *proof, first_root, second_root = await self._roots_of([*ranges, (0, first), (0, second)], checkpoint.size)
+        return second, proof, first_root, second_root
 
     async def prove(self, index: int, checkpoint: Checkpoint) -> list[bytes]:
         """The inclusion proof of one entry."""
-        return [await self._root_of(r, checkpoint.size) for r in inclusion_ranges(index, checkpoint.size)]
+        return await self._roots_of(inclusion_ranges(index, checkpoint.size), checkpoint.size)
 
     async def bundle(self, number: int, size: int, *, once: bool = False) -> list[bytes]:
         """The entries from 256 · `number` on that a checkpoint of this size covers, 256 at most. `once`: it is not asked for again soon.
@@ -99,22 +101,12 @@ class LogReader:
     async def entry(self, index: int, size: int) -> bytes:
         return entry_of(await self.packed_bundle(index // WIDTH, size), index % WIDTH)
 
-    async def _root_of(self, leaves: Range, size: int) -> bytes:
-        found: bytes | None = None
-        for start, end in reversed(perfect(*leaves)):
-            peak = await self._perfect_root(start, end, size)
-            found = peak if found is None else node_hash(peak, found)
-        assert found is not None
-        return found
-
-    async def _perfect_root(self, start: int, end: int, size: int) -> bytes:
-        level, width = 0, end - start
-        while width >= WIDTH:
-            level, width = level + 1, width // WIDTH
-        at = start >> (8 * level)
-        data = await self._tile(level, at // WIDTH, size)
-        place = at % WIDTH
-        return subtree_root(data[32 * place : 32 * (place + width)])
+    async def _roots_of(self, ranges: Sequence[Range], size: int) -> list[bytes]:
+        """Of subtrees, whose tiles are read side by side, each once."""
+        places = {_tile_of(*peak) for leaves in ranges for peak in perfect(*leaves)}
+        read = await asyncio.gather(*(self._tile(level, number, size) for level, number in places))
+        tiles = dict(zip(places, read, strict=True))
+        return [_root_of(leaves, tiles) for leaves in ranges]
 
     async def _tile(self, level: int, number: int, size: int, *, once: bool = False) -> bytes:
         there = size >> (8 * max(0, level))
@@ -132,3 +124,25 @@ class LogReader:
             while self._kept_bytes > KEPT_BYTES:
                 self._kept_bytes -= len(self._kept.popitem(last=False)[1])
         return data
+
+
+def _level_of(start: int, end: int) -> int:
+    """Of tiles, the lowest in which the root of this perfect subtree is no more than a few hashes away."""
+    return ((end - start).bit_length() - 1) // 8
+
+
+def _tile_of(start: int, end: int) -> tuple[int, int]:
+    """Level and number."""
+    level = _level_of(start, end)
+    return level, start >> 8 * (level + 1)
+
+
+def _root_of(leaves: Range, tiles: Mapping[tuple[int, int], bytes]) -> bytes:
+    found: bytes | None = None
+    for start, end in reversed(perfect(*leaves)):
+        level = _level_of(start, end)
+        place, width = (start >> 8 * level) % WIDTH, (end - start) >> 8 * level
+        peak = subtree_root(tiles[_tile_of(start, end)][32 * place : 32 * (place + width)])
+        found = peak if found is None else node_hash(peak, found)
+    assert found is not None
+    return found
