@@ -73,6 +73,7 @@ class Writer:
         self._tree = GrowingTree()
         self._limit = asyncio.Semaphore(AT_ONCE)
         self._derived = 0  # entries below it are in tiles and in the index
+        self._needless: list[Segment] = []  # in full tiles, and in no state any more
         self._covered_at = time.monotonic()  # seconds when these last were all that was committed
 
     async def run(self) -> None:
@@ -191,8 +192,7 @@ class Writer:
             )
         )
         _committed.record(time.perf_counter() - began)
-        for done in below:
-            await self._blobs.delete(done.key)
+        self._needless += below
         return [*full, *self._tree.partial_tiles()]
 
     async def _put_segment(self, segment: Segment, entries: Sequence[bytes]) -> None:
@@ -208,6 +208,10 @@ class Writer:
             await self._states.still_owns(state)
             await self._publisher.publish(state)
             self._derived = state.size
+            # Behind the checkpoint, for which people wait; what a crash leaves here is swept by whoever recovers.
+            needless, self._needless = self._needless, []
+            for segment in needless:
+                await self._blobs.delete(segment.key)
         elif state.size and await self._publisher.published_size() < state.size:
             # One that was paused between asking whether it still owns the log and this put has set its own, older one in our place.
             await self._publisher.publish(state)
