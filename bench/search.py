@@ -91,7 +91,7 @@ class World:
         campaign = self.campaign(at // BATCH_EVERY)
         all_of = Question(TENANT)
         narrow = replace(all_of, from_us=self.time_us(at), to_us=self.time_us(at + 500))
-        given, last = replace(all_of, action=GIVEN), min(self.entries, PAGE + 10)
+        given, last = replace(all_of, actions=(GIVEN,)), min(self.entries, PAGE + 10)
         of_person = replace(all_of, people=(self.people[person],), subscribers=(f"sub_{person:022d}",))
         return {
             "everything": all_of,
@@ -105,12 +105,12 @@ class World:
             "object": replace(all_of, object=f"object_{at}"),
             "action": given,
             "action, last page": replace(given, before=last),
-            "rarer action": replace(all_of, action=SETTLED),
+            "rarer action": replace(all_of, actions=(SETTLED,)),
             "campaign": replace(all_of, campaign_id=campaign),
             "trace": replace(all_of, trace_id=self.requests[at // EVENTS_OF_A_REQUEST]),
-            "person and action": replace(of_person, action=SETTLED),
+            "person and action": replace(of_person, actions=(SETTLED,)),
             "person and campaign": replace(of_person, campaign_id=campaign),
-            "action and time": replace(narrow, action=GIVEN),
+            "action and time": replace(narrow, actions=(GIVEN,)),
             "action of another actor": replace(given, actor="service:sending"),
         }
 

@@ -10,7 +10,8 @@ from postlaw_common.bus import Bus, Record, Topic
 from postlaw_common.errors import NotFound
 from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document
+from postlaw_common.store.changing import change
 
 PROCESSORS = CollectionSpec("sub_processors", (OUTBOX_INDEX,))
 TOPIC = Topic("postlaw.audit.processors.v1")
@@ -34,30 +35,25 @@ class SubProcessors:
         return await self._change(name, None)
 
     async def _change(self, name: str, wanted: audit.SubProcessor | None) -> audit.SubProcessor:
-        while True:
-            document = await self._collection().get(name, linearizable=True)
+        def changed(document: Document | None) -> Document | None:
             before = _from(document) if document and document["there"] else None
             if before is None and wanted is None:
                 raise NotFound("The register has no such sub-processor.")
             version = int(document["version"]) + 1 if document else 1
-            after = None
-            if wanted is not None:
-                after = audit.SubProcessor(**_fields(wanted), version=version)
-                if before is not None and _fields(before) == _fields(after):
-                    return before
+            after = audit.SubProcessor(**_fields(wanted), version=version) if wanted is not None else None
             left = after or before
-            assert left is not None
-            written: Document = (document or {}) | {"_id": name, **_fields(left), "version": version, "there": after is not None}
+            if left is None or (before is not None and after is not None and _fields(before) == _fields(after)):
+                return None
+            written = (document or {}) | {"_id": name, **_fields(left), "version": version, "there": after is not None}
             add_to_outbox(written, [self._record(name, version, before, after)])
-            try:
-                if document is None:
-                    await self._collection().insert(written)
-                else:
-                    written = await self._collection().replace(written, version=document["v"])
-            except (AlreadyExists, VersionConflict):
-                continue
-            await self.outbox.publish_after_write(self._collection(), written)
-            return left
+            return written
+
+        before, after = await change(self._collection(), name, changed)
+        if after is not None and after is not before:
+            await self.outbox.publish_after_write(self._collection(), after)
+        left = after if wanted is not None else before
+        assert left is not None
+        return _from(left)
 
     def _record(self, name: str, version: int, before: audit.SubProcessor | None, after: audit.SubProcessor | None) -> Record:
         data = audit.SubProcessorChanged(before=before, after=after).SerializeToString()
