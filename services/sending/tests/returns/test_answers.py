@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from postlaw_common.errors import Conflict, Unavailable
@@ -69,6 +69,8 @@ def test_an_answer_goes_on_whole_from_the_customers_own_domain_and_is_answered_a
 @given(
     st.binary(max_size=600), st.sampled_from([b"", b"From: a@b.example\r\nContent-Type: ", b"Subject: ", b"\r\n", b"From: ", b"Reply-To: "])
 )
+@example(b"\x0bBcc: c@d.example", b"From: a@b.example\r\nContent-Type: ")  # a vertical tab ends a line for Python's generator,
+@example(b"\x0b\x01", b"From: a@b.example\r\nContent-Type: ")  # which refuses what looks like a header behind it, and no other line
 def test_whatever_somebody_answers_becomes_one_message_with_our_headers_once(noise: bytes, before: bytes) -> None:
     """RFC 5322 §2.1.1, §3.6; no header of theirs becomes one of ours."""
     message = passed_on(before + noise)

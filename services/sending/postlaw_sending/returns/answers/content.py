@@ -10,6 +10,7 @@ import base64
 import io
 from dataclasses import dataclass
 from email import policy
+from email.errors import MessageError
 from email.generator import BytesGenerator
 from email.message import Message
 from typing import Final
@@ -86,11 +87,15 @@ def _as_it_came(content: bytes) -> bytes | None:
     made = io.BytesIO()
     try:
         BytesGenerator(made, mangle_from_=False, policy=_SEVEN_BITS).flatten(message)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (MessageError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None  # the standard library's generator trusts what its parser let pass
     found = made.getvalue()
     lines = found.split(b"\r\n")
     proper = found.isascii() and b"\0" not in found and not any(b"\r" in line or b"\n" in line or len(line) > LINE_LIMIT for line in lines)
+    # A vertical tab or a form feed in a header ends a line for the generator: what follows would be a header of ours.
+    head, _, _ = (b"\r\n" + found).partition(b"\r\n\r\n")
+    names = [line.partition(b":")[0].decode("latin-1").lower() for line in head.split(b"\r\n") if line and line[:1] not in (b" ", b"\t")]
+    proper = proper and _GOES_ALONG.issuperset(names) and len(names) == len(set(names))
     return found if proper and b"\r\n\r\n" in b"\r\n" + found else None
 
 
