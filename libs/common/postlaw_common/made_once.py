@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass
 
 from postlaw_common.errors import KeyReused
-from postlaw_common.store import Collection, Document, Index
+from postlaw_common.store import AlreadyExists, Collection, Document, Index
 
 MADE_UNDER = Index("made_under", unique=True)
 
@@ -30,6 +30,17 @@ class RequestKey:
     def note(self, asked: bytes) -> Document:
         """Fields for the new document, whose insert raises AlreadyExists where the key has made one already."""
         return {MADE_UNDER.field: self._value, "asked": asked} if self.key else {}
+
+    async def insert(self, collection: Collection, document: Document, asked: bytes) -> Document | None:
+        """Inserts the new document, which has the fields of `note`; None once it is in, else what this request made before. Raises
+        KeyReused, and AlreadyExists where the key made nothing."""
+        try:
+            await collection.insert(document)
+        except AlreadyExists:
+            if (made := await self.made(collection, asked)) is None:
+                raise
+            return made
+        return None
 
     async def found(self, collection: Collection) -> Document | None:
         """What an earlier request with this key made."""

@@ -19,6 +19,7 @@ from typing import Any
 from postlaw_common.bus import Bus, BusUnavailable, Record
 from postlaw_common.service import Background
 from postlaw_common.store import Collection, Document, Index, StoreUnavailable, VersionConflict
+from postlaw_common.store.changing import change
 from postlaw_common.telemetry import get_logger, meter
 from postlaw_common.telemetry.gauges import Gauge
 
@@ -87,6 +88,20 @@ class Outbox:
             return None
         self._clear_later(collection, document["_id"], packed)
         return offsets
+
+    async def change(
+        self, collection: Collection, id: str, to: Callable[[Document | None], Document | None]
+    ) -> tuple[Document | None, Document | None]:
+        """As `store.changing.change`; what `to` has put into the outbox leaves once it is written."""
+        before, after = await change(collection, id, to)
+        if after is not None and after is not before:
+            await self.publish_after_write(collection, after)
+        return before, after
+
+    async def revise(self, collection: Collection, id: str, to: Callable[[Document], Document | None]) -> tuple[Document, Document] | None:
+        """As `change`, of a document that is there already; None, and nothing done, where there is none."""
+        before, after = await self.change(collection, id, lambda found: to(found) if found is not None else None)
+        return (before, after) if before is not None and after is not None else None
 
     async def run(self) -> None:
         """Clears what was published, and sweeps up what was not, until cancelled."""

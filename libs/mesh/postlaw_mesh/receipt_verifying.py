@@ -19,7 +19,7 @@ from postlaw.audit.v1 import audit_pb2
 from postlaw_audit.domain.merkle import ProofInvalid, leaf_hash, verify_inclusion
 from postlaw_audit.key_chain import KeyChain
 from postlaw_audit.notes import NoteInvalid, parse_note
-from postlaw_audit.witness_policy import COSIGNATURE_LENGTH, Policy, cosigned_by
+from postlaw_audit.witness_policy import COSIGNATURE_LENGTH, Policy, witnesses_of
 from postlaw_common.errors import Invalid
 from postlaw_consent.domain.receipt import SCHEMA, VERSION, beside_of, receipt_of
 from postlaw_consent.receipt_signing import SIGNATURE, NotSigned, verify
@@ -111,7 +111,7 @@ def _in_log(receipt: dict[str, Any], log_keys: Callable[[], KeyChain], policy: P
     try:
         checkpoint = chain.open_earlier(proof["checkpoint"])
         note = parse_note(proof["checkpoint"])
-        witnesses = tuple(sorted(cosigned_by(note, policy)))
+        witnesses = tuple(witnesses_of(proof["checkpoint"], policy))
     except NoteInvalid as wrong:
         raise NotVerified(f"{LOG}.checkpoint: {wrong}") from wrong
     cosigned = any(len(raw) == COSIGNATURE_LENGTH for _, raw in note.signatures)
@@ -128,7 +128,7 @@ def _in_log(receipt: dict[str, Any], log_keys: Callable[[], KeyChain], policy: P
     except ValueError as wrong:
         raise NotVerified(f"{LOG}: not in base 64") from wrong
     _compare(data, receipt)
-    return Inclusion(checkpoint.origin, proof["index"], checkpoint.size, witnesses if policy.satisfied(witnesses) else ())
+    return Inclusion(checkpoint.origin, proof["index"], checkpoint.size, witnesses)
 
 
 def _compare(data: bytes, receipt: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ import click
 from postlaw_audit.notes import NoteInvalid, parse_checkpoint
 from postlaw_audit.reports.kinds import KINDS
 from postlaw_audit.reports.verifying import NOTE, ReportInvalid, Verified, verify_report
-from postlaw_audit.sources import CHECKPOINT, VERIFIER_KEY, LogUnreadable, opened
+from postlaw_audit.sources import CHECKPOINT, LogUnreadable, key_text, opened, verifier_key
 from postlaw_audit.verifying import LogInvalid, bundles
 from postlaw_audit.witness_policy import PolicyInvalid, parse_policy
 from postlaw_common.blobs import BlobsUnavailable
@@ -159,8 +159,7 @@ def verify(directory: Path, key: str | None, policy: TextIO | None, at: str | No
     """
     try:
         files = {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
-        given = (Path(key).read_text() if Path(key).is_file() else key) if key else None
-        found = asyncio.run(_verify(files, given, policy.read() if policy else None, at))
+        found = asyncio.run(_verify(files, key_text(key), policy.read() if policy else None, at))
     except PolicyInvalid as wrong:
         raise click.UsageError(str(wrong)) from wrong
     except (ReportInvalid, NoteInvalid) as wrong:
@@ -186,13 +185,13 @@ async def _verify(files: dict[str, bytes], key: str | None, policy: str | None, 
     if key and at is None:
         return await verify_report(files, key, witnesses)
     settings = load(PlatformSettings)
-    async with opened(at or str(settings.blobs), str(settings.state)) as log:
-        found = await log.get(VERIFIER_KEY) if key is None else key.encode()
-        note = await log.get(CHECKPOINT)
-        if found is None or note is None:
-            raise LogUnreadable("there is no log, or no key beside it; give --key")
+    where = at or str(settings.blobs)
+    async with opened(where, str(settings.state)) as log:
+        found, note = await verifier_key(log, where, key), await log.get(CHECKPOINT)
+        if note is None:
+            raise LogUnreadable(f"{where} has no {CHECKPOINT}")
         entries = bundles(log, parse_checkpoint(note.decode()).size) if at else None
-        return await verify_report(files, found.decode(), witnesses, entries)
+        return await verify_report(files, found, witnesses, entries)
 
 
 def _say(told: dict[str, Any], as_json: bool) -> None:

@@ -16,7 +16,7 @@ from postlaw_audit.notes import NoteInvalid, parse_verifier_key
 from postlaw_audit.ocsf.exporting import exported
 from postlaw_audit.search.commands import index
 from postlaw_audit.seen import SeenCheckpoints
-from postlaw_audit.sources import PREFIX, VERIFIER_KEY, LogFiles, LogUnreadable, opened
+from postlaw_audit.sources import PREFIX, VERIFIER_KEY, LogUnreadable, key_text, opened, verifier_key
 from postlaw_audit.verifying import LogInvalid, Verified, verify_log
 from postlaw_audit.witness_policy import Policy, PolicyInvalid, parse_policy
 from postlaw_common.blobs import BlobsUnavailable
@@ -84,7 +84,7 @@ def export(log: str | None, ocsf: bool, state: str | None, key: str | None, tena
     """
     try:
         settings = load(PlatformSettings)
-        asyncio.run(_export(log or str(settings.blobs), state or str(settings.state), _text(key), tenant, since))
+        asyncio.run(_export(log or str(settings.blobs), state or str(settings.state), key_text(key), tenant, since))
     except (LogInvalid, NoteInvalid) as wrong:
         click.echo(f"NOT VALID: {wrong}", err=True)
         sys.exit(1)
@@ -95,24 +95,10 @@ def export(log: str | None, ocsf: bool, state: str | None, key: str | None, tena
 async def _export(at: str, state: str, key: str | None, tenant_id: str, since: int) -> None:
     async with (
         opened(at, state) as files,
-        aclosing(exported(files, await _known(files, at, key), tenant_id=tenant_id, since=since)) as events,
+        aclosing(exported(files, await verifier_key(files, at, key), tenant_id=tenant_id, since=since)) as events,
     ):
         async for event in events:
             click.echo(json.dumps(event))
-
-
-def _text(key: str | None) -> str | None:
-    """What was given, or what the file of that name holds."""
-    return (Path(key).read_text() if Path(key).is_file() else key) if key else None
-
-
-async def _known(files: LogFiles, at: str, key: str | None) -> str:
-    if key is not None:
-        return key
-    lies_there = await files.get(VERIFIER_KEY)
-    if lies_there is None:
-        raise LogUnreadable(f"{at} has no {VERIFIER_KEY}; give --key")
-    return lies_there.decode(errors="replace")
 
 
 def _in_bucket(url: str) -> str:
@@ -153,7 +139,7 @@ def verify(log: str | None, state: str | None, key: str | None, earlier: TextIO 
         settings = load(PlatformSettings)
         directory = state or str(settings.state)
         witnesses = parse_policy(policy.read()) if policy else None
-        given = _text(key)
+        given = key_text(key)
         seen = SeenCheckpoints(Path(directory) / "audit-seen")
         before = earlier.read() if earlier else None
         found, before = asyncio.run(_verify(log or str(settings.blobs), directory, given, before, seen, witnesses))
@@ -178,7 +164,7 @@ async def _verify(
 ) -> tuple[Verified, str | None]:
     """What was found, and the checkpoint from before with which it was compared."""
     async with opened(at, state) as files:
-        key = await _known(files, at, key)
+        key = await verifier_key(files, at, key)
         origin, _ = parse_verifier_key(key)
         before = earlier if earlier is not None else seen.of(origin)
         return await verify_log(files, key, before, policy), before

@@ -21,7 +21,7 @@ from postlaw_common.bus import Bus, Received
 from postlaw_common.bus.generation import PLACE as GENERATION
 from postlaw_common.bus.once import end_offsets
 from postlaw_common.errors import Unavailable
-from postlaw_common.reconciling import Check, Difference, Step
+from postlaw_common.reconciling import Check, Difference, Step, on_bus
 
 REMEMBERED: Final = 50_000  # aggregates whose last version is known; of one that is heard of seldom, a gap may go unseen
 UNBROKEN: Final = ("postlaw.consent.events.v1", "postlaw.sending.webhooks.v1", "postlaw.consent.forms.v1", "postlaw.sending.domains.v1")
@@ -108,7 +108,7 @@ class LogChecks:
         for offset, one in sorted(held.items()):
             record = there.get(offset)  # None: the bus has it no more
             if record is not None and record.value != one.data:
-                ids = (one.event_id, f"entry {one.place}", f"{topic}/{partition}@{offset}")
+                ids = (one.event_id, f"entry {one.place}", on_bus(topic, partition, offset))
                 found.append(Difference("an entry that is not what stands on the bus", ids, one.tenant_id))
         return found
 
@@ -149,5 +149,5 @@ def _gap(versions: OrderedDict[str, int], entry: audit.Entry, index: int) -> Seq
 
 def _lacking(record: Received, *more: str) -> Difference:
     named = record.headers.get("ce_id", b"").decode("utf-8", "replace")
-    ids = (named, f"{record.topic}/{record.partition}@{record.offset}", *more)
+    ids = (named, on_bus(record.topic, record.partition, record.offset), *more)
     return Difference("an event that the log lacks", ids, record.headers.get("ce_tenant", b"").decode("utf-8", "replace"))

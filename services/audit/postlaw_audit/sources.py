@@ -21,6 +21,11 @@ class LogUnreadable(Exception):
     """The log cannot be read now, or not by us. The message says where."""
 
 
+def key_text(key: str | None) -> str | None:
+    """What was given, or what the file of that name holds."""
+    return (Path(key).read_text() if Path(key).is_file() else key) if key else None
+
+
 class LogFiles(Protocol):
     """The objects of one log, by their paths in it: `checkpoint`, `tile/0/000`."""
 
@@ -74,6 +79,16 @@ class HttpFiles:
         if answer.status_code != 200:
             raise LogUnreadable(f"{self._url}/{path} is answered with {answer.status_code}")
         return answer.content
+
+
+async def verifier_key(files: LogFiles, at: str, given: str | None) -> str:
+    """What was given; else what lies beside the log, which shows only that the log agrees with itself. Raises LogUnreadable."""
+    if given is not None:
+        return given
+    lies_there = await files.get(VERIFIER_KEY)
+    if lies_there is None:
+        raise LogUnreadable(f"{at} has no {VERIFIER_KEY}; give --key")
+    return lies_there.decode(errors="replace")
 
 
 @asynccontextmanager

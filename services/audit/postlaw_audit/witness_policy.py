@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from postlaw_audit.notes import Note, NoteInvalid, fits, key_hash, parse_verifier_key
+from postlaw_audit.notes import Note, NoteInvalid, fits, key_hash, parse_note, parse_verifier_key
 
 COSIGNATURE = b"\x04"  # cosignature/v1: Ed25519 with a time
 _TIME = 8  # bytes
@@ -97,6 +97,12 @@ def _known(names: Collection[str], *known: Collection[str]) -> tuple[str, ...]:
         if not any(name in found for found in known):
             raise PolicyInvalid(f"{name} is named no witness or group above")
     return tuple(names)
+
+
+def witnesses_of(note: str, policy: Policy) -> list[str]:
+    """Who has cosigned the note, where they are enough; else nobody: it is unwitnessed. Raises NoteInvalid."""
+    by = cosigned_by(parse_note(note), policy)
+    return sorted(by) if policy.satisfied(by) else []
 
 
 def cosigned_by(note: Note, policy: Policy) -> dict[str, int]:

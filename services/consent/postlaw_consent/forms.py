@@ -10,7 +10,7 @@ from postlaw_common.bus import Topic
 from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_common.made_once import MADE_UNDER, RequestKey
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document, Index
 from postlaw_consent.domain.form import Form, FormSender
 
 FORMS = CollectionSpec("forms", (Index("tenant"), MADE_UNDER, OUTBOX_INDEX))
@@ -33,12 +33,7 @@ class Forms:
     async def insert(self, form: Form, request: RequestKey, asked: bytes) -> Form:
         """This form, or the one that the request's key made before. Raises KeyReused."""
         document = self._announced(_document_of(form) | request.note(asked), None, form, 1)
-        try:
-            await self._collection().insert(document)
-        except AlreadyExists:
-            made = await request.made(self._collection(), asked)
-            if made is None:
-                raise
+        if (made := await request.insert(self._collection(), document, asked)) is not None:
             return _form_of(made)
         await self._outbox.publish_after_write(self._collection(), document)
         return form
@@ -50,19 +45,15 @@ class Forms:
 
     async def retire(self, form_id: str, now_us: int) -> Form | None:
         """As it is from then on; when it was retired before, nothing changes."""
-        while (document := await self._collection().get(form_id, linearizable=True)) is not None:
+
+        def to(document: Document) -> Document | None:
             if document.get("retired"):
-                return _form_of(document)
+                return None
             before = _form_of(document)
-            after = replace(before, retired_us=now_us)
-            try:
-                written = self._announced(document | {"retired": now_us}, before, after, 2)
-                stored = await self._collection().replace(written, version=document["v"])
-            except VersionConflict:
-                continue
-            await self._outbox.publish_after_write(self._collection(), stored)
-            return after
-        return None
+            return self._announced(document | {"retired": now_us}, before, replace(before, retired_us=now_us), 2)
+
+        found = await self._outbox.revise(self._collection(), form_id, to)
+        return _form_of(found[1]) if found else None
 
     def _announced(self, document: Document, before: Form | None, after: Form, version: int) -> Document:
         data = self._encode(before, after, version)

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from google.protobuf.message import DecodeError
 
 from postlaw_common.bus import Bus, Received
-from postlaw_common.reconciling import Check, Difference, Step, pages_of
+from postlaw_common.reconciling import Check, Difference, Step, on_bus, pages_of
 from postlaw_common.store import Collection, Document
 from postlaw_consent.domain.event import ConsentEvent
 from postlaw_consent.domain.fact import text_of
@@ -64,11 +64,11 @@ class LedgerChecks:
                     entry = Entry(self._decode(record.value), record.value, record.partition)
                     named.append((document_of(entry)["_id"], entry, record))
                 except (DecodeError, ValueError):
-                    place = f"{record.topic}/{record.partition}@{record.offset}"
+                    place = on_bus(record.topic, record.partition, record.offset)
                     found.append(Difference("an event on the bus that cannot be read", (place,)))
             there = await self._ledger().get_many(list({id for id, _, _ in named}))
             for id, entry, record in named:
-                ids = (entry.event.event_id, f"{record.topic}/{record.partition}@{record.offset}", id)
+                ids = (entry.event.event_id, on_bus(record.topic, record.partition, record.offset), id)
                 if id not in there:
                     found.append(Difference("an event on the bus that the ledger lacks", ids, entry.event.tenant_id))
                 elif bytes(there[id]["event"]) != entry.data:
@@ -102,7 +102,7 @@ class LedgerChecks:
         there = await self._bus.read_range(EVENTS.name, partition, offset, offset + 1)
         if not there or there[0].value == bytes(document["event"]):  # after thirty days the bus has it no more
             return []
-        place = f"{EVENTS.name}/{partition}@{offset}"
+        place = on_bus(EVENTS.name, partition, offset)
         return [_of(document, "a withdrawal in whose place the bus has another event", event.event_id, place)]
 
     async def ledger_against_snapshots(self, cursor: str) -> AsyncGenerator[Step]:

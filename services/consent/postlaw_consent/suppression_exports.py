@@ -10,7 +10,7 @@ from postlaw_common.errors import NotFound
 from postlaw_common.events import new_event, to_record
 from postlaw_common.made_once import MADE_UNDER, RequestKey, fingerprint
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document
 from postlaw_consent.domain.suppression_export import SuppressionExport
 
 EXPORTS = CollectionSpec("suppression_exports", (OUTBOX_INDEX, MADE_UNDER))
@@ -41,43 +41,33 @@ class SuppressionExports:
         """The new one, or the one that this key made before. Raises KeyReused."""
         request, asked = RequestKey(export.tenant_id, idempotency_key), fingerprint(export.purpose)
         document = add_to_outbox(_to_document(export) | request.note(asked), [self._record(export)])
-        try:
-            await self._collection().insert(document)
-        except AlreadyExists:
-            made = await request.made(self._collection(), asked)
-            if made is None:
-                raise
+        if (made := await request.insert(self._collection(), document, asked)) is not None:
             return _from_document(made)
         await self.outbox.publish_after_write(self._collection(), document)
         return export
 
     async def get(self, tenant_id: str, export_id: str) -> SuppressionExport:
         """Raises NotFound, also for another customer's."""
-        return _from_document(await self._read(tenant_id, export_id))
+        document = await self._collection().get(f"{tenant_id}/{export_id}", linearizable=True)
+        if document is None:
+            raise _not_found()
+        return _from_document(document)
 
     async def change(self, tenant_id: str, export_id: str, to: Callable[[SuppressionExport], SuppressionExport]) -> SuppressionExport:
         """What `to` makes of it, written and told; nothing where that is the same. Raises NotFound, and whatever `to` raises."""
-        while True:
-            document = await self._read(tenant_id, export_id)
+
+        def changed(document: Document) -> Document | None:
             before = _from_document(document)
             after = to(before)
             if after == before:
-                return before
+                return None
             after = replace(after, version=before.version + 1)
-            try:
-                written = await self._collection().replace(
-                    add_to_outbox({**document, **_to_document(after)}, [self._record(after)]), version=document["v"]
-                )
-            except VersionConflict:
-                continue
-            await self.outbox.publish_after_write(self._collection(), written)
-            return after
+            return add_to_outbox({**document, **_to_document(after)}, [self._record(after)])
 
-    async def _read(self, tenant_id: str, export_id: str) -> Document:
-        document = await self._collection().get(f"{tenant_id}/{export_id}", linearizable=True)
-        if document is None:
-            raise NotFound("There is no such export.")
-        return document
+        found = await self.outbox.revise(self._collection(), f"{tenant_id}/{export_id}", changed)
+        if found is None:
+            raise _not_found()
+        return _from_document(found[1])
 
     def _record(self, export: SuppressionExport) -> Record:
         event = new_event(
@@ -99,3 +89,7 @@ def _to_document(export: SuppressionExport) -> Document:
 
 def _from_document(document: Document) -> SuppressionExport:
     return SuppressionExport(**{name: document[name] for name in _FIELDS})
+
+
+def _not_found() -> NotFound:
+    return NotFound("There is no such export.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl
 
@@ -39,6 +39,18 @@ def header(scope: Any, name: bytes) -> str | None:
     return None
 
 
+async def body_pieces(receive: Any) -> AsyncGenerator[bytes]:
+    """Raises Disconnected where the client is gone before its end."""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        if message.get("body"):
+            yield message["body"]
+        more = message.get("more_body", False)
+
+
 async def read_body(route: Route, scope: Any, receive: Any) -> bytes:
     """JSON, at most 1 MiB, announced or not; or, where the route takes it as it stands, a mail. Raises TooLarge, UnsupportedMediaType,
     Disconnected."""
@@ -48,18 +60,12 @@ async def read_body(route: Route, scope: Any, receive: Any) -> bytes:
         raise _too_large(route)
     parts: list[bytes] = []
     size = 0
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        part: bytes = message.get("body", b"")
+    async for part in body_pieces(receive):
         if size < kept:
             parts.append(part)
         size += len(part)
         if size > most:
             raise _too_large(route)
-        more = message.get("more_body", False)
     kind = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
     if size and kind not in kinds:
         raise UnsupportedMediaType(f"Send the body as {' or '.join(kinds)}.")

@@ -21,7 +21,7 @@ from postlaw_gateway.answers import Answer
 from postlaw_gateway.csv_parts import CsvParts, lists_of, settings_object
 from postlaw_gateway.idempotency import Claim
 from postlaw_gateway.json_in import fill
-from postlaw_gateway.requests import Disconnected, UnsupportedMediaType, header, name_deed, query_of
+from postlaw_gateway.requests import UnsupportedMediaType, body_pieces, header, name_deed, query_of
 from postlaw_gateway.rest import Endpoint
 from postlaw_gateway.wire import import_chunk_part, import_settings_part, names_where_people_go
 
@@ -34,7 +34,7 @@ class Upload(Endpoint):
     """POST /v1/imports."""
 
     async def answer(self, scope: Any, receive: Any, send: Any, caller: Caller | None) -> Answer | None:
-        body = _body(receive)
+        body = body_pieces(receive)
         kind = header(scope, b"content-type") or ""
         media = kind.partition(";")[0].strip().lower()
         if media == "text/csv":
@@ -87,17 +87,6 @@ async def _messages(first: Message, pieces: AsyncIterator[bytes]) -> AsyncIterat
     async for piece in pieces:
         for start in range(0, len(piece), _CHUNK):
             yield import_chunk_part(piece[start : start + _CHUNK])
-
-
-async def _body(receive: Any) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        if message.get("body"):
-            yield message["body"]
-        more = message.get("more_body", False)
 
 
 def _settings_part(pairs: list[tuple[str, str]], hidden: frozenset[str]) -> Message:

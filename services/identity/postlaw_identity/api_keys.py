@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from postlaw_common.bus import Record
 from postlaw_common.made_once import MADE_UNDER, RequestKey
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index
+from postlaw_common.store import Collection, CollectionSpec, Document, Index
 from postlaw_identity.domain.api_key import ApiKey
 
 API_KEYS = CollectionSpec("api_keys", (Index("tenant_id"), Index("prefix", unique=True), MADE_UNDER, OUTBOX_INDEX))
@@ -32,12 +32,7 @@ class ApiKeys:
         """None once it is stored; else the key that the request made before. Raises KeyReused, or AlreadyExists where the prefix is
         taken."""
         document = add_to_outbox(_to_document(key) | request.note(asked), [announcement])
-        try:
-            await self._open().insert(document)
-        except AlreadyExists:
-            made = await request.made(self._open(), asked)
-            if made is None:
-                raise
+        if (made := await request.insert(self._open(), document, asked)) is not None:
             return _from_document(made).api_key
         await self._outbox.publish_after_write(self._open(), document)
         return None

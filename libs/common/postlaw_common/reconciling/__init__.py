@@ -57,6 +57,11 @@ class Check:
     look: Callable[[str], AsyncGenerator[Step]]
 
 
+def on_bus(topic: str, partition: int, offset: int) -> str:
+    """A record's place, as a difference names it."""
+    return f"{topic}/{partition}@{offset}"
+
+
 async def pages_of(bus: Bus, topic: str, cursor: str, before_us: int) -> AsyncGenerator[tuple[str, list[Received]]]:
     """(cursor behind it, records) of a topic, up to its end of now; what the bus took after `before_us` is left out."""
     at: Mapping[str, int] = json.loads(cursor) if cursor else {}

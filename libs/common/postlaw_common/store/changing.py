@@ -12,8 +12,8 @@ async def change(
 ) -> tuple[Document | None, Document | None]:
     """`to` makes of the document (None: there is none) what it shall be; None leaves it as it is. It may be called several times.
 
-    Returns the document before and after; the same object twice where nothing was written. Not for a collection with a unique index:
-    a value that another document has would be tried for ever. Raises StoreUnavailable, StoreRefused."""
+    Returns the document before and after; the same object twice where nothing was written. A value of a unique
+    index that another document has would be tried for ever: `to` changes none. Raises StoreUnavailable, StoreRefused, what `to` raises."""
     while True:
         before = await collection.get(id, linearizable=True)
         after = to(before)

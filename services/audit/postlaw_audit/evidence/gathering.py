@@ -18,14 +18,13 @@ from postlaw_audit.evidence.bundle import Signed, bundle
 from postlaw_audit.evidence.shown import NotOurs, ShownMails, facts_of
 from postlaw_audit.evidence.wire import answers_to_wire, not_ours_to_wire
 from postlaw_audit.evidence.words import Told
-from postlaw_audit.notes import parse_note
 from postlaw_audit.reader import LogReader
 from postlaw_audit.search.about import About
 from postlaw_audit.search.calls import People, customer
 from postlaw_audit.search.events import Event
 from postlaw_audit.search.searching import Question, Search
 from postlaw_audit.signing import Signer
-from postlaw_audit.witness_policy import Policy, cosigned_by
+from postlaw_audit.witness_policy import Policy, witnesses_of
 from postlaw_common.errors import Invalid, NotFound, Unavailable
 
 MOST = 1_000  # events, the newest: half of them decisions of a thousand people, that is 60 MB of entries
@@ -106,14 +105,13 @@ class Evidence:
         facts = await asyncio.to_thread(facts_of, [events[index] for index in sorted(events)], people)
         newest, newest_note = await self._reader.checkpoint()
         checkpoint, note = await self._reader.witnessed(max(events)) or (newest, newest_note)
-        by = cosigned_by(parse_note(note), self._policy())
         told = Told(
             tenant_id=tenant_id,
             asked_at=int(time.time()),
             searched_below=found.below,
             complete=not found.more,
             checkpoint=checkpoint,
-            witnesses=sorted(by) if self._policy().satisfied(by) else [],
+            witnesses=witnesses_of(note, self._policy()),
             account=account_of(facts),
             mail=mail,
         )

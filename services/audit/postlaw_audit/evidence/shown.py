@@ -8,8 +8,8 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from postlaw_audit.evidence.account import Fact
 from postlaw_audit.evidence.mail import DOMAIN_CHANGED, SETTLED, Field, check, delivery_in, keys_in, read_mail, signatures, values
 from postlaw_audit.evidence.schema import schema_of
 from postlaw_audit.evidence.verify import fact_of
@@ -19,7 +19,6 @@ from postlaw_audit.search.searching import Question, Search
 
 _MOST = 1_000  # changes of one domain, or deliveries to one person: the newest
 _MOST_DOMAINS = 10
-Fact = dict[str, Any]
 
 
 class NotOurs(ValueError):

@@ -11,7 +11,7 @@ from postlaw_audit.reader import LogReader
 from postlaw_audit.reports.documents import Reports
 from postlaw_audit.reports.kinds import KINDS
 from postlaw_audit.reports.report import Report
-from postlaw_audit.witness_policy import Policy, cosigned_by
+from postlaw_audit.witness_policy import Policy, cosigned_by, witnesses_of
 from postlaw_common.errors import Conflict, FieldError, Invalid
 from postlaw_common.ids import new_id
 from postlaw_common.store import VersionConflict
@@ -109,5 +109,4 @@ class Asking:
             if policy.satisfied(by) and min(by.values()) * 1_000_000 >= until_us:
                 return found[1], sorted(by)
         _, note = await self._reader.checkpoint()
-        by = cosigned_by(parse_note(note), policy)
-        return note, sorted(by) if policy.satisfied(by) else []
+        return note, witnesses_of(note, policy)

@@ -15,7 +15,7 @@ from postlaw_common.errors import NotFound
 from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_common.made_once import MADE_UNDER, RequestKey, fingerprint
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index
+from postlaw_common.store import Collection, CollectionSpec, Document, Index
 
 REPORTS = CollectionSpec("reports", (OUTBOX_INDEX, MADE_UNDER, Index("open")), range_parts=1, rarely=True)
 TOPIC = Topic("postlaw.audit.reports.v1")
@@ -45,12 +45,7 @@ class Reports:
         """The new one, or the one that this key made before. `asked`: what the request says, as it says it. Raises KeyReused."""
         request, asked_for = RequestKey(report.tenant_id, idempotency_key), fingerprint(*asked)
         document = add_to_outbox(_to_document(report) | request.note(asked_for), [self._record(report)])
-        try:
-            await self._collection().insert(document)
-        except AlreadyExists:
-            made = await request.made(self._collection(), asked_for)
-            if made is None:
-                raise
+        if (made := await request.insert(self._collection(), document, asked_for)) is not None:
             return _from_document(made)
         await self.outbox.publish_after_write(self._collection(), document)
         return report

@@ -11,7 +11,6 @@ from postlaw_common.errors import NotFound
 from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
 from postlaw_common.store import Collection, CollectionSpec, Document
-from postlaw_common.store.changing import change
 
 PROCESSORS = CollectionSpec("sub_processors", (OUTBOX_INDEX,))
 TOPIC = Topic("postlaw.audit.processors.v1")
@@ -48,9 +47,7 @@ class SubProcessors:
             add_to_outbox(written, [self._record(name, version, before, after)])
             return written
 
-        before, after = await change(self._collection(), name, changed)
-        if after is not None and after is not before:
-            await self.outbox.publish_after_write(self._collection(), after)
+        before, after = await self.outbox.change(self._collection(), name, changed)
         left = after if wanted is not None else before
         assert left is not None
         return _from(left)

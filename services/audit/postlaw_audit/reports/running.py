@@ -80,9 +80,8 @@ class Running:
         except (*OUTAGES, VersionConflict):
             raise
         except Exception as fault:
-            log.error("a report failed", report_id=kept.report.report_id, kind=kept.report.kind, exc_info=fault)
-            return await self._failed(kept, "The failure is on our side, and is in our log under this report's id.")
+            return await self._failed(kept, "The failure is on our side, and is in our log under this report's id.", fault)
 
-    async def _failed(self, kept: Kept, why: str) -> Report:
-        log.error("a report failed", report_id=kept.report.report_id, kind=kept.report.kind, reason=why)
+    async def _failed(self, kept: Kept, why: str, fault: Exception | None = None) -> Report:
+        log.error("a report failed", report_id=kept.report.report_id, kind=kept.report.kind, reason=why, exc_info=fault)
         return (await self._reports.save(kept, replace(kept.report, state="failed", failure=why, finished_us=self._now_us()))).report

@@ -16,7 +16,7 @@ from typing import Any
 
 from postlaw_audit.domain.merkle import ProofInvalid, leaf_hash, verify_inclusion
 from postlaw_audit.domain.tiles import GrowingTree
-from postlaw_audit.notes import Checkpoint, NoteInvalid, open_note, parse_note, parse_verifier_key, signed_text
+from postlaw_audit.notes import Checkpoint, NoteInvalid, open_note, parse_verifier_key, signed_text
 from postlaw_audit.reports.kinds import KINDS
 from postlaw_audit.reports.kinds.kind import Line, ReportKind
 from postlaw_audit.reports.manifest import FIRST, digest, digests_in
@@ -24,7 +24,7 @@ from postlaw_audit.reports.totals import RECOUNTED, Totals, drawn, totals_of
 from postlaw_audit.search.about import about
 from postlaw_audit.search.events import Joined
 from postlaw_audit.search.searching import Question
-from postlaw_audit.witness_policy import Policy, cosigned_by
+from postlaw_audit.witness_policy import Policy, witnesses_of
 from postlaw_common.csv_lines import defused
 
 NOTE, JSON, CSV = "report.note", "report.json", "report.csv"
@@ -62,7 +62,7 @@ async def verify_report(
         checked = _hashes_fit(text, files)
         told: dict[str, Any] = json.loads(files[JSON])
         checkpoint = open_note(told["report"]["checkpoint"]["note"], name, key)
-        by = cosigned_by(parse_note(told["report"]["checkpoint"]["note"]), policy or Policy())
+        witnesses = witnesses_of(told["report"]["checkpoint"]["note"], policy or Policy())
     except (NoteInvalid, UnicodeDecodeError) as wrong:
         raise ReportInvalid(f"the note or the checkpoint: {wrong}") from wrong
     kind = KINDS[told["report"]["kind"]]
@@ -76,7 +76,6 @@ async def verify_report(
     _proofs_fit(kind, totals, told["proofs"], checkpoint)
     if log is not None:
         await _made_again(told["report"], kind, rows, checkpoint, log)
-    witnesses = sorted(by) if policy is not None and policy.satisfied(by) else []
     return Verified(told["report"]["report_id"], kind.name, len(rows), checkpoint, checked, witnesses, log is not None)
 
 

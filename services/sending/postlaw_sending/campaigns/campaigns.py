@@ -13,7 +13,7 @@ from postlaw_common.errors import NotFound
 from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_common.made_once import MADE_UNDER, RequestKey
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document, Index
 from postlaw_sending.campaigns.domain.ab_test import AbTest, Measure, Variant
 from postlaw_sending.campaigns.domain.campaign import Campaign, Sender, Status, Template
 from postlaw_sending.campaigns.domain.ruling import COMMERCIAL, MessageFacts
@@ -39,12 +39,7 @@ class Campaigns:
         """Version 1, announced; or as it is now what the request's key made before. Raises KeyReused."""
         first = replace(campaign, version=1)
         document = self._announced(_to_document(first) | request.note(asked), first, actor)
-        try:
-            await self._open().insert(document)
-        except AlreadyExists:
-            made = await request.made(self._open(), asked)
-            if made is None:
-                raise
+        if (made := await request.insert(self._open(), document, asked)) is not None:
             return _from_document(made)
         await self._outbox.publish_after_write(self._open(), document)
         return first
@@ -75,22 +70,22 @@ class Campaigns:
         """Reads, changes and writes until nobody came in between. (the campaign now, whether this call changed it).
 
         `change` returns its argument where there is nothing to do, and raises where it may not be done. Raises NotFound."""
-        while True:
-            document = await self._open().get(campaign_id, linearizable=True)
-            if document is None or document["tenant_id"] != tenant_id:
+
+        def to(document: Document) -> Document | None:
+            if document["tenant_id"] != tenant_id:
                 raise _not_found(campaign_id)
             before = _from_document(document)
             after = change(before)
             if after is before:
-                return before, False
+                return None
             after = replace(after, version=before.version + 1)
-            written = self._announced(document | _to_document(after), after, actor)
-            try:
-                stored = await self._open().replace(written, version=document["v"])
-            except VersionConflict:
-                continue
-            await self._outbox.publish_after_write(self._open(), stored)
-            return after, True
+            return self._announced(document | _to_document(after), after, actor)
+
+        found = await self._outbox.revise(self._open(), campaign_id, to)
+        if found is None:
+            raise _not_found(campaign_id)
+        before, stored = found
+        return _from_document(stored), stored is not before
 
     def _announced(self, document: Document, campaign: Campaign, actor: Actor | None) -> Document:
         event = new_event(

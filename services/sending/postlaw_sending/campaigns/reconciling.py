@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import Bus, Received
-from postlaw_common.reconciling import Check, Difference, Step, pages_of
+from postlaw_common.reconciling import Check, Difference, Step, on_bus, pages_of
 from postlaw_common.store import Collection, Document
 from postlaw_sending.campaigns.retries import batch_id
 from postlaw_sending.campaigns.wire import JOBS, OUTCOMES
@@ -62,7 +62,7 @@ class BatchChecks:
                 offset = document["offset"]
                 there = await self._bus.read_range(OUTCOMES, said.partition, offset, offset + 1)
                 if there and there[0].value != document["event"]:  # after thirty days the bus has it no more
-                    ids = (document["_id"], f"{OUTCOMES}/{said.partition}@{offset}")
+                    ids = (document["_id"], on_bus(OUTCOMES, said.partition, offset))
                     found.append(Difference("a settled batch in whose place the bus has another event", ids, said.tenant_id))
             yield Step(page[-1]["_id"], len(page), found)
 
@@ -85,7 +85,7 @@ class BatchChecks:
                 for job, record in ours:
                     id = batch_id(job.campaign_id, record.partition, job.batch)
                     if id not in there:
-                        ids = (id, f"{JOBS}/{record.partition}@{record.offset}")
+                        ids = (id, on_bus(JOBS, record.partition, record.offset))
                         found.append(Difference("a batch that a worker took, and of which nobody knows what became", ids, job.tenant_id))
                 yield Step(at, len(records), found)
 
@@ -98,7 +98,7 @@ class BatchChecks:
 
 def _not_kept(said: sending.BatchSettled, record: Received, there: Mapping[str, Document]) -> Difference | None:
     id = batch_id(said.campaign_id, said.partition, said.batch)
-    ids, kept = (id, f"{record.topic}/{record.partition}@{record.offset}"), there.get(id)
+    ids, kept = (id, on_bus(record.topic, record.partition, record.offset)), there.get(id)
     if kept is None:
         return Difference("outcomes on the bus that the ledger of settled batches lacks", ids, said.tenant_id)
     if bytes(kept["event"]) == record.value:

@@ -10,7 +10,7 @@ from postlaw_common.caller import Actor
 from postlaw_common.errors import NotFound
 from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index
 from postlaw_sending.domains.domain.sender_domain import Algorithm, Check, DkimKey, Result, SenderDomain, State
 from postlaw_sending.domains.wire import DOMAIN_CHANGED, DOMAINS, changed
 
@@ -63,24 +63,21 @@ class SenderDomains:
     ) -> SenderDomain:
         """Reads, changes and writes until nobody came in between. `change` returns its argument where there is nothing to do.
         Raises NotFound."""
-        while True:
-            document = await self._open().get(_id(tenant_id, domain), linearizable=True)
-            if document is None:
-                raise NotFound(f"The domain {domain} is not registered.")
+
+        def to(document: Document) -> Document | None:
             before = _from_document(document)
             after = change(before)
             if after is before:
-                return before
-            written = document | _to_document(after)
-            if _heard(before) != _heard(after):
-                after = replace(after, version=before.version + 1)
-                written = self._announced(document | _to_document(after), after, actor)
-            try:
-                stored = await self._open().replace(written, version=document["v"])
-            except VersionConflict:
-                continue
-            await self._outbox.publish_after_write(self._open(), stored)
-            return after
+                return None
+            if _heard(before) == _heard(after):
+                return document | _to_document(after)
+            after = replace(after, version=before.version + 1)
+            return self._announced(document | _to_document(after), after, actor)
+
+        found = await self._outbox.revise(self._open(), _id(tenant_id, domain), to)
+        if found is None:
+            raise NotFound(f"The domain {domain} is not registered.")
+        return _from_document(found[1])
 
     def _announced(self, document: Document, domain: SenderDomain, actor: Actor | None) -> Document:
         id = document["_id"]

@@ -11,7 +11,6 @@ from postlaw_common.errors import FieldError, Invalid
 from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
 from postlaw_common.store import Collection, CollectionSpec, Document
-from postlaw_common.store.changing import change
 from postlaw_sending.frequency.domain import Cap
 from postlaw_sending.frequency.wire import CAP_CHANGED, CAPS_CHANGED, changed
 
@@ -60,9 +59,8 @@ class Caps:
             cap = Cap(messages, days, was.counted_from_us or self._now_us()) if messages else Cap()
             return None if cap == was else self._announced(document or {"_id": caller.tenant_id}, cap, caller.actor)
 
-        before, after = await change(self._open(), caller.tenant_id, capped)
-        if after is not None and after is not before:
-            await self._outbox.publish_after_write(self._open(), after)
+        before, after = await self._outbox.change(self._open(), caller.tenant_id, capped)
+        if after is not before:
             self._known.pop(caller.tenant_id, None)
         return _from_document(after)
 

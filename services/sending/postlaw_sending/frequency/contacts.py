@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document, Index
+from postlaw_common.store.changing import change
 from postlaw_sending.frequency.caps import MOST_DAYS
 from postlaw_sending.frequency.domain import Cap
 from postlaw_sending.returns.days import day_of, forget_old
@@ -33,16 +34,13 @@ class Contacts:
         await asyncio.gather(*(self._add(id, campaign_id, cap, wanted[id]) for id in again))
 
     async def _add(self, id: str, campaign_id: str, cap: Cap, at_us: int) -> None:
-        while True:
-            document = await self._open().get(id, linearizable=True)
+        def noted(document: Document | None) -> Document | None:
             if document is None or campaign_id in document["sent"]:
-                return
+                return None
             kept = {campaign: when for campaign, when in document["sent"].items() if when > cap.since_us(at_us)}
-            try:
-                await self._open().replace(_document(id, kept | {campaign_id: at_us}), version=document["v"])
-            except VersionConflict:
-                continue
-            return
+            return _document(id, kept | {campaign_id: at_us})
+
+        await change(self._open(), id, noted)
 
     async def had_enough(self, tenant_id: str, cap: Cap, address_keys: Sequence[bytes], now_us: int) -> set[bytes]:
         """Who has had as many as the cap allows."""

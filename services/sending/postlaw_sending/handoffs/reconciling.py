@@ -15,7 +15,7 @@ from typing import Final
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import Bus
 from postlaw_common.foreground import step_aside
-from postlaw_common.reconciling import Check, Difference, Step, pages_of
+from postlaw_common.reconciling import Check, Difference, Step, on_bus, pages_of
 from postlaw_common.store import Collection
 from postlaw_sending.campaigns.domain.recipients import State
 from postlaw_sending.handoffs.relay_log import Accepted, lines_in, said_in
@@ -124,7 +124,7 @@ class HandOffs:
                         for record in records:
                             back = sending.MessageReturned.FromString(record.value)
                             if back.address_key and back.campaign_id.startswith("cmp_"):
-                                place = f"{record.topic}/{record.partition}@{record.offset}"
+                                place = on_bus(record.topic, record.partition, record.offset)
                                 seen.add(SentMessage(back.campaign_id, back.address_key[:PERSON]), place)
                 async with aclosing(self._against(seen, "something came back of", both_ways=False)) as steps:
                     async for step in steps:

@@ -6,7 +6,7 @@ import hashlib
 import html
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Final, Protocol
@@ -20,7 +20,7 @@ from postlaw_sending.messages.images import related, with_content_ids, wrong_ima
 from postlaw_sending.messages.parts import encode
 from postlaw_sending.messages.return_path import ReturnPaths
 from postlaw_sending.messages.templates import RenderFailed, Templates, subject_of
-from postlaw_sending.messages.whole import ANSWERS, DATE, HTML_AS, ID, SUBJECT, TEXT_AS, TO, TOKEN, Whole, mark, pages
+from postlaw_sending.messages.whole import ANSWERS, DATE, HTML_AS, ID, SUBJECT, TEXT_AS, TO, TOKEN, Addressed, Whole, mark, pages
 
 SIZE_LIMIT: Final = 1_000_000  # bytes of a rendered part
 _TOKEN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-"
@@ -29,7 +29,7 @@ _ID: Final = re.compile(r"[a-z0-9]{1,26}")
 _NOT_IN_ID: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
-class Recipient(Protocol):
+class Recipient(Addressed, Protocol):
     """What a message needs to know; protos' JobRecipient is one."""
 
     @property
@@ -37,13 +37,7 @@ class Recipient(Protocol):
     @property
     def subscriber_id(self) -> str: ...
     @property
-    def address(self) -> str: ...
-    @property
-    def fields(self) -> Mapping[str, str]: ...
-    @property
     def opt_out_token(self) -> bytes: ...
-    @property
-    def footer(self) -> int: ...
 
 
 _Part = tuple[bytes, bytes]  # its transfer encoding, and it

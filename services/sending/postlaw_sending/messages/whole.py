@@ -30,7 +30,9 @@ def mark(place: int) -> bytes:
     return b"\0%d\0" % place
 
 
-class Recipient(Protocol):
+class Addressed(Protocol):
+    """What is put into a message of the recipient."""
+
     @property
     def address(self) -> str: ...
     @property
@@ -108,7 +110,7 @@ class Whole:
         self._boundary, self._end = boundary, end
         self._forms = [_form(form, boundary, end) for form in forms]
 
-    def fill(self, recipient: Recipient, token: bytes, to: bytes, answers: bytes, date: bytes, id: bytes) -> bytes | None:
+    def fill(self, recipient: Addressed, token: bytes, to: bytes, answers: bytes, date: bytes, id: bytes) -> bytes | None:
         """None where a value could break a line, or make one too long, or holds a boundary. Raises RenderFailed."""
         field = recipient.fields.get
         values = {name: field(name, "") for name in self._names}

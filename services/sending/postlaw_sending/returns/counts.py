@@ -15,7 +15,6 @@ from typing import Final
 from postlaw_common.errors import Conflict
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
 from postlaw_common.store import Collection, CollectionSpec, Document, Index
-from postlaw_common.store.changing import change
 from postlaw_sending.returns.rates import Figures
 from postlaw_sending.returns.wire import hold_record
 
@@ -128,12 +127,8 @@ class Counts:
             after = to(before)
             return None if after == before else after
 
-        before, after = await change(self._open(), id, changed)
-        if after is None or after is before:
-            return None
-        if after.get("outbox"):
-            await self._outbox.publish_after_write(self._open(), after)
-        return after
+        before, after = await self._outbox.change(self._open(), id, changed)
+        return after if after is not before else None
 
 
 def _new(id: str, tenant_id: str) -> Document:

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Final
 
-from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document, Index
 from postlaw_common.store.changing import change
 from postlaw_sending.returns.days import day_of, is_recent
 
@@ -58,14 +58,8 @@ class Providers:
 
     async def release(self, provider: str, now_us: int) -> None:
         """Nothing of this provider's is held back any more today."""
-        while (document := await self._open().get(_name(provider), linearizable=True)) is not None:
-            try:
-                await self._open().replace(
-                    document | {"holding": None, "provider": "", "released_on": day_of(now_us)}, version=document["v"]
-                )
-            except VersionConflict:
-                continue
-            return
+        free = {"holding": None, "provider": "", "released_on": day_of(now_us)}
+        await change(self._open(), _name(provider), lambda document: document | free if document is not None else None)
 
 
 def is_spike(days: dict[str, int], today: str) -> bool:

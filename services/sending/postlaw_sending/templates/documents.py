@@ -9,7 +9,7 @@ from postlaw_common.errors import NotFound
 from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_common.made_once import MADE_UNDER, RequestKey
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index
 from postlaw_sending.campaigns.images import images_to_document, template_from_document
 from postlaw_sending.templates.domain import Class, Status, TemplateVersion, Who
 from postlaw_sending.templates.wire import TEMPLATE_CHANGED, TEMPLATES, changed
@@ -38,7 +38,10 @@ class TemplateVersions:
 
     async def get(self, template_id: str, version: int, tenant_id: str) -> TemplateVersion:
         """This customer's. Raises NotFound, also for another customer's."""
-        return _from_document(await self._document(template_id, version, tenant_id))
+        document = await self._open().get(_id(template_id, version), linearizable=True)
+        if document is None or document["tenant_id"] != tenant_id:
+            raise _not_found(template_id, version)
+        return _from_document(document)
 
     async def page(self, tenant_id: str, *, after: str, limit: int) -> tuple[list[TemplateVersion], str]:
         """(oldest templates first, each one's versions together; the token of the next page, "" at the end)."""
@@ -50,26 +53,21 @@ class TemplateVersions:
     ) -> TemplateVersion:
         """Reads, changes and writes until nobody came in between. `change` returns its argument where there is nothing to do.
         Raises NotFound."""
-        while True:
-            document = await self._document(template_id, version, tenant_id)
+
+        def to(document: Document) -> Document | None:
+            if document["tenant_id"] != tenant_id:
+                raise _not_found(template_id, version)
             before = _from_document(document)
             after = change(before)
             if after is before:
-                return before
+                return None
             sequence = document["revision"] + 1
-            written = self._announced(document | _to_document(after) | {"revision": sequence}, after, actor, sequence)
-            try:
-                stored = await self._open().replace(written, version=document["v"])
-            except VersionConflict:
-                continue
-            await self._outbox.publish_after_write(self._open(), stored)
-            return after
+            return self._announced(document | _to_document(after) | {"revision": sequence}, after, actor, sequence)
 
-    async def _document(self, template_id: str, version: int, tenant_id: str) -> Document:
-        document = await self._open().get(_id(template_id, version), linearizable=True)
-        if document is None or document["tenant_id"] != tenant_id:
-            raise NotFound(f"There is no version {version} of a template {template_id}.")
-        return document
+        found = await self._outbox.revise(self._open(), _id(template_id, version), to)
+        if found is None:
+            raise _not_found(template_id, version)
+        return _from_document(found[1])
 
     def _announced(self, document: Document, version: TemplateVersion, actor: Actor, sequence: int) -> Document:
         event = new_event(
@@ -81,6 +79,10 @@ class TemplateVersions:
             tenant_id=version.tenant_id,
         )
         return add_to_outbox(document, [to_record(event, TEMPLATES, partition_of(version.template_id, self._partitions()))])
+
+
+def _not_found(template_id: str, version: int) -> NotFound:
+    return NotFound(f"There is no version {version} of a template {template_id}.")
 
 
 def _id(template_id: str, version: int) -> str:

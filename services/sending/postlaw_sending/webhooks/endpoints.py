@@ -13,7 +13,7 @@ from postlaw_common.events import new_event, partition_of, to_record
 from postlaw_common.ids import new_id
 from postlaw_common.keys.customer import CustomerKeys
 from postlaw_common.outbox import OUTBOX_INDEX, Outbox, add_to_outbox
-from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document, Index
 from postlaw_sending.webhooks.domain import Change, Webhook
 from postlaw_sending.webhooks.signing import new_secret
 from postlaw_sending.webhooks.wire import WEBHOOK_CHANGED, WEBHOOKS_CHANGED, changed
@@ -60,7 +60,7 @@ class Webhooks:
         """Raises NotFound, also for another customer's."""
         found = await self.find(id)
         if found is None or found.tenant_id != tenant_id:
-            raise NotFound(f"There is no webhook {id}.")
+            raise _not_found(id)
         return found
 
     async def find(self, id: str) -> Webhook | None:
@@ -118,20 +118,21 @@ class Webhooks:
         self, id: str, tenant_id: str, what: Change, change: Callable[[Webhook], Webhook | None]
     ) -> tuple[Webhook, Webhook | None]:
         """(before, after). Reads, changes and writes until nobody came in between. Raises NotFound."""
-        while True:
-            document = await self._open().get(id, linearizable=True)
-            if document is None or document["tenant_id"] != tenant_id:
-                raise NotFound(f"There is no webhook {id}.")
+
+        def to(document: Document) -> Document:
+            if document["tenant_id"] != tenant_id:
+                raise _not_found(id)
             before = _from_document(document)
             after = change(before)
             kept = {name: document[name] for name in ("revision", "outbox") if name in document}
             said: Document = _to_document(after) if after else {"_id": id, "tenant_id": ""}
-            try:
-                stored = await self._open().replace(self._announced(kept | said, tenant_id, what, before, after), version=document["v"])
-            except VersionConflict:
-                continue
-            await self._outbox.publish_after_write(self._open(), stored)
-            return before, after
+            return self._announced(kept | said, tenant_id, what, before, after)
+
+        found = await self._outbox.revise(self._open(), id, to)
+        if found is None:
+            raise _not_found(id)
+        before, stored = found
+        return _from_document(before), _from_document(stored) if stored["tenant_id"] else None
 
     def _announced(self, document: Document, tenant_id: str, what: Change, before: Webhook | None, after: Webhook | None) -> Document:
         revision = document.get("revision", 0) + 1
@@ -173,3 +174,7 @@ def _from_document(document: Document) -> Webhook:
         disabled_because=document["disabled_because"],
         event_types=tuple(document.get("event_types", ())),
     )
+
+
+def _not_found(id: str) -> NotFound:
+    return NotFound(f"There is no webhook {id}.")
