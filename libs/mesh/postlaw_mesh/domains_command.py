@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 import click
 
-from postlaw_mesh.over_rest import REFUSED, asked, in_path, over_rest, pages
+from postlaw_mesh.over_rest import REFUSED, asked, done, in_path, listed, over_rest, pages
 from postlaw_mesh.rest_client import RestClient
 
 _PATH = "/v1/sender-domains"
@@ -35,11 +35,7 @@ def list_domains(url: str, key_file: TextIO | None, as_json: bool) -> None:
       postlaw domains list --json
     Exit codes: 0 done, 1 the API cannot be asked or refuses, 2 wrong usage.
     """
-
-    async def ask(api: RestClient) -> list[dict[str, Any]]:
-        return [domain async for page in pages(api, _PATH) for domain in page.get("sender_domains", [])]
-
-    for domain in asked(url, key_file, ask):
+    for domain in listed(url, key_file, _PATH, "sender_domains"):
         click.echo(json.dumps(domain) if as_json else _line(domain))
 
 
@@ -54,11 +50,7 @@ def check(domain: str, url: str, key_file: TextIO | None, as_json: bool) -> None
       postlaw domains check news.example.com
     Exit codes: 0 it is verified, 1 the API cannot be asked or refuses, 2 wrong usage, 3 it is not verified.
     """
-
-    async def ask(api: RestClient) -> dict[str, Any]:
-        return await api.call("POST", f"{_PATH}/{in_path(domain)}/check")
-
-    found = asked(url, key_file, ask)
+    found = done(url, key_file, _PATH + "/{}/check", domain)
     if as_json:
         click.echo(json.dumps(found))
     else:
@@ -81,11 +73,7 @@ def rotate(domain: str, url: str, key_file: TextIO | None, as_json: bool) -> Non
       postlaw domains rotate news.example.com
     Exit codes: 0 done, 1 the API cannot be asked or refuses, 2 wrong usage.
     """
-
-    async def ask(api: RestClient) -> dict[str, Any]:
-        return await api.call("POST", f"{_PATH}/{in_path(domain)}/rotate-keys")
-
-    found = asked(url, key_file, ask)
+    found = done(url, key_file, _PATH + "/{}/rotate-keys", domain)
     if as_json:
         click.echo(json.dumps(found))
         return

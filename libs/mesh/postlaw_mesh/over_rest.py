@@ -48,6 +48,24 @@ def asked(url: str, key_file: TextIO | None, ask: Callable[[RestClient], Awaitab
         raise click.ClickException(f"{url} cannot be asked: {away or type(away).__name__}") from away
 
 
+def listed(url: str, key_file: TextIO | None, path: str, of: str) -> list[dict[str, Any]]:
+    """All of a list, whose pages hold them under the name `of`. Raises as `asked`."""
+
+    async def ask(api: RestClient) -> list[dict[str, Any]]:
+        return [one async for page in pages(api, path) for one in page.get(of, [])]
+
+    return asked(url, key_file, ask)
+
+
+def done(url: str, key_file: TextIO | None, path: str, *names: str) -> dict[str, Any]:
+    """What a POST without a body answers, `names` being the caller's, in their places in the path. Raises as `asked`."""
+
+    async def ask(api: RestClient) -> dict[str, Any]:
+        return await api.call("POST", path.format(*map(in_path, names)))
+
+    return asked(url, key_file, ask)
+
+
 async def pages(api: RestClient, path: str, **params: str) -> AsyncGenerator[dict[str, Any]]:
     """Each page of a list, to its end."""
     after = ""
