@@ -10,8 +10,8 @@ from typing import Any, TextIO
 
 import click
 
-from postlaw_audit.key_chain import KeyChain, key_chain
-from postlaw_audit.notes import NoteInvalid, parse_verifier_key
+from postlaw_audit.key_chain import KeyChain, key_chain, known_key
+from postlaw_audit.notes import NoteInvalid
 from postlaw_audit.sources import PREFIX, VERIFIER_KEY, opened
 from postlaw_audit.witness_policy import parse_policy
 from postlaw_common.blobs import BlobsUnavailable, open_blobs
@@ -66,7 +66,7 @@ def verify(file: TextIO, log_key: str | None, receipt_key: str | None, witnesses
         found = verify_receipt(
             told,
             keys,
-            lambda: _given(_text(log_key)) if log_key else _chain_beside_the_log(),
+            lambda: known_key(_text(log_key)) if log_key else _chain_beside_the_log(),
             parse_policy(witnesses.read()) if witnesses else None,
         )
     except NotVerified as wrong:
@@ -104,11 +104,6 @@ def _in_words(found: Verified) -> str:
 def _text(given: str) -> str:
     """What was given, or what the file of that name holds."""
     return given if given.lstrip().startswith("{") or not Path(given).is_file() else Path(given).read_text()
-
-
-def _given(key: str) -> KeyChain:
-    parse_verifier_key(key.strip())
-    return KeyChain((key.strip(),))
 
 
 def _chain_beside_the_log() -> KeyChain:

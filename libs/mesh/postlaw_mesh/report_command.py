@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 import click
 
+from postlaw_audit.key_chain import key_chain, known_key
 from postlaw_audit.notes import NoteInvalid, parse_checkpoint
 from postlaw_audit.reports.kinds import KINDS
 from postlaw_audit.reports.verifying import NOTE, ReportInvalid, Verified, verify_report
@@ -18,7 +19,7 @@ from postlaw_audit.verifying import LogInvalid, bundles
 from postlaw_audit.witness_policy import PolicyInvalid, parse_policy
 from postlaw_common.blobs import BlobsUnavailable
 from postlaw_common.settings import PlatformSettings, WrongSettings, load
-from postlaw_mesh.over_rest import REFUSED, asked, in_path, over_rest, pages
+from postlaw_mesh.over_rest import REFUSED, asked, done, in_path, listed, over_rest
 from postlaw_mesh.rest_client import RestClient
 from postlaw_mesh.sub_processors_command import sub_processors
 
@@ -93,11 +94,7 @@ def list_reports(url: str, key_file: TextIO | None, as_json: bool) -> None:
       postlaw report list --json
     Exit codes: 0 done, 1 the API cannot be asked or refuses, 2 wrong usage.
     """
-
-    async def ask(api: RestClient) -> list[dict[str, Any]]:
-        return [one async for page in pages(api, _PATH) for one in page.get("reports", [])]
-
-    for one in asked(url, key_file, ask):
+    for one in listed(url, key_file, _PATH, "reports"):
         _say(one, as_json)
 
 
@@ -134,11 +131,7 @@ def cancel(report_id: str, url: str, key_file: TextIO | None, as_json: bool) -> 
       postlaw report cancel rep_01m84s6memev1rrrm3cf6xsn86
     Exit codes: 0 done, 1 the API cannot be asked or refuses, 2 wrong usage.
     """
-
-    async def ask(api: RestClient) -> dict[str, Any]:
-        return await api.call("POST", f"{_PATH}/{in_path(report_id)}/cancel")
-
-    _say(asked(url, key_file, ask), as_json)
+    _say(done(url, key_file, _PATH + "/{}/cancel", report_id), as_json)
 
 
 @report.command()
@@ -150,7 +143,8 @@ def cancel(report_id: str, url: str, key_file: TextIO | None, as_json: bool) -> 
 def verify(directory: Path, key: str | None, policy: TextIO | None, at: str | None, as_json: bool) -> None:
     """The signature, each file's hash, the control totals, the sample, the proofs; with --log every line. Asks no service.
 
-    DIRECTORY holds the files of one report, as --to writes them.
+    DIRECTORY holds the files of one report, as --to writes them. Where another key of the log followed the one that is
+    known, a report that was made since has the notes of it; one of before it is verified by the key of its day, or with --log.
 
     \b
     Example:
@@ -183,15 +177,15 @@ async def _get(api: RestClient, told: dict[str, Any], to: Path) -> None:
 async def _verify(files: dict[str, bytes], key: str | None, policy: str | None, at: str | None) -> Verified:
     witnesses = parse_policy(policy) if policy else None
     if key and at is None:
-        return await verify_report(files, key, witnesses)
+        return await verify_report(files, known_key(key), witnesses)
     settings = load(PlatformSettings)
     where = at or str(settings.blobs)
     async with opened(where, str(settings.state)) as log:
-        found, note = await verifier_key(log, where, key), await log.get(CHECKPOINT)
+        keys, note = await key_chain(log, await verifier_key(log, where, key)), await log.get(CHECKPOINT)
         if note is None:
             raise LogUnreadable(f"{where} has no {CHECKPOINT}")
         entries = bundles(log, parse_checkpoint(note.decode()).size) if at else None
-        return await verify_report(files, found, witnesses, entries)
+        return await verify_report(files, keys, witnesses, entries)
 
 
 def _say(told: dict[str, Any], as_json: bool) -> None:

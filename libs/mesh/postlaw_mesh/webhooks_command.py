@@ -7,15 +7,14 @@ from typing import Any, TextIO
 
 import click
 
-from postlaw_mesh.over_rest import asked, in_path, over_rest
-from postlaw_mesh.rest_client import RestClient
+from postlaw_mesh.over_rest import done, listed, over_rest
 
 _PATH = "/v1/webhooks"
 
 
 @click.group()
 def webhooks() -> None:
-    """Where a customer is told of opt-outs, bounces, complaints and campaigns: what waits there, and sending it again.
+    """Where a customer is told of opt-outs, bounces, complaints, campaigns and reports: what waits there, and sending it again.
 
     \b
     Example:
@@ -34,11 +33,7 @@ def list_webhooks(url: str, key_file: TextIO | None, as_json: bool) -> None:
       postlaw webhooks list --json
     Exit codes: 0 done, 1 the API cannot be asked or refuses, 2 wrong usage.
     """
-
-    async def ask(api: RestClient) -> list[dict[str, Any]]:
-        return (await api.call("GET", _PATH)).get("webhooks", [])
-
-    for webhook in asked(url, key_file, ask):
+    for webhook in listed(url, key_file, _PATH, "webhooks"):
         _say(webhook, as_json)
 
 
@@ -53,11 +48,7 @@ def redeliver(webhook_id: str, url: str, key_file: TextIO | None, as_json: bool)
       postlaw webhooks redeliver whk_01m84s6memev1rrrm3cf6xsn86
     Exit codes: 0 done, 1 the API cannot be asked or refuses, 2 wrong usage.
     """
-
-    async def ask(api: RestClient) -> dict[str, Any]:
-        return await api.call("POST", f"{_PATH}/{in_path(webhook_id)}/redeliver")
-
-    _say(asked(url, key_file, ask), as_json)
+    _say(done(url, key_file, _PATH + "/{}/redeliver", webhook_id), as_json)
 
 
 def _say(webhook: dict[str, Any], as_json: bool) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from postlaw_audit.notes import Checkpoint, NoteInvalid, open_note, parse_verifier_key, sign_text, signed_text, verifier_key
+from postlaw_audit.notes import Checkpoint, NoteInvalid, parse_checkpoint, parse_verifier_key, sign_text, signed_text, verifier_key
 from postlaw_audit.sources import LogFiles
 
 _SUCCESSOR = "is followed by"
@@ -57,11 +57,22 @@ class KeyChain:
 
     def open(self, note: str) -> tuple[Checkpoint, str]:
         """The checkpoint, and the newest of the trusted keys that has signed it. Raises NoteInvalid."""
-        return _opened(note, self.trusted[::-1])
+        text, key = _signed(note, self.trusted[::-1])
+        return parse_checkpoint(text), key
 
     def open_earlier(self, note: str) -> Checkpoint:
         """A checkpoint from before, which a key may have signed that was followed since: the log is compared with it, nothing else."""
-        return _opened(note, [*self.trusted[::-1], *self.before[::-1]])[0]
+        return parse_checkpoint(self.signed_earlier(note))
+
+    def signed_earlier(self, note: str) -> str:
+        """The note's text; of a note from before, as `open_earlier`. Raises NoteInvalid."""
+        return _signed(note, [*self.trusted[::-1], *self.before[::-1]])[0]
+
+
+def known_key(key: str) -> KeyChain:
+    """Of a key alone: what follows it is found by notes. Raises NoteInvalid where that is no key."""
+    parse_verifier_key(key)
+    return KeyChain((key.strip(),))
 
 
 async def key_chain(files: LogFiles, known: str) -> KeyChain:
@@ -87,10 +98,10 @@ async def key_chain(files: LogFiles, known: str) -> KeyChain:
     return KeyChain(tuple(trusted), tuple(before[:-1]))
 
 
-def _opened(note: str, keys: Sequence[str]) -> tuple[Checkpoint, str]:
+def _signed(note: str, keys: Sequence[str]) -> tuple[str, str]:
     for key in keys[:-1]:
         try:
-            return open_note(note, *parse_verifier_key(key)), key
+            return signed_text(note, *parse_verifier_key(key)), key
         except NoteInvalid:
             continue
-    return open_note(note, *parse_verifier_key(keys[-1])), keys[-1]
+    return signed_text(note, *parse_verifier_key(keys[-1])), keys[-1]

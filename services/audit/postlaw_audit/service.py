@@ -59,6 +59,7 @@ class AuditSettings(BaseSettings):
     entries_are_public: bool = Field(False, description="true where whoever reaches the gateway may read every customer's entries")
     witnesses: Path | None = Field(None, description="a file with a witness policy: lines of witness, group and quorum")
     chromium: str = Field("", description="the program that prints reports as PDF; empty: a Chromium that is installed, none: no PDF")
+    reports_days: int = Field(400, ge=1, le=36_500, description="days that reports are kept for, from when they were asked for")
     witness_every_s: float = Field(10.0, gt=0, le=86_400, description="seconds between two checkpoints that witnesses are asked to cosign")
 
 
@@ -112,7 +113,7 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
     search = SearchCalls(Search(reader, indexer), indexer, reader, People(platform.channel))
 
     evidence = Evidence(Search(reader, indexer), reader, People(platform.channel), platform.channel, signer, lambda: witnessing.policy)
-    reporting = Reporting(platform, reader, indexer, lambda: witnessing.policy, signer.sign_text, settings.chromium)
+    reporting = Reporting(platform, reader, indexer, lambda: witnessing.policy, signer, settings.chromium, settings.reports_days)
     files = OpenFiles(BlobFiles(platform.blobs), settings.entries_are_public)
     reconciliations = Reconciliations(lambda: store.collection(RECONCILED.name))
     acts = OperatorActs(platform.bus, "audit")

@@ -102,6 +102,9 @@ class AuditServicer:
     async def RemoveSubProcessor(self, request: audit.RemoveSubProcessorRequest, context: Any) -> audit.SubProcessor:
         return await self._reports.processors.remove(request.name)
 
+    async def ListSubProcessors(self, request: audit.ListSubProcessorsRequest, context: Any) -> audit.ListSubProcessorsResponse:
+        return audit.ListSubProcessorsResponse(sub_processors=await self._reports.processors.all())
+
     async def RebuildIndex(self, request: audit.RebuildIndexRequest, context: Any) -> audit.RebuildIndexResponse:
         return await self._acts.noted("RebuildIndex", request, self._search.rebuild)
 

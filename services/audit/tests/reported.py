@@ -11,6 +11,7 @@ from typing import Any
 from postlaw.audit.v1 import audit_pb2 as audit
 from postlaw.audit.v1.audit_pb2_grpc import AuditServiceStub
 from postlaw.identity.v1 import identity_pb2 as identity
+from postlaw_audit.key_chain import KeyChain, known_key
 from postlaw_audit.service import AuditSettings, build
 from postlaw_common.errors import PostlawError
 from postlaw_common.events import new_event, to_record
@@ -22,8 +23,9 @@ FORMATS = {"report.html": "HTML", "report.csv": "CSV", "report.json": "JSON"}
 
 
 @asynccontextmanager
-async def auditing(at: Path, *, chromium: str = "none", now_us: Callable[[], int] | None = None) -> AsyncGenerator[Mesh]:
-    settings = load(AuditSettings).model_copy(update={"chromium": chromium})
+async def auditing(at: Path, *, now_us: Callable[[], int] | None = None, **other: Any) -> AsyncGenerator[Mesh]:
+    """`other` settings than the usual."""
+    settings = load(AuditSettings).model_copy(update={"chromium": "none"} | other)
     async with mesh(at, [lambda platform: build(platform, settings)], now_us=now_us) as made:
         yield made
 
@@ -95,8 +97,9 @@ class Customer:
         asked = audit.GetReportFileRequest(report_id=report.report_id, format=audit.GetReportFileRequest.Format.Value(f"FORMAT_{format}"))
         return b"".join([piece.data async for piece in self.stub.GetReportFile(asked)])
 
-    async def key(self) -> str:
-        return (await self.stub.GetCheckpoint(audit.GetCheckpointRequest())).verifier_key
+    async def keys(self) -> KeyChain:
+        """What a customer knows of the log's keys: the present one."""
+        return known_key((await self.stub.GetCheckpoint(audit.GetCheckpointRequest())).verifier_key)
 
 
 def key_made(id: str, name: str, tenant_id: str = "ten_1") -> Happened:

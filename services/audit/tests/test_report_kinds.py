@@ -65,7 +65,7 @@ async def running(tmp_path: Path) -> AsyncGenerator[Mesh]:
 
 async def checked(running: Mesh, report: audit.Report, files: dict[str, bytes]) -> Verified:
     log = bundles(BlobFiles(running.running.backing.blobs), report.checkpoint.size)
-    return await verify_report(files, await Customer(running).key(), log=log)
+    return await verify_report(files, await Customer(running).keys(), log=log)
 
 
 def lines(files: dict[str, bytes]) -> list[dict[str, str]]:
@@ -112,6 +112,51 @@ async def test_every_kind_accounts_for_each_event_of_its_population_and_the_log_
     ]  # fmt: skip
     by_type = {line["type"]: line["events"] for line in lines(found["activity"][1])}
     assert by_type["postlaw.consent.ConsentEvent"] == "4" and sum(map(int, by_type.values())) == 12
+
+
+class Unreadable:
+    """Bytes that are no message of any type."""
+
+    def SerializeToString(self) -> bytes:
+        return b"\xff\xff"
+
+
+@promise("A2")
+async def test_an_event_that_cannot_be_decoded_is_counted_and_named_and_fails_no_report(running: Mesh) -> None:
+    later = consent.ConsentEvent(event_id=EVT[0], route=999)  # type: ignore[arg-type] # a release that this one does not know
+    broken = [("postlaw.consent.ConsentEvent", later, "ten_1")]
+    broken += [(type, Unreadable(), "ten_1") for kind in KINDS.values() for type in kind.types if not kind.of_platform]
+    platform = [("postlaw.audit.SubProcessorChanged", Unreadable(), "")]
+    await put(running, [*HAPPENED, *broken, *platform])
+    ann, first = Customer(running), len(HAPPENED)
+    unread = {"consents": [first], "sub_processors": [first + len(broken)]}
+    for index, (type, _, _) in enumerate(broken[1:], first + 1):
+        for kind in KINDS.values():
+            if type in kind.types and (kind.name != "access" or type.startswith("postlaw.gateway")):  # which reads no others' bytes
+                unread.setdefault(kind.name, []).append(index)
+    for kind, indexes in unread.items():
+        report = await ann.ended(kind)
+        assert report.state == audit.Report.STATE_DONE, report.failure
+        assert report.totals["entries that could not be decoded"] == len(indexes)
+        assert report.totals["events"] == report.totals["events counted again in the log"] == report.events
+        files = await ann.files(report)
+        assert json.loads(files["report.json"])["undecodable"] == indexes
+        assert f"are in no line: {', '.join(map(str, indexes))}." in files["report.html"].decode()
+        await checked(running, report, files)
+    assert (await ann.ended("activity")).totals["entries that could not be decoded"] == 0
+
+
+@promise("A2", "A3")
+async def test_a_log_in_which_another_entry_cannot_be_decoded_refutes_a_report(running: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    def another(row: Any, event: Any) -> Any:
+        return event.index + 1 if row is None else row
+
+    monkeypatch.setattr("postlaw_audit.reports.gathering._or_index", another)
+    await put(running, [key_made("key_1", "shop"), ("postlaw.identity.ApiKeyCreated", Unreadable(), "ten_1")])
+    ann = Customer(running)
+    report = await ann.ended("api_keys")
+    with pytest.raises(ReportInvalid, match="1 entries of the log cannot be decoded, the report names 1, or others"):
+        await checked(running, report, await ann.files(report))
 
 
 @promise("A2", "M5")

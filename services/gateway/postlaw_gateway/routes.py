@@ -289,7 +289,7 @@ ROUTES: Sequence[Route] = (
           reveals=frozenset({"secret"}), forgets=frozenset({"secret"}),
           description="Messages carry signatures of the secret before it, too, for 24 hours."),
     Route("PUT", _WEBHOOK + "/event-types", "sending.SetWebhookEventTypes", "Of what a webhook is told", "webhooks",
-          description="`person.opted_out`, `message.bounced`, `message.complained`, `campaign.changed`; none stands for all."),
+          description="`person.opted_out`, `message.bounced`, `message.complained`, `campaign.changed`, `report.ready`; none: of all."),
     Route("POST", _WEBHOOK + "/redeliver", "sending.RedeliverWebhook", "Send what waits now, also where it was disabled", "webhooks"),
     Route(
         "POST", "/v1/sender-domains", "sending.RegisterSenderDomain", "Register a domain to mail from", "sender-domains", 201,

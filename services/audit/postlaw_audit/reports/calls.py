@@ -6,8 +6,10 @@ from collections.abc import AsyncGenerator
 
 from postlaw.audit.v1 import audit_pb2 as audit
 from postlaw_audit.reports.asking import Asking
+from postlaw_audit.reports.customers import Customers
 from postlaw_audit.reports.documents import Reports
 from postlaw_audit.reports.processors import SubProcessors
+from postlaw_audit.reports.report import Report
 from postlaw_audit.reports.wire import file_of, kind_named, report_to_wire
 from postlaw_audit.search.calls import customer
 from postlaw_common.blobs import Blobs
@@ -18,13 +20,20 @@ MOST, USUAL = 200, 50
 
 
 class ReportCalls:
-    def __init__(self, asking: Asking, reports: Reports, processors: SubProcessors, blobs: Blobs) -> None:
+    """`life_us`: of a report, from when it was asked for."""
+
+    def __init__(
+        self, asking: Asking, reports: Reports, customers: Customers, processors: SubProcessors, blobs: Blobs, life_us: int
+    ) -> None:
         self._asking = asking
         self._reports = reports
         self.processors = processors
+        self._customers = customers
         self._blobs = blobs
+        self._life_us = life_us
 
     async def create(self, request: audit.CreateReportRequest) -> audit.Report:
+        await self._customers.know([customer()])
         report = await self._asking.ask(
             customer(),
             kind_named(request.kind),
@@ -35,20 +44,20 @@ class ReportCalls:
             sample_size=request.sample_size,
             idempotency_key=request.idempotency_key,
         )
-        return report_to_wire(report)
+        return self._told(report)
 
     async def get(self, request: audit.GetReportRequest) -> audit.Report:
-        return report_to_wire((await self._reports.get(customer(), request.report_id)).report)
+        return self._told((await self._reports.get(customer(), request.report_id)).report)
 
     async def list(self, request: audit.ListReportsRequest) -> audit.ListReportsResponse:
         size = min(MOST, request.page_size) if request.page_size > 0 else USUAL
         found = await self._reports.page(customer(), request.page_token, size + 1)
-        shown = found[:size]
+        shown = [kept.report for kept in found[:size]]
         token = shown[-1].report_id if len(found) > size else ""
-        return audit.ListReportsResponse(reports=map(report_to_wire, shown), next_page_token=token)
+        return audit.ListReportsResponse(reports=map(self._told, shown), next_page_token=token)
 
     async def cancel(self, request: audit.GetReportRequest) -> audit.Report:
-        return report_to_wire(await self._asking.cancel(customer(), request.report_id))
+        return self._told(await self._asking.cancel(customer(), request.report_id))
 
     async def file(self, request: audit.GetReportFileRequest) -> AsyncGenerator[audit.ReportPiece]:
         """Raises NotFound, Conflict while it is not made."""
@@ -60,3 +69,8 @@ class ReportCalls:
             raise NotFound(report.printed or "This report has no such file.", type="no-pdf")
         async for data in self._blobs.stream(report.file(name)):
             yield audit.ReportPiece(data=data)
+
+    def _told(self, report: Report) -> audit.Report:
+        told = report_to_wire(report)
+        told.kept_until.FromMicroseconds(report.requested_us + self._life_us)
+        return told

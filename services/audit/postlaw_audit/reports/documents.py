@@ -55,18 +55,18 @@ class Reports:
         document = await self._collection().get(f"{tenant_id}/{report_id}", linearizable=True)
         if document is None:
             raise NotFound("There is no such report.")
-        return Kept(_from_document(document), document)
+        return _kept(document)
 
-    async def page(self, tenant_id: str, after: str, size: int) -> list[Report]:
+    async def page(self, tenant_id: str, after: str, size: int) -> list[Kept]:
         """The oldest first."""
         async with aclosing(self._collection().under(f"{tenant_id}/", after=f"{tenant_id}/{after}" if after else "", size=size)) as pages:
             async for page in pages:
-                return [_from_document(document) for document in page]
+                return list(map(_kept, page))
         return []
 
     async def open(self) -> list[Kept]:
         """Those that are to be made, of all customers; 200 at most."""
-        return [Kept(_from_document(document), document) for document in await self._collection().find("open", _OPEN, limit=200)]
+        return list(map(_kept, await self._collection().find("open", _OPEN, limit=200)))
 
     async def save(self, kept: Kept, report: Report) -> Kept:
         """Written over what was read, and told where its state is another. Raises VersionConflict where somebody was quicker."""
@@ -80,6 +80,11 @@ class Reports:
         await self.outbox.publish_after_write(self._collection(), written)
         return Kept(report, written)
 
+    async def remove(self, kept: Kept) -> None:
+        """Its document, but not while an event waits in it. Raises VersionConflict."""
+        if "outbox" not in kept.document:
+            await self._collection().delete(kept.document["_id"], version=kept.document["v"])
+
     def _record(self, report: Report) -> Record:
         event = new_event(
             _TYPE,
@@ -90,6 +95,10 @@ class Reports:
             tenant_id=report.tenant_id,
         )
         return to_record(event, TOPIC.name, partition_of(report.report_id, self._bus.partitions))
+
+
+def _kept(document: Document) -> Kept:
+    return Kept(_from_document(document), document)
 
 
 def _to_document(report: Report) -> Document:

@@ -14,6 +14,7 @@ from postlaw_audit.domain.tiles import WIDTH
 from postlaw_audit.reader import LogReader
 from postlaw_audit.reports.kinds.kind import Row
 from postlaw_audit.reports.report import Report
+from postlaw_audit.search.events import Event
 from postlaw_audit.search.indexing import Indexer
 from postlaw_audit.search.searching import Search
 from postlaw_common.blobs import Blobs
@@ -32,17 +33,17 @@ class Gathering:
     async def next_page(self, report: Report) -> tuple[Report, bool]:
         """The report one page on, and whether there are more. Raises Unavailable."""
         found = await self._search(report.question, A_PAGE)
-        rows = [report.of_kind.row(event) for event, _ in found.events]
+        rows = [_or_index(report.of_kind.read(event), event) for event, _ in found.events]
         await self._blobs.put(_page(report, report.pages), json.dumps(rows).encode())
         before = found.events[-1][0].index if found.events else report.before
         return replace(report, before=before, pages=report.pages + 1, events=report.events + len(rows)), found.more
 
-    async def rows(self, report: Report) -> AsyncGenerator[list[Row]]:
-        """All of them, the oldest first, in pages."""
+    async def rows(self, report: Report) -> AsyncGenerator[list[Row | int]]:
+        """All of them, the oldest first, in pages; of an event that cannot be decoded its entry's index."""
         for number in reversed(range(report.pages)):
             data = await self._blobs.get(_page(report, number))
             assert data is not None, f"page {number} of {report.report_id} is gone"
-            rows: Sequence[Row] = json.loads(data)
+            rows: Sequence[Row | int] = json.loads(data)
             yield [*reversed(rows)]
 
     async def forget_pages(self, report: Report, *, further: int = 0) -> None:
@@ -66,6 +67,10 @@ class Gathering:
                     count += _counts(audit.Entry.FromString(entries[index - number * WIDTH]), report)
                 await step_aside()
         return count
+
+
+def _or_index(row: Row | None, event: Event) -> Row | int:
+    return event.index if row is None else row
 
 
 def _counts(entry: audit.Entry, report: Report) -> bool:

@@ -19,6 +19,7 @@ from postlaw_audit.reports.pages import Shown, page_of
 from postlaw_audit.reports.printing import NotPrinted, Printer
 from postlaw_audit.reports.report import Report
 from postlaw_audit.reports.totals import RECOUNTED, Totals, TotalsDiffer, drawn
+from postlaw_audit.signing import Signer
 from postlaw_common.blobs import Blobs
 from postlaw_common.csv_lines import csv_lines, defused
 from postlaw_common.foreground import step_aside
@@ -27,16 +28,16 @@ SHOWN = 500  # lines that a page holds; of more it shows the sample, and CSV and
 
 
 class Making:
-    """`sign`: a text's signed note, by the log's own key."""
+    """`signer`: of the log itself."""
 
     def __init__(
-        self, gathering: Gathering, reader: LogReader, blobs: Blobs, printer: Printer, sign: Callable[[str], str], now_us: Callable[[], int]
+        self, gathering: Gathering, reader: LogReader, blobs: Blobs, printer: Printer, signer: Signer, now_us: Callable[[], int]
     ) -> None:
         self._gathering = gathering
         self._reader = reader
         self._blobs = blobs
         self._printer = printer
-        self._sign = sign
+        self._signer = signer
         self._now_us = now_us
 
     async def make(self, report: Report) -> Report:
@@ -55,8 +56,8 @@ class Making:
         numbers = drawn(report.seed, totals.rows, report.sample_size)
         proofs = await self._proofs(report, totals)
         csv = await self._put(report, "report.csv", self._csv(report))
-        told_json = await self._put(report, "report.json", self._json(report, numbers, proofs))
-        page = page_of(report, await self._shown(report, numbers), cells, proofs).encode()
+        told_json = await self._put(report, "report.json", self._json(report, totals, numbers, proofs))
+        page = page_of(report, await self._shown(report, numbers), cells, totals.undecodable, proofs).encode()
         await self._blobs.put(report.file("report.html"), page)
         digests = {"report.csv": csv, "report.json": told_json, "report.html": digest(page)}
         try:
@@ -67,7 +68,7 @@ class Making:
             digests["report.pdf"] = digest(pdf)
         except NotPrinted as why:
             report = replace(report, printed=str(why))
-        note = self._sign(manifest(report, digests))
+        note = self._signer.sign_text(manifest(report, digests))
         return replace(report, state="done", note=note, files=tuple(sorted(digests)))
 
     async def _lines(self, report: Report) -> AsyncGenerator[Line]:
@@ -75,8 +76,9 @@ class Making:
         async with aclosing(self._gathering.rows(report)) as pages:
             async for page in pages:
                 for row in page:
-                    for line in together.take(row):
-                        yield line
+                    if not isinstance(row, int):
+                        for line in together.take(row):
+                            yield line
                 await step_aside()
         for line in together.end():
             yield line
@@ -85,7 +87,11 @@ class Making:
         cells, totals = Counter[tuple[str, str]](), Totals(report.of_kind)
         async with aclosing(self._gathering.rows(report)) as pages:
             async for page in pages:
-                cells.update(map(report.of_kind.cell, page))
+                for row in page:
+                    if isinstance(row, int):
+                        totals.leave_out(row)
+                    else:
+                        cells[report.of_kind.cell(row)] += 1
                 await step_aside()
         async with aclosing(self._lines(report)) as lines:
             async for line in lines:
@@ -127,10 +133,14 @@ class Making:
             async for line in lines:
                 yield csv_lines([[cell if isinstance(cell, int) else defused(cell) for cell in line]])
 
-    async def _json(self, report: Report, numbers: Sequence[int], proofs: Sequence[dict[str, Any]]) -> AsyncGenerator[bytes]:
+    async def _json(
+        self, report: Report, totals: Totals, numbers: Sequence[int], proofs: Sequence[dict[str, Any]]
+    ) -> AsyncGenerator[bytes]:
         head = {
             "report": about(report),
+            "keys": list(self._signer.successions.values()),
             "totals": dict(report.totals),
+            "undecodable": totals.undecodable.tolist(),
             "sample": {"seed": report.seed, "size": report.sample_size, "numbers": numbers},
             "proofs": proofs,
             "columns": report.of_kind.columns,

@@ -13,6 +13,7 @@ from postlaw_audit.reports.charts import FOOT, HEIGHT, WIDTH, chart_of
 from postlaw_audit.reports.kinds.kind import Line, at
 from postlaw_audit.reports.report import Report
 
+MOST_NAMED = 200  # entries that cannot be decoded; report.json names all
 _FILES = Path(__file__).with_name("templates")
 
 
@@ -31,7 +32,14 @@ class Shown:
     sample: Sequence[tuple[int, Line]]
 
 
-def page_of(report: Report, shown: Shown, cells: Mapping[tuple[str, str], int], proofs: Sequence[dict[str, Any]]) -> str:
+def page_of(
+    report: Report,
+    shown: Shown,
+    cells: Mapping[tuple[str, str], int],
+    undecodable: Sequence[int],
+    proofs: Sequence[dict[str, Any]],
+) -> str:
+    """`undecodable`: indexes of entries."""
     return _templates.render_template(
         f"{report.kind}.html",
         report=report,
@@ -41,12 +49,14 @@ def page_of(report: Report, shown: Shown, cells: Mapping[tuple[str, str], int], 
         unwitnessed=not report.witnesses,
         checkpoint=report.checkpoint,
         root=report.checkpoint.root.hex(),
-        since=at(report.since_us),
-        until=at(report.until_us),
+        period=f"{'from the beginning' if report.of_kind.from_beginning else at(report.since_us)} until {at(report.until_us)}",
         made=at(report.finished_us),
         requested=at(report.requested_us),
         shown=shown,
+        numbers=[number for number, _ in shown.sample],
         chart=chart_of(cells),
         size={"width": WIDTH, "height": HEIGHT, "foot": FOOT},
         proofs=proofs,
+        undecodable=list(undecodable[:MOST_NAMED]),
+        further=max(0, len(undecodable) - MOST_NAMED),
     )

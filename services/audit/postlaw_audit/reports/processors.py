@@ -33,6 +33,10 @@ class SubProcessors:
         """As it was. Raises NotFound."""
         return await self._change(name, None)
 
+    async def all(self) -> list[audit.SubProcessor]:
+        """That are in use, by name."""
+        return [_from(one) async for page in self._collection().scan() for one in page if one["there"]]
+
     async def _change(self, name: str, wanted: audit.SubProcessor | None) -> audit.SubProcessor:
         def changed(document: Document | None) -> Document | None:
             before = _from(document) if document and document["there"] else None

@@ -11,7 +11,7 @@ from postlaw_audit.reports.kinds import KINDS
 from postlaw_audit.reports.kinds.kind import ReportKind
 from postlaw_audit.search.searching import Question
 
-State = Literal["queued", "running", "done", "failed", "cancelled"]
+State = Literal["queued", "running", "done", "failed", "cancelled", "expired"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from postlaw_audit.reports.documents import Kept, Reports
 from postlaw_audit.reports.gathering import Gathering
 from postlaw_audit.reports.making import Making
 from postlaw_audit.reports.report import Report
-from postlaw_audit.reports.totals import TotalsDiffer
+from postlaw_audit.reports.totals import UNDECODABLE, TotalsDiffer
 from postlaw_common.blobs import BlobsUnavailable
 from postlaw_common.bus import BusUnavailable
 from postlaw_common.errors import Unavailable
@@ -63,6 +63,8 @@ class Running:
             if ended.state == "cancelled":
                 await self._gathering.forget_pages(ended, further=1)
             return
+        if left_out := ended.totals.get(UNDECODABLE, 0):
+            log.warning("entries of a report could not be decoded", report_id=ended.report_id, kind=ended.kind, entries=left_out)
         _ended.add(1, {"kind": ended.kind, "state": ended.state})
         await self._gathering.forget_pages(ended)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from postlaw_audit.reports.kinds.kind import Line, ReportKind
 
 RECOUNTED = "events counted again in the log"
+UNDECODABLE = "entries that could not be decoded"
 
 
 class TotalsDiffer(Exception):
@@ -19,12 +20,13 @@ class TotalsDiffer(Exception):
 
 @dataclass(slots=True)
 class Totals:
-    """Takes every line in the report's order. `worst`: the line with the highest measure."""
+    """Takes every line in the report's order, and the indexes of entries that stand in none. `worst`: the line with the highest measure."""
 
     kind: ReportKind
     rows: int = 0
     events: int = 0
     worst: Line | None = None
+    undecodable: array[int] = field(default_factory=lambda: array("q"))
     _counts: dict[str, int] = field(default_factory=dict[str, int])
     _measures: array[int] = field(default_factory=lambda: array("q"))
 
@@ -40,13 +42,18 @@ class Totals:
                 self.worst = line
             self._measures.append(measure)
 
+    def leave_out(self, index: int) -> None:
+        """An event that cannot be decoded."""
+        self.events += 1
+        self.undecodable.append(index)
+
     @property
     def worst_measure(self) -> int:
         return int(self.worst[self.kind.columns.index(self.kind.measured)]) if self.worst is not None else -1
 
     def told(self) -> dict[str, int]:
         """By name; percentiles are the nearest rank, in milliseconds."""
-        told = {"rows": self.rows, "events": self.events} | dict(sorted(self._counts.items()))
+        told = {"rows": self.rows, "events": self.events, UNDECODABLE: len(self.undecodable)} | dict(sorted(self._counts.items()))
         if self._measures:
             ordered = sorted(self._measures)
             ranks = {f"{self.kind.measured} p{p}": ordered[-(-len(ordered) * p // 100) - 1] for p in (50, 99)}
@@ -54,10 +61,12 @@ class Totals:
         return told
 
 
-def totals_of(kind: ReportKind, lines: Iterable[Line]) -> Totals:
+def totals_of(kind: ReportKind, lines: Iterable[Line], undecodable: Iterable[int]) -> Totals:
     totals = Totals(kind)
     for line in lines:
         totals.add(line)
+    for index in undecodable:
+        totals.leave_out(index)
     return totals
 
 

@@ -16,11 +16,12 @@ from typing import Any
 
 from postlaw_audit.domain.merkle import ProofInvalid, leaf_hash, verify_inclusion
 from postlaw_audit.domain.tiles import GrowingTree
-from postlaw_audit.notes import Checkpoint, NoteInvalid, open_note, parse_verifier_key, signed_text
+from postlaw_audit.key_chain import KeyChain
+from postlaw_audit.notes import Checkpoint, NoteInvalid
 from postlaw_audit.reports.kinds import KINDS
 from postlaw_audit.reports.kinds.kind import Line, ReportKind
 from postlaw_audit.reports.manifest import FIRST, digest, digests_in
-from postlaw_audit.reports.totals import RECOUNTED, Totals, drawn, totals_of
+from postlaw_audit.reports.totals import RECOUNTED, UNDECODABLE, Totals, drawn, totals_of
 from postlaw_audit.search.about import about
 from postlaw_audit.search.events import Joined
 from postlaw_audit.search.searching import Question
@@ -49,25 +50,31 @@ class Verified:
 
 
 async def verify_report(
-    files: Mapping[str, bytes], verifier: str, policy: Policy | None = None, log: AsyncIterable[Sequence[bytes]] | None = None
+    files: Mapping[str, bytes], keys: KeyChain, policy: Policy | None = None, log: AsyncIterable[Sequence[bytes]] | None = None
 ) -> Verified:
-    """`files` by name; the note and the JSON must be there. `verifier`: the log's key in note format. `log`: the log's entries from the
-    first on, in any pieces; it may have grown since. Raises ReportInvalid."""
-    name, key = parse_verifier_key(verifier)
+    """`files` by name; the note and the JSON must be there. `keys`: those of the log that are known; what followed
+    them since is found by the report's own notes. `log`: the log's entries from the first on, in any pieces; it may have grown since.
+    Raises ReportInvalid."""
     for needed in (NOTE, JSON):
         if needed not in files:
             raise ReportInvalid(f"{needed} is missing")
     try:
-        text = signed_text(files[NOTE].decode(), name, key)
-        checked = _hashes_fit(text, files)
-        told: dict[str, Any] = json.loads(files[JSON])
-        checkpoint = open_note(told["report"]["checkpoint"]["note"], name, key)
+        told: dict[str, Any] = json.loads(files[JSON])  # its key notes prove themselves; the rest counts once it is what was signed
+        keys = keys.followed(told.get("keys", ()))
+        checked = _hashes_fit(keys.signed_earlier(files[NOTE].decode()), files)
+        checkpoint = keys.open_earlier(told["report"]["checkpoint"]["note"])
         witnesses = witnesses_of(told["report"]["checkpoint"]["note"], policy or Policy())
-    except (NoteInvalid, UnicodeDecodeError) as wrong:
-        raise ReportInvalid(f"the note or the checkpoint: {wrong}") from wrong
+    except NoteInvalid as wrong:
+        raise ReportInvalid(
+            f"the note or the checkpoint: {wrong} (a report of before the log's key was followed by this one: give the key of its day, or "
+            "--log)"
+        ) from wrong
+    except (ValueError, AttributeError, TypeError) as wrong:
+        raise ReportInvalid(f"{NOTE} and {JSON} are no report's: {wrong}") from wrong
     kind = KINDS[told["report"]["kind"]]
     rows: list[Line] = told["rows"]
-    totals = _totals_fit(kind, rows, told["totals"])
+    undecodable: list[int] = told.get("undecodable", [])  # of before there were any, none
+    totals = _totals_fit(kind, rows, undecodable, told["totals"])
     if CSV in files:
         _same_lines(kind, rows, files[CSV])
     sample = told["sample"]
@@ -75,7 +82,7 @@ async def verify_report(
         raise ReportInvalid("the sample is another than its seed draws")
     _proofs_fit(kind, totals, told["proofs"], checkpoint)
     if log is not None:
-        await _made_again(told["report"], kind, rows, checkpoint, log)
+        await _made_again(told["report"], kind, rows, undecodable, checkpoint, log)
     return Verified(told["report"]["report_id"], kind.name, len(rows), checkpoint, checked, witnesses, log is not None)
 
 
@@ -89,10 +96,9 @@ def _hashes_fit(text: str, files: Mapping[str, bytes]) -> list[str]:
     return sorted(files.keys() - {NOTE})
 
 
-def _totals_fit(kind: ReportKind, rows: Sequence[Line], told: Mapping[str, int]) -> Totals:
-    totals = totals_of(kind, rows)
-    found = totals.told()
-    if {name: value for name, value in told.items() if name != RECOUNTED} != found:
+def _totals_fit(kind: ReportKind, rows: Sequence[Line], undecodable: Sequence[int], told: Mapping[str, int]) -> Totals:
+    totals = totals_of(kind, rows, undecodable)
+    if {UNDECODABLE: 0} | {name: value for name, value in told.items() if name != RECOUNTED} != totals.told():
         raise ReportInvalid("the control totals do not fit the lines")
     if told.get(RECOUNTED, totals.events) != totals.events:
         raise ReportInvalid("the log held another number of events than the lines say")
@@ -118,7 +124,12 @@ def _proofs_fit(kind: ReportKind, totals: Totals, proofs: Sequence[Mapping[str, 
 
 
 async def _made_again(
-    told: Mapping[str, Any], kind: ReportKind, rows: Sequence[Line], checkpoint: Checkpoint, log: AsyncIterable[Sequence[bytes]]
+    told: Mapping[str, Any],
+    kind: ReportKind,
+    rows: Sequence[Line],
+    undecodable: Sequence[int],
+    checkpoint: Checkpoint,
+    log: AsyncIterable[Sequence[bytes]],
 ) -> None:
     question = Question(
         tenant_id="" if kind.of_platform else told["customer"],
@@ -126,7 +137,8 @@ async def _made_again(
         from_us=0 if kind.from_beginning else told["since_us"],
         to_us=told["until_us"],
     )
-    tree, joined, together, again = GrowingTree(), Joined(), kind.together(told["until_us"]), list[list[Any]]()
+    tree, joined, together = GrowingTree(), Joined(), kind.together(told["until_us"])
+    again, left_out = list[list[Any]](), list[int]()
     async for entries in log:
         start = tree.size
         entries = entries[: checkpoint.size - start]
@@ -134,10 +146,15 @@ async def _made_again(
         for index, piece in enumerate(entries, start):
             event = joined.take(index, piece)
             if event is not None and question.fits(event, about(event.entry.type, event.data)):
-                again += map(list, together.take(kind.row(event)))
+                if (row := kind.read(event)) is None:
+                    left_out.append(event.index)
+                else:
+                    again += map(list, together.take(row))
     again += map(list, together.end())
     if (tree.size, tree.root()) != (checkpoint.size, checkpoint.root):
         raise ReportInvalid(f"the log's entries do not lead to the report's checkpoint at size {checkpoint.size}")
+    if left_out != [*undecodable]:
+        raise ReportInvalid(f"{len(left_out)} entries of the log cannot be decoded, the report names {len(undecodable)}, or others")
     there = [list(line) for line in rows]
     if again != there:
         differing = (number for number, (one, other) in enumerate(zip(there, again, strict=False), 1) if one != other)

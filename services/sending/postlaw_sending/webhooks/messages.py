@@ -1,4 +1,7 @@
-"""What a customer is told: an event's type, its time, and ids. No address, no name: whoever needs them reads them by API."""
+"""What a customer is told: an event's type, its time, and ids. No address, no name: whoever needs them reads them by API.
+
+Of a report that was made they are also given what is signed: the log's checkpoint, and the note with the SHA-256 of each file. Whoever
+keeps these messages holds a piece of the log from outside, by which it shows later whether it was made anew (ADR 47)."""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from postlaw.audit.v1 import audit_pb2 as audit
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import Received
@@ -16,7 +20,8 @@ from postlaw_sending.campaigns.wire import CAMPAIGNS
 from postlaw_sending.returns.wire import RETURNS
 from postlaw_sending.stop.wire import CONSENT_EVENTS
 
-TOPICS: Final = (CONSENT_EVENTS, RETURNS, CAMPAIGNS)
+REPORTS: Final = "postlaw.audit.reports.v1"
+TOPICS: Final = (CONSENT_EVENTS, RETURNS, CAMPAIGNS, REPORTS)
 C = consent.ConsentEvent
 _SAYS_NO: Final = frozenset(
     {C.KIND_WITHDRAWN, C.KIND_REFUSED, C.KIND_OBJECTED, C.KIND_RESTRICTED, C.KIND_PAUSED, C.KIND_INVALIDATED, C.KIND_ERASED,
@@ -25,7 +30,8 @@ _SAYS_NO: Final = frozenset(
 
 
 OPTED_OUT, BOUNCED, COMPLAINED, CAMPAIGN_CHANGED = "person.opted_out", "message.bounced", "message.complained", "campaign.changed"
-TYPES: Final = (OPTED_OUT, BOUNCED, COMPLAINED, CAMPAIGN_CHANGED)
+REPORT_READY = "report.ready"
+TYPES: Final = (OPTED_OUT, BOUNCED, COMPLAINED, CAMPAIGN_CHANGED, REPORT_READY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,8 @@ def message_of(record: Received) -> Message | None:
     event = from_record(record)
     if record.topic == CONSENT_EVENTS:
         return _opt_out(event)
+    if record.topic == REPORTS:
+        return _report(event)
     return _returned(event) if record.topic == RETURNS else _campaign(event)
 
 
@@ -85,6 +93,25 @@ def _campaign(event: Event) -> Message | None:
     status = sending.Campaign.Status.Name(said.status).removeprefix("STATUS_").lower()
     data = {"campaign_id": said.campaign_id, "status": status, "version": said.version}
     return _message(event, CAMPAIGN_CHANGED, said.campaign_id, data)
+
+
+def _report(event: Event) -> Message | None:
+    """Those of a kind come in order, so that a day's checkpoint never comes before that of the day before."""
+    report = audit.ReportChanged.FromString(event.data).report
+    if report.state != report.STATE_DONE:
+        return None
+    kind = audit.Report.Kind.Name(report.kind).removeprefix("KIND_").lower()
+    data = {
+        "report_id": report.report_id,
+        "kind": kind,
+        "since": report.since.ToJsonString(),
+        "until": report.until.ToJsonString(),
+        "checkpoint": report.checkpoint.note,
+        "witnesses": list(report.checkpoint.witnesses),
+        "note": report.note,
+        "links": list(report.links),
+    }
+    return _message(event, REPORT_READY, f"reports/{kind}", data)
 
 
 def _message(event: Event, type: str, about: str, data: Mapping[str, Any]) -> Message:

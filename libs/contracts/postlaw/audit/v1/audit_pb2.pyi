@@ -734,6 +734,8 @@ class Report(_message.Message):
         STATE_FAILED: Report._State.ValueType  # 4
         """`failure` says why"""
         STATE_CANCELLED: Report._State.ValueType  # 5
+        STATE_EXPIRED: Report._State.ValueType  # 6
+        """its files are removed, for it is past its life; the log goes on to have its note, with each file's SHA-256"""
 
     class State(_State, metaclass=_StateEnumTypeWrapper): ...
     STATE_UNSPECIFIED: Report.State.ValueType  # 0
@@ -743,6 +745,8 @@ class Report(_message.Message):
     STATE_FAILED: Report.State.ValueType  # 4
     """`failure` says why"""
     STATE_CANCELLED: Report.State.ValueType  # 5
+    STATE_EXPIRED: Report.State.ValueType  # 6
+    """its files are removed, for it is past its life; the log goes on to have its note, with each file's SHA-256"""
 
     @_typing.final
     class TotalsEntry(_message.Message):
@@ -786,6 +790,7 @@ class Report(_message.Message):
     LINKS_FIELD_NUMBER: _builtins.int
     PRINTED_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    KEPT_UNTIL_FIELD_NUMBER: _builtins.int
     report_id: _builtins.str
     kind: Global___Report.Kind.ValueType
     state: Global___Report.State.ValueType
@@ -831,6 +836,10 @@ class Report(_message.Message):
     def links(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """of its files"""
 
+    @_builtins.property
+    def kept_until(self) -> _timestamp_pb2.Timestamp:
+        """then its files are removed, and it is no longer listed"""
+
     def __init__(
         self,
         *,
@@ -856,10 +865,11 @@ class Report(_message.Message):
         links: _abc.Iterable[_builtins.str] | None = ...,
         printed: _builtins.str = ...,
         version: _builtins.int = ...,
+        kept_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "finished_at", b"finished_at", "requested_at", b"requested_at", "since", b"since", "until", b"until"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "finished_at", b"finished_at", "kept_until", b"kept_until", "requested_at", b"requested_at", "since", b"since", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "events", b"events", "failure", b"failure", "finished_at", b"finished_at", "kind", b"kind", "links", b"links", "note", b"note", "percent", b"percent", "printed", b"printed", "query", b"query", "report_id", b"report_id", "requested_at", b"requested_at", "requested_by", b"requested_by", "rows", b"rows", "sample_size", b"sample_size", "seed", b"seed", "since", b"since", "state", b"state", "totals", b"totals", "until", b"until", "unwitnessed", b"unwitnessed", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "events", b"events", "failure", b"failure", "finished_at", b"finished_at", "kept_until", b"kept_until", "kind", b"kind", "links", b"links", "note", b"note", "percent", b"percent", "printed", b"printed", "query", b"query", "report_id", b"report_id", "requested_at", b"requested_at", "requested_by", b"requested_by", "rows", b"rows", "sample_size", b"sample_size", "seed", b"seed", "since", b"since", "state", b"state", "totals", b"totals", "until", b"until", "unwitnessed", b"unwitnessed", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1036,7 +1046,7 @@ Global___ReportPiece: _TypeAlias = ReportPiece  # noqa: Y015
 
 @_typing.final
 class ReportChanged(_message.Message):
-    """Somebody asked for a report, or it came to its end."""
+    """Somebody asked for a report, or it came to its end, or to the end of its life."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1132,6 +1142,43 @@ class RemoveSubProcessorRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RemoveSubProcessorRequest: _TypeAlias = RemoveSubProcessorRequest  # noqa: Y015
+
+@_typing.final
+class ListSubProcessorsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSubProcessorsRequest: _TypeAlias = ListSubProcessorsRequest  # noqa: Y015
+
+@_typing.final
+class ListSubProcessorsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUB_PROCESSORS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sub_processors(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubProcessor]:
+        """that are in use, by name"""
+
+    def __init__(
+        self,
+        *,
+        sub_processors: _abc.Iterable[Global___SubProcessor] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sub_processors", b"sub_processors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSubProcessorsResponse: _TypeAlias = ListSubProcessorsResponse  # noqa: Y015
 
 @_typing.final
 class SubProcessorChanged(_message.Message):

@@ -110,6 +110,11 @@ class AuditServiceStub:
                 request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.RemoveSubProcessorRequest.SerializeToString,
                 response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.SubProcessor.FromString,
                 _registered_method=True)
+        self.ListSubProcessors = channel.unary_unary(
+                '/postlaw.audit.v1.AuditService/ListSubProcessors',
+                request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListSubProcessorsRequest.SerializeToString,
+                response_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListSubProcessorsResponse.FromString,
+                _registered_method=True)
         self.GetCheckpoint = channel.unary_unary(
                 '/postlaw.audit.v1.AuditService/GetCheckpoint',
                 request_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointRequest.SerializeToString,
@@ -214,13 +219,19 @@ class AuditServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PutSubProcessor(self, request, context):
-        """The register of sub-processors, one at a time; each change is an event, of which the log keeps before and after.
+        """The register of sub-processors: put and removed one at a time; each change is an event, of which the log keeps before and after.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RemoveSubProcessor(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSubProcessors(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -315,6 +326,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.RemoveSubProcessor,
                     request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.RemoveSubProcessorRequest.FromString,
                     response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.SubProcessor.SerializeToString,
+            ),
+            'ListSubProcessors': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSubProcessors,
+                    request_deserializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListSubProcessorsRequest.FromString,
+                    response_serializer=postlaw_dot_audit_dot_v1_dot_audit__pb2.ListSubProcessorsResponse.SerializeToString,
             ),
             'GetCheckpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCheckpoint,
@@ -733,6 +749,33 @@ class AuditService:
             '/postlaw.audit.v1.AuditService/RemoveSubProcessor',
             postlaw_dot_audit_dot_v1_dot_audit__pb2.RemoveSubProcessorRequest.SerializeToString,
             postlaw_dot_audit_dot_v1_dot_audit__pb2.SubProcessor.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSubProcessors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/postlaw.audit.v1.AuditService/ListSubProcessors',
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.ListSubProcessorsRequest.SerializeToString,
+            postlaw_dot_audit_dot_v1_dot_audit__pb2.ListSubProcessorsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,8 +57,9 @@ class AuditServiceStub:
     """What it has made so far is deleted. One that is made, or has failed, stays as it is."""
     GetReportFile: _grpc.UnaryStreamMultiCallable[_audit_pb2.GetReportFileRequest, _audit_pb2.ReportPiece]
     PutSubProcessor: _grpc.UnaryUnaryMultiCallable[_audit_pb2.PutSubProcessorRequest, _audit_pb2.SubProcessor]
-    """The register of sub-processors, one at a time; each change is an event, of which the log keeps before and after."""
+    """The register of sub-processors: put and removed one at a time; each change is an event, of which the log keeps before and after."""
     RemoveSubProcessor: _grpc.UnaryUnaryMultiCallable[_audit_pb2.RemoveSubProcessorRequest, _audit_pb2.SubProcessor]
+    ListSubProcessors: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListSubProcessorsRequest, _audit_pb2.ListSubProcessorsResponse]
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.Checkpoint]
     GetLogFile: _grpc.UnaryStreamMultiCallable[_audit_pb2.GetLogFileRequest, _audit_pb2.LogFilePiece]
 
@@ -91,8 +92,9 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """What it has made so far is deleted. One that is made, or has failed, stays as it is."""
     GetReportFile: _aio.UnaryStreamMultiCallable[_audit_pb2.GetReportFileRequest, _audit_pb2.ReportPiece]  # type: ignore[assignment]
     PutSubProcessor: _aio.UnaryUnaryMultiCallable[_audit_pb2.PutSubProcessorRequest, _audit_pb2.SubProcessor]  # type: ignore[assignment]
-    """The register of sub-processors, one at a time; each change is an event, of which the log keeps before and after."""
+    """The register of sub-processors: put and removed one at a time; each change is an event, of which the log keeps before and after."""
     RemoveSubProcessor: _aio.UnaryUnaryMultiCallable[_audit_pb2.RemoveSubProcessorRequest, _audit_pb2.SubProcessor]  # type: ignore[assignment]
+    ListSubProcessors: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListSubProcessorsRequest, _audit_pb2.ListSubProcessorsResponse]  # type: ignore[assignment]
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.Checkpoint]  # type: ignore[assignment]
     GetLogFile: _aio.UnaryStreamMultiCallable[_audit_pb2.GetLogFileRequest, _audit_pb2.LogFilePiece]  # type: ignore[assignment]
 
@@ -206,7 +208,7 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.PutSubProcessorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.SubProcessor, _abc.Awaitable[_audit_pb2.SubProcessor]]:
-        """The register of sub-processors, one at a time; each change is an event, of which the log keeps before and after."""
+        """The register of sub-processors: put and removed one at a time; each change is an event, of which the log keeps before and after."""
 
     @_abc_1.abstractmethod
     def RemoveSubProcessor(
@@ -214,6 +216,13 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.RemoveSubProcessorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.SubProcessor, _abc.Awaitable[_audit_pb2.SubProcessor]]: ...
+
+    @_abc_1.abstractmethod
+    def ListSubProcessors(
+        self,
+        request: _audit_pb2.ListSubProcessorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.ListSubProcessorsResponse, _abc.Awaitable[_audit_pb2.ListSubProcessorsResponse]]: ...
 
     @_abc_1.abstractmethod
     def GetCheckpoint(

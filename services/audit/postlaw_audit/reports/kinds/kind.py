@@ -1,7 +1,7 @@
 """What makes a report: which events it asks for, a row for each, and how rows come together to lines.
 
 Every event of the query is a row, and stands in exactly one line, which says of how many: so that the lines' sum can be compared with
-what the log holds, and an event that was dropped anywhere between is noticed.
+what the log holds, and an event that was dropped anywhere between is noticed. One whose bytes cannot be read is named by its entry instead.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
+
+from google.protobuf.message import DecodeError
 
 from postlaw_audit.search.events import Event
 
@@ -84,6 +86,13 @@ class ReportKind:
     measured: str = ""
     most_recounted: int = 1_000_000
     printed: bool = True
+
+    def read(self, event: Event) -> Row | None:
+        """None where its bytes are not what its type says: no row then, but a report says how many such there are, and where."""
+        try:
+            return self.row(event)
+        except (DecodeError, ValueError, OverflowError):
+            return None
 
     def events_of(self, line: Line) -> int:
         return int(line[self.columns.index(EVENTS)]) if EVENTS in self.columns else 1
