@@ -1,4 +1,4 @@
-"""From rows to files: the lines once for the control totals, then once for each file that holds all of them. Memory stays constant."""
+"""From rows to files: once through them for picture and totals, then once for each file that holds all lines. Memory stays constant."""
 
 from __future__ import annotations
 
@@ -55,9 +55,10 @@ class Making:
         report = replace(report, rows=totals.rows, totals=told, finished_us=self._now_us())
         numbers = drawn(report.seed, totals.rows, report.sample_size)
         proofs = await self._proofs(report, totals)
-        csv = await self._put(report, "report.csv", self._csv(report))
+        shown = Shown([], [])
+        csv = await self._put(report, "report.csv", self._csv(report, numbers, shown))
         told_json = await self._put(report, "report.json", self._json(report, totals, numbers, proofs))
-        page = page_of(report, await self._shown(report, numbers), cells, totals.undecodable, proofs).encode()
+        page = page_of(report, shown, cells, totals.undecodable, proofs).encode()
         await self._blobs.put(report.file("report.html"), page)
         digests = {"report.csv": csv, "report.json": told_json, "report.html": digest(page)}
         try:
@@ -84,32 +85,20 @@ class Making:
             yield line
 
     async def _through(self, report: Report) -> tuple[Counter[tuple[str, str]], Totals]:
-        cells, totals = Counter[tuple[str, str]](), Totals(report.of_kind)
+        cells, totals, together = Counter[tuple[str, str]](), Totals(report.of_kind), report.of_kind.together(report.until_us)
         async with aclosing(self._gathering.rows(report)) as pages:
             async for page in pages:
                 for row in page:
                     if isinstance(row, int):
                         totals.leave_out(row)
-                    else:
-                        cells[report.of_kind.cell(row)] += 1
+                        continue
+                    cells[report.of_kind.cell(row)] += 1
+                    for line in together.take(row):
+                        totals.add(line)
                 await step_aside()
-        async with aclosing(self._lines(report)) as lines:
-            async for line in lines:
-                totals.add(line)
+        for line in together.end():
+            totals.add(line)
         return cells, totals
-
-    async def _shown(self, report: Report, numbers: Sequence[int]) -> Shown:
-        """What the page holds: every line where they are few, and the sample."""
-        wanted, number = set(numbers), 0
-        few, sample = list[tuple[int, Line]](), list[tuple[int, Line]]()
-        async with aclosing(self._lines(report)) as lines:
-            async for line in lines:
-                number += 1
-                if report.rows <= SHOWN:
-                    few.append((number, line))
-                if number in wanted:
-                    sample.append((number, line))
-        return Shown(few, sample)
 
     async def _proofs(self, report: Report, totals: Totals) -> list[dict[str, Any]]:
         """Of the worst line: that the log has its entry, and the one that the measure began with."""
@@ -127,10 +116,17 @@ class Making:
         entry = await self._reader.entry(index, report.checkpoint.size)
         return {"what": what, "index": index, "entry": _base64(entry), "path": [_base64(step) for step in path]}
 
-    async def _csv(self, report: Report) -> AsyncGenerator[bytes]:
+    async def _csv(self, report: Report, numbers: Sequence[int], shown: Shown) -> AsyncGenerator[bytes]:
+        """Notes on its way what the page is to show: every line where they are few, and the sample."""
+        wanted, number = set(numbers), 0
         yield csv_lines([report.of_kind.columns])
         async with aclosing(self._lines(report)) as lines:
             async for line in lines:
+                number += 1
+                if report.rows <= SHOWN:
+                    shown.all.append((number, line))
+                if number in wanted:
+                    shown.sample.append((number, line))
                 yield csv_lines([[cell if isinstance(cell, int) else defused(cell) for cell in line]])
 
     async def _json(

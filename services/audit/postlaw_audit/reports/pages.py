@@ -28,8 +28,8 @@ _templates = Environment(loader=_loaded)  # escapes whatever goes into *.html
 class Shown:
     """Lines with their numbers, from 1. `all` empty: there are too many for a page."""
 
-    all: Sequence[tuple[int, Line]]
-    sample: Sequence[tuple[int, Line]]
+    all: list[tuple[int, Line]]
+    sample: list[tuple[int, Line]]
 
 
 def page_of(
