@@ -1,13 +1,16 @@
 """The audit log: events a second from the bus to a signed checkpoint; how soon after its publish an event is provable, where nothing else
 happens and while a campaign sends (inclusion.py); what a proof, a full check and an entry's storage cost.
 
---written: the log is written at once, with neither bus nor writer, longer than anybody would wait for: then only the last three.
+--written: the log is written at once, with neither bus nor writer, longer than anybody would wait for: then only the last three. A log of
+millions takes long to write, and not to be read: with --keep DIR, `--write ENTRIES` writes so many more of them, beside whatever else runs
+and as often as it takes, and `--written` reads the one that is there.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import random
 import tempfile
 import time
@@ -40,6 +43,8 @@ TOPIC = "postlaw.consent.events.v1"
 PROOFS = 100
 BATCH = 4096
 ANSWERS = 2000  # events that are asked for at the end, about
+ASKED_EVERY = 4096  # of a log that is written piece by piece
+WRITTEN = "written.json"  # beside such a log: how far it is, its key, and the events to be asked for
 
 
 def _unlocked() -> datetime | None:
@@ -57,37 +62,43 @@ def raw_size(record: Record) -> int:
 
 
 class Happened:
-    """Events of a customer as they are needed, some of whose ids are kept, to be asked for at the end; and their bytes."""
+    """Events of a customer as they are needed, some of whose ids are kept, to be asked for at the end; and their bytes. `every`: of how
+    many one is asked for."""
 
-    def __init__(self, entries: int) -> None:
+    def __init__(self, entries: int, every: int) -> None:
         self._entries = entries
+        self._every = every
+        self.begin = 0
         self.asked: list[str] = []
         self.bytes = 0
 
     def records(self, partitions: int) -> Generator[list[Record]]:
-        for start in range(0, self._entries, BATCH):
+        for start in range(self.begin, self._entries, BATCH):
             some = [event(number) for number in range(start, min(self._entries, start + BATCH))]
             records = [to_record(one, TOPIC, number % partitions) for number, one in enumerate(some)]
-            self.asked += [one.id for one in some[:: max(1, self._entries // ANSWERS)]]
+            self.asked += [one.id for one in some[:: self._every]]
             self.bytes += sum(map(raw_size, records))
             yield records
 
     def received(self) -> Generator[list[Received]]:
         """The same as they are read from a bus with one partition."""
-        offset = 0
+        offset = self.begin
         for records in self.records(1):
             now_us = time.time_ns() // 1000
             yield [Received(TOPIC, 0, offset + n, one.value or b"", None, one.headers or {}, now_us) for n, one in enumerate(records)]
             offset += len(records)
 
 
-async def run(parts: Parts, entries: int, written: bool) -> Figures:
+async def run(parts: Parts, entries: int, written: bool, kept: Figures | None) -> Figures:
+    """`kept`: of a log that stands there already, see `write`; it is read as it is."""
     await parts.start([LOG, EVENT_INDEX], [Topic(TOPIC)])
     index = EventIndex(lambda: parts.store.collection(EVENT_INDEX.name))
     reader = LogReader(parts.blobs, index)
-    happened = Happened(entries)
-    if written:
-        figures: Figures = {}
+    happened = Happened(entries, max(1, entries // ANSWERS))
+    figures: Figures = {}
+    if written and kept is not None:
+        entries, happened.asked, happened.bytes, verifier = kept["entries"], kept["asked"], kept["bytes"], kept["verifier"]
+    elif written:
         verifier = await write_log(parts.blobs, index, happened.received())
     else:
         verifier, figures = await through_the_bus(parts, index, reader, happened, entries)
@@ -106,6 +117,25 @@ async def run(parts: Parts, entries: int, written: bool) -> Figures:
         "proof_ms_p99": round(proofs[len(proofs) * 99 // 100] * 1000, 2),
         "stored_bytes_per_entry": round(stored / verified.checkpoint.size),
         "raw_bytes_per_entry": round(happened.bytes / entries),
+    }
+
+
+async def write(parts: Parts, more: int, kept: Figures) -> Figures:
+    """So many entries more, of a log whose size, key and questions `kept` holds; then what is to be kept."""
+    await parts.start([LOG, EVENT_INDEX], [Topic(TOPIC)])
+    index = EventIndex(lambda: parts.store.collection(EVENT_INDEX.name))
+    key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(kept["key"])) if "key" in kept else Ed25519PrivateKey.generate()
+    size = kept["entries"]
+    happened = Happened(size + more, ASKED_EVERY)
+    happened.begin = size
+    verifier = await write_log(parts.blobs, index, happened.received(), size=size, key=key)
+    await parts.close()
+    return {
+        "entries": size + more,
+        "asked": kept["asked"] + happened.asked,
+        "bytes": kept["bytes"] + happened.bytes,
+        "key": key.private_bytes_raw().hex(),
+        "verifier": verifier,
     }
 
 
@@ -165,23 +195,42 @@ async def provable_after(parts: Parts, reader: LogReader, happened: Event) -> fl
 
 
 def measure(options: argparse.Namespace) -> Figures:
+    there = options.keep / WRITTEN if options.keep else None
+    kept = json.loads(there.read_text()) if there and there.exists() else None
+    if options.write:
+        began = time.perf_counter()
+        options.keep.mkdir(parents=True, exist_ok=True)
+        none: Figures = {"entries": 0, "asked": [], "bytes": 0}
+        kept = uvloop.run(write(embedded_parts(options.keep, "audit"), options.write, kept or none))
+        (options.keep / WRITTEN).write_text(json.dumps(kept))
+        return {"entries": kept["entries"], "written_per_second": round(options.write / (time.perf_counter() - began))}
     entries, recipients = (10_000, min(1000, options.recipients)) if options.quick else (options.entries, options.recipients)
     with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory(prefix="postlaw-bench-") as directory:
         if options.backend == "real":
             from bench.real_mesh import real_parts
 
             with real_parts(Path(directory)) as parts:
-                figures = uvloop.run(run(parts, entries, options.written))
+                figures = uvloop.run(run(parts, entries, options.written, None))
         else:
-            figures = uvloop.run(run(embedded_parts(Path(directory), "audit"), entries, options.written))
+            figures = uvloop.run(run(embedded_parts(Path(directory), "audit"), entries, options.written, kept))
     return figures if options.written or not recipients else {**figures, **inclusion.measure(options.backend, recipients)}
 
 
 def main(arguments: list[str]) -> int:
     options_of = parser("audit", __doc__ or "")
     options_of.add_argument("--entries", type=int, default=200_000)
-    options_of.add_argument("--keep", type=Path, metavar="DIR", help="an empty folder that keeps what is made, for other programs to read")
+    options_of.add_argument(
+        "--keep",
+        type=Path,
+        metavar="DIR",
+        help="a folder, empty unless --write has filled it, that keeps what is made, for other programs to read",
+    )
     options_of.add_argument("--written", action="store_true", help="a log that is written at once: what a proof and a full check take")
     options_of.add_argument("--recipients", type=int, default=50_000, help="of the campaign that sends meanwhile; 0: none")
+    options_of.add_argument(
+        "--write", type=int, metavar="ENTRIES", help=f"only write so many more into --keep's log: a multiple of {BATCH}"
+    )
     options = options_of.parse_args(arguments)
+    if options.write and (options.keep is None or options.write % BATCH or options.backend != "embedded"):
+        options_of.error(f"--write takes a multiple of {BATCH}, --keep DIR and the embedded backend")
     return report(options, lambda: measure(options))

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from postlaw_audit.domain.tiles import GrowingTree, Tile
+from postlaw_audit.domain.tiles import Tile
 from postlaw_audit.entries import entries_of
 from postlaw_audit.index import EventIndex
 from postlaw_audit.notes import Checkpoint, sign, verifier_key
 from postlaw_audit.publishing import CHECKPOINT
 from postlaw_audit.sources import PREFIX, VERIFIER_KEY
+from postlaw_audit.writer import tree_at
 from postlaw_common.blobs import Blobs
 from postlaw_common.bus import Received
 
@@ -20,9 +21,12 @@ ORIGIN = "bench.example/log"
 AT_ONCE = 16  # requests to the bucket
 
 
-async def write_log(blobs: Blobs, index: EventIndex | None, batches: Iterable[Sequence[Received]]) -> str:
-    """The key that verifies it. `index`: where a proof is to find its events."""
-    tree, key = GrowingTree(), Ed25519PrivateKey.generate()
+async def write_log(
+    blobs: Blobs, index: EventIndex | None, batches: Iterable[Sequence[Received]], *, size: int = 0, key: Ed25519PrivateKey | None = None
+) -> str:
+    """The key that verifies it. `index`: where a proof is to find its events. `size` and `key` of a log that stands there already: it is
+    gone on with, where its size is a multiple of 256."""
+    tree, key = await tree_at(size, blobs), key or Ed25519PrivateKey.generate()
     for records in batches:
         found = [entry for record in records for entry in entries_of(record)]
         if index is not None:

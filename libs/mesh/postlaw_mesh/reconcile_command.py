@@ -30,7 +30,7 @@ _PATIENCE_S = 3600.0
 @click.option(
     "--relay-log",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Hold hand-offs against this log of Postfix's instead: plain text, as Postfix writes it.",
+    help="Hold hand-offs against this log of Postfix's or Exim's instead: plain text, as they write it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a check.")
 def reconcile(relay_log: Path | None, as_json: bool) -> None:

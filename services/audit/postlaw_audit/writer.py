@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
+from typing import ParamSpec, TypeVar
 
 from postlaw_audit.batch import Batch, batch_of, resumed
 from postlaw_audit.domain.merkle import subtree_root
@@ -40,8 +41,12 @@ _committed = meter("postlaw.audit").create_histogram(
     explicit_bucket_boundaries_advisory=[0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
 )
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 BATCH = 4096  # records a commit, at most: three batches are in memory at a time, some 2 kB a record
 GATHER_S = 0.2
+FEW = 64  # entries that take a millisecond of the event loop
 SEGMENTS = PREFIX + "segment/"
 AT_ONCE = 16  # requests to the bucket
 
@@ -149,11 +154,12 @@ class Writer:
         try:
             while True:
                 records = await gathering
-                if [await self._generations.now()] != self._state.generations[-1:]:
-                    return  # these records may be of another log than the offsets: to be owned anew
+                if 0 < len(records) < BATCH:  # what came while the batch before was on its way
+                    records += await reader.read(max_records=BATCH - len(records), timeout=0.0)
                 gathering = asyncio.create_task(self._gather(reader))
-                # Off the loop: where one process runs everything, thousands of entries must not keep an opt-out waiting.
-                batch = await asyncio.to_thread(batch_of, records, self._offsets())
+                generation, batch = await asyncio.gather(self._generations.now(), _worked(len(records), batch_of, records, self._offsets()))
+                if [generation] != self._state.generations[-1:]:
+                    return  # these records may be of another log than the offsets: to be owned anew
                 del records  # megabytes, like the entries below, which nobody needs while they wait for what comes next
                 tiles = await self._commit(batch)
                 await deriving
@@ -166,11 +172,11 @@ class Writer:
             await asyncio.gather(gathering, deriving, return_exceptions=True)
 
     async def _gather(self, reader: Reader) -> list[Received]:
-        """Records of up to GATHER_S, so that a commit is worth its writes; [] after a quiet while, to renew."""
+        """The next records, once the first is GATHER_S old, so that a commit is worth its writes; [] after a quiet while, to renew."""
         records: list[Received] = await reader.read(max_records=BATCH, timeout=1.0)
         if records and len(records) < BATCH:
-            await asyncio.sleep(GATHER_S)
-            records += await reader.read(max_records=BATCH - len(records), timeout=0.0)
+            waited_us = time.time_ns() // 1000 - min(record.timestamp_us for record in records)  # by a broker's clock, perhaps
+            await asyncio.sleep(GATHER_S - min(max(0.0, waited_us / 1e6), GATHER_S))
         return records
 
     async def _commit(self, batch: Batch) -> list[Tile]:
@@ -179,7 +185,8 @@ class Writer:
             return []
         began = time.perf_counter()
         segment = Segment(f"{SEGMENTS}{self._state.size:015d}-{new_id('seg')}", self._state.size, len(batch.entries))
-        full, _ = await asyncio.gather(asyncio.to_thread(self._tree.append, batch.entries), self._put_segment(segment, batch.entries))
+        appending = _worked(len(batch.entries), self._tree.append, batch.entries)
+        full, _ = await asyncio.gather(appending, self._put_segment(segment, batch.entries))
         below = [s for s in self._state.segments if s.start + s.count <= self._derived - self._derived % WIDTH]
         self._state = await self._states.commit(
             replace(
@@ -196,15 +203,14 @@ class Writer:
         return [*full, *self._tree.partial_tiles()]
 
     async def _put_segment(self, segment: Segment, entries: Sequence[bytes]) -> None:
-        data = await asyncio.to_thread(bundle, entries)
+        data = await _worked(len(entries), bundle, entries)
         with contextlib.suppress(BlobExists):  # nobody else has this name: an earlier try of ours did get there
             await self._blobs.put(segment.key, data, if_absent=True)
 
     async def _derive(self, state: LogState, tiles: Sequence[Tile], event_ids: Sequence[str]) -> None:
         """What follows from a commit of entries with these ids. The checkpoint comes last: whoever reads it finds everything below it."""
         if event_ids:
-            await self._put_tiles(tiles)
-            await self._index.add(state.size - len(event_ids), event_ids)
+            await asyncio.gather(self._put_tiles(tiles), self._index.add(state.size - len(event_ids), event_ids))
             await self._states.still_owns(state)
             await self._publisher.publish(state)
             self._derived = state.size
@@ -252,6 +258,12 @@ class Writer:
         async for key in self._blobs.keys(SEGMENTS):
             if key not in kept and int(key.removeprefix(SEGMENTS).partition("-")[0]) < state.size:
                 await self._blobs.delete(key)
+
+
+async def _worked(entries: int, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Off the loop, unless there are few: where one process runs everything, thousands of entries must not keep an opt-out waiting, nor
+    ten of them wait for a thread's turn, which takes longer than they do."""
+    return call(*args, **kwargs) if entries <= FEW else await asyncio.to_thread(call, *args, **kwargs)
 
 
 async def tree_at(size: int, blobs: Blobs) -> GrowingTree:

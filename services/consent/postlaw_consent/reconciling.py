@@ -11,7 +11,7 @@ from contextlib import aclosing
 from google.protobuf.message import DecodeError
 
 from postlaw_common.bus import Bus, Received
-from postlaw_common.reconciling import Check, Difference, Step, on_bus, pages_of
+from postlaw_common.reconciling import Check, Difference, Step, on_bus, pages_of, records_at
 from postlaw_common.store import Collection, Document
 from postlaw_consent.domain.event import ConsentEvent
 from postlaw_consent.domain.fact import text_of
@@ -78,41 +78,52 @@ class LedgerChecks:
     async def ledger_against_suppression(self, cursor: str) -> AsyncGenerator[Step]:
         """What the gate decides by is the event's own fact, no version is left out, and each withdrawal is on the bus."""
         before_us, last = self._before_us(), cursor
-        async for page in self._ledger().scan(after=cursor):
-            found: list[Difference] = []
-            for document in page:
-                person, version = person_in(document), int(document["_id"][-8:])
-                expected = int(last[-8:]) + 1 if last[:-9] == person else 1
-                if version != expected:
-                    found.append(_of(document, f"a history without its event {expected}", id_of(person, expected)))
-                last = document["_id"]
-                event = self._decode(bytes(document["event"]))
-                if document["fact"] != text_of(event):
-                    found.append(_of(document, "the gate decides by something else than the event says", event.event_id))
-                if event.recorded_at_us <= before_us:
-                    found += await self._published(document, event)
-            yield Step(last, len(page), found)
+        async with aclosing(self._ledger().scan(after=cursor)) as pages:
+            async for page in pages:
+                found, last = await self._decided_by(page, last, before_us)
+                yield Step(last, len(page), found)
 
-    async def _published(self, document: Document, event: ConsentEvent) -> list[Difference]:
-        if document.get("pending"):
-            return [_of(document, "a withdrawal that never left for the bus", event.event_id)]
-        if "offset" not in document or document.get("generation") != self._generation():
-            return []
-        partition, offset = int(person_in(document).split("/")[-2]), document["offset"]
-        there = await self._bus.read_range(EVENTS.name, partition, offset, offset + 1)
-        if not there or there[0].value == bytes(document["event"]):  # after thirty days the bus has it no more
-            return []
-        place = on_bus(EVENTS.name, partition, offset)
-        return [_of(document, "a withdrawal in whose place the bus has another event", event.event_id, place)]
+    async def _decided_by(self, page: Sequence[Document], last: str, before_us: int) -> tuple[list[Difference], str]:
+        """`last`: the document before; then this page's."""
+        found: list[Difference] = []
+        old: list[tuple[Document, ConsentEvent]] = []
+        for document in page:
+            person, version = person_in(document), int(document["_id"][-8:])
+            expected = int(last[-8:]) + 1 if last[:-9] == person else 1
+            if version != expected:
+                found.append(_of(document, f"a history without its event {expected}", id_of(person, expected)))
+            last = document["_id"]
+            event = self._decode(bytes(document["event"]))
+            if document["fact"] != text_of(event):
+                found.append(_of(document, "the gate decides by something else than the event says", event.event_id))
+            if event.recorded_at_us <= before_us:
+                old.append((document, event))
+        return found + await self._published(old), last
+
+    async def _published(self, old: Sequence[tuple[Document, ConsentEvent]]) -> list[Difference]:
+        found = [_of(one, "a withdrawal that never left for the bus", event.event_id) for one, event in old if one.get("pending")]
+        generation = self._generation()
+        noted = [
+            (document, event, (int(person_in(document).split("/")[-2]), document["offset"]))
+            for document, event in old
+            if not document.get("pending") and "offset" in document and document.get("generation") == generation
+        ]
+        there = await records_at(self._bus, EVENTS.name, [place for _, _, place in noted])
+        for document, event, place in noted:
+            if place in there and there[place].value != bytes(document["event"]):  # after thirty days the bus has it no more
+                what = "a withdrawal in whose place the bus has another event"
+                found.append(_of(document, what, event.event_id, on_bus(EVENTS.name, *place)))
+        return found
 
     async def ledger_against_snapshots(self, cursor: str) -> AsyncGenerator[Step]:
         """Long histories are decided on by a snapshot of their beginning."""
-        async for page in self._snapshots().scan(after=cursor):
-            found: list[Difference] = []
-            for kept in page:
-                if kept.get("form") == FORM and not await self._as_folded(kept):
-                    found.append(_of(kept, "a snapshot that its history does not lead to"))
-            yield Step(page[-1]["_id"], len(page), found)
+        async with aclosing(self._snapshots().scan(after=cursor)) as pages:
+            async for page in pages:
+                found: list[Difference] = []
+                for kept in page:
+                    if kept.get("form") == FORM and not await self._as_folded(kept):
+                        found.append(_of(kept, "a snapshot that its history does not lead to"))
+                yield Step(page[-1]["_id"], len(page), found)
 
     async def _as_folded(self, kept: Document) -> bool:
         history, version = History(Fold()), from_json(kept["fold"]).version

@@ -130,7 +130,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     def kept_batches() -> Collection:
         return platform.store(DATABASE).collection(BATCHES.name)
 
-    hand_offs = HandOffs(kept_batches, platform.bus, before_us)
+    hand_offs = HandOffs(kept_batches, single.singles.handed, platform.bus, before_us)
     checks = BatchChecks(
         kept_batches,
         platform.bus,

@@ -15,10 +15,13 @@ from postlaw_common.store import open_store
 from postlaw_common.testing.promises import promise
 from postlaw_sending.campaigns.domain.recipients import State
 from postlaw_sending.campaigns.outcomes import BATCHES
+from postlaw_sending.handoffs.exim_log import said_by_exim
+from postlaw_sending.handoffs.postfix_log import said_by_postfix
 from postlaw_sending.handoffs.reconciling import HandOffs, Seen, spool_relay_log
-from postlaw_sending.handoffs.relay_log import Accepted, Status, said_in
+from postlaw_sending.handoffs.relay_log import Accepted, Status
 from postlaw_sending.messages.return_path import PERSON
 from postlaw_sending.returns.wire import RETURNS
+from postlaw_sending.singles.domain import Handed
 from services.sending.tests.messages.compiled import RETURN_PATHS
 
 CAMPAIGN = "0" * 26
@@ -39,14 +42,56 @@ def taken(number: int, queue_id: str, minute: int = 0) -> str:
 
 
 def test_a_line_is_read_in_both_of_syslogs_ways_and_every_other_line_is_nothing() -> None:
-    assert said_in(taken(1, "4F1A2B3C").encode().strip(), NOW) == Accepted("4F1A2B3C", path_of(1), NOON_US)
+    assert said_by_postfix(taken(1, "4F1A2B3C").encode().strip(), NOW) == Accepted("4F1A2B3C", path_of(1), NOON_US)
     line = b"2026-11-26T13:00:00.000000+01:00 mx postfix-out/smtp[9]: 4XyZ12AbCdz1F: to=<a@b.example>, dsn=2.0.0, status=sent (250 Ok)"
-    assert said_in(line, NOW) == Status("4XyZ12AbCdz1F", "sent")
+    assert said_by_postfix(line, NOW) == Status("4XyZ12AbCdz1F", "sent")
     iso = b"2026-11-26T13:00:00.000000+01:00 mx postfix/qmgr[71]: 4XyZ12AbCdz1F: from=<a@b.example>, size=1, nrcpt=1 (queue active)"
-    assert said_in(iso, NOW) == Accepted("4XyZ12AbCdz1F", "a@b.example", NOON_US)
+    assert said_by_postfix(iso, NOW) == Accepted("4XyZ12AbCdz1F", "a@b.example", NOON_US)
     for other in (b"", b"\xff" * 300, b"Nov 26 12:00:00 mx postfix/qmgr[71]: 4F1A2B3C: removed", b"Nov 26 12:00:00 mx sshd[1]: from=<x>"):
-        assert said_in(other, NOW) is None
-    assert said_in(b"Feb 30 12:00:00 mx postfix/qmgr[71]: 4F1A2B3C: from=<a@b.example>", NOW) == Accepted("4F1A2B3C", "a@b.example", 0)
+        assert said_by_postfix(other, NOW) is None
+    assert said_by_postfix(b"Feb 30 12:00:00 mx postfix/qmgr[71]: 4F1A2B3C: from=<a@b.example>", NOW) == Accepted(
+        "4F1A2B3C", "a@b.example", 0
+    )
+
+
+EXIM = "2026-11-26 12:00:00 1rZ2Xy-00000003aBC-0DEf"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (f"{EXIM} <= {path_of(1)} H=app (app) [10.0.0.7] P=esmtp S=2310 id=x@y", Accepted("1rZ2Xy-00000003aBC-0DEf", path_of(1), NOON_US)),
+        ("2026-11-26 13:00:00.2 +0100 [7] 1rZ2Xy-0003aB-Cd <= a@b.example", Accepted("1rZ2Xy-0003aB-Cd", "a@b.example", NOON_US + 200_000)),
+        (f"Nov 26 12:00:00 mx exim[71]: {EXIM} <= a@b.example", Accepted("1rZ2Xy-00000003aBC-0DEf", "a@b.example", NOON_US)),
+        (EXIM.replace("11-26", "02-30") + " <= a@b.example H=x", Accepted("1rZ2Xy-00000003aBC-0DEf", "a@b.example", 0)),
+        (f'{EXIM} => j@b.example R=dnslookup T=remote_smtp C="250 OK"', Status("1rZ2Xy-00000003aBC-0DEf", "sent")),
+        (f"{EXIM} ** j@b.example R=dnslookup T=remote_smtp: 550 no", Status("1rZ2Xy-00000003aBC-0DEf", "bounced")),
+        (f"{EXIM} == j@b.example R=dnslookup T=remote_smtp defer (-44)", Status("1rZ2Xy-00000003aBC-0DEf", "deferred")),
+        (f"{EXIM} Completed", None),
+        ("2026-11-26 12:00:00 Start queue run: pid=71", None),
+        ("\x00" * 300, None),
+    ],
+)  # fmt: skip
+def test_a_line_of_exims_is_read_with_short_and_long_ids_and_with_and_without_a_zone(line: str, said: Accepted | Status | None) -> None:
+    assert said_by_exim(line.encode()) == said
+
+
+def single(number: int) -> str:
+    return f"sgl_{str(number) * 26}"
+
+
+def single_path(number: int) -> str:
+    return RETURN_PATHS.of_single(single(number).removeprefix("sgl_").encode(), key(number), b"shop.example").decode()
+
+
+SINGLES = [
+    Handed("ten_1", single(1), "msg_1", key(1), State.SENT, NOON_US + 60_000_000),
+    Handed("ten_1", single(2), "msg_2", key(2), State.SENT, NOON_US + 120_000_000),
+    Handed("ten_1", single(3), "msg_3", key(3), State.REFUSED, 0),
+    Handed("ten_1", single(4), "msg_4", key(4), None, 0),
+    Handed("ten_1", single(5), "msg_5", key(5), State.SENT, 0),
+]
+"""1 and 2 were sent, 3 was refused by our gate, 4 is under way, and of 5 it was not noted when."""
 
 
 @pytest.fixture
@@ -71,7 +116,11 @@ async def parts(tmp_path: Path) -> AsyncGenerator[HandOffs]:
         tenant_id="ten_1", campaign_id=said.campaign_id, address_key=key(1), kind=sending.MessageReturned.KIND_COMPLAINT
     )
     await bus.publish([Record(RETURNS, 1, one.SerializeToString()) for one in (fine, back)])
-    yield HandOffs(lambda: batches, bus, lambda: 1 << 60)
+
+    async def singles() -> AsyncGenerator[list[Handed]]:
+        yield SINGLES
+
+    yield HandOffs(lambda: batches, singles, bus, lambda: 1 << 60)
     await store.close()
     await bus.close()
 
@@ -93,7 +142,8 @@ EDGES = taken(9, "EDGE1", 0), taken(9, "EDGE1", 59)
 
 @promise("S8")
 async def test_what_the_relay_took_and_what_we_handed_over_are_the_same_or_named(parts: HandOffs) -> None:
-    whole = [EDGES[0], *(taken(number, f"{number}AAAAA", number) for number in range(1, 5)), EDGES[1]]
+    both = "".join(taken(number, f"S{number}AAAAA", number).replace(path_of(number), single_path(number)) for number in (1, 2))
+    whole = [EDGES[0], *(taken(number, f"{number}AAAAA", number) for number in range(1, 5)), both, EDGES[1]]
     edge = ("the relay took a message that no outcome says went out", key(9)[:PERSON].hex(), "EDGE1")
     assert await against(parts, "".join(whole)) == [edge]
     lacking = [line for line in whole if "3AAAAA" not in line]
@@ -107,6 +157,24 @@ async def test_what_the_relay_took_and_what_we_handed_over_are_the_same_or_named
     assert await against(parts, "".join([*whole, taken(2, "2CCCCC", 9)])) == [
         edge, ("the relay took a message twice", key(2)[:PERSON].hex(), "2CCCCC"),
     ]  # fmt: skip
+
+
+@promise("S8")
+async def test_single_messages_are_held_against_the_relays_log_too_whoever_wrote_it(parts: HandOffs) -> None:
+    def took(number: int, minute: int) -> str:
+        return f"2026-11-26 12:{minute:02}:00 1rZ2Xy-0003aB-0{number} <= {single_path(number)} H=app P=esmtp S=2310\n"
+
+    campaign = [taken(number, f"{number}AAAAA", number) for number in range(1, 5)]
+    edges = [EDGES[0], *campaign], EDGES[1]
+    edge = ("the relay took a message that no outcome says went out", key(9)[:PERSON].hex(), "EDGE1")
+    whole = [*edges[0], took(1, 1), took(2, 2), took(4, 3), edges[1]]
+    assert await against(parts, "".join(whole)) == [edge]
+    assert await against(parts, "".join(line for line in whole if line != took(2, 2))) == [
+        ("a message handed over of which the relay's log knows nothing", key(2)[:PERSON].hex(), "msg_2"), edge,
+    ]  # fmt: skip
+    assert sorted(await against(parts, "".join([*whole, took(3, 4)]))) == sorted(
+        [("the relay took a message that no outcome says went out", key(3)[:PERSON].hex(), "1rZ2Xy-0003aB-03"), edge]
+    )
 
 
 @promise("S8")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -13,8 +12,10 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from postlaw_common.blobs import BlobExists, BlobRetained, BlobsUnavailable, check_key
+from postlaw_common.entropy import pieces_of
 from postlaw_common.sqlite import in_one_line, make_directory
 
+_name = pieces_of(16)  # of a part
 _ABANDONED_S = 3600.0  # nothing was written to it for so long: no write waits like that
 
 
@@ -50,33 +51,35 @@ class EmbeddedBlobs:
         await _off_loop(path, self._put, key, path, data, retain_until, if_absent)
 
     def _put(self, key: str, path: Path, data: bytes, retain_until: datetime | None, if_absent: bool) -> None:
-        self._refuse_retained(key)
-        part = self._parts / uuid.uuid4().hex
-        _write(part, data)
+        # Each step into the system gives the GIL away, and beside a busy loop gets it back up to 5 ms later: no step that is not needed.
+        if not if_absent:  # what is there and retained is not hidden by a link either
+            self._refuse_retained(key)
+        part = self._parts / _name().hex()
         try:
+            _write(part, data)
             if retain_until is not None:
                 # First, so that a crash in between leaves a retention without an object, never an object without one.
                 self._retain(key, retain_until)
             self._appear(part, path, if_absent, key)
-        finally:
+        except BaseException:
             part.unlink(missing_ok=True)
+            raise
 
     def _appear(self, part: Path, path: Path, if_absent: bool, key: str) -> None:
-        made = _make_parents(path.parent, self._root)
-        if if_absent:
-            try:
-                os.link(part, path)  # atomic, and fails where there is one
-            except FileExistsError:
-                raise BlobExists(key) from None
-        else:
-            part.replace(path)
+        """Moves it to its place, durably."""
+        made: list[Path] = []
+        try:
+            _move(part, path, if_absent, key)
+        except FileNotFoundError:
+            made = _make_parents(path.parent, self._root)
+            _move(part, path, if_absent, key)
         for directory in (path.parent, *made):
             _sync_directory(directory)
 
     def _retain(self, key: str, until: datetime) -> None:
         sidecar = self._retention / key
         made = _make_parents(sidecar.parent, self._root)
-        part = self._parts / uuid.uuid4().hex
+        part = self._parts / _name().hex()
         _write(part, until.astimezone(UTC).isoformat().encode())
         part.replace(sidecar)
         for directory in (sidecar.parent, *made):
@@ -92,7 +95,7 @@ class EmbeddedBlobs:
 
     async def put_stream(self, key: str, chunks: AsyncIterable[bytes]) -> int:
         path = self._path(key)
-        part = self._parts / uuid.uuid4().hex
+        part = self._parts / _name().hex()
         size = 0
         try:
             file = await _off_loop(part, part.open, "xb")
@@ -167,11 +170,27 @@ class EmbeddedBlobs:
         return None
 
 
+def _move(part: Path, path: Path, if_absent: bool, key: str) -> None:
+    """`if_absent`: raises BlobExists where there is one, and leaves the part."""
+    if not if_absent:
+        part.replace(path)
+        return
+    try:
+        os.link(part, path)  # atomic, and fails where there is one
+    except FileExistsError:
+        raise BlobExists(key) from None
+    part.unlink()
+
+
 def _write(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _make_parents(directory: Path, root: Path) -> list[Path]:

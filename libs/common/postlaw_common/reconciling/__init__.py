@@ -7,15 +7,19 @@ goes on there; and it looks at nothing younger than `quiet_s`, which may still b
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Final
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from postlaw_common.bus import Bus, Received
 from postlaw_common.bus.once import whole_topic
+
+GAP: Final = 500  # records that are read along rather than passed over
+AT_ONCE: Final = 2_000  # records
 
 
 class ReconcilingSettings(BaseSettings):
@@ -60,6 +64,32 @@ class Check:
 def on_bus(topic: str, partition: int, offset: int) -> str:
     """A record's place, as a difference names it."""
     return f"{topic}/{partition}@{offset}"
+
+
+async def records_at(bus: Bus, topic: str, places: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Received]:
+    """The records at these (partition, offset), but for those that the bus has no more.
+
+    Those that stand near each other are read at once, with what is between them: one record costs Kafka as much as hundreds."""
+    found: dict[tuple[int, int], Received] = {}
+    for partition, offsets in _near(places):
+        wanted = set(offsets)
+        for record in await bus.read_range(topic, partition, offsets[0], offsets[-1] + 1):
+            if record.offset in wanted:
+                found[partition, record.offset] = record
+    return found
+
+
+def _near(places: Iterable[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
+    """Offsets ascending by partition, in groups without a wide gap."""
+    partition, group = -1, list[int]()
+    for at, offset in sorted(set(places)):
+        if group and (at != partition or offset - group[-1] > GAP or offset - group[0] >= AT_ONCE):
+            yield partition, group
+            group = []
+        partition = at
+        group.append(offset)
+    if group:
+        yield partition, group
 
 
 async def pages_of(bus: Bus, topic: str, cursor: str, before_us: int) -> AsyncGenerator[tuple[str, list[Received]]]:

@@ -7,7 +7,7 @@ pages run in ascending order of `_id`. `open_store` chooses the adapter by URL.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -111,8 +111,9 @@ class Collection(Protocol):
         server was started anew: then begin again after the last one."""
         ...
 
-    def scan(self, field: str | None = None, value: str | bytes | None = None, *, after: str = "") -> AsyncIterator[list[Document]]:
-        """All of them (or all with that indexed value) in pages, ascending by `_id`, beginning after `after`, in constant memory."""
+    def scan(self, field: str | None = None, value: str | bytes | None = None, *, after: str = "") -> AsyncGenerator[list[Document]]:
+        """All of them (or all with that indexed value) in pages, ascending by `_id`, beginning after `after`, in constant memory.
+        To be closed by whoever leaves off."""
         ...
 
     async def count(self, field: str | None = None, value: str | bytes | None = None) -> int: ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -194,7 +194,7 @@ class EmbeddedCollection:
         self._table.spec.check_range(prefix)
         return self._pages(lambda c, after: self._table.under(c, prefix, after, size), after, size)
 
-    def scan(self, field: str | None = None, value: str | bytes | None = None, *, after: str = "") -> AsyncIterator[list[Document]]:
+    def scan(self, field: str | None = None, value: str | bytes | None = None, *, after: str = "") -> AsyncGenerator[list[Document]]:
         if field is not None:
             self._table.column(field)
         return self._pages(lambda c, after: self._table.page(c, field, value, after, PAGE), after, PAGE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from typing import TypeVar
 
 from postlaw_common.store import Collection, CollectionSpec, Document, Store, StoreUnavailable
@@ -87,7 +87,7 @@ class MeasuredCollection:
     def under(self, prefix: str, *, after: str = "", size: int = 1000) -> AsyncGenerator[list[Document]]:
         return self._collection.under(prefix, after=after, size=size)
 
-    def scan(self, field: str | None = None, value: str | bytes | None = None, *, after: str = "") -> AsyncIterator[list[Document]]:
+    def scan(self, field: str | None = None, value: str | bytes | None = None, *, after: str = "") -> AsyncGenerator[list[Document]]:
         return self._collection.scan(field, value, after=after)
 
     async def count(self, field: str | None = None, value: str | bytes | None = None) -> int:

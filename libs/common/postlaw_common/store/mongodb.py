@@ -8,7 +8,7 @@ that has no read concerns (a MongoDB-wire server over another database, in tests
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -222,7 +222,7 @@ class MongoCollection:
             wanted = {RANGE: prefix, "_id": {"$gt": after}} if after else {RANGE: prefix}
         return self._pages(wanted, size)
 
-    def scan(self, field: str | None = None, value: str | bytes | None = None, *, after: str = "") -> AsyncIterator[list[Document]]:
+    def scan(self, field: str | None = None, value: str | bytes | None = None, *, after: str = "") -> AsyncGenerator[list[Document]]:
         wanted = self._equal(field, value)
         return self._pages(wanted | {"_id": {"$gt": after}} if after else wanted, PAGE)
 

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import Bus, Received
-from postlaw_common.reconciling import Check, Difference, Step, on_bus, pages_of
+from postlaw_common.reconciling import Check, Difference, Step, on_bus, pages_of, records_at
 from postlaw_common.store import Collection, Document
 from postlaw_sending.campaigns.retries import batch_id
 from postlaw_sending.campaigns.wire import JOBS, OUTCOMES
@@ -53,18 +53,17 @@ class BatchChecks:
 
     async def batches_against_outcomes(self, cursor: str) -> AsyncGenerator[Step]:
         generation = self._generation()
-        async for page in self._batches().scan(after=cursor):
-            found: list[Difference] = []
-            for document in page:
-                said = sending.BatchSettled.FromString(bytes(document["event"]))
-                if said.generation != generation:
-                    continue
-                offset = document["offset"]
-                there = await self._bus.read_range(OUTCOMES, said.partition, offset, offset + 1)
-                if there and there[0].value != document["event"]:  # after thirty days the bus has it no more
-                    ids = (document["_id"], on_bus(OUTCOMES, said.partition, offset))
-                    found.append(Difference("a settled batch in whose place the bus has another event", ids, said.tenant_id))
-            yield Step(page[-1]["_id"], len(page), found)
+        async with aclosing(self._batches().scan(after=cursor)) as pages:
+            async for page in pages:
+                told = [(document, sending.BatchSettled.FromString(bytes(document["event"]))) for document in page]
+                ours = [(document, said, (said.partition, document["offset"])) for document, said in told if said.generation == generation]
+                there = await records_at(self._bus, OUTCOMES, [place for _, _, place in ours])
+                found: list[Difference] = []
+                for document, said, place in ours:
+                    if place in there and there[place].value != bytes(document["event"]):  # after thirty days the bus has it no more
+                        ids = (document["_id"], on_bus(OUTCOMES, *place))
+                        found.append(Difference("a settled batch in whose place the bus has another event", ids, said.tenant_id))
+                yield Step(page[-1]["_id"], len(page), found)
 
     async def jobs_against_batches(self, cursor: str) -> AsyncGenerator[Step]:
         """What a worker has taken is settled, or still under way."""

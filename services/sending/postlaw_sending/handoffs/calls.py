@@ -35,7 +35,10 @@ class ReconcileRelayLog:
 
         with closing(Seen()) as seen:
             if not await spool_relay_log(seen, data(), self._read, self._now_us()):
-                raise Invalid("The log names no message of ours: give Postfix's own, with its queue manager's lines (`from=<b+…>`).")
+                raise Invalid(
+                    "The log names no message of ours: give Postfix's own, with its queue manager's lines (`from=<b+…>`), or Exim's main "
+                    "log (`<= b+…`)."
+                )
             try:
                 found = await self._reconciler.look(self._hand_offs.against_relay_log(seen), asked=True)
             except VersionConflict:

@@ -1,7 +1,8 @@
 """Hand-offs against a source that we do not write (promise S8): what a relay's log, or what came back, says that it had.
 
 The other side is put down on disk first (SQLite's own temporary file), so that memory stays constant whatever a log's length; then every
-settled batch is read once. Single messages are left out: their batches are not kept.
+settled batch is read once, and every single message, which keeps what became of it. A single message that has not come to its end yet may
+have gone out, or not.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from postlaw_common.foreground import step_aside
 from postlaw_common.reconciling import Check, Difference, Step, on_bus, pages_of
 from postlaw_common.store import Collection
 from postlaw_sending.campaigns.domain.recipients import State
-from postlaw_sending.handoffs.relay_log import Accepted, lines_in, said_in
+from postlaw_sending.handoffs.exim_log import said_by_exim
+from postlaw_sending.handoffs.postfix_log import said_by_postfix
+from postlaw_sending.handoffs.relay_log import Accepted, lines_in
 from postlaw_sending.messages.return_path import PERSON, SentMessage
 from postlaw_sending.returns.wire import RETURNS
+from postlaw_sending.singles.domain import Handed
 
 WENT_OUT: Final = frozenset({State.SENT, State.BOUNCED, State.EXPIRED, State.UNKNOWN, State.DEFERRED})
 MARGIN_US: Final = 60_000_000  # between the relay's clock and ours
@@ -90,10 +94,10 @@ async def spool_relay_log(seen: Seen, pieces: AsyncGenerator[bytes], read: Calla
 
 
 def _take(seen: Seen, line: bytes, read: Callable[[str], SentMessage | None], now: datetime) -> int:
-    said = said_in(line, now)
+    said = said_by_postfix(line, now) or said_by_exim(line)
     if isinstance(said, Accepted):
         message = read(said.sender)
-        if message is None or not message.campaign_id.startswith("cmp_"):
+        if message is None:
             return 0
         seen.add(message, said.queue_id, said.at_us)
         return 1
@@ -103,10 +107,18 @@ def _take(seen: Seen, line: bytes, read: Callable[[str], SentMessage | None], no
 
 
 class HandOffs:
-    """`batches`: sending's collection of settled batches. `before_us`: what is younger is left alone."""
+    """`batches`: sending's collection of settled batches. `singles`: all single messages, in pages. `before_us`: what is younger is left
+    alone."""
 
-    def __init__(self, batches: Callable[[], Collection], bus: Bus, before_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        batches: Callable[[], Collection],
+        singles: Callable[[], AsyncGenerator[list[Handed]]],
+        bus: Bus,
+        before_us: Callable[[], int],
+    ) -> None:
         self._batches = batches
+        self._singles = singles
         self._bus = bus
         self._before_us = before_us
 
@@ -123,7 +135,7 @@ class HandOffs:
                     async for _, records in pages:
                         for record in records:
                             back = sending.MessageReturned.FromString(record.value)
-                            if back.address_key and back.campaign_id.startswith("cmp_"):
+                            if back.address_key:
                                 place = on_bus(record.topic, record.partition, record.offset)
                                 seen.add(SentMessage(back.campaign_id, back.address_key[:PERSON]), place)
                 async with aclosing(self._against(seen, "something came back of", both_ways=False)) as steps:
@@ -135,25 +147,40 @@ class HandOffs:
     async def _against(self, seen: Seen, told: str, *, both_ways: bool) -> AsyncGenerator[Step]:
         """Goes on from the beginning alone: what the other side had is not kept."""
         since_us, until_us = seen.first_us + MARGIN_US, seen.last_us - MARGIN_US
-        async for page in self._batches().scan():
-            looked_at, found = 0, list[Difference]()
-            for document in page:
-                said = sending.BatchSettled.FromString(bytes(document["event"]))
-                looked_at += len(said.address_keys)
-                for number, (key, state) in enumerate(zip(said.address_keys, said.states, strict=True)):
-                    if State(state) not in WENT_OUT:
-                        continue
-                    there = seen.went_out(said.campaign_id, key[:PERSON])
-                    at_us = said.started_at_us + said.handed_over_after_us[number] if said.handed_over_after_us else said.started_at_us
-                    if both_ways and not there and state == State.SENT and since_us <= at_us <= until_us:
-                        ids = (said.campaign_id, key[:PERSON].hex(), document["_id"])
-                        found.append(Difference("a message handed over of which the relay's log knows nothing", ids, said.tenant_id))
+
+        def lacks(message_id: str, key: bytes, state: int, at_us: int) -> bool:
+            there = state in WENT_OUT and seen.went_out(message_id, key[:PERSON])
+            return both_ways and not there and state == State.SENT and since_us <= at_us <= until_us
+
+        async with aclosing(self._batches().scan()) as pages:
+            async for page in pages:
+                looked_at, found = 0, list[Difference]()
+                for document in page:
+                    said = sending.BatchSettled.FromString(bytes(document["event"]))
+                    looked_at += len(said.address_keys)
+                    for number, (key, state) in enumerate(zip(said.address_keys, said.states, strict=True)):
+                        at_us = said.started_at_us + (said.handed_over_after_us[number] if said.handed_over_after_us else 0)
+                        if lacks(said.campaign_id, key, state, at_us):
+                            found.append(_lacking(said.tenant_id, said.campaign_id, key, document["_id"]))
+                    await step_aside()
+                yield Step("", looked_at, found)
+        async with aclosing(self._singles()) as singles:
+            async for handed in singles:
+                yield Step("", len(handed), [
+                    _lacking(one.tenant_id, one.message_id, one.address_key, one.attempt_id)
+                    for one in handed
+                    if lacks(one.message_id, one.address_key, State.UNKNOWN if one.state is None else one.state, one.handed_us)
+                ])  # fmt: skip
                 await step_aside()
-            yield Step("", looked_at, found)
         for rows in seen.unknown():
             yield Step("", len(rows), [_said(f"{told} a message that no outcome says went out", row) for row in rows])
         for rows in seen.again() if both_ways else ():
             yield Step("", 0, [_said(f"{told} a message twice", row) for row in rows])
+
+
+def _lacking(tenant_id: str, message_id: str, key: bytes, place: str) -> Difference:
+    ids = (message_id, key[:PERSON].hex(), place)
+    return Difference("a message handed over of which the relay's log knows nothing", ids, tenant_id)
 
 
 def _said(what: str, row: Row) -> Difference:

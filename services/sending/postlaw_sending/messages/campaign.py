@@ -70,7 +70,8 @@ class CompiledCampaign:
         self._html_footers = [(one + html.escape(link).encode(), footer.HTML_END) for one in html_footers]
         self._link = link
         self._has_html = has_html
-        self._return_path = return_paths.of_single if campaign_id.startswith("sgl_") else return_paths.of
+        self._single = campaign_id.startswith("sgl_")
+        self._return_path = return_paths.of_single if self._single else return_paths.of
         self._answered_at = return_paths.of_answer if answers_to_us else None
         self._now = now
         self._domain = address.rpartition(b"@")[2]
@@ -119,7 +120,8 @@ class CompiledCampaign:
         if recipient.footer >= len(self._text_footers):
             raise RenderFailed("the footer is one of a later version")
         answers = self._answered_at(self._campaign, recipient.address_key) if self._answered_at is not None else b""
-        date, id = self._date_now(), _short(recipient.subscriber_id)
+        # A single message's own id says it all; with a second one it would look like a campaign's to whoever reads it in a report.
+        date, id = self._date_now(), b"" if self._single else b"." + _short(recipient.subscriber_id)
         filled = self._whole.fill(recipient, token, to, answers, date, id) if self._whole is not None else None
         return filled or self._rendered(recipient, token, to, answers, date, id)
 
@@ -140,7 +142,7 @@ class CompiledCampaign:
         encoding, body = text
         pieces = [
             self._head, to, b">\r\nReply-To: <%b>\r\nSubject: " % answers if answers else b">\r\nSubject: ", subject, b"\r\nDate: ", date,
-            b"\r\nMessage-ID: <", self._campaign, b".", id, b"@", self._domain, b">",
+            b"\r\nMessage-ID: <", self._campaign, id, b"@", self._domain, b">",
             self._list, token, self._mailto, token if self._mailto else b"", self._tail,
             b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: ", encoding, b"\r\n\r\n", body,
         ]  # fmt: skip

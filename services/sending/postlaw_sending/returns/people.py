@@ -61,11 +61,11 @@ class People:
         """`address`: of whom, where `sent` does not say it. None where there never was such a message. Raises Unavailable and every
         other PostlawError."""
         if not sent.campaign_id.startswith("cmp_"):
-            single = await self._single(sent.campaign_id)
-            return About(single.tenant_id, single.message_id, single.brand, single.address_key, "") if single else None
+            return await self._of_single(sent.campaign_id)
         campaign = await self._campaign(sent.campaign_id)
         if campaign is None:
-            return None
+            # By Message-ID: single messages in a customer's words had one of a campaign's form until 26 November 2026.
+            return None if sent.person else await self._of_single(f"sgl_{sent.campaign_id.removeprefix('cmp_')}")
         found = subscribers.ResolvedPerson()
         async with self._contexts().acting(campaign.tenant_id, scopes=_SCOPES, purpose=_PURPOSE):
             with suppress(NotFound):  # deleted meanwhile: there is nobody left to mail
@@ -75,6 +75,10 @@ class People:
                     else subscribers.ResolvePersonRequest(address=address)
                 )
         return About(campaign.tenant_id, campaign.campaign_id, campaign.brand, found.address_key, found.subscriber_id)
+
+    async def _of_single(self, id: str) -> About | None:
+        single = await self._single(id)
+        return About(single.tenant_id, single.message_id, single.brand, single.address_key, "") if single else None
 
     async def provider_of(self, about: About) -> str:
         """The domain of their address; "" where nobody is known by it. Raises Unavailable and every other PostlawError."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from postlaw_common.ids import new_id, time_ms_of
 from postlaw_sending.campaigns.domain.campaign import Sender
+from postlaw_sending.campaigns.domain.recipients import State
 
 _PREFIX = "msg"
 HOUR_US = 3600 * 1_000_000
@@ -67,6 +68,19 @@ class SentSingle:
     message_id: str
     brand: str
     address_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A single message as it stands. `state`: what became of it, None before its end. `handed_us`: when a server took it, 0 where none
+    did, or where that was not noted."""
+
+    tenant_id: str
+    message_id: str
+    attempt_id: str
+    address_key: bytes
+    state: State | None
+    handed_us: int
 
 
 def attempt_id() -> str:

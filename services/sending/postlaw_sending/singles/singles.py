@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any
 
 from postlaw_common.bus import Bus, BusUnavailable, Record
@@ -20,7 +21,7 @@ from postlaw_common.telemetry import get_logger
 from postlaw_sending.campaigns.domain.recipients import Outcome, Settled, State, next_attempt
 from postlaw_sending.campaigns.keys import CampaignKeyDestroyed
 from postlaw_sending.campaigns.sealing import place
-from postlaw_sending.singles.domain import LIFE_US, PUBLISHED_WITHIN_US, SentSingle, attempt_id, is_attempt, made_at_us
+from postlaw_sending.singles.domain import LIFE_US, PUBLISHED_WITHIN_US, Handed, SentSingle, attempt_id, is_attempt, made_at_us
 from postlaw_sending.singles.wire import sealed_batch
 from postlaw_sending.stop.wire import SINGLES
 
@@ -93,6 +94,12 @@ class Singles:
         if document is None or document["tenant"] != tenant_id or document.get("wrapped") is None:
             raise CampaignKeyDestroyed(f"the message of attempt {attempt} has come to its end, or never was")
         return await self._key(document)
+
+    async def handed(self) -> AsyncGenerator[list[Handed]]:
+        """All of them, in pages. To be closed by whoever leaves off."""
+        async with aclosing(self._open().scan()) as pages:
+            async for page in pages:
+                yield [_handed(document) for document in page if document.get("address_key")]
 
     async def settle(self, settled: Settled) -> None:
         """What became of an attempt. A repeat changes nothing."""
@@ -175,7 +182,13 @@ def _ended(document: Document, outcome: Outcome | None) -> dict[str, Any]:
     state, reason = (outcome.state.name.lower(), outcome.reason) if outcome else ("expired", "unheard")
     if state == "deferred":
         state = "expired"
-    return kept | {"state": state, "reason": reason}
+    return kept | {"state": state, "reason": reason, "handed_us": outcome.handed_over_at_us if outcome else 0}
+
+
+def _handed(document: Document) -> Handed:
+    state = None if document.get("open") is not None else State[document["state"].upper()]
+    id, attempt = document["message_id"], document.get("attempt_id") or ""
+    return Handed(document["tenant"], id, attempt, document["address_key"], state, document.get("handed_us", 0))
 
 
 def _key_place(message_id: str) -> bytes:

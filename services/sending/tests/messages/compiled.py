@@ -56,6 +56,7 @@ def campaign(
     return_paths: ReturnPaths = RETURN_PATHS,
     images: Sequence[Image] = (),
     answers_to_us: bool = False,
+    campaign_id: str = CAMPAIGN,
 ) -> CompiledCampaign:
     return compile_campaign(
         subject=subject,
@@ -68,7 +69,7 @@ def campaign(
         postal_address=postal_address,
         contact=contact,
         list_name=list_name,
-        campaign_id=CAMPAIGN,
+        campaign_id=campaign_id,
         list_id=LIST,
         public_url="https://mail.example.net/",
         return_paths=return_paths,

@@ -20,11 +20,14 @@ from hypothesis import strategies as st
 
 from postlaw_common.errors import Denied, NotFound
 from postlaw_common.testing.promises import promise
+from postlaw_sending.messages.return_path import SentMessage
 from postlaw_sending.returns.notices import Source
+from postlaw_sending.returns.people import About, People
 from postlaw_sending.returns.webhooks.reports import notices_in
 from postlaw_sending.returns.webhooks.signatures import of_sns
 from postlaw_sending.returns.webhooks.taking import Secrets, TakeReports
-from services.sending.tests.messages.compiled import CAMPAIGN
+from postlaw_sending.singles.domain import SentSingle
+from services.sending.tests.messages.compiled import CAMPAIGN, Person, campaign, parsed
 from services.sending.tests.returns.played import PATH, PATHS, SENT, Outside, acting, opened, received_in
 
 NOW_S = 1_800_000_000
@@ -189,3 +192,35 @@ def test_no_report_is_too_malformed_to_be_read(source: Source, report: Any) -> N
 def test_a_message_is_told_by_return_path_before_message_id() -> None:
     [notice] = notices_in("mailgun", {"event-data": MAILGUN_BOUNCE | {"envelope": {"sender": PATH}}}, PATHS.read)
     assert (notice.sent, notice.cls, notice.status) == (SENT, "hard", "5.1.1")
+
+
+SINGLE = "sgl_01m84s6memev1rrrm3cf6xsn99"
+
+
+@pytest.mark.parametrize("subject", ["Your order", "Order of {{ name | upper }}"])  # made in one piece, and by the template engine
+@promise("M6")
+def test_a_report_names_a_single_message_in_a_customers_words_and_no_campaign(subject: str) -> None:
+    message = parsed(campaign(subject=subject, campaign_id=SINGLE).render(Person(fields={"name": "Ada"})))
+    headers = {"message-id": str(message["Message-ID"]).strip("<>")}
+    [notice] = notices_in("mailgun", {"event-data": MAILGUN_BOUNCE | {"message": {"headers": headers}}}, PATHS.read)
+    assert notice.sent == SentMessage(SINGLE, b"")
+
+
+@promise("M6")
+async def test_a_single_message_whose_id_looks_like_a_campaigns_is_found_all_the_same() -> None:
+    """As those of customers' words did."""
+
+    async def no_campaign(id: str) -> None:
+        return None
+
+    async def single(id: str) -> SentSingle | None:
+        return SentSingle("ten_1", SINGLE, "", b"key") if id == SINGLE else None
+
+    def unused(*_: Any) -> Any:
+        raise AssertionError("nobody else is asked")
+
+    people = People(unused, unused, no_campaign, single)
+    looks_so = SentMessage(SINGLE.replace("sgl", "cmp"), b"")
+    assert await people.of_message(looks_so, "a@b.example") == About("ten_1", SINGLE, "", b"key", "")
+    assert await people.of_message(looks_so._replace(campaign_id="cmp_" + "0" * 26), "a@b.example") is None
+    assert await people.of_message(looks_so._replace(person=b"person"), "a@b.example") is None  # a return path proves its kind

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -287,7 +287,7 @@ class FakeCollection:
     def under(self, prefix: str, *, after: str = "", size: int = 1000) -> AsyncGenerator[list[Document]]:
         raise AssertionError("workers know their documents by name")
 
-    async def scan(self, field: str | None = None, value: str | bytes | None = None, *, after: str = "") -> AsyncIterator[list[Document]]:
+    async def scan(self, field: str | None = None, value: str | bytes | None = None, *, after: str = "") -> AsyncGenerator[list[Document]]:
         await self._before()
         found = deepcopy(list(self._documents.values()))
         await self._process.step()
