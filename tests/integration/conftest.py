@@ -24,6 +24,7 @@ def composed_mesh(
     mesh = ComposedMesh(
         tmp_path,
         {
+            "POSTLAW_RECONCILE_QUIET_S": "0",  # what has just happened is looked at, too
             "POSTLAW_BUS": local_kafka().url,
             "POSTLAW_STORE": local_mongodb.url,
             "POSTLAW_BLOBS": f"{bucket}/mesh-{secrets.token_hex(4)}?{endpoint}",

@@ -11,7 +11,7 @@ from postlaw_mesh.demo.journey import journey
 PEOPLE, OPT_OUTS = 2_000, 40
 
 
-@promise("M6")
+@promise("M6", "S8")
 async def test_what_stops_in_one_process_stops_across_processes(composed_mesh: Any) -> None:
     result = await journey(composed_mesh.ready(), PEOPLE, OPT_OUTS, quiet=True)  # raises LawBroken
 
@@ -23,3 +23,9 @@ async def test_what_stops_in_one_process_stops_across_processes(composed_mesh: A
 
     checked = composed_mesh.once("audit", "audit", "verify", "--json")
     assert json.loads(checked)["valid"]
+
+    reconciled = [json.loads(line) for line in composed_mesh.once("gateway", "reconcile", "--json").splitlines()]
+    assert {one["service"] for one in reconciled} == {"audit", "consent", "sending"}
+    assert not [one for one in reconciled if int(one["differences"])]
+    assert sum(int(one["looked_at"]) for one in reconciled) > PEOPLE
+    print(json.dumps({f"{one['service']}: {one['check']}": [one["looked_at"], one["began_at"], one["finished_at"]] for one in reconciled}))

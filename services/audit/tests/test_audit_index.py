@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+from typing import Any, cast
 
+from postlaw_audit.index import EVENT_INDEX, EventIndex
 from postlaw_common.ids import new_id
+from postlaw_common.store import Collection, Document
 from services.audit.tests.installation import Installation
 
 
@@ -19,3 +22,27 @@ async def test_each_event_is_found_over_all_pages_of_its_second(there: Installat
     for index, id in [*random.Random(1).sample(added, 200), added[0], added[-1]]:
         assert await there.index.candidates(id) == [index]
     assert await there.index.candidates(new_id("evt")) == []
+
+
+async def test_one_event_of_a_full_second_costs_a_sixteenth_of_its_rows(there: Installation) -> None:
+    second, read = new_id("evt")[:-16], list[int]()
+    ids = [f"{second}{new_id('evt')[-16:]}" for _ in range(4096)]
+    await there.index.add(0, ids)
+    collection = there.store.collection(EVENT_INDEX.name)
+
+    class Counted:
+        async def find(self, *asked: Any, **more: Any) -> list[Document]:
+            page = await collection.find(*asked, **more)
+            read.extend(len(document["rows"]) // 12 for document in page)
+            return page
+
+    assert await EventIndex(lambda: cast("Collection", Counted())).candidates(ids[1234]) == [1234]
+    assert sum(read) < 4096 / 8
+
+
+async def test_an_event_that_an_earlier_version_put_into_the_index_is_found_once(there: Installation) -> None:
+    second = new_id("evt")[:-16]
+    ids = [f"{second}{new_id('evt')[-16:]}" for _ in range(300)]
+    await there.index.add(7, ids[:3])  # as they stood when a second's rows were in one document, however many
+    await there.index.add(7, ids)
+    assert await there.index.candidates(ids[1]) == [8]

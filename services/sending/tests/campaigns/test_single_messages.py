@@ -22,7 +22,7 @@ from postlaw_sending.campaigns.backlog import Backlog
 from postlaw_sending.campaigns.domain.recipients import State
 from postlaw_sending.campaigns.wire import settled
 from postlaw_sending.messages.single import LANGUAGES, CompiledSingle, Single
-from postlaw_sending.singles.domain import ENDED_AFTER_US, attempt_id, made_at_us, status_of
+from postlaw_sending.singles.domain import ENDED_AFTER_US, Handed, attempt_id, made_at_us, status_of
 from postlaw_sending.stop.holdings import HOLDINGS
 from postlaw_sending.stop.wire import SINGLES
 from postlaw_sending.worker.jobs import OpenBatch
@@ -85,6 +85,8 @@ async def settle(world: World, record: Received, state: State, reason: str = "")
         address_keys=[address_key(1)],
         subscriber_ids=[""],
         states=bytes([state]),
+        started_at_us=1_800_000_000_000_000,
+        handed_over_after_us=[7],
         reasons=[1] if reason else [],
         reason_texts=[reason] if reason else [],
     )
@@ -138,6 +140,18 @@ async def test_what_has_come_to_its_end_opens_nowhere_again(open_world: Opened) 
             await opened(world, record)
         await world.singles.sweep()
         assert len(await jobs(world)) == 1
+
+
+@promise("S8")
+async def test_what_became_of_a_message_and_when_is_kept_for_who_holds_it_against_the_relays_log(open_world: Opened) -> None:
+    async with open_world() as world:
+        id = (await stub(world).SendMessage(request(world))).message_id
+        [record] = await jobs(world)
+        attempt = sending.SealedBatch.FromString(record.value).campaign_id
+        assert [page async for page in world.singles.handed()] == [[Handed(TENANT, id, attempt, address_key(1), None, 0)]]
+        await settle(world, record, State.SENT)
+        sent = Handed(TENANT, id, attempt, address_key(1), State.SENT, 1_800_000_000_000_007)
+        assert [page async for page in world.singles.handed()] == [[sent]]
 
 
 async def test_a_message_that_was_put_off_comes_again_as_another_attempt_on_the_same_decision(open_world: Opened) -> None:
