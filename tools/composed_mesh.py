@@ -84,7 +84,7 @@ class ComposedMesh:
         """A one-shot service; what it prints."""
         command = [sys.executable, "-m", "postlaw_mesh", *(words or self.service(name)["command"])]
         done = subprocess.run(command, env={**os.environ, **self.environment(name)}, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stderr or done.stdout
         return done.stdout
 
     def start_all(self, workers: int | None = None) -> None:

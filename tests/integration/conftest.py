@@ -24,13 +24,13 @@ def composed_mesh(
     mesh = ComposedMesh(
         tmp_path,
         {
-            "POSTLAW_RECONCILE_QUIET_S": "0",  # what has just happened is looked at, too
             "POSTLAW_BUS": local_kafka().url,
             "POSTLAW_STORE": local_mongodb.url,
             "POSTLAW_BLOBS": f"{bucket}/mesh-{secrets.token_hex(4)}?{endpoint}",
             "AWS_ACCESS_KEY_ID": os.environ["AWS_ACCESS_KEY_ID"],
             "AWS_SECRET_ACCESS_KEY": os.environ["AWS_SECRET_ACCESS_KEY"],
         },
+        {"POSTLAW_RECONCILE_QUIET_S": "1"},  # what happened before a look began is looked at, but for what the look before it told
     )
     with ExitStack() as stack:
         stack.callback(mesh.stop_all)

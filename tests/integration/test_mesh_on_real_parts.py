@@ -24,8 +24,11 @@ async def test_what_stops_in_one_process_stops_across_processes(composed_mesh: A
     checked = composed_mesh.once("audit", "audit", "verify", "--json")
     assert json.loads(checked)["valid"]
 
-    reconciled = [json.loads(line) for line in composed_mesh.once("gateway", "reconcile", "--json").splitlines()]
+    reconciled = [json.loads(line) for line in composed_mesh.once("credentials", "reconcile", "--json").splitlines()]
     assert {one["service"] for one in reconciled} == {"audit", "consent", "sending"}
     assert not [one for one in reconciled if int(one["differences"])]
-    assert sum(int(one["looked_at"]) for one in reconciled) > PEOPLE
+    looked_at = {one["check"]: int(one["looked_at"]) for one in reconciled}
+    assert looked_at["bus against ledger"] == looked_at["ledger against suppression"] >= PEOPLE + OPT_OUTS
+    assert looked_at["outcomes against batches"] == looked_at["batches against outcomes"] > 0
+    assert looked_at["jobs against batches"] > 0
     print(json.dumps({f"{one['service']}: {one['check']}": [one["looked_at"], one["began_at"], one["finished_at"]] for one in reconciled}))

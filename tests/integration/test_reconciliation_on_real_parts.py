@@ -14,7 +14,7 @@ from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import Bus, Received, Record, Topic, open_bus
 from postlaw_common.ids import new_id
 from postlaw_common.reconciling import Difference, Step
-from postlaw_common.store import Collection, open_store
+from postlaw_common.store import Collection, Document, open_store
 from postlaw_common.testing.promises import promise
 from postlaw_consent.domain.event import Actor, ConsentEvent
 from postlaw_consent.domain.scope import EVERYTHING
@@ -116,7 +116,9 @@ async def test_withdrawals_are_held_against_the_bus_by_stretches_and_the_one_tha
     )
     entries = [Entry(event := withdrawal(number), encode(event), number % PARTITIONS) for number in range(PARTITIONS * EACH)]
     offsets = await bus.publish([Record(EVENTS.name, entry.partition, entry.data) for entry in entries])
-    documents = [document_of(entry) | {"offset": offset, "generation": GENERATION} for entry, offset in zip(entries, offsets, strict=True)]
+    documents: list[Document] = [
+        document_of(entry) | {"offset": offset, "generation": GENERATION} for entry, offset in zip(entries, offsets, strict=True)
+    ]
     await ledger.insert_many(documents)
     assert await found(checks.ledger_against_suppression("")) == []
     assert parts.bus.ranges <= 4 * PARTITIONS
