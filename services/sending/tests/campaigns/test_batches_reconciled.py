@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.bus import Bus, Record, Topic, open_bus
 from postlaw_common.reconciling import Check, Difference
-from postlaw_common.store import Collection, open_store
+from postlaw_common.store import Collection, Document, open_store
 from postlaw_common.testing.promises import promise
 from postlaw_sending.campaigns.outcomes import BATCHES
 from postlaw_sending.campaigns.reconciling import BatchChecks
@@ -103,6 +104,26 @@ async def test_a_batch_that_a_worker_took_and_that_nobody_settled_is_named(world
     world.holdings[0].batches.clear()
     [lost] = await world.found("jobs against batches")
     assert lost.ids == (batch_id("cmp_1", 1, 2), f"{JOBS}/1@2")
+
+
+@promise("S8")
+async def test_a_look_that_breaks_off_leaves_no_scan_of_the_store_open(world: World) -> None:
+    await world.settled(0)
+    batches, closed = world.batches, list[bool]()
+
+    class Watched:
+        async def scan(self, *, after: str) -> AsyncGenerator[list[Document]]:
+            try:
+                async for page in batches.scan(after=after):
+                    yield page
+            finally:
+                closed.append(True)
+
+    world.batches = cast("Collection", Watched())
+    look = world.checks()["batches against outcomes"].look("")
+    assert (await anext(look)).looked_at == 1 and not closed
+    await look.aclose()
+    assert closed == [True]
 
 
 @promise("S8")
