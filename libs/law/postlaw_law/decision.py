@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from postlaw_law.words import Basis, Duty
 
@@ -36,8 +37,7 @@ class TrackingAllowed:
     click: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """`basis`: per applicable regime, what the message rests on and why the person gets it; None where it may not go. `reasons`: of the
     first stage that fails, sorted. `expires_at`: the first instant at which it may no longer go; None where nothing ends by itself.
     `evidence`: ids of the ledger's events that the answer rests on, sorted. `law`: the version of the law that decided."""

@@ -7,7 +7,7 @@ Facts only grow: a fold adds a record for each event and may drop one only where
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from postlaw_law.words import EVERYTHING, AddressKind, Defect, Evidence, MessageClass, MessageFact, RecipientKind, RouteEvent, SenderKind
@@ -35,8 +35,7 @@ class Message:
     brand: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """An event that may carry a route: a consent, a purchase, a membership …
 
     `held`: evidence that is there. `denied`: evidence that is explicitly false (a pre-ticked box). `ended_us`: when a contract,
@@ -85,8 +84,7 @@ class TrackingSignal:
     id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(NamedTuple):
     """`territories`: every one that may apply; none, or ZZ, where it is unknown. `zone`: theirs, where known: local days then end at the
     earlier of the two zones' midnights. `messages_us`: when messages went out, for routes that carry one message only."""
 

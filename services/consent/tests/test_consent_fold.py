@@ -131,7 +131,7 @@ def test_neither_an_import_nor_a_relationship_lifts_an_opt_out(history: list[Fac
 
 @given(histories(), st.randoms(use_true_random=False))
 def test_duplicates_and_order_of_reading_change_nothing(history: list[Fact], random: Random) -> None:
-    twice = history + [replace(one) for one in history]
+    twice = history + [one._replace() for one in history]
     random.shuffle(twice)
     assert fold(twice) == fold(history)
 
@@ -139,7 +139,7 @@ def test_duplicates_and_order_of_reading_change_nothing(history: list[Fact], ran
 @given(histories())
 def test_the_only_event_of_a_person_says_alone_what_the_fold_says(history: list[Fact]) -> None:
     for one in history:
-        assert person_of(replace(one, version=1)) == fold([replace(one, version=1)]).person()
+        assert person_of(one._replace(version=1)) == fold([one._replace(version=1)]).person()
 
 
 @given(histories(), st.integers(0, 12))
@@ -408,12 +408,12 @@ def test_a_claim_is_never_of_evidence_that_follows_from_the_record() -> None:
 @given(histories(), histories(), st.integers(0, 6))
 def test_what_is_stopped_for_every_customer_nobody_opens_but_who_stopped_it(before: list[Fact], later: list[Fact], second: int) -> None:
     stopped = [*before, fact(len(before) + 1, "withdrawn", PLATFORM, second * SECOND / DAY)]
-    after = stopped + [replace(one, version=len(stopped) + one.version) for one in later]
+    after = stopped + [one._replace(version=len(stopped) + one.version) for one in later]
     assert open_scopes(after) == set()
     assert all(not decision(after, belongs, START + 400 * DAY).allow for belongs in MESSAGES)
     lifted = [*after, fact(len(after) + 1, "lifted", PLATFORM, 7)]
-    never = before + [replace(one, version=len(before) + one.version, terms=replace(one.terms, refers_to=0)) for one in later]
-    same = [replace(one, terms=replace(one.terms, refers_to=0)) for one in lifted]
+    never = before + [one._replace(version=len(before) + one.version, terms=replace(one.terms, refers_to=0)) for one in later]
+    same = [one._replace(terms=replace(one.terms, refers_to=0)) for one in lifted]
     assert open_scopes(same) == open_scopes(never), "what is lifted leaves no trace"
 
 

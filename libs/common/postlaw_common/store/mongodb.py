@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from bson import Int64
-from bson.codec_options import TypeDecoder, TypeRegistry
+from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
 from pymongo import ASCENDING, AsyncMongoClient, ReadPreference, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
@@ -43,6 +43,8 @@ class PlainInt(TypeDecoder):
 
 
 TYPES = TypeRegistry([PlainInt()])
+# With types of one's own the driver decodes in two steps, half of it in Python. A packed document has few fields for that: `_read` does it.
+PACKED = CodecOptions[Document]()
 
 
 def split_url(url: str) -> tuple[str, str, bool]:
@@ -85,7 +87,10 @@ class MongoStore:
                 if spec.name not in there:
                     await self._create(spec.name)
                 collection = database.get_collection(
-                    spec.name, write_concern=WriteConcern(w="majority", j=True), read_preference=ReadPreference.PRIMARY
+                    spec.name,
+                    PACKED if spec.packed else None,
+                    write_concern=WriteConcern(w="majority", j=True),
+                    read_preference=ReadPreference.PRIMARY,
                 )
                 if spec.packed and spec.name in there:
                     await lift_out(collection, spec)
@@ -247,7 +252,12 @@ class MongoCollection:
     def _read(self, document: Document) -> Document:
         if self._named_ranges:
             document.pop(RANGE, None)
-        return unpacked_document(document) if self._apart else document
+        if self._apart is None:
+            return document
+        for field in self._indexed:
+            if type(value := document.get(field)) is Int64:
+                document[field] = int(value)
+        return unpacked_document(document)
 
     def _all_read(self, documents: list[Document]) -> list[Document]:
         return [self._read(document) for document in documents] if self._named_ranges or self._apart else documents

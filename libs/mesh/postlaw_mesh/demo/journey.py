@@ -35,8 +35,10 @@ class LawBroken(Exception):
         self.result = result
 
 
-async def journey(ready: dict[str, Any], people: int, opt_outs: int, *, quiet: bool) -> dict[str, Any]:
-    """Returns what was measured. Raises LawBroken."""
+async def journey(
+    ready: dict[str, Any], people: int, opt_outs: int, *, quiet: bool, stopped_share: float = STOPPED_SHARE
+) -> dict[str, Any]:
+    """Returns what was measured. `stopped_share`: how many of the answers must be *stopped*, not *recorded*. Raises LawBroken."""
     console = Console(quiet=quiet, highlight=False)
     columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     file, addresses, unshown = people_csv(people)
@@ -61,7 +63,9 @@ async def journey(ready: dict[str, Any], people: int, opt_outs: int, *, quiet: b
         "proof": proof,
     }
     _print(console, result, verdict)
-    broken = _broken(campaign, verdict, proof) or ("somebody was mailed without evidence of their consent" if without_evidence else "")
+    broken = _broken(campaign, verdict, proof, stopped_share) or (
+        "somebody was mailed without evidence of their consent" if without_evidence else ""
+    )
     if broken:
         raise LawBroken(broken, result)
     return result
@@ -161,7 +165,7 @@ async def _proof(api: RestClient, event_id: str) -> dict[str, Any]:
     return {"event_id": event_id, "index": int(proof["index"]), "size": size, "root": root.hex(), "hashes": len(hashes), "verified": True}
 
 
-def _broken(campaign: dict[str, Any], verdict: Verdict, proof: dict[str, Any]) -> str:
+def _broken(campaign: dict[str, Any], verdict: Verdict, proof: dict[str, Any], stopped_share: float) -> str:
     totals = campaign["totals"]
     if campaign["status"] != "finished" or accounted(totals) != totals["audience"]:
         return "the recipients' final states do not add up to the audience"
@@ -169,8 +173,9 @@ def _broken(campaign: dict[str, Any], verdict: Verdict, proof: dict[str, Any]) -
         return "somebody was mailed after the answer 'stopped'"
     if not verdict.holds:
         return "somebody was mailed twice, or more than once after 'recorded'"
-    if verdict.stopped < STOPPED_SHARE * verdict.opt_outs:
-        return "fewer than 99 % of the opt-outs were answered 'stopped' without any fault"
+    if verdict.stopped < stopped_share * verdict.opt_outs:
+        wanted = f"{stopped_share:.0%} of {verdict.opt_outs}"
+        return f"only {verdict.stopped} opt-outs were answered 'stopped' without any fault, fewer than {wanted}"
     return "" if proof["verified"] else "the proof does not verify"
 
 

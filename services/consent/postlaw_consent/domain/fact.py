@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from postlaw_consent.domain.event import EXPRESS, ConsentEvent, Kind, Route
 from postlaw_consent.domain.particulars import RELATIONSHIPS, Particulars
@@ -46,8 +46,7 @@ class Terms:
 NO_TERMS = Terms()
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """`scope` is its key. `at_us`: microseconds since the epoch."""
 
     version: int

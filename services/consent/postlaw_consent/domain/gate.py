@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from postlaw_consent.domain.fact import fact_of
 from postlaw_consent.domain.fold import Fold, fold, person_of
@@ -125,7 +125,7 @@ class Gate:
         place = self._places.get(key)
         if place is None:
             place = self._places[key] = len(self.verdicts)
-            self.verdicts.append(replace(decision, expires_at=None, evidence=()))
+            self.verdicts.append(decision._replace(expires_at=None, evidence=()))
         return place, microseconds(decision.expires_at) if decision.expires_at is not None else 0
 
 
