@@ -117,7 +117,9 @@ async def _key(at: str, state: str) -> str | None:
 @click.option("--state", help="The state directory, which also keeps what was last seen of each log. Default: POSTLAW_STATE, .state")
 @click.option("--key", help="A key of the log in note format, or a file of it; without one, the key that lies beside the log.")
 @click.option(
-    "--earlier", type=click.File(), help="A checkpoint kept from before, as it was published, instead of the one that was last seen here."
+    "--earlier",
+    type=click.File(encoding="utf-8"),
+    help="A checkpoint kept from before, as it was published, instead of the one that was last seen here, which then stays.",
 )
 @click.option(
     "--witnesses", "policy", type=click.File(), help="A witness policy (tlog-policy): whose cosignatures are checked, how many are enough."
@@ -143,7 +145,9 @@ def verify(log: str | None, state: str | None, key: str | None, earlier: TextIO 
         seen = SeenCheckpoints(Path(directory) / "audit-seen")
         before = earlier.read() if earlier else None
         found, before = asyncio.run(_verify(log or str(settings.blobs), directory, given, before, seen, witnesses))
-        seen.keep(found.checkpoint, found.note)
+        # Compared with another checkpoint it may not continue the one that was seen, which then stays.
+        if earlier is None or seen.of(found.checkpoint.origin) is None:
+            seen.keep(found.checkpoint, found.note)
     except PolicyInvalid as wrong:
         raise click.UsageError(str(wrong)) from wrong
     except (LogInvalid, NoteInvalid) as wrong:

@@ -52,7 +52,8 @@ class LogChecks:
         return Check("events against entries", self.events_against_entries), Check("events not in the log", self.left_out)
 
     async def events_against_entries(self, cursor: str) -> AsyncGenerator[Step]:
-        """`cursor`: the next bundle, whether what stands there is of the present generation, and where each partition goes on."""
+        """`cursor`: the bundle to go on from (that in which an event in several entries begins, until it is over), whether what stands
+        there is of the present generation, and where each partition goes on."""
         state = await self._state()
         try:
             size = (await self._reader.checkpoint())[0].size
@@ -74,7 +75,7 @@ class LogChecks:
         self, first: int, size: int, comparing: bool, following: dict[Place, int], generations: Sequence[str]
     ) -> AsyncGenerator[tuple[Step, bool]]:
         versions: OrderedDict[str, int] = OrderedDict()
-        pieces: dict[Place, bytes] = {}
+        pieces: dict[Place, tuple[int, bytes]] = {}  # of an event that is not over: the bundle in which it began, what there is of it
         for number in range(first, -(-size // WIDTH)):
             held: defaultdict[Place, dict[int, _Held]] = defaultdict(dict)
             found: list[Difference] = []
@@ -85,18 +86,21 @@ class LogChecks:
                     comparing = entry.data.partition(b"\n")[0].decode() == generations[-1]
                     held.clear()
                     following.clear()
+                    pieces.clear()
                     continue
                 part, _, parts = entry.context.get("part", "").partition("/")
-                data = pieces.pop(place, b"") + entry.data
+                began, data = pieces.pop(place, (number, b""))
+                data += entry.data
                 if part != parts:
-                    pieces[place] = data
+                    pieces[place] = began, data
                     continue
                 held[place][entry.offset] = _Held(index, entry.event_id, entry.tenant_id, data)
                 found += _gap(versions, entry, index)
             if comparing:
                 for place, records in held.items():
                     found += await self._compared(place, records, following)
-            at = json.dumps([number + 1, comparing, [[*place, offset] for place, offset in following.items()]])
+            on_from = min([number + 1, *(began for began, _ in pieces.values())])
+            at = json.dumps([on_from, comparing, [[*place, offset] for place, offset in following.items()]])
             yield Step(at, len(entries), found), comparing
 
     async def _compared(self, place: Place, held: dict[int, _Held], following: dict[Place, int]) -> list[Difference]:

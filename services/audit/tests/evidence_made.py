@@ -126,8 +126,9 @@ def unzipped(zipped: bytes) -> Files:
 
 
 def checked(files: Files, at: Path, *words: str, program: str = "verify.py") -> subprocess.CompletedProcess[str]:
-    """By a Python that has nothing of ours, nor anything else."""
+    """By a Python that has nothing of ours, nor anything else, on a machine whose files are not in UTF-8, as on many a Windows."""
     for name, data in files.items():
         (at / name).parent.mkdir(parents=True, exist_ok=True)
         (at / name).write_bytes(data)
-    return subprocess.run([sys.executable, "-I", "-S", str(at / program), *words], capture_output=True, text=True, check=False)
+    alone = [sys.executable, "-I", "-S", "-X", "utf8=0", str(at / program), *words]
+    return subprocess.run(alone, env={"LC_ALL": "POSIX"}, capture_output=True, text=True, check=False)

@@ -73,6 +73,18 @@ def test_a_log_that_was_cut_back_or_written_anew_is_told_by_what_was_seen_of_it_
 
 
 @promise("A3")
+@pytest.mark.parametrize("now", [entries(500), entries(700, size=11)], ids=["cut back", "written anew"])
+def test_what_was_compared_with_another_checkpoint_does_not_take_the_place_of_what_was_seen(
+    log: Path, tmp_path: Path, now: list[bytes]
+) -> None:
+    assert run("verify").exit_code == 0
+    write(tmp_path / "earlier", write_log(tmp_path / "other", now[:400]).encode())
+    write_log(log, now)
+    assert run("verify", "--earlier", tmp_path / "earlier").exit_code == 0
+    assert run("verify").exit_code == 1
+
+
+@promise("A3")
 def test_witnessed_is_what_the_policys_quorum_has_cosigned_and_nothing_else(log: Path, tmp_path: Path) -> None:
     earlier = write_log(log, entries(300))
     write_log(log, entries(600))

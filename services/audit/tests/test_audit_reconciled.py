@@ -32,6 +32,18 @@ async def test_a_whole_log_is_what_stands_on_the_bus_and_a_look_goes_on_where_it
     assert [step.looked_at async for step in checks(there).events_against_entries(steps[0].cursor)] == [47]
 
 
+@promise("S8")
+async def test_a_look_that_goes_on_within_an_event_of_several_entries_raises_no_alarm(there: Installation) -> None:
+    large = new_event("x", b"l" * 150_000, source="consent", subject="large", sequence=1, tenant_id="ten_1")
+    async with running(there.writer("one")):
+        await there.publish(255)
+        await there.reaches(255)
+        await there.bus.publish([to_record(large, TOPICS[0], 1)])  # its first entry is the first bundle's last one
+        await there.reaches(258)
+    first, *_ = [step async for step in checks(there).events_against_entries("")]
+    assert await found(there, first.cursor) == []
+
+
 @promise("S8", "A1")
 async def test_an_entry_that_is_not_what_happened_is_named_and_so_is_an_event_without_one(
     there: Installation, monkeypatch: pytest.MonkeyPatch

@@ -46,11 +46,15 @@ class Log:
         self.search = Search(there.reader, self.indexer)
         self.size = 0
 
-    async def add(self, type: str, data: bytes, *, subject: str = "s", tenant_id: str = "ten_1", caller: Caller | None = None) -> int:
+    async def add(
+        self, type: str, data: bytes, *, subject: str = "s", tenant_id: str = "ten_1", caller: Caller | None = None, trace: str = ""
+    ) -> int:
         """The index of its entry."""
         with acting_as(caller):
             event = new_event(type, data, source="consent", subject=subject, sequence=1, tenant_id=tenant_id)
-        await self.there.bus.publish([to_record(event, TOPICS[0], 0)])
+        record = to_record(event, TOPICS[0], 0)
+        headers = {**record.headers, "traceparent": f"00-{trace}-00f067aa0ba902b7-01".encode()} if trace else record.headers
+        await self.there.bus.publish([record._replace(headers=headers)])
         self.size += 1
         return self.size - 1
 
@@ -91,6 +95,14 @@ async def test_events_are_found_by_actor_object_request_and_time(log: Log) -> No
     at = event.entry.time_us
     assert await log.found(object="lst_1", from_us=at, to_us=at + 1) == [done]
     assert await log.found(object="lst_1", to_us=at) == [] == await log.found(object="lst_1", from_us=at + 1)
+
+
+@promise("A1")
+async def test_events_are_found_by_the_trace_of_the_call_that_made_them(log: Log) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    here = [await log.add("x", b"", trace=one) for one in (trace, "", trace[::-1], trace)]
+    assert await log.found(trace_id=trace) == [here[3], here[0]]
+    assert await log.found(trace_id=trace[:-1]) == []
 
 
 @promise("A1")

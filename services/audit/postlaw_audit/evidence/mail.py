@@ -159,7 +159,7 @@ def delivery_in(facts: list[dict[str, Any]], fields: list[Field], domain: str, s
             (short(said.get("campaign_id", "")), short(said.get("subscriber_ids", ""))),
         )
         after_s = (said.get("started_at_us", 0) + said.get("handed_over_after_us", 0)) / 1e6 - signed_at
-        if names == ids.groups()[:2] or (kind == "msg" and -CLOCKS_S <= after_s <= SINGLE_WITHIN_S):
+        if names == ids.groups()[:2] or (ids[2] is None and kind == "msg" and -CLOCKS_S <= after_s <= SINGLE_WITHIN_S):
             return fact
     raise ValueError("the log has no hand-over of this Message-ID to the person in its To")
 

@@ -16,9 +16,11 @@ from postlaw_audit.evidence.verify import fact_of
 from postlaw_audit.search.calls import People
 from postlaw_audit.search.events import Event
 from postlaw_audit.search.searching import Question, Search
+from postlaw_common.telemetry import get_logger
 
 _MOST = 1_000  # changes of one domain, or deliveries to one person: the newest
 _MOST_DOMAINS = 10
+_log = get_logger("audit.evidence")
 
 
 class NotOurs(ValueError):
@@ -118,10 +120,18 @@ class ShownMails:
 
 
 def facts_of(events: Sequence[Event], about: Sequence[str]) -> list[Fact]:
-    """`about`: address keys in hex, ids of people and of what events are of."""
+    """`about`: address keys in hex, ids of people and of what events are of. An event whose bytes cannot be read states no fact."""
     schema = json.loads(json.dumps(schema_of({event.entry.type for event in events})))
-    facts = (fact_of(event.index, list(event.pieces), list(about), schema) for event in events)
-    return [fact for fact in facts if fact is not None]
+    facts = list[Fact]()
+    for event in events:
+        try:
+            fact = fact_of(event.index, list(event.pieces), list(about), schema)
+        except (ValueError, LookupError, TypeError) as unreadable:
+            _log.warning("audit_event_states_no_fact", index=event.index, type=event.entry.type, failure=type(unreadable).__name__)
+            continue
+        if fact is not None:
+            facts.append(fact)
+    return facts
 
 
 def _domain_id(tenant_id: str, domain: str) -> str:

@@ -108,7 +108,7 @@ def signed_lines(note: str, *keys: str) -> list[str]:
 
 def with_followers(key: str, folder: Path) -> list[str]:  # each follows the one before by a note that both have signed
     keys = [key.strip()]
-    for note in [file.read_text() for file in sorted(folder.glob("keys/*"), key=lambda file: int(file.name))]:
+    for note in [file.read_text("utf-8") for file in sorted(folder.glob("keys/*"), key=lambda file: int(file.name))]:
         if note.split("\n")[1:3] == ["is followed by", keys[-1]] and signed_lines(note, keys[-1]):
             keys.append(signed_lines(note, note.split("\n")[3])[3])
     return keys
@@ -126,9 +126,9 @@ def root_of(index: int, size: int, leaf: bytes, path: list[bytes]) -> bytes:
 
 def main(folder: Path, key: str, *witnesses: str) -> None:
     told, schema = (json.loads((folder / name).read_bytes()) for name in ("evidence.json", "schema.json"))
-    note, keys = (folder / "checkpoint").read_text(), with_followers(key, folder)
+    note, keys = (folder / "checkpoint").read_text("utf-8"), with_followers(key, folder)
     size, root = signed_lines(note, *keys)[1:3]
-    for digest, name in (line.split() for line in signed_lines((folder / "evidence.note").read_text(), *keys)[1:]):
+    for digest, name in (line.split() for line in signed_lines((folder / "evidence.note").read_text("utf-8"), *keys)[1:]):
         need(hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, f"{name} is not what was signed")
     facts: list[Any] = []
     for event in told["events"]:
@@ -145,6 +145,6 @@ def main(folder: Path, key: str, *witnesses: str) -> None:
 
 if __name__ == "__main__":
     try:
-        main(Path(__file__).parent, *(sys.argv[1:] or [Path(__file__).with_name("log.vkey").read_text()]))
+        main(Path(__file__).parent, *(sys.argv[1:] or [Path(__file__).with_name("log.vkey").read_text("utf-8")]))
     except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as wrong:
         sys.exit(f"NOT VERIFIED: {wrong or type(wrong).__name__}")
