@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from postlaw.identity.v1.identity_pb2_grpc import add_IdentityServiceServicer_to_server
 from postlaw_audit.notes import parse_checkpoint
@@ -15,6 +17,7 @@ from postlaw_common.testing.log_verifiers import LogVerifiers
 from postlaw_common.testing.mesh import fake, mesh
 from postlaw_common.testing.promises import promise
 from postlaw_mesh.builders import builders
+from postlaw_mesh.command import main
 from services.gateway.tests.played import FakeIdentity
 
 TOPIC, COUNT = "postlaw.consent.events.v1", 300  # a full tile, and a partial one
@@ -44,3 +47,13 @@ async def test_other_peoples_verifiers_accept_the_log_that_the_gateway_serves(
         assert isinstance(found, dict), found
         assert (found["size"], found["proven"]) == (size, -(-size // EVERY))
         assert f"Successfully fsck'd log with size {size}" in await asyncio.to_thread(other_verifiers.fsck, at, key)
+        words = ["audit", "verify", at, "--key", str(key), "--state", str(tmp_path / "elsewhere"), "--json"]
+        ours = await asyncio.to_thread(CliRunner().invoke, main, words)
+        assert (ours.exit_code, json.loads(ours.output)["size"]) == (0, size), ours.output
+        partial = f"tile/0/001.p/{size - 256}"
+        paths = ("checkpoint", "tile/0/000", "tile/entries/000", partial, "tile/0/001", "tile/0/002.p/1", "tile/0/000.p/0", "segment/0")
+        answers = [await http.get(f"{at}/{path}") for path in paths]
+        kept = "public, max-age=31536000, immutable"
+        assert [(one.status_code, one.headers["cache-control"]) for one in answers] == [
+            (200, "no-cache"), (200, kept), (200, kept), (200, "public, max-age=60"), *[(404, "no-store")] * 4,
+        ]  # fmt: skip
