@@ -20,7 +20,7 @@ def law() -> None:
     \b
     Example:
       postlaw law check decision-vectors.json
-    Exit codes: 0 all as expected, 1 at least one differs, 2 a file cannot be read as cases.
+    Exit codes: 0 all as expected, 1 at least one differs, 2 none differs and a file cannot be read as cases.
     """
 
 
@@ -33,7 +33,7 @@ def check_command(files: tuple[Path, ...], as_json: bool) -> None:
     \b
     Example:
       postlaw law check decision-vectors.json clock-vectors.json
-    Exit codes: 0 all as expected, 1 at least one differs, 2 a file is none of vectors, or a case in it cannot be read.
+    Exit codes: 0 all as expected, 1 at least one differs, 2 none differs, and a file is none of vectors, or a case in it cannot be read.
     """
     differing = unreadable = passed = 0
     for file in files:
@@ -51,7 +51,7 @@ def check_command(files: tuple[Path, ...], as_json: bool) -> None:
         click.echo(json.dumps({"law": the_law().version, "passed": passed, "differ": differing, "unreadable": unreadable}))
     else:
         click.echo(f"{passed} as expected, {differing} differ, {unreadable} cannot be read; law {the_law().version[:12]}")
-    sys.exit(2 if unreadable else 1 if differing else 0)
+    sys.exit(1 if differing else 2 if unreadable else 0)
 
 
 def _show(file: Path, outcome: Outcome, as_json: bool) -> None:

@@ -43,6 +43,13 @@ def test_a_case_that_differs_is_named_with_both_answers_and_exits_1(tmp_path: Pa
     assert "dv-001" not in result.output
 
 
+def test_one_that_differs_exits_1_whatever_else_cannot_be_read(tmp_path: Path) -> None:
+    wrong = vector("dv-020", expect={"allow": True, "reasons": [], "basis": {"CA": "implied_ebr_purchase"}})
+    result = ran(str(tmp_path / "absent.json"), written(tmp_path, wrong, vector("dv-001", colour="red")))
+    assert "1 differ, 2 cannot be read" in result.output
+    assert result.exit_code == 1
+
+
 def test_an_expiry_that_is_not_expected_differs_and_one_in_another_zone_does_not(tmp_path: Path) -> None:
     expect = vector("dv-019")["expect"]
     without = vector("dv-019", id="a", expect={name: value for name, value in expect.items() if name != "expires_at"})

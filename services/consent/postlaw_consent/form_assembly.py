@@ -31,6 +31,7 @@ from postlaw_consent.single_clients import SingleClient
 from postlaw_consent.tokens import Tokens
 from postlaw_consent.use_cases.carried_out import CarriedOut
 from postlaw_consent.use_cases.confirm_sign_up import ConfirmSignUp
+from postlaw_consent.use_cases.explain_decision import ExplainDecision
 from postlaw_consent.use_cases.forms import CreateForm, GetForm, ListForms, RetireForm
 from postlaw_consent.use_cases.get_decisions import GetDecisions
 from postlaw_consent.use_cases.keep_language import KeepLanguage
@@ -39,6 +40,7 @@ from postlaw_consent.use_cases.record_consents import RecordConsents
 from postlaw_consent.use_cases.record_reached import RecordReached
 from postlaw_consent.use_cases.request_profile_link import MailProfileLink, RequestProfileLink
 from postlaw_consent.use_cases.sign_up import CarryOutSignUp, TakeSignUp
+from postlaw_consent.use_cases.standing_no import StandingNo
 
 COLLECTIONS = (FORMS, SIGN_UPS, CONFIRMATION_CAPS, PROFILE_LINKS)
 
@@ -59,6 +61,7 @@ def assemble_forms(
     notices: Notices,
     record: RecordConsents,
     decide: GetDecisions,
+    explain: ExplainDecision,
     opt_out_tokens: Tokens,
     afterwards: Afterwards,
     *,
@@ -83,12 +86,14 @@ def assemble_forms(
     contexts = ServiceContexts(platform.channel("identity"), "consent", now_us=platform.now_us)
     clients = FormClients(platform.channel, contexts)
     single = SingleClient(platform.channel, contexts)
+    standing_no = StandingNo(ledger, explain)
     carry_out = CarryOutSignUp(
         forms=forms,
         people=clients,
         ledger=ledger,
         record=record,
         decide=decide,
+        standing_no=standing_no,
         caps=caps,
         confirmation_tokens=tokens,
         opt_out_tokens=opt_out_tokens,
@@ -105,6 +110,7 @@ def assemble_forms(
         profiles=profiles,
         ledger=ledger,
         decide=decide,
+        standing_no=standing_no,
         caps=caps,
         link_tokens=link_tokens,
         opt_out_tokens=opt_out_tokens,

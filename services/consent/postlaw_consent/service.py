@@ -134,12 +134,14 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         generation=platform.generation,
         now_us=platform.now_us,
     )
+    explain = ExplainDecision(ledger, law, senders.get, platform.now_us)
     forms = assemble_forms(
         platform,
         ledger,
         notices,
         record,
         decide,
+        explain,
         tokens,
         afterwards,
         mails_a_day=settings.confirmations_a_day,
@@ -149,7 +151,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         record_consents=record,
         withdraw_consent=withdraw,
         get_decisions=decide,
-        explain_decision=ExplainDecision(ledger, law, senders.get, platform.now_us),
+        explain_decision=explain,
         describe_token=DescribeToken(ledger, tokens, names),
         describe_preferences=describe_preferences,
         change_preferences=ChangePreferences(tokens, describe_preferences, withdraw, record, platform.now_us),

@@ -353,6 +353,39 @@ def test_a_restriction_stands_until_it_is_lifted() -> None:
     assert decision([*history, fact(3, "unrestricted", EVERYTHING, 2)], A).allow
 
 
+@promise("G7", "M6")
+@pytest.mark.parametrize(("kind", "end"), [("paused", "resumed"), ("restricted", "unrestricted")])
+def test_a_pause_and_a_restriction_are_ended_neither_by_an_import_nor_by_what_was_said_before_them(kind: Kind, end: Kind) -> None:
+    history = [fact(1, "given", A), fact(2, kind, EVERYTHING, 5, terms=Terms())]
+    ends: list[tuple[Route, int]] = [("import", 6), ("api", 4), ("api", 5)]
+    for route, day in ends:
+        assert codes([*history, fact(3, end, EVERYTHING, day, route, Terms())], A) == [kind.upper()]
+    again = [*history, fact(3, kind, EVERYTHING, 8, terms=Terms())]
+    assert codes([*again, fact(4, end, EVERYTHING, 7, terms=Terms())], A) == [kind.upper()]
+    assert codes([*again, fact(4, end, EVERYTHING, 9, terms=Terms(attested=True))], A) == [kind.upper()]
+    assert decision([*again, fact(4, end, EVERYTHING, 9, terms=Terms())], A).allow
+
+
+@promise("M6")
+def test_what_somebody_attests_of_a_person_lifts_no_opt_out_by_whatever_route_it_comes() -> None:
+    attested = replace(PROVEN, attested=True)
+    history = [fact(1, "given", A), fact(2, "withdrawn", A, 1)]
+    assert codes([*history, fact(3, "given", A, 2, terms=attested)], A) == ["SUPPRESSED_TOPIC"]
+    assert decision([fact(1, "given", A, terms=attested)], A).allow
+    assert decision([*history, fact(3, "given", A, 2)], A).allow
+
+
+@promise("M9")
+def test_a_no_to_tracking_is_not_taken_back_by_an_import_nor_by_what_somebody_attests() -> None:
+    history = [fact(1, "given", A), fact(2, "tracking_withdrawn", EVERYTHING, 1)]
+    yeses: list[tuple[Route, bool]] = [("import", False), ("api", True)]
+    for route, attested in yeses:
+        yes = fact(3, "tracking_given", EVERYTHING, 2, route, replace(PROVEN, attested=attested))
+        assert not decision([*history, yes], A).tracking.open
+        assert decision([history[0], yes._replace(version=2)], A).tracking.open
+    assert decision([*history, fact(3, "tracking_given", EVERYTHING, 2)], A).tracking.open
+
+
 @promise("G12")
 def test_a_request_opens_nothing_before_it_is_confirmed() -> None:
     requested = [fact(1, "requested", A)]

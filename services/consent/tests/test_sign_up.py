@@ -162,6 +162,25 @@ async def test_nobodys_form_reaches_whom_an_opt_out_or_a_restriction_stands_for(
     assert not await world.allowed(world.person(JANE), brand="Acme")
 
 
+@promise("M6", "G12")
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("grade", [pb.EVIDENCE_GRADE_NONE, pb.EVIDENCE_GRADE_ATTESTED])
+async def test_a_consent_that_lifted_nothing_does_not_let_somebody_elses_form_lift_it(
+    world: World, single: bool, grade: pb.EvidenceGrade.ValueType
+) -> None:
+    on = await form(world, single_opt_in=single)
+    await world.given(world.person(JANE))
+    await world.withdraw(world.person(JANE))
+    synced = pb.Particulars(grade=grade, held=PROVEN.held, territories=["IE"])  # as another system says it
+    await world.given(world.person(JANE), particulars=synced, wording="Yes.", source="a sync")
+    assert not await world.allowed(world.person(JANE))
+    before = await kinds(world)
+    await sign_up(world, on)
+    assert world.sending.mails == []
+    assert await kinds(world) == before
+    assert not await world.allowed(world.person(JANE))
+
+
 @promise("G12")
 async def test_who_signs_up_with_an_address_that_bounced_shows_by_the_click_that_it_takes_mail_again(world: World) -> None:
     on = await form(world)

@@ -28,7 +28,8 @@ _EVIDENCE: dict[str, Evidence] = {letter: name for name, letter in _LETTERS.item
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """`refers_to`: a version of the same person, 0 for none. "" where nothing was stated."""
+    """`refers_to`: a version of the same person, 0 for none. `attested`: somebody else says that it was so, though the route is not an
+    import's. "" where nothing was stated."""
 
     relationship: RouteEvent | None = None
     held: frozenset[Evidence] = frozenset()
@@ -41,6 +42,7 @@ class Terms:
     time_zone: str = ""
     objection: str = ""
     refers_to: int = 0
+    attested: bool = False
 
 
 NO_TERMS = Terms()
@@ -107,6 +109,7 @@ def _terms_text(event: ConsentEvent) -> str:
         "z": said.time_zone,
         "o": said.objection,
         "f": said.refers_to_version,
+        "g": int(said.grade == "attested" and event.route != "import"),
     }
     terms = {name: value for name, value in terms.items() if value not in (None, "", 0) or (name in "eu" and value == 0)}
     return json.dumps(terms, separators=(",", ":")) if terms else "-"
@@ -125,6 +128,7 @@ def _terms(terms: dict[str, Any]) -> Terms:
         time_zone=terms.get("z", ""),
         objection=terms.get("o", ""),
         refers_to=terms.get("f", 0),
+        attested=bool(terms.get("g", 0)),
     )
 
 

@@ -5,12 +5,13 @@ stricter of two readings:
 - An opt-out closes its scope, whatever time it bears; one of a brand closes every list of it, one of everything every scope. An objection
   is of everything, and so is a complaint that names no brand.
 - After an opt-out that covers it, an express consent counts only if it is a fresh act of the person: recorded later, given later, and
-  not by an import. A relationship counts on its own, but lifts nothing.
+  neither by an import nor attested by somebody else. A relationship counts on its own, but lifts nothing.
 - A scope that was itself closed is not reopened by a consent to a wider one.
 - Of which brand a list is, only the message says. So an import's consent to a list may stand here beside its brand's opt-out: it lifts
   nothing.
 - An objection to processing on legitimate interest closes as one to marketing does; one to profiling ends tracking.
-- A pause or a restriction is lengthened by another one, and shortened only by its end being said.
+- A pause or a restriction is lengthened by another one, and shortened only by its end being said, later than it was said itself, and not
+  by an import.
 - What whoever runs the installation has stopped everywhere holds everything, of this customer as of all, until they lift it: it is no
   opt-out, so nobody's consent, later or fresh or of whatever scope, can reopen it.
 - A hard bounce holds everything until the address is said to be reachable: it is no act of the person, and no opt-out.
@@ -38,7 +39,7 @@ FRESH_ROUTES: frozenset[Route] = frozenset({"api", "page"})
 _ALL = EVERYTHING.key
 _PLATFORM = PLATFORM.key
 _OPT_OUTS = frozenset({"withdrawn", "refused", "complained", "objected"})
-_ENDS_HOLD: dict[Kind, HoldKind] = {"resumed": "paused", "unrestricted": "restricted", "reachable": "bounced"}
+_ENDS_HOLD: dict[Kind, HoldKind] = {"resumed": "paused", "unrestricted": "restricted"}
 _ALIKE_KEPT = 4  # grants that differ in time alone: the latest decide, the others are there in case one is declared invalid
 
 _GrantKey = tuple[RouteEvent, str, frozenset[Evidence], frozenset[Evidence], bool]
@@ -90,7 +91,9 @@ class Fold:
         elif kind == "paused" or kind == "restricted" or kind == "bounced":
             self._hold(kind, fact)
         elif kind in _ENDS_HOLD:
-            self.holds.pop(_ENDS_HOLD[kind], None)
+            self._end_hold(_ENDS_HOLD[kind], fact)
+        elif kind == "reachable":
+            self.holds.pop("bounced", None)
         elif kind == "tracking_given" or kind == "tracking_withdrawn":
             self._track(kind == "tracking_given", fact)
         elif kind == "invalidated" or kind == "expired":
@@ -114,7 +117,7 @@ class Fold:
     def _express(self, fact: Fact) -> None:
         scope = fact.scope
         covering = [closed.at_us for key in {scope, _ALL} if (closed := self.closed.get(key)) is not None]
-        fresh = fact.route in FRESH_ROUTES
+        fresh = _is_fresh(fact)
         if covering and not (fresh and fact.at_us > max(covering)):
             return
         if scope == _ALL and not fresh and any(not closed.version for closed in self.closed.values()):
@@ -174,12 +177,20 @@ class Fold:
         before, until_us = self.holds.get(kind), fact.terms.until_us
         at_us = fact.at_us
         if before is not None:
-            at_us = min(at_us, before.at_us)
+            at_us = max(at_us, before.at_us)  # it began earlier, but only what is later than its last word ends it
             until_us = None if until_us is None or before.until_us is None else max(until_us, before.until_us)
         self.holds[kind] = Hold(kind, at_us, until_us, str(fact.version))
 
+    def _end_hold(self, kind: HoldKind, fact: Fact) -> None:
+        """A list of another system knows nothing of it, and what was said before it, or at once, is not its end."""
+        hold = self.holds.get(kind)
+        if hold is not None and _is_fresh(fact) and fact.at_us > hold.at_us:
+            del self.holds[kind]
+
     def _track(self, given: bool, fact: Fact) -> None:
         before = self.tracking
+        if given and before is not None and not before.given and not _is_fresh(fact):
+            return  # as with an opt-out: nobody else says that a no is none any more
         if before is None or fact.at_us > before.at_us or (fact.at_us == before.at_us and not given):
             self.tracking = TrackingSignal(given, fact.at_us, fact.terms.held, str(fact.version))
 
@@ -273,8 +284,13 @@ def person_of(fact: Fact) -> Person:
 
 
 def _grant_of(type: RouteEvent, fact: Fact) -> Grant:
-    terms, fresh = fact.terms, fact.route in FRESH_ROUTES
-    return Grant(type, fact.at_us, terms.held, terms.denied, topics(fact.scope), terms.ended_us, str(fact.version), fresh)
+    terms = fact.terms
+    return Grant(type, fact.at_us, terms.held, terms.denied, topics(fact.scope), terms.ended_us, str(fact.version), _is_fresh(fact))
+
+
+def _is_fresh(fact: Fact) -> bool:
+    """Whether it may be an act of the person, of that moment."""
+    return fact.route in FRESH_ROUTES and not fact.terms.attested
 
 
 def _is_brand(scope: str) -> bool:

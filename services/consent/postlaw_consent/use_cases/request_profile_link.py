@@ -11,9 +11,8 @@ from postlaw_common.errors import NotFound
 from postlaw_common.ids import new_id
 from postlaw_common.telemetry import get_logger
 from postlaw_consent.confirmation_caps import ConfirmationCaps
-from postlaw_consent.domain.confirmation import suppressed
 from postlaw_consent.domain.profile_link import LinkKind, ProfileLink
-from postlaw_consent.domain.scope import Belongs, belonging
+from postlaw_consent.domain.scope import belonging
 from postlaw_consent.ledger import Ledger
 from postlaw_consent.profile_links import ProfileLinks
 from postlaw_consent.tokens import Tokens
@@ -21,6 +20,7 @@ from postlaw_consent.use_cases.carried_out import IN_HAND_US
 from postlaw_consent.use_cases.get_decisions import GetDecisions
 from postlaw_consent.use_cases.profile_links import Profiles
 from postlaw_consent.use_cases.single_mail import CONFIRMING, TRANSACTIONAL, Mail, Template, decide_on
+from postlaw_consent.use_cases.standing_no import StandingNo
 
 _TEMPLATES: dict[LinkKind, Template] = {"details": "change_details", "address": "confirm_address"}
 _ASKED = {"details": TRANSACTIONAL, "address": CONFIRMING}
@@ -65,6 +65,7 @@ class MailProfileLink:
         profiles: Profiles,
         ledger: Ledger,
         decide: GetDecisions,
+        standing_no: StandingNo,
         caps: ConfirmationCaps,
         link_tokens: Tokens,
         opt_out_tokens: Tokens,
@@ -75,6 +76,7 @@ class MailProfileLink:
         self._profiles = profiles
         self._ledger = ledger
         self._decide = decide
+        self._standing_no = standing_no
         self._caps = caps
         self._link_tokens = link_tokens
         self._opt_out_tokens = opt_out_tokens
@@ -100,7 +102,7 @@ class MailProfileLink:
         decisions, allowed = await decide_on(
             self._decide, self._ledger, _ASKED[link.kind], link.tenant_id, belongs, link.address_key, link.id
         )
-        if not allowed or (link.kind == "address" and await self._is_suppressed(link, belongs)):
+        if not allowed or (link.kind == "address" and await self._standing_no(link.tenant_id, belongs, link.address_key, confirming=True)):
             return  # whoever typed somebody's address may not have them mailed against their no
         if not await self._caps.take(address, link.tenant_id, link.id, self._now_us()):
             return
@@ -121,8 +123,3 @@ class MailProfileLink:
                 decisions=decisions,
             )
         )
-
-    async def _is_suppressed(self, link: ProfileLink, belongs: Belongs) -> bool:
-        await self._ledger.fence()
-        history = await self._ledger.history(link.tenant_id, link.address_key)
-        return suppressed([line.fact for line in history], belongs, confirming=True)

@@ -13,7 +13,7 @@ from typing import Protocol
 from postlaw_common.errors import Conflict, FieldError, Invalid, NotFound
 from postlaw_common.ids import new_id
 from postlaw_consent.confirmation_caps import ConfirmationCaps
-from postlaw_consent.domain.confirmation import LIFE_US, Confirmation, suppressed
+from postlaw_consent.domain.confirmation import LIFE_US, Confirmation
 from postlaw_consent.domain.event import Actor, Kind
 from postlaw_consent.domain.form import Form
 from postlaw_consent.domain.particulars import Particulars
@@ -25,6 +25,7 @@ from postlaw_consent.use_cases.carried_out import IN_HAND_US
 from postlaw_consent.use_cases.get_decisions import Decisions, GetDecisions
 from postlaw_consent.use_cases.record_consents import Consent, RecordConsents
 from postlaw_consent.use_cases.single_mail import CONFIRMING, Mail, decide_on
+from postlaw_consent.use_cases.standing_no import StandingNo
 
 # What a page can say to have been true of it, beside the act itself.
 SHOWN = frozenset({"affirmative_act", "purpose", "requester_named", "withdrawal_info", "contact_shown", "separate"})
@@ -82,6 +83,7 @@ class CarryOutSignUp:
         ledger: Ledger,
         record: RecordConsents,
         decide: GetDecisions,
+        standing_no: StandingNo,
         caps: ConfirmationCaps,
         confirmation_tokens: Tokens,
         opt_out_tokens: Tokens,
@@ -94,6 +96,7 @@ class CarryOutSignUp:
         self._ledger = ledger
         self._record = record
         self._decide = decide
+        self._standing_no = standing_no
         self._caps = caps
         self._confirmation_tokens = confirmation_tokens
         self._opt_out_tokens = opt_out_tokens
@@ -110,7 +113,7 @@ class CarryOutSignUp:
         decisions, allowed = await decide_on(
             self._decide, self._ledger, CONFIRMING, form.tenant_id, form.belongs, person.address_key, sign_up.id
         )
-        if await self._is_suppressed(form, person):
+        if await self._standing_no(form.tenant_id, form.belongs, person.address_key, confirming=form.double):
             return  # nothing that somebody else typed may reopen what this person closed, nor have them mailed
         if not form.double:
             await self._join(form, person, sign_up, "given")
@@ -120,11 +123,6 @@ class CarryOutSignUp:
         version, chosen = await self._join(form, person, sign_up, "requested")
         if allowed:
             await self._send(self._mail(form, person, sign_up, decisions, version, chosen))
-
-    async def _is_suppressed(self, form: Form, person: Person) -> bool:
-        await self._ledger.fence()
-        history = await self._ledger.history(form.tenant_id, person.address_key)
-        return suppressed([line.fact for line in history], form.belongs, confirming=form.double)
 
     async def _join(self, form: Form, person: Person, sign_up: SignUp, kind: Kind) -> tuple[int, str]:
         """On the list, and in the ledger: (the version of the event, the language that the person chose before)."""
