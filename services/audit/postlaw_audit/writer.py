@@ -151,6 +151,7 @@ class Writer:
         """What waits on the bus or the bucket overlaps: the next records are gathered while these are committed, and the last derived."""
         gathering = asyncio.create_task(self._gather(reader))
         deriving = asyncio.create_task(asyncio.sleep(0))
+        sweeping = asyncio.create_task(asyncio.sleep(0))
         try:
             while True:
                 records = await gathering
@@ -165,11 +166,15 @@ class Writer:
                 await deriving
                 deriving = asyncio.create_task(self._derive(self._state, tiles, batch.event_ids))
                 del batch, tiles
+                if self._needless and sweeping.done():
+                    await sweeping
+                    needless, self._needless = self._needless, []
+                    sweeping = asyncio.create_task(self._delete(needless))
         finally:
-            # Neither may outlive the ownership: whoever writes next, perhaps this very process, publishes checkpoints of its own.
-            for task in (gathering, deriving):
+            # None may outlive the ownership: whoever writes next, perhaps this very process, publishes checkpoints of its own.
+            for task in (gathering, deriving, sweeping):
                 task.cancel()
-            await asyncio.gather(gathering, deriving, return_exceptions=True)
+            await asyncio.gather(gathering, deriving, sweeping, return_exceptions=True)
 
     async def _gather(self, reader: Reader) -> list[Received]:
         """The next records, once the first is GATHER_S old, so that a commit is worth its writes; [] after a quiet while, to renew."""
@@ -214,10 +219,6 @@ class Writer:
             await self._states.still_owns(state)
             await self._publisher.publish(state)
             self._derived = state.size
-            # Behind the checkpoint, for which people wait; what a crash leaves here is swept by whoever recovers.
-            needless, self._needless = self._needless, []
-            for segment in needless:
-                await self._blobs.delete(segment.key)
         elif state.size and await self._publisher.published_size() < state.size:
             # One that was paused between asking whether it still owns the log and this put has set its own, older one in our place.
             await self._publisher.publish(state)
@@ -231,6 +232,11 @@ class Writer:
                     await self._blobs.put(PREFIX + tile.path, tile.data, retain_until=until, if_absent=True)
 
         await asyncio.gather(*(put(tile) for tile in tiles))
+
+    async def _delete(self, needless: Sequence[Segment]) -> None:
+        """One by one, a hundred whenever a tile is full, and no checkpoint waits for it. What a crash leaves is swept by whoever recovers."""
+        for segment in needless:
+            await self._blobs.delete(segment.key)
 
     async def _recover(self) -> None:
         """From the committed segments: the tree's edge, and whatever a predecessor did not come to derive."""
