@@ -69,7 +69,7 @@ async def test_the_same_call_again_adds_nothing_and_answers_the_same(world: Worl
 async def test_who_came_back_of_their_own_accord_is_stopped_again_by_a_later_list_but_not_by_a_repetition(world: World) -> None:
     person = world.person("1")
     await suppress(world, [person])
-    await world.given(person, scope=pb.Scope(everything=True))
+    await world.given(person, scope=pb.Scope(everything=True), route=pb.ROUTE_PAGE)
     assert await world.allowed(person)
     assert await suppress(world, [person]) == []
     assert await world.allowed(person)

@@ -80,7 +80,7 @@ async def test_the_list_has_everyone_who_said_stop_and_nobody_else(world: World)
     await world.withdraw(people["pausing"], kind=pb.ConsentEvent.KIND_PAUSED)
     await world.withdraw(people["back"])
     world.clock_ahead_us += 1_000_000
-    await world.given(people["back"])
+    await world.given(people["back"], route=pb.ROUTE_PAGE)
     lines = await taken(world, await approved(world))
     keys = {person.hex(): name for name, person in people.items()}
     assert {(keys[line["address_key"]], line["address"], line["scope"], line["reason"]) for line in lines} == {

@@ -4,8 +4,9 @@ The law itself says which consents carry a message and which lift an opt-out (li
 stricter of two readings:
 - An opt-out closes its scope, whatever time it bears; one of a brand closes every list of it, one of everything every scope. An objection
   is of everything, and so is a complaint that names no brand.
-- After an opt-out that covers it, an express consent counts only if it is a fresh act of the person: recorded later, given later, and
-  neither by an import nor attested by somebody else. A relationship counts on its own, but lifts nothing.
+- After an opt-out that covers it, an express consent counts only if it is an act of the person on a page of ours that they reached by a
+  token of their own, recorded later and given later: no import, no customer's system and nothing attested lifts it. A relationship counts
+  on its own, but lifts nothing.
 - A scope that was itself closed is not reopened by a consent to a wider one.
 - Of which brand a list is, only the message says. So an import's consent to a list may stand here beside its brand's opt-out: it lifts
   nothing.
@@ -35,6 +36,7 @@ from postlaw_law.facts import ANY_TOPIC, Grant, Hold, HoldKind, OptOut, Person, 
 from postlaw_law.words import AddressKind, Evidence, RecipientKind, RouteEvent
 
 FRESH_ROUTES: frozenset[Route] = frozenset({"api", "page"})
+OWN_ROUTES: frozenset[Route] = frozenset({"page"})
 
 _ALL = EVERYTHING.key
 _PLATFORM = PLATFORM.key
@@ -117,10 +119,10 @@ class Fold:
     def _express(self, fact: Fact) -> None:
         scope = fact.scope
         covering = [closed.at_us for key in {scope, _ALL} if (closed := self.closed.get(key)) is not None]
-        fresh = _is_fresh(fact)
-        if covering and not (fresh and fact.at_us > max(covering)):
+        own = _is_own(fact)
+        if covering and not (own and fact.at_us > max(covering)):
             return
-        if scope == _ALL and not fresh and any(not closed.version for closed in self.closed.values()):
+        if scope == _ALL and not own and any(not closed.version for closed in self.closed.values()):
             return  # a list was closed, and opened by an act that may not be enough: a blanket import must not be what lifts it
         self._grant("express_consent", fact)
         if scope in self.closed:
@@ -285,7 +287,12 @@ def person_of(fact: Fact) -> Person:
 
 def _grant_of(type: RouteEvent, fact: Fact) -> Grant:
     terms = fact.terms
-    return Grant(type, fact.at_us, terms.held, terms.denied, topics(fact.scope), terms.ended_us, str(fact.version), _is_fresh(fact))
+    return Grant(type, fact.at_us, terms.held, terms.denied, topics(fact.scope), terms.ended_us, str(fact.version), _is_own(fact))
+
+
+def _is_own(fact: Fact) -> bool:
+    """Whether the person did it themselves, before our eyes: what a customer's system says of them may be a sync of old consents."""
+    return fact.route in OWN_ROUTES and not fact.terms.attested
 
 
 def _is_fresh(fact: Fact) -> bool:

@@ -11,7 +11,7 @@ from postlaw_consent.domain.fold import Closed, Fold, topics
 from postlaw_law.facts import Grant, Hold, TrackingSignal
 
 # Of what a fold keeps. Whoever changes that raises it: snapshots of another form are made anew.
-FORM = 4
+FORM = 5
 
 
 @dataclass(slots=True)
