@@ -234,7 +234,7 @@ class Writer:
         await asyncio.gather(*(put(tile) for tile in tiles))
 
     async def _delete(self, needless: Sequence[Segment]) -> None:
-        """One by one, a hundred whenever a tile is full, and no checkpoint waits for it. What a crash leaves is swept by whoever recovers."""
+        """A hundred whenever a tile is full, and no checkpoint waits for it. What a crash leaves is swept by whoever recovers."""
         for segment in needless:
             await self._blobs.delete(segment.key)
 

@@ -148,7 +148,7 @@ ROUTES: Sequence[Route] = (
         "POST", "/v1/consents", "consent.RecordConsents", "Record up to 1,000 consents", "consents", 201,
         hidden=_CONSENT_HIDDEN, fixed={"consents.route": "ROUTE_API"}, key_field="consents.idempotency_key",
         description="Say what the law will ask: who did what, when, where they are (`territories`), and which evidence you hold (`held`, "
-        "`wording`). It opens nothing that the person has stopped: that they open again themselves, on the page that their own link leads to.",
+        "`wording`). It opens nothing that the person has stopped: that they open again themselves, on the page of their own link.",
     ),
     Route(
         "POST", "/v1/relationships", "consent.RecordConsents", "Record up to 1,000 relationships that imply consent", "consents", 201,
