@@ -1,7 +1,7 @@
 """How many confirmation mails an address was sent, over all customers: nobody is flooded by means of other people's forms.
 
 Counted under a keyed hash of the address, a document an address, gone two days after its last mail. Variants of one mailbox (`me+1@`,
-capital letters, a provider's dots) count as one.
+capital letters, quotes, a provider's dots and its other domain) count as one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from postlaw_common.store.changing import change
 CONFIRMATION_CAPS = CollectionSpec("confirmation_caps", (Index("day"),))
 
 DAY_US = 24 * 3600 * 1_000_000
-_WITHOUT_DOTS = frozenset({"gmail.com", "googlemail.com"})
+_GMAIL = frozenset({"gmail.com", "googlemail.com"})  # one mailbox under both, with dots or without
 
 Key = Callable[[str], Awaitable[bytes]]
 
@@ -62,8 +62,8 @@ def _since(document: Document | None, us: int) -> list[Any]:
 
 def _mailbox(address: str) -> str:
     local, _, domain = address.lower().rpartition("@")
-    local = local.partition("+")[0]
-    return f"{local.replace('.', '') if domain in _WITHOUT_DOTS else local}@{domain}"
+    local = local.strip('"').partition("+")[0]
+    return f"{local.replace('.', '')}@gmail.com" if domain in _GMAIL else f"{local}@{domain}"
 
 
 def _day(us: int) -> str:

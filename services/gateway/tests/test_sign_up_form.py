@@ -63,6 +63,14 @@ async def test_what_is_held_of_a_sign_up_is_what_was_true_of_the_page(door: Any)
 
 
 @promise("G12")
+async def test_an_international_address_is_the_same_from_a_form_of_either_kind(door: Any) -> None:
+    sent = await filled(door, "jürgen@müller.example")
+    await door.http.post(FORM, data=sent, headers=PAGE)
+    await door.http.post(FORM, files={name: (None, value) for name, value in sent.items()}, headers=PAGE)
+    assert [one.address for one in door.consent.signed_up] == ["jürgen@müller.example"] * 2
+
+
+@promise("G12")
 @pytest.mark.parametrize(
     ("changed", "said"), [({"agreed": ""}, "need_agreed"), ({"address": "jane"}, "need_address"), ({"token": "x"}, "need_token")]
 )

@@ -15,7 +15,7 @@ from postlaw.identity.v1 import context_pb2, identity_pb2, identity_pb2_grpc
 from postlaw.subscribers.v1 import subscribers_pb2 as pb
 from postlaw.subscribers.v1 import subscribers_pb2_grpc
 from postlaw_common.caller import Actor, Caller, current
-from postlaw_common.errors import Unavailable
+from postlaw_common.errors import Invalid, Unavailable
 from postlaw_common.events import Event, from_record
 from postlaw_common.testing.mesh import Mesh, fake, mesh
 from postlaw_subscribers.rooms import TOPIC
@@ -63,6 +63,8 @@ class FakeConsent:
             await self.hold.wait()
         if self.away:
             raise Unavailable("away")
+        if min(request.given_at_us, default=0) < 0:
+            raise Invalid("as consent itself says")
         for place, address_key in enumerate(request.address_keys):
             record = consent_pb2.ConsentRecord()
             record.CopyFrom(request.consent)

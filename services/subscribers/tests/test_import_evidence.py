@@ -106,6 +106,16 @@ async def test_a_rows_own_evidence_is_sealed_under_the_persons_proof_key(world: 
     assert dict(done.warnings) == {"time_without_zone": 1, "unreadable_time": 1, "time_in_future": 1, "form_too_long": 1}
 
 
+@promise("G2")
+@pytest.mark.parametrize("nothing", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"])
+async def test_a_time_that_stands_for_none_costs_the_row_its_time_and_the_import_nothing(world: Any, nothing: str) -> None:
+    list_id = await world.make_list()
+    data = f"email,consented_at\nann@example.com,{nothing}\nbob@example.com,2024-03-01T10:00:00Z\n".encode()
+    done = await world.imported(list_id, data, attested=ATTESTED)
+    assert (done.state, done.added, dict(done.warnings)) == (pb.Import.STATE_DONE, 2, {"time_before_1970": 1})
+    assert not (await by_address(world, list_id))["ann@example.com"].sealed_proof_evidence
+
+
 async def test_people_from_before_bring_their_rows_evidence_too(world: Any) -> None:
     list_id = await world.make_list()
     await world.imported(list_id, b"email\nann@example.com\n", consent=False)
@@ -181,15 +191,16 @@ async def test_a_notice_that_was_not_shown_at_a_rows_time_is_told_in_the_report(
 async def test_a_relationship_is_recorded_as_what_it_is_from_the_earliest_instant(world: Any) -> None:
     list_id = await world.make_list()
     data = b"email,consented_at\nann@example.com,2024-03-01T10:00:00Z\nold@example.com,2019-03-01T10:00:00Z\nbob@example.com,\n"
+    data += b"nil@example.com,1970-01-01T00:00:00Z\n"
     attested = {"relationship": "purchase", "collected_at": {"seconds": 1_700_000_000}, "territories": ["CA"]}
     done = await world.imported(list_id, data, attested=attested)
     records = await by_address(world, list_id)
-    assert set(records) == {"ann@example.com", "bob@example.com"}, "the clock of the third would run from too late an instant"
+    assert set(records) == {"ann@example.com", "bob@example.com"}, "the clock of the others would run from too late an instant"
     assert {record.kind for record in records.values()} == {consent_pb2.ConsentEvent.KIND_IMPLIED}
     assert {record.particulars.relationship for record in records.values()} == {"purchase"}
     assert records["bob@example.com"].given_at.seconds == 1_700_000_000
     assert records["ann@example.com"].given_at.ToJsonString() == "2024-03-01T10:00:00Z"
-    assert (dict(done.warnings), done.added) == ({"older_than_attested": 1}, 3)
+    assert (dict(done.warnings), done.added) == ({"older_than_attested": 2, "time_before_1970": 1}, 4)
 
 
 @pytest.mark.parametrize("wrong", [{"held": ["proof_ref"]}, {"territories": ["Germany"]}, {"relationship": "purchase"}, {"language": "?"}])

@@ -76,7 +76,9 @@ def test_the_variants_of_any_rows_fit_into_one_call(rows: list[tuple[str, str]])
         ("2023-11-14T22:19:20Z", 0, "time_in_future"),
         ("2023-02-29T00:00:00Z", 0, "unreadable_time"),
         ("14.11.2023", 0, "unreadable_time"),
-        ("0001-01-01T00:00:00+14:00", -62_135_647_200_000_000, ""),
+        ("1970-01-01T00:00:00.000001Z", 1, ""),
+        ("1970-01-01T00:00:00Z", 0, "time_before_1970"),
+        ("0001-01-01T00:00:00+14:00", 0, "time_before_1970"),
     ],
 )
 def test_a_time_is_read_exactly_or_not_at_all(cell: str, at_us: int, warning: str) -> None:

@@ -90,7 +90,7 @@ def _multipart(content_type: bytes, body: bytes) -> dict[str, str]:
 
     def on_field(field: Any) -> None:
         if field.field_name is not None:
-            fields[field.field_name.decode("latin-1").lower()] = (field.value or b"").decode("latin-1")
+            fields[_text(field.field_name).lower()] = _text(field.value or b"")
 
     def on_file(_: Any) -> None:
         return None
@@ -103,3 +103,8 @@ def _multipart(content_type: bytes, body: bytes) -> dict[str, str]:
     except (FormParserError, ValueError):
         raise UnreadableForm("The body is not a form.") from None
     return fields
+
+
+def _text(value: bytes) -> str:
+    """As browsers write it (RFC 7578 §5.1.2). What is no UTF-8 must not stop a stop, and as a part of an address makes none."""
+    return value.decode(errors="replace")

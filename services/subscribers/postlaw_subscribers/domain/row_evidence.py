@@ -17,6 +17,7 @@ UNKNOWN_GRADE = "unknown_grade"
 UNREADABLE_TIME = "unreadable_time"
 TIME_WITHOUT_ZONE = "time_without_zone"
 TIME_IN_FUTURE = "time_in_future"
+TIME_BEFORE_1970 = "time_before_1970"  # before there was e-mail: what systems write who do not know
 OLDER_THAN_ATTESTED = "older_than_attested"
 NOTICE_NOT_SHOWN = "notice_not_shown"  # at the time of the consent, by the dates that the customer gave the notice
 FORM_TOO_LONG = "form_too_long"
@@ -71,7 +72,8 @@ class Variants:
 
 
 def instant_of(cell: str, now_us: int) -> tuple[int, str]:
-    """(microseconds since the epoch, "") of an ISO 8601 time; or (0, what is wrong with it). A time without a zone is not guessed at."""
+    """(microseconds since the epoch, "") of an ISO 8601 time; or (0, what is wrong with it). A time without a zone is not guessed at.
+    The ledger takes none from before the epoch."""
     try:
         at = datetime.fromisoformat(cell)
     except ValueError:
@@ -79,4 +81,6 @@ def instant_of(cell: str, now_us: int) -> tuple[int, str]:
     if at.tzinfo is None:
         return 0, TIME_WITHOUT_ZONE
     at_us = (at - _EPOCH) // _MICROSECOND
+    if at_us <= 0:
+        return 0, TIME_BEFORE_1970
     return (0, TIME_IN_FUTURE) if at_us > now_us + _CLOCK_SKEW_US else (at_us, "")

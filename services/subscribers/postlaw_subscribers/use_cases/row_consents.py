@@ -13,7 +13,15 @@ import msgspec
 from postlaw_common.crypto import seal
 from postlaw_common.foreground import step_aside
 from postlaw_subscribers.domain.csv_header import Header
-from postlaw_subscribers.domain.row_evidence import FORM_TOO_LONG, LONGEST_FORM, NOTICE_NOT_SHOWN, OLDER_THAN_ATTESTED, Variants, instant_of
+from postlaw_subscribers.domain.row_evidence import (
+    FORM_TOO_LONG,
+    LONGEST_FORM,
+    NOTICE_NOT_SHOWN,
+    OLDER_THAN_ATTESTED,
+    TIME_BEFORE_1970,
+    Variants,
+    instant_of,
+)
 from postlaw_subscribers.person_keys import PROOF_EVIDENCE, Keys
 from postlaw_subscribers.rooms import ConsentLedger, Consents
 from postlaw_subscribers.use_cases.import_batch import AT_ONCE, Candidate, ImportSource, Result
@@ -82,7 +90,7 @@ def _own_evidence(
     for warning in warnings:
         result.warn(warning)
     evidence: dict[str, str] = {}
-    at_us = 0
+    at_us, older = 0, False
     if time:
         at_us, fault = instant_of(time, source.now_us)
         result.saw("time", str(at_us // 1_000_000) if at_us else time)
@@ -90,6 +98,7 @@ def _own_evidence(
             result.warn(fault)
         else:
             evidence["consented_at"] = time
+        older = at_us < anchored_us if at_us else bool(anchored_us) and fault == TIME_BEFORE_1970
     if ip:
         result.saw("ip", ip.casefold())
     if form:
@@ -98,7 +107,7 @@ def _own_evidence(
             result.warn(FORM_TOO_LONG)
         else:
             evidence["form"] = form
-    if at_us and at_us < anchored_us:
+    if older:
         result.warn(OLDER_THAN_ATTESTED)
         return None
     return variant, evidence, at_us
