@@ -114,6 +114,11 @@ def event_id_of(entry: bytes) -> str:
     return audit.Entry.FromString(entry).event_id
 
 
+def parts_of(entry: bytes) -> int:
+    """How many entries its event takes, which follow each other."""
+    return int(audit.Entry.FromString(entry).context.get("part", "1/1").rpartition("/")[2])
+
+
 def second_of(event_id: str) -> int | None:
     """The second in which the event's id was made; None for a foreign id."""
     return _second_of(event_id[:-_AFTER_THE_TIME])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from postlaw_audit.domain.merkle import node_hash, subtree_root
 from postlaw_audit.domain.proofs import Range, consistency_ranges, inclusion_ranges, perfect
 from postlaw_audit.domain.tiles import WIDTH, entry_of, tile_path, unbundle
-from postlaw_audit.entries import event_id_of
+from postlaw_audit.entries import event_id_of, parts_of
 from postlaw_audit.index import EventIndex
 from postlaw_audit.notes import Checkpoint, parse_checkpoint
 from postlaw_audit.publishing import CHECKPOINT, WITNESSED
@@ -24,13 +24,14 @@ LARGEST_KEPT = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Inclusion:
-    """An entry with the proof that it stands at `index` below the checkpoint."""
+    """An entry with the proof that it stands at `index` below the checkpoint. `more`: of an event that takes several entries the others."""
 
     index: int
     entry: bytes
     hashes: list[bytes]
     checkpoint: Checkpoint
     note: str
+    more: Sequence[Inclusion] = ()
 
 
 class LogReader:
@@ -63,8 +64,18 @@ class LogReader:
                 checkpoint, note = cosigned if cosigned and cosigned[0].size > index else (newest, newest_note)
                 entry, hashes = await asyncio.gather(self.entry(index, newest.size), self.prove(index, checkpoint))
                 if event_id_of(entry) == event_id:
-                    return Inclusion(index, entry, hashes, checkpoint, note)
+                    found = Inclusion(index, entry, hashes, checkpoint, note)
+                    return found if (parts := parts_of(entry)) == 1 else await self._whole(found, parts, newest.size)
         raise NotFound("The audit log holds no such event. An event is provable within a second of its happening.")
+
+    async def _whole(self, first: Inclusion, parts: int, size: int) -> Inclusion:
+        """With the proofs of the entries behind it, which one commit put there with it: so a checkpoint covers all of them or none."""
+        below, note = first.checkpoint, first.note
+        more = [
+            Inclusion(index, await self.entry(index, size), await self.prove(index, below), below, note)
+            for index in range(first.index + 1, first.index + parts)
+        ]
+        return replace(first, more=more)
 
     async def find_event(self, event_id: str, size: int) -> tuple[int, bytes] | None:
         """Its place and its entry, below a checkpoint of this size."""

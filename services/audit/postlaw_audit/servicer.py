@@ -64,6 +64,7 @@ class AuditServicer:
             partition=entry.partition,
             offset=entry.offset,
             key_notes=self._signer.successions.values(),
+            more=[audit.EntryProof(index=one.index, entry=one.entry, hashes=one.hashes) for one in found.more],
         )
         proof.recorded_at.FromMicroseconds(entry.time_us)
         return proof

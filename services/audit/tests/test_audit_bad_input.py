@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from postlaw.audit.v1 import audit_pb2 as audit
+from postlaw_audit.domain.merkle import leaf_hash, verify_inclusion
 from postlaw_audit.entries import DATA_LIMIT, UNDECODABLE, entries_of
 from postlaw_audit.open_files import OpenFiles
 from postlaw_audit.search.about import about
@@ -58,6 +59,21 @@ async def test_an_event_beyond_an_entrys_limit_becomes_several_by_rule_and_none_
     assert [entry.context["part"] for entry in entries] == ["1/3", "2/3", "3/3"]
     assert b"".join(entry.data for entry in entries) == large.data
     assert (await verify_log(there.files, there.verifier)).checkpoint.size == 3
+
+
+@promise("A1")
+async def test_the_proof_of_an_event_of_several_entries_proves_all_of_them(there: Installation) -> None:
+    large = new_event("x", os.urandom(2 * DATA_LIMIT + 1), source="consent", subject="s", sequence=1, tenant_id="ten_1")
+    small = [new_event("x", b"", source="consent", subject="s", sequence=number, tenant_id="ten_1") for number in (2, 3)]
+    await there.bus.publish([to_record(event, TOPICS[0], 0) for event in (small[0], large, small[1])])
+    async with running(there.writer("a")):
+        await there.reaches(5)
+    proof = await there.reader.prove_event(large.id)
+    for one in (whole := [proof, *proof.more]):
+        verify_inclusion(one.index, proof.checkpoint.size, leaf_hash(one.entry), one.hashes, proof.checkpoint.root)
+    assert [one.index for one in whole] == [1, 2, 3]
+    assert b"".join(audit.Entry.FromString(one.entry).data for one in whole) == large.data
+    assert not (await there.reader.prove_event(small[1].id)).more
 
 
 @promise("A3", "S6")

@@ -346,10 +346,11 @@ class EventProof(_message.Message):
     OFFSET_FIELD_NUMBER: _builtins.int
     RECORDED_AT_FIELD_NUMBER: _builtins.int
     KEY_NOTES_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     index: _builtins.int
     entry: _builtins.bytes
-    """the entry's bytes: leaf hash = SHA-256(0x00 || entry)"""
+    """the entry's bytes, of several the first's: leaf hash = SHA-256(0x00 || entry)"""
     topic: _builtins.str
     partition: _builtins.int
     offset: _builtins.int
@@ -365,6 +366,10 @@ class EventProof(_message.Message):
     def key_notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """by which the log's keys followed each other, oldest first: whoever knows an earlier one finds the present one"""
 
+    @_builtins.property
+    def more(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntryProof]:
+        """of an event that is too long for one entry: those behind the first, in order, below the same checkpoint"""
+
     def __init__(
         self,
         *,
@@ -378,14 +383,41 @@ class EventProof(_message.Message):
         offset: _builtins.int = ...,
         recorded_at: _timestamp_pb2.Timestamp | None = ...,
         key_notes: _abc.Iterable[_builtins.str] | None = ...,
+        more: _abc.Iterable[Global___EntryProof] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "recorded_at", b"recorded_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "entry", b"entry", "event_id", b"event_id", "hashes", b"hashes", "index", b"index", "key_notes", b"key_notes", "offset", b"offset", "partition", b"partition", "recorded_at", b"recorded_at", "topic", b"topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "entry", b"entry", "event_id", b"event_id", "hashes", b"hashes", "index", b"index", "key_notes", b"key_notes", "more", b"more", "offset", b"offset", "partition", b"partition", "recorded_at", b"recorded_at", "topic", b"topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EventProof: _TypeAlias = EventProof  # noqa: Y015
+
+@_typing.final
+class EntryProof(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    ENTRY_FIELD_NUMBER: _builtins.int
+    HASHES_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    entry: _builtins.bytes
+    @_builtins.property
+    def hashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        entry: _builtins.bytes = ...,
+        hashes: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "hashes", b"hashes", "index", b"index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EntryProof: _TypeAlias = EntryProof  # noqa: Y015
 
 @_typing.final
 class GetConsistencyProofRequest(_message.Message):
