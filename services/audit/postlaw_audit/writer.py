@@ -158,9 +158,7 @@ class Writer:
                 if 0 < len(records) < BATCH:  # what came while the batch before was on its way
                     records += await reader.read(max_records=BATCH - len(records), timeout=0.0)
                 gathering = asyncio.create_task(self._gather(reader))
-                generation, batch = await asyncio.gather(self._generations.now(), _worked(len(records), batch_of, records, self._offsets()))
-                if [generation] != self._state.generations[-1:]:
-                    return  # these records may be of another log than the offsets: to be owned anew
+                batch = await _worked(len(records), batch_of, records, self._offsets())
                 del records  # megabytes, like the entries below, which nobody needs while they wait for what comes next
                 tiles = await self._commit(batch)
                 await deriving
@@ -186,12 +184,14 @@ class Writer:
 
     async def _commit(self, batch: Batch) -> list[Tile]:
         if not batch.entries:
+            await self._check_generation()
             self._state = await self._states.commit(self._state)
             return []
         began = time.perf_counter()
         segment = Segment(f"{SEGMENTS}{self._state.size:015d}-{new_id('seg')}", self._state.size, len(batch.entries))
         appending = _worked(len(batch.entries), self._tree.append, batch.entries)
-        full, _ = await asyncio.gather(appending, self._put_segment(segment, batch.entries))
+        # The generation is asked for after the records were read, and known before they count.
+        full, _, _ = await asyncio.gather(appending, self._put_segment(segment, batch.entries), self._check_generation())
         below = [s for s in self._state.segments if s.start + s.count <= self._derived - self._derived % WIDTH]
         self._state = await self._states.commit(
             replace(
@@ -206,6 +206,10 @@ class Writer:
         _committed.record(time.perf_counter() - began)
         self._needless += below
         return [*full, *self._tree.partial_tiles()]
+
+    async def _check_generation(self) -> None:
+        if [await self._generations.now()] != self._state.generations[-1:]:
+            raise WriterOvertaken("the topics were replaced, and the records may be of another log than the offsets: to be owned anew")
 
     async def _put_segment(self, segment: Segment, entries: Sequence[bytes]) -> None:
         data = await _worked(len(entries), bundle, entries)
