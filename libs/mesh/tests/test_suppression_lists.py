@@ -63,7 +63,7 @@ async def test_whom_a_list_of_digests_names_gets_no_mail_whether_here_already_or
         said = consent.ConsentRecord(
             address="dora@example.com",
             scope=consent.Scope(list_id=customer.list_id),
-            route=consent.ROUTE_API,
+            route=consent.ROUTE_PAGE,
             wording=WORDING,
             particulars=consent.Particulars(held=[consent.Evidence.Value(f"EVIDENCE_{name.upper()}") for name in HELD], territories=["IE"]),
         )

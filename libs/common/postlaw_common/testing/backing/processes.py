@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import signal
 import socket
 import subprocess
@@ -11,15 +12,25 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+_LOWEST = 10_000
+_OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
 
 class BackingFailed(Exception):
     """A backing service cannot be installed or started; the message says why, and where its log is."""
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that the kernel gives to outgoing connections: one of these could take it before the program listens there."""
+    outgoing = int(_OUTGOING.read_text().split()[0])
+    while True:
+        port = secrets.randbelow(max(_LOWEST, outgoing - _LOWEST)) + _LOWEST
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def _started_at(pid: int) -> str | None:
