@@ -56,6 +56,7 @@ async def test_the_page_needs_no_script_no_cookie_and_nothing_from_elsewhere(doo
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "set-cookie" not in answer.headers
     assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["x-robots-tag"] == "noindex, nofollow"  # a link that was posted somewhere must not be found by searching
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
     assert "strict-transport-security" in answer.headers
