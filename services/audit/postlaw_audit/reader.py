@@ -70,12 +70,12 @@ class LogReader:
 
     async def _whole(self, first: Inclusion, parts: int, size: int) -> Inclusion:
         """With the proofs of the entries behind it, which one commit put there with it: so a checkpoint covers all of them or none."""
-        below, note = first.checkpoint, first.note
-        more = [
-            Inclusion(index, await self.entry(index, size), await self.prove(index, below), below, note)
-            for index in range(first.index + 1, first.index + parts)
-        ]
-        return replace(first, more=more)
+
+        async def proved(index: int) -> Inclusion:
+            entry, hashes = await asyncio.gather(self.entry(index, size), self.prove(index, first.checkpoint))
+            return replace(first, index=index, entry=entry, hashes=hashes)
+
+        return replace(first, more=await asyncio.gather(*map(proved, range(first.index + 1, first.index + parts))))
 
     async def find_event(self, event_id: str, size: int) -> tuple[int, bytes] | None:
         """Its place and its entry, below a checkpoint of this size."""

@@ -18,7 +18,7 @@ stricter of two readings:
 - A hard bounce holds everything until the address is said to be reachable: it is no act of the person, and no opt-out.
 - An erasure is an opt-out of everything after which the consents before it, and relationships, and a yes to tracking, are no more.
 - A relationship stated anew, such as a contract that has ended, replaces what was stated of it before.
-Replaying an event changes nothing.
+Replaying an event changes nothing. All of it stands in one file: no rule is safe but beside the others.
 """
 
 from __future__ import annotations
@@ -292,7 +292,7 @@ def _grant_of(type: RouteEvent, fact: Fact) -> Grant:
 
 def _is_own(fact: Fact) -> bool:
     """Whether the person did it themselves, before our eyes: what a customer's system says of them may be a sync of old consents."""
-    return fact.route in OWN_ROUTES and not fact.terms.attested
+    return fact.route in OWN_ROUTES and _is_fresh(fact)
 
 
 def _is_fresh(fact: Fact) -> bool:
