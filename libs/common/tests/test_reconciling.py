@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,3 +114,28 @@ async def test_one_process_at_a_time_and_another_goes_on_where_a_lost_one_was(wo
     assert document is not None
     assert world.cursors == ["", "2"]
     assert (document["looked_at"], document["differences"]) == (30, 1)
+
+
+@promise("S8")
+async def test_what_is_asked_for_in_a_process_is_not_taken_over_by_its_own_clock(world: World) -> None:
+    asked_for, goes_on, reconciler = asyncio.Event(), asyncio.Event(), world.reconciler("one")
+
+    async def look(cursor: str) -> AsyncGenerator[Step]:
+        world.cursors.append(cursor)
+        yield Step("1", 10)
+        asked_for.set()
+        await goes_on.wait()
+        yield Step("2", 10)
+
+    slow = Check("one against the other", look)
+    asked = asyncio.create_task(reconciler.look(slow, asked=True))
+    await asked_for.wait()
+    by_clock = asyncio.create_task(reconciler.look(slow, asked=False))
+    for _ in range(100):  # many times what a look-up in the store takes
+        await asyncio.sleep(0.001)
+    goes_on.set()
+    document = await asked
+    assert document is not None
+    assert document["looked_at"] == 20
+    assert await by_clock is None
+    assert world.cursors == [""]

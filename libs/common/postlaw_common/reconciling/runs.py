@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, aclosing
 from dataclasses import asdict
@@ -57,6 +58,7 @@ class Reconciler:
         self._monotonic = monotonic
         self._seen: dict[str, tuple[int, float]] = {}  # by check: the document's version, and since when it stands
         self._differed: dict[str, int] = {}
+        self._at_it: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by check: what is unfinished and ours was given up
 
     async def run(self) -> None:
         """A background."""
@@ -85,7 +87,13 @@ class Reconciler:
             raise Conflict("Another process is reconciling this now. Ask again when it is done.") from None
 
     async def look(self, check: Check, *, asked: bool) -> Document | None:
-        """Where it is due, or asked for; None where it is not. Raises VersionConflict where another process came in between."""
+        """Where it is due, or asked for; None where it is not. In one process one after the other.
+
+        Raises VersionConflict where another process came in between."""
+        async with self._at_it[check.name]:
+            return await self._look(check, asked=asked)
+
+    async def _look(self, check: Check, *, asked: bool) -> Document | None:
         document = await self._mine(check.name, asked=asked)
         if document is None:
             return None
