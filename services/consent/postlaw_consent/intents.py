@@ -5,8 +5,10 @@ Written before the ledger, deleted after the bus has taken the events; the relay
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from postlaw_common.ids import new_id
 from postlaw_common.store import Collection, CollectionSpec, Index, StoreUnavailable
@@ -30,19 +32,36 @@ class Intent:
 class Intents:
     def __init__(self, collection: Callable[[], Collection]) -> None:
         self._collection = collection
+        self._writing: set[str] = set()
+        self._ending: set[str] = set()
 
-    async def begin(self, ids: Sequence[str], at_us: int) -> str:
-        """The intent's id, once it is durable."""
+    @asynccontextmanager
+    async def begun(self, ids: Sequence[str], at_us: int) -> AsyncGenerator[str]:
+        """The intent's id, once it is durable. Until it is left, or has ended, it is in this process's own hands."""
         call = new_id("int")
-        await self._collection().insert({"_id": call, "open": _OPEN, "ids": "\n".join(ids), "at": at_us})
-        return call
+        self._writing.add(call)
+        try:
+            await self._collection().insert({"_id": call, "open": _OPEN, "ids": "\n".join(ids), "at": at_us})
+            yield call
+        finally:
+            self._writing.discard(call)
 
-    async def end(self, call: str) -> None:
+    def in_hand(self) -> frozenset[str]:
+        """What calls of this process are at. However long one takes, its own relay does not take it for abandoned."""
+        return frozenset(self._writing | self._ending)
+
+    def end(self, call: str) -> Coroutine[Any, Any, None]:
         """Its events are on the bus. Where the store is gone, the relay will publish them once more: harmless."""
+        self._ending.add(call)  # from now on, not from when it first runs: the call is left in between
+        return self._end(call)
+
+    async def _end(self, call: str) -> None:
         try:
             await self._collection().delete(call)
         except StoreUnavailable as gone:
             _log.warning("intent not deleted, its events will be published again", failure=type(gone).__name__)
+        finally:
+            self._ending.discard(call)
 
     async def open(self, *, after: str = "", limit: int = 20) -> list[Intent]:
         """A page of them, the oldest first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -102,13 +103,13 @@ def acts(world: World, count: int) -> list[pb.ConsentRecord]:
 
 async def test_many_acts_of_one_person_are_one_append(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     appends: list[int] = []
-    begin = Intents.begin
+    begun = Intents.begun
 
-    async def counted(self: Intents, ids: Sequence[str], at_us: int) -> str:
+    def counted(self: Intents, ids: Sequence[str], at_us: int) -> AbstractAsyncContextManager[str]:
         appends.append(len(ids))
-        return await begin(self, ids, at_us)
+        return begun(self, ids, at_us)
 
-    monkeypatch.setattr(Intents, "begin", counted)
+    monkeypatch.setattr(Intents, "begun", counted)
     answer = await world.record(*acts(world, 400))
     assert appends == [400]
     events = (await world.listed(world.person("ada"), page_size=400)).events

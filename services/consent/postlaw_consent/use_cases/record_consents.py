@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from itertools import repeat
 
@@ -169,22 +170,22 @@ class RecordConsents:
 
         if consent.kind == "implied":
             await self._expiries.note([name for name, *_ in people], now)
-        call = await self._intents.begin([name for name, *_ in people], now)
-        taken = await self._ledger.append_documents(documents(), call)
         known: list[Consent] = []
-        if taken:
-            records = [record for (name, *_), record in zip(people, records, strict=True) if name not in taken]
-            known = [
-                replace(
-                    kinds[variant],
-                    address_key=address_key,
-                    sealed_proof_evidence=sealed,
-                    given_at_us=at_us or consent.given_at_us,
-                )
-                for name, _, address_key, sealed, variant, at_us in people
-                if name in taken
-            ]
-        await self._publish(records, [call])
+        async with self._intents.begun([name for name, *_ in people], now) as call:
+            taken = await self._ledger.append_documents(documents(), call)
+            if taken:
+                records = [record for (name, *_), record in zip(people, records, strict=True) if name not in taken]
+                known = [
+                    replace(
+                        kinds[variant],
+                        address_key=address_key,
+                        sealed_proof_evidence=sealed,
+                        given_at_us=at_us or consent.given_at_us,
+                    )
+                    for name, _, address_key, sealed, variant, at_us in people
+                    if name in taken
+                ]
+            await self._publish(records, [call])
         if not known:
             return Recorded([], len(records), 0, remarks)
         appended = await self._record(tenant_id, actor, on_behalf_of, known, [])
@@ -194,6 +195,19 @@ class RecordConsents:
         self, tenant_id: str, actor: Actor, on_behalf_of: Actor | None, consents: Sequence[Consent], guessed: list[int]
     ) -> Recorded:
         """`guessed`: the places of those of whom the first round guesses that they are new."""
+        async with AsyncExitStack() as hand:
+            return await self._in_rounds(tenant_id, actor, on_behalf_of, consents, guessed, hand)
+
+    async def _in_rounds(
+        self,
+        tenant_id: str,
+        actor: Actor,
+        on_behalf_of: Actor | None,
+        consents: Sequence[Consent],
+        guessed: list[int],
+        hand: AsyncExitStack,
+    ) -> Recorded:
+        """`hand`: holds the intents until all is published."""
         ids = [""] * len(consents)
         already = 0
         entries: list[Entry] = []
@@ -240,7 +254,7 @@ class RecordConsents:
                 implied = [name for name, entry in zip(names, batch, strict=True) if entry.event.kind == "implied"]
                 if implied:
                     await self._expiries.note(implied, now)
-                call = await self._intents.begin(names, batch[0].event.recorded_at_us)
+                call = await hand.enter_async_context(self._intents.begun(names, batch[0].event.recorded_at_us))
                 calls.append(call)
                 append = self._ledger.append_in_order if in_order else self._ledger.append_documents
                 taken = await append(documents, call)

@@ -80,16 +80,16 @@ class SuppressMany:
     async def _append(self, entries: Sequence[Entry]) -> set[bytes]:
         """Publishes what the ledger took; those whose version was taken by another event."""
         documents = [document_of(entry) for entry in entries]
-        call = await self._intents.begin([document["_id"] for document in documents], entries[0].event.recorded_at_us)
-        taken = await self._ledger.append_documents(documents, call)
-        mine = [entry for entry, document in zip(entries, documents, strict=True) if document["_id"] not in taken]
-        try:
-            if mine:
-                await self._outgoing.publish(mine)
-        except BusUnavailable:
-            _log.warning("opt-outs recorded but not yet published; the relay will", events=len(mine))
-        else:
-            self._afterwards.begin(self._intents.end(call), what="ending an intent")
+        async with self._intents.begun([document["_id"] for document in documents], entries[0].event.recorded_at_us) as call:
+            taken = await self._ledger.append_documents(documents, call)
+            mine = [entry for entry, document in zip(entries, documents, strict=True) if document["_id"] not in taken]
+            try:
+                if mine:
+                    await self._outgoing.publish(mine)
+            except BusUnavailable:
+                _log.warning("opt-outs recorded but not yet published; the relay will", events=len(mine))
+            else:
+                self._afterwards.begin(self._intents.end(call), what="ending an intent")
         return {entry.event.address_key for entry, document in zip(entries, documents, strict=True) if document["_id"] in taken}
 
     def _entry(self, suppression: Suppression, address_key: bytes, version: int) -> Entry:
