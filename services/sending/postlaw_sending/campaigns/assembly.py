@@ -169,7 +169,7 @@ def assemble(
         backlog=Backlog(platform.bus, lambda: opened(holdings), backlog_limit),
         retries=retries,
         kept=kept,
-        ending=Ending(campaigns, outcomes, platform.now_us),
+        ending=Ending(campaigns, outcomes, kept, platform.now_us),
         deciding=deciding,
         seeds=seeds,
         contexts=acting,

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store.changing import change
 from postlaw_common.telemetry import get_logger
 
 log = get_logger("sending.campaigns.leases")
@@ -55,11 +56,9 @@ class Leases:
             )
 
     async def reopen(self, campaign_id: str) -> None:
-        """There is something to plan again, of a campaign that had nothing left."""
-        document = await self._open().get(campaign_id, linearizable=True)
-        if document is not None and document["open"] is None:
-            with contextlib.suppress(VersionConflict):  # somebody else reopens it
-                await self._open().replace(document | {"open": "yes"}, version=document["v"])
+        """There is something to plan again, of a campaign that had nothing left. Written also where it is still open: whoever planned it
+        may be about to close it, and is overtaken by this."""
+        await change(self._open(), campaign_id, lambda found: found | {"open": "yes"} if found is not None else None)
 
     async def hold(self) -> set[str]:
         """Renews what is ours and takes what nobody holds or whose holder is lost; the campaigns that are ours now."""

@@ -59,3 +59,17 @@ async def test_an_orderly_stop_hands_over_at_once_and_a_closed_campaign_is_nobod
         assert await two.hold() == {"cmp_1"}
         await two.close("cmp_1")
         assert await one.hold() == await two.hold() == set()
+
+
+async def test_a_campaign_that_is_reopened_while_its_planner_is_about_to_close_it_is_planned_on(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (one, two, clock):
+        await one.offer("cmp_1")
+        await one.hold()
+        await two.reopen("cmp_1")
+        await one.close("cmp_1")
+        await one.hold()
+        clock.now += 3.1
+        assert await one.hold() == {"cmp_1"}
+        await one.close("cmp_1")
+        await two.reopen("cmp_1")
+        assert await two.hold() == {"cmp_1"}

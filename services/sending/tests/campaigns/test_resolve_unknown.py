@@ -10,6 +10,8 @@ import pytest
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw_common.errors import Conflict, NotFound
+from postlaw_sending.campaigns.campaigns import Campaigns
+from postlaw_sending.campaigns.domain.campaign import Status
 from postlaw_sending.campaigns.domain.recipients import State
 from postlaw_sending.campaigns.keys import KEPT_AFTER_END_US, destroy_lapsed
 from postlaw_sending.returns.assembly import counts_in
@@ -69,6 +71,33 @@ async def test_an_opt_out_in_between_counts(open_world: Opened) -> None:
         await resolve(world, campaign_id)
         campaign = await world.until(campaign_id, C.STATUS_FINISHED)
         assert (campaign.totals.sent, dict(campaign.totals.refused_by_reason)) == (499, {"no_longer_known": 1})
+
+
+async def test_who_is_to_be_mailed_again_is_mailed_though_the_planner_was_about_to_finish_the_campaign(
+    open_world: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had counted everybody as done, and the call found the campaign still being sent."""
+    async with open_world() as world:
+        answers: list[sending.ResolveUnknownResponse] = []
+        change = Campaigns.change
+
+        async def late(self: Campaigns, campaign_id: str, tenant_id: str, to: Any, actor: Any) -> Any:
+            found = await self.find(campaign_id)
+            if not answers and found is not None and found.status is Status.SENDING and to(found).status is Status.FINISHED:
+                answers.append(sending.ResolveUnknownResponse())
+                answers.append(await resolve(world, campaign_id))
+            return await change(self, campaign_id, tenant_id, to, actor)
+
+        monkeypatch.setattr(Campaigns, "change", late)
+        world.people.add_list("lst_1", range(500))
+        campaign_id = (await world.draft(mail_unknown_again=True)).campaign_id
+        await world.stub.LaunchCampaign(by_id(campaign_id))
+        campaign = await world.until(
+            campaign_id, C.STATUS_FINISHED, lambda person, attempt: (State.SENT, "") if answers else every_tenth_is_lost(person, attempt)
+        )
+        assert answers[-1].mailed_again == 50
+        assert sorted(world.mailed) == addresses(500)
+        assert campaign.totals.sent == 500
 
 
 async def test_a_call_that_was_cut_off_is_made_again(open_world: Opened) -> None:
