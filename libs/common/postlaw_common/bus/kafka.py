@@ -61,7 +61,7 @@ class KafkaBus:
     async def ensure_topics(self, topics: Sequence[Topic]) -> None:
         if not topics:
             return
-        admin = AIOKafkaAdminClient(**self._connection.options, request_timeout_ms=10_000)
+        admin = AIOKafkaAdminClient(**self._connection.options, request_timeout_ms=30_000)
         try:
             with as_unavailable("ensuring topics", self._connection.servers):
                 await admin.start()

@@ -59,7 +59,7 @@ class LocalKafka:
     def url(self) -> str:
         return f"kafka://127.0.0.1:{(self._directory / 'port').read_text()}?replication=1"
 
-    def start(self, seconds: float = 90.0) -> None:
+    def start(self, seconds: float = 180.0) -> None:
         java = ["java", "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{self._libs}/*"]
         java.append(f"-Dlog4j2.configurationFile={self._directory}/log4j2.xml")
         properties = self._directory / "server.properties"

@@ -128,7 +128,7 @@ class LocalMongoWire:
     def url(self) -> str:
         return f"mongodb://127.0.0.1:{(self._directory / 'port').read_text()}/?postlawReadConcern=local&postlawIdRanges=read-all"
 
-    def start(self, seconds: float = 60.0) -> None:
+    def start(self, seconds: float = 120.0) -> None:
         programs = postgres_bin()
         assert programs is not None
         self._directory.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,7 @@ class LocalS3:
         access, secret = (self._directory / "credentials").read_text().split()
         return {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret}
 
-    def start(self, seconds: float = 30.0) -> None:
+    def start(self, seconds: float = 120.0) -> None:
         objects, versions = self._directory / "objects", self._directory / "versions"
         for directory in (objects, versions):
             directory.mkdir(parents=True, exist_ok=True)
