@@ -18,7 +18,7 @@ import yaml
 from postlaw_common.testing.backing.processes import Program, free_port
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-START_S = 120.0
+START_S = 180.0
 
 
 class ComposedMesh:

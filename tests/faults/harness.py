@@ -26,7 +26,7 @@ from tests.faults.cut import Cut
 
 HERE = Path(__file__).parent
 PARTITIONS = 8
-START_S = 90.0
+START_S = 180.0  # only so that a program which never starts, or never ends, fails the test
 SERVED = {"people": ("identity", "subscribers"), "door": ("consent", "audit", "gateway"), "sending": ("sending",)}
 
 
@@ -167,11 +167,11 @@ class Worker:
 
     async def holds(self) -> None:
         """Returns once it has taken partitions."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(START_S):
             while not self.program.logged("partitions_taken"):
                 await asyncio.sleep(0.05)
 
-    async def gone(self, within_s: float = 60) -> None:
+    async def gone(self, within_s: float = START_S) -> None:
         """Returns once it has ended, killed or in order: not by a failure of its own."""
         async with asyncio.timeout(within_s):
             while self.alive:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from postlaw_common.testing.patience import patience
 from tests.faults.harness import FaultMesh
 
 SENDER = {"name": "Acme", "address": "news@acme.example", "postal_address": "Acme Ltd, 1 High Street, London N1 1AA"}
@@ -38,7 +39,7 @@ async def post(http: httpx.AsyncClient, path: str, key: str, request: dict[str, 
 
 async def answered(http: httpx.AsyncClient, path: str, key: str, request: dict[str, Any]) -> httpx.Response:
     """What the gateway says once the dead one's claim has ended."""
-    async with asyncio.timeout(30):
+    async with patience():
         while True:
             response = await post(http, path, key, request)
             if not response.json().get("type", "").endswith("/idempotency-key-under-way"):

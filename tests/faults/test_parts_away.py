@@ -7,7 +7,7 @@ import asyncio
 from postlaw_common.testing.promises import promise
 from postlaw_mesh.demo.law import Answered
 from postlaw_mesh.rest_client import RestClient
-from tests.faults.campaign import Campaigns, mailed
+from tests.faults.campaign import STOPPED_S, Campaigns, mailed
 from tests.faults.harness import FaultMesh
 
 
@@ -74,7 +74,7 @@ async def test_opt_outs_are_answered_stopped_while_identity_and_subscribers_are_
         mesh.take_away("people")
         try:
             for address, link in links:
-                while_down.append(await api.say_stop(link, address))
+                while_down.append(await campaigns.insist(address, link, STOPPED_S))
         finally:
             mesh.serve("people")
         held = await campaigns.held(list_id, 1000, campaign_id, while_down, outside)

@@ -21,7 +21,7 @@ from tests.faults.test_workers_paused_and_moved import BEYOND_LEASE_S
 
 SIGN_UPS = 40
 TOO_FAST_S = 2.2  # a form that is sent sooner is shown again
-ENDS_S = 60.0  # only so that a message which never ends fails the test
+ENDS_S = 180.0  # only so that a message which never ends fails the test
 _TOKEN = re.compile(r'name="token" value="([^"]+)"')
 
 

@@ -107,6 +107,15 @@ class RestClient:
         receipt = response.json()
         return Answered(address, receipt["outcome"], at, took * 1000, receipt["event_id"])
 
+    async def insist(self, link: str, address: str, patience_s: float) -> Answered:
+        """As `say_stop`, and again for so long while the answer is *recorded*; the last one. `took_ms`: of that one alone."""
+        ends = time.monotonic() + patience_s
+        while True:
+            answer = await self.say_stop(link, address)
+            if answer.outcome == "stopped" or time.monotonic() >= ends:
+                return answer
+            await asyncio.sleep(0.3)
+
 
 def accounted(totals: dict[str, Any]) -> int:
     """People in a final state."""
