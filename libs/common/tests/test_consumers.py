@@ -12,6 +12,7 @@ from postlaw_common.consumers import Consumer, already_applied, mark_applied
 from postlaw_common.events import Event
 from postlaw_common.lanes import Retries
 from postlaw_common.store import StoreUnavailable
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 
 TOPIC = "postlaw.test.events.v1"
@@ -32,7 +33,7 @@ async def publish(bus: Bus, *values: tuple[int, str]) -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with patience():
         while not condition():
             await asyncio.sleep(0.002)
 
@@ -179,7 +180,7 @@ async def test_a_replayed_record_is_taken_only_by_the_consumer_that_had_failed(b
     failing, other = Handled(bad=["bad"]), Handled()
     first, second = await running(bus, failing, group="failing"), await running(bus, other, group="other")
     await publish(bus, (0, "bad"))
-    async with asyncio.timeout(10):
+    async with patience():
         while not (parked := await letters(bus)):
             await asyncio.sleep(0.002)
     failing.bad.clear()

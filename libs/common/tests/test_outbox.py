@@ -9,6 +9,7 @@ import pytest
 from postlaw_common.bus import Bus, Received, Record, Topic, open_bus
 from postlaw_common.outbox import DUE, OUTBOX_INDEX, Outbox, add_to_outbox, pack, unpack
 from postlaw_common.store import Collection, CollectionSpec, open_store
+from postlaw_common.testing.patience import patience
 
 TOPIC = "postlaw.test.events.v1"
 
@@ -111,7 +112,7 @@ async def test_a_bus_that_is_away_loses_nothing_and_fails_nobody(bus: Bus, thing
     assert await Outbox(away, lambda: [things]).publish_after_write(things, document) is None
     outbox = Outbox(bus, lambda: [things], sweep_after_s=0, clear_after_s=0)
     running = asyncio.create_task(outbox.run())
-    async with asyncio.timeout(10):
+    async with patience():
         while await things.find("outbox_due", DUE):
             await asyncio.sleep(0.005)
     running.cancel()

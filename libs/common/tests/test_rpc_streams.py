@@ -13,6 +13,7 @@ from postlaw.subscribers.v1 import subscribers_pb2, subscribers_pb2_grpc
 from postlaw_common import caller
 from postlaw_common.errors import Conflict, DeadlineExceeded, Invalid, PostlawError
 from postlaw_common.testing.mesh import fake, mesh
+from postlaw_common.testing.patience import patience
 
 add_subscribers = subscribers_pb2_grpc.add_SubscribersServiceServicer_to_server
 
@@ -99,7 +100,7 @@ async def test_a_near_stream_that_nobody_reads_on_ends_at_the_callee(tmp_path: P
             with pytest.raises(PostlawError):
                 while True:
                     await anext(answers)
-        async with asyncio.timeout(5):
+        async with patience():
             await ended.wait()
 
 
@@ -107,13 +108,15 @@ async def test_a_near_stream_out_of_time_is_deadline_exceeded(tmp_path: Path) ->
     class Slow:
         async def StreamAudience(self, request: Any, context: Any) -> AsyncIterator[subscribers_pb2.AudiencePage]:
             yield subscribers_pb2.AudiencePage()
-            await asyncio.sleep(5)
+            await asyncio.Event().wait()
 
     async with mesh(tmp_path, [fake("subscribers", add_subscribers, Slow())]) as m:
         channel = m.channel("subscribers", as_service="sending", caller=m.caller("ten_1", ["audience:read"]), near=True)
         stub: Any = subscribers_pb2_grpc.SubscribersServiceStub(channel)
         pages = 0
         with pytest.raises(DeadlineExceeded):
-            async for _ in stub.StreamAudience(subscribers_pb2.StreamAudienceRequest(list_id="lst_1"), timeout=0.1):
+            async for _ in stub.StreamAudience(
+                subscribers_pb2.StreamAudienceRequest(list_id="lst_1"), timeout=1.0
+            ):  # in which a slow machine, too, brings a page
                 pages += 1
     assert pages == 1

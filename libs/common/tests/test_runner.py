@@ -31,6 +31,7 @@ from postlaw_common.service import Background, Service
 from postlaw_common.settings import PlatformSettings
 from postlaw_common.store import CollectionSpec
 from postlaw_common.testing.mesh import fake, mesh
+from postlaw_common.testing.patience import PATIENCE_S
 
 pytestmark = pytest.mark.usefixtures("no_task_is_left")
 
@@ -197,7 +198,7 @@ def test_a_start_that_cannot_be_is_one_clear_line(
 async def test_a_service_without_an_app_of_its_own_has_the_probes_alone(tmp_path: Path) -> None:
     async with (
         mesh(tmp_path, [toy()], health_port=0) as m,
-        httpx.AsyncClient(base_url=m.http_url("health")) as http,
+        httpx.AsyncClient(base_url=m.http_url("health"), timeout=PATIENCE_S) as http,
     ):
         assert [(await http.get(path)).status_code for path in ("/livez", "/readyz", "/else")] == [200, 200, 404]
 

@@ -19,6 +19,7 @@ from postlaw_common.rpc.directory import published
 from postlaw_common.service import Background, Service, Servicer
 from postlaw_common.store import CollectionSpec
 from postlaw_common.testing.mesh import fake, mesh
+from postlaw_common.testing.patience import PATIENCE_S
 
 pytestmark = pytest.mark.usefixtures("no_task_is_left")
 
@@ -180,7 +181,7 @@ async def test_services_of_one_process_find_each_other_over_grpc_under_their_own
     diary = Diary()
     diary.may_answer.set()
     async with mesh(tmp_path, [build_gateway, diary.build]) as m:
-        async with httpx.AsyncClient(base_url=m.http_url()) as http:
+        async with httpx.AsyncClient(base_url=m.http_url(), timeout=PATIENCE_S) as http:
             assert (await http.get("/")).text == "the app"
             assert [(await http.get(path)).status_code for path in ("/livez", "/readyz")] == [200, 200]
             m.running.ready = False

@@ -25,6 +25,7 @@ from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
 from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceStub
 from postlaw_common.testing.mesh import Mesh, mesh
+from postlaw_common.testing.patience import PATIENCE_S, patience
 from postlaw_mesh.builders import builders
 from postlaw_mesh.catcher import Catcher
 from postlaw_mesh.dev import relay_on_loopback
@@ -36,7 +37,6 @@ SCOPES = (
 WORDING = "Yes, send me the weekly news of Acme by e-mail."
 HELD = ["affirmative_act", "contact_shown", "purpose", "requester_named", "separate", "withdrawal_info"]
 ATTESTED = subscribers.ImportConsent(source="shop", wording=WORDING, attested_by="Ada Example", held=HELD, territories=["IE"])
-_PATIENCE_S = 30
 _TOKEN = re.compile(r'name="token" value="([^"]+)"')
 
 
@@ -99,7 +99,7 @@ class Acme:
     async def settled(self) -> None:
         """Returns once nothing that anybody sent with a form is still to be done."""
         store = self.mesh.running.backing.store("consent")
-        async with asyncio.timeout(_PATIENCE_S):
+        async with patience():
             while await store.collection("sign_ups").count():
                 await asyncio.sleep(0.05)
 
@@ -136,7 +136,7 @@ class Acme:
         )
         asked = sending.GetCampaignRequest(campaign_id=drafted.campaign_id)
         await stub.LaunchCampaign(asked)
-        async with asyncio.timeout(_PATIENCE_S):
+        async with patience():
             while (found := await stub.GetCampaign(asked)).status != sending.Campaign.STATUS_FINISHED:
                 await asyncio.sleep(0.05)
         return found
@@ -151,7 +151,7 @@ async def imported(customer: Acme, rows: bytes, **settings: Any) -> subscribers.
 
     stub = customer.stub(SubscribersServiceStub, "subscribers")
     asked = subscribers.GetImportRequest(import_id=(await stub.CreateImport(requests())).import_id)
-    async with asyncio.timeout(30):
+    async with patience():
         while (found := await stub.GetImport(asked)).state != subscribers.Import.STATE_DONE:
             assert found.state != subscribers.Import.STATE_FAILED, found.failure
             await asyncio.sleep(0.05)
@@ -164,7 +164,7 @@ def mails_to(catcher: Catcher, address: str) -> list[EmailMessage]:
 
 async def mail_to(catcher: Catcher, address: str, number: int = 1) -> EmailMessage:
     """The person's mail of this number, once it has come."""
-    async with asyncio.timeout(_PATIENCE_S):
+    async with patience():
         while len(mails_to(catcher, address)) < number:
             await asyncio.sleep(0.05)
     return mails_to(catcher, address)[number - 1]
@@ -185,7 +185,7 @@ async def acme(state: Path, **sending_settings: object) -> AsyncGenerator[Acme]:
     services = builders(sending=relay_on_loopback("127.0.0.1", port).model_copy(update=sending_settings)).values()
     async with (
         mesh(state, list(services), now_us=clock) as m,
-        httpx.AsyncClient(base_url=m.http_url(), headers={"accept": "text/html"}) as http,
+        httpx.AsyncClient(base_url=m.http_url(), headers={"accept": "text/html"}, timeout=PATIENCE_S) as http,
     ):
         yield await another(Acme(m, http, catcher, clock, ""), "Acme")
     await catcher.stop()

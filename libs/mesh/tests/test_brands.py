@@ -8,6 +8,7 @@ from pathlib import Path
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
 from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceStub
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 
 from .signing_up import WORDING, acme, link_in
@@ -34,7 +35,7 @@ async def test_who_stops_a_brand_by_a_links_page_gets_no_mail_of_any_of_its_list
 
         assert await refused(lists[0]) == []
         page = f"{link_in(await customer.mail_to(ANN), '/u/')}/preferences"
-        async with asyncio.timeout(30):
+        async with patience():
             while 'value="brand:North"' not in (await customer.http.get(page)).text:
                 await asyncio.sleep(0.05)  # the list's brand is on its way
         answer = await customer.http.post(page, data={"stop": "brand:North"})

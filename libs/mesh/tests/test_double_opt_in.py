@@ -12,6 +12,7 @@ from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.consent.v1.consent_pb2_grpc import ConsentServiceStub
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 
 from .signing_up import WORDING, acme, another, link_in
@@ -107,7 +108,7 @@ async def test_a_single_message_that_was_decided_before_a_stop_is_not_handed_ove
             )
         )
         messages = m.running.backing.store("sending").collection("single_messages")
-        async with asyncio.timeout(30):
+        async with patience():
             while (late := await messages.get(f"{customer.tenant_id}/late")) is None or late.get("open"):
                 await asyncio.sleep(0.05)
         assert (late["state"], late["reason"]) == ("refused", "withdrawn_before_hand_off")

@@ -17,6 +17,7 @@ from postlaw.identity.v1.identity_pb2_grpc import IdentityServiceStub
 from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
 from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceStub
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_mesh.command import main
 from postlaw_sending.testing.dns_server import dns_server
@@ -59,7 +60,7 @@ async def test_of_a_mail_whose_person_was_erased_evidence_verifies_on_a_machine_
         await people.DeleteSubscriber(subscribers.DeleteSubscriberRequest(subscriber_id=ann.subscriber_id))
         key, zipped, page = await key_of(customer), tmp_path / "evidence.zip", tmp_path / "evidence.html"
         words = ["--eml", str(eml), "--zip", str(zipped), "--page", str(page)]
-        async with asyncio.timeout(30):
+        async with patience():
             while "erased" not in (done := await evidence(customer, key, *words)).output:
                 assert done.exit_code in (0, 1, 3), done.output
                 await asyncio.sleep(0.2)

@@ -15,6 +15,7 @@ from postlaw_audit.notes import parse_checkpoint
 from postlaw_common.events import new_event, to_record
 from postlaw_common.testing.log_verifiers import LogVerifiers
 from postlaw_common.testing.mesh import fake, mesh
+from postlaw_common.testing.patience import PATIENCE_S, patience
 from postlaw_common.testing.promises import promise
 from postlaw_mesh.builders import builders
 from postlaw_mesh.command import main
@@ -32,11 +33,11 @@ async def test_other_peoples_verifiers_accept_the_log_that_the_gateway_serves(
     made = builders()
     services = [made["gateway"], made["audit"], fake("identity", add_IdentityServiceServicer_to_server, FakeIdentity())]
     events = [new_event("x", b"%d" % n, source="consent", subject=f"s{n}", sequence=1, tenant_id="ten_1") for n in range(COUNT)]
-    async with mesh(tmp_path / "state", services) as running, httpx.AsyncClient() as http:
+    async with mesh(tmp_path / "state", services) as running, httpx.AsyncClient(timeout=PATIENCE_S) as http:
         at = running.http_url() + "/v1/audit/log"
         await running.running.backing.bus.publish([to_record(event, TOPIC, 0) for event in events])
         size = 0
-        async with asyncio.timeout(20):
+        async with patience():
             while size < COUNT:
                 await asyncio.sleep(0.05)
                 note = await http.get(f"{at}/checkpoint")

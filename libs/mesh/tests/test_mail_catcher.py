@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from postlaw_common.testing.patience import patience
 from postlaw_mesh.catcher import KEPT_WHOLE, Catcher
 from postlaw_sending.delivery import Relay, Reply, connect
 
@@ -107,7 +108,7 @@ async def test_it_stops_at_once_whoever_is_connected() -> None:
     port = await caught.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     await reader.readline()
-    async with asyncio.timeout(5):
+    async with patience():
         await caught.stop()
     with pytest.raises(OSError):
         await asyncio.open_connection("127.0.0.1", port)

@@ -22,6 +22,7 @@ from click.testing import CliRunner
 from postlaw_common.probe import ready
 from postlaw_common.rpc.tls import identity_from_files
 from postlaw_common.testing.backing.processes import free_port
+from postlaw_common.testing.patience import PATIENCE_S
 from postlaw_mesh.command import main
 
 
@@ -60,9 +61,9 @@ def test_the_inbox_alone_takes_mail_shows_it_and_ends_in_order() -> None:
             time.sleep(0.05)
         with smtplib.SMTP("127.0.0.1", smtp) as client:
             client.sendmail("a@example.org", ["ada@example.com"], b"Subject: hello\r\n\r\nhi\r\n")
-        assert "hello" in httpx.get(f"http://127.0.0.1:{port}/").text
+        assert "hello" in httpx.get(f"http://127.0.0.1:{port}/", timeout=PATIENCE_S).text
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
     finally:
         process.kill()
         process.wait()
@@ -75,7 +76,7 @@ def test_a_demo_that_is_told_to_end_leaves_no_mesh_behind(tmp_path: Path) -> Non
         while len(list(tmp_path.iterdir())) < 2:  # its log, and what the mesh itself has begun to keep
             time.sleep(0.05)
         process.terminate()
-        process.wait(60)
+        process.wait(PATIENCE_S)
         with pytest.raises(ProcessLookupError):
             os.killpg(process.pid, 0)
     finally:

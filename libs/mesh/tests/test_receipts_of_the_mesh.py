@@ -17,6 +17,7 @@ from postlaw.sending.v1.sending_pb2_grpc import add_SendingServiceServicer_to_se
 from postlaw.subscribers.v1 import subscribers_pb2
 from postlaw.subscribers.v1.subscribers_pb2_grpc import add_SubscribersServiceServicer_to_server
 from postlaw_common.testing.mesh import fake, mesh
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_mesh.builders import builders
 from postlaw_mesh.command import main
@@ -64,7 +65,7 @@ async def test_receipts_of_a_consent_and_of_its_withdrawal_verify_once_everythin
             withdrawn = await http.post("/v1/consents/withdraw", json=about)
             ids = {"given": recorded.json()["event_ids"][0], "withdrawn": withdrawn.json()["event_id"]}
             for kind, id in ids.items():
-                async with asyncio.timeout(20):
+                async with patience():
                     while b'"log"' not in (answer := await http.get(f"/v1/subscribers/{SUBSCRIBER}/consents/{id}/receipt")).content:
                         assert answer.status_code == 200, answer.text
                         await asyncio.sleep(0.05)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_consent.decisions_made import DECISIONS
 from postlaw_mesh.command import main
@@ -32,7 +33,7 @@ def test_decisions_that_the_bus_has_let_go_are_replayed_from_the_log(tmp_path: P
         async with acme(tmp_path) as customer:
             await imported(customer, b"email\nann@example.com\nbob@example.com\n", list_id=customer.list_id, consent=ATTESTED)
             await customer.campaign()
-            async with asyncio.timeout(30):
+            async with patience():
                 while not [record async for page in events_in_log(DECISIONS.name) for record in page]:
                     await asyncio.sleep(0.05)
 

@@ -19,6 +19,7 @@ from postlaw_audit.notes import open_note, parse_verifier_key
 from postlaw_audit.reports.gathering import Gathering
 from postlaw_common.errors import Unavailable
 from postlaw_common.settings import PlatformSettings
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_mesh.command import main
 from postlaw_mesh.dev import Ready, development_mesh, relay_on_loopback
@@ -86,7 +87,7 @@ async def test_a_report_is_made_told_by_webhook_listed_and_verified_and_is_nobod
 
         async with client(ann.ready.gateway, ann.ready.api_key) as api:
             key = (await api.call("GET", "/v1/audit/checkpoint"))["verifier_key"]
-        async with asyncio.timeout(20):
+        async with patience():
             while not ann.hook.taken:
                 await asyncio.sleep(0.02)
         told = json.loads(ann.hook.taken[0][1])
@@ -129,7 +130,7 @@ async def test_a_report_that_is_being_made_is_cancelled_and_make_says_so_by_its_
         making = await asyncio.create_subprocess_exec(
             *make, stdout=asyncio.subprocess.PIPE, env=os.environ | {"POSTLAW_API_KEY": ann.ready.api_key}
         )
-        async with asyncio.timeout(20):
+        async with patience():
             while not (found := await ann.said("list")):
                 await asyncio.sleep(0.05)
         (cancelled,) = await ann.said("cancel", found[0]["report_id"])
@@ -149,7 +150,7 @@ async def test_the_register_of_sub_processors_is_kept_from_a_shell(tmp_path: Pat
         assert lines(await ann.says(*cloud)) == ["Example Cloud  DE  hosting"]
         await ann.said("sub-processors", "put", "A Relay", "--purpose", "mail", "--location", "FR")
         assert [one["name"] for one in await ann.said("sub-processors", "list")] == ["A Relay", "Example Cloud"]
-        async with asyncio.timeout(20):  # the log has a change within a second
+        async with patience():  # the log has a change within a second
             while (made := (await ann.said("make", "sub_processors"))[0])["events"] < 3:
                 await asyncio.sleep(0.1)
         assert (made["rows"], made["events"]) == (2, 3)

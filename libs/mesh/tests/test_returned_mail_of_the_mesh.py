@@ -17,6 +17,7 @@ from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
 from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceStub
 from postlaw_common.events import from_record
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_mesh.dev import free_port
 from postlaw_mesh.smtp_session import SmtpSession
@@ -128,7 +129,7 @@ async def test_whoever_cannot_be_reached_is_mailed_no_more_and_a_forged_bounce_s
 
         for _ in range(2):  # the first 250 was lost on its way
             await returned(port, path, bounce(path))
-        async with asyncio.timeout(30):
+        async with patience():
             while "bounced" not in await customer.kinds(ANN) or not await returns_told(customer):
                 await asyncio.sleep(0.05)
         again = await customer.campaign()
@@ -154,7 +155,7 @@ def unsubscribing_of(customer: Acme, address: str) -> tuple[str, str]:
 
 async def acts_of(customer: Acme, address: str) -> list[tuple[str, consent.Scope, consent.Route.ValueType]]:
     """All but consents, once there are any."""
-    async with asyncio.timeout(30):
+    async with patience():
         while not (acts := [event for event in await customer.events(address) if event.kind != consent.ConsentEvent.KIND_GIVEN]):
             await asyncio.sleep(0.05)
     return [(consent.ConsentEvent.Kind.Name(act.kind), act.scope, act.route) for act in acts]
@@ -204,7 +205,7 @@ async def test_a_mail_or_a_complaint_stops_what_its_token_or_return_path_names_a
 
 
 async def until_stopped(customer: Acme, address: str) -> None:
-    async with asyncio.timeout(30):
+    async with patience():
         while "bounced" not in await customer.kinds(address):
             await asyncio.sleep(0.05)
 

@@ -13,6 +13,7 @@ import dkim
 
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_mesh.catcher import Captured
 from postlaw_sending.testing.dns_server import DnsServer, dns_server
@@ -44,7 +45,7 @@ def verifies(server: DnsServer, message: bytes, index: int) -> bool:
 
 
 async def caught(customer: Acme, address: str, number: int = 1) -> Captured:
-    async with asyncio.timeout(30):
+    async with patience():
         while len(found := [mail for mail in customer.catcher.last if mail.recipients == [address]]) < number:
             await asyncio.sleep(0.05)
     return found[number - 1]

@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw.consent.v1.consent_pb2_grpc import ConsentServiceStub
 from postlaw_common.testing.mesh import Mesh, mesh
+from postlaw_common.testing.patience import PATIENCE_S, patience
 from postlaw_common.testing.promises import promise
 from postlaw_common.testing.telemetry_memory import TelemetryMemory
 from postlaw_mesh.builders import builders
@@ -34,7 +35,7 @@ async def one_click(m: Mesh) -> str:
     consent = ConsentServiceStub(m.channel("consent", as_service="gateway", caller=m.caller("ten_1", ["consents:write"])))
     link = await consent.CreateOptOutLink(pb.CreateOptOutLinkRequest(address=ADDRESS, scope=pb.Scope(list_id="lst_1")))
     token = link.url.rpartition("/")[2]
-    async with httpx.AsyncClient(base_url=m.http_url()) as door:
+    async with httpx.AsyncClient(base_url=m.http_url(), timeout=PATIENCE_S) as door:
         answer = await door.post(f"/u/{token}", data={"List-Unsubscribe": "One-Click"}, timeout=20)
     assert answer.status_code == 200
     assert answer.json()["outcome"] == "stopped"
@@ -43,12 +44,12 @@ async def one_click(m: Mesh) -> str:
 
 async def within(telemetry: TelemetryMemory, name: str, trace_id: int) -> list[ReadableSpan]:
     """The spans of this name in that trace; waits for work that goes on after the answer."""
-    for _ in range(200):
-        found = [span for span in telemetry.named(name) if span.context is not None and span.context.trace_id == trace_id]
-        if found:
-            return found
-        await asyncio.sleep(0.02)
-    return []
+    async with patience():
+        while True:
+            found = [span for span in telemetry.named(name) if span.context is not None and span.context.trace_id == trace_id]
+            if found:
+                return found
+            await asyncio.sleep(0.02)
 
 
 @promise("S6")
@@ -97,7 +98,7 @@ async def test_a_request_is_traced_once_by_its_route_and_follows_no_strangers_tr
 
     before = requests()
     stranger = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "authorization": "Bearer pl_live_nobodys"}
-    async with httpx.AsyncClient(base_url=whole.http_url(), headers=stranger) as door:
+    async with httpx.AsyncClient(base_url=whole.http_url(), headers=stranger, timeout=PATIENCE_S) as door:
         await door.get("/v1/subscribers/sub_lovelace?address=lovelace")
         await door.get("/nowhere/lovelace")
     served = [span for span in telemetry.spans.get_finished_spans() if span.name.startswith("GET")]
@@ -133,7 +134,7 @@ async def test_what_the_mesh_holds_and_has_to_do_is_shown_while_it_runs(whole: M
     partitions = whole.running.backing.bus.partitions
     permitted: float | None = None
     shown: list[float | None] = [None]
-    for _ in range(200):
+    for _ in range(1200):
         permitted = telemetry.value("postlaw.sending.partitions.permitted")
         shown = [telemetry.value(f"postlaw.{name}") for name in ("consumer.lag", "audit.lag", "sending.jobs.waiting")]
         if permitted == partitions and None not in shown:
@@ -150,12 +151,8 @@ async def test_what_the_mesh_holds_and_has_to_do_is_shown_while_it_runs(whole: M
 
 
 async def test_what_has_ended_is_shown_no_more(telemetry: TelemetryMemory, tmp_path: Path) -> None:
-    async with mesh(tmp_path, [builders()["sending"]]):
-        for _ in range(200):
-            if telemetry.value("postlaw.sending.campaigns.sending") == 0:
-                break
+    async with mesh(tmp_path, [builders()["sending"]]), patience():
+        while telemetry.value("postlaw.sending.campaigns.sending") != 0:
             await asyncio.sleep(0.02)
-        else:
-            raise AssertionError("the planner shows nothing")
     assert telemetry.value("postlaw.sending.campaigns.sending") is None
     assert telemetry.value("postlaw.sending.partitions.held") is None

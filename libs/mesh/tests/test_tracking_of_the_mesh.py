@@ -9,6 +9,7 @@ from pathlib import Path
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
 from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceStub
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 
 from .signing_up import Acme, acme, link_in
@@ -40,7 +41,7 @@ async def ours_in_mail(customer: Acme, address: str) -> tuple[str, list[str]]:
 async def hits(customer: Acme, number: int) -> list[sending.Hit]:
     """All that are on the bus, in their order there, once there are so many."""
     bus = customer.mesh.running.backing.bus
-    async with asyncio.timeout(30):
+    async with patience():
         while True:
             found: list[sending.Hit] = []
             for partition in range(bus.partitions):

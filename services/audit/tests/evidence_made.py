@@ -25,6 +25,7 @@ from postlaw_common.errors import PostlawError
 from postlaw_common.events import new_event, to_record
 from postlaw_common.settings import load
 from postlaw_common.testing.mesh import Mesh, fake, mesh
+from postlaw_common.testing.patience import patience
 
 ANN, BEN = b"\1" + b"a" * 32, b"\1" + b"b" * 32
 WORDING = "Yes, send me the news."
@@ -91,7 +92,7 @@ async def log_of(tmp_path: Path, events_of: Sequence[tuple[str, str, Any]], afte
         ]
         await made.running.backing.bus.publish([to_record(event, "postlaw.consent.events.v1", 0) for event in events])
         operator: Any = AuditServiceStub(made.channel("audit", as_service="operator"))
-        async with asyncio.timeout(20):
+        async with patience():
             while not await indexed(operator, after + len(events)):
                 await asyncio.sleep(0.05)
         yield made

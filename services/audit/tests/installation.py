@@ -24,6 +24,7 @@ from postlaw_common.bus.embedded import EmbeddedBus
 from postlaw_common.errors import Unavailable
 from postlaw_common.events import new_event, to_record
 from postlaw_common.store.embedded import EmbeddedStore
+from postlaw_common.testing.patience import patience
 
 TOPICS = ("postlaw.consent.events.v1", "postlaw.sending.outcomes.v1")
 ORIGIN = "test.example/log"
@@ -90,7 +91,7 @@ class Installation:
             return 0
 
     async def reaches(self, size: int) -> None:
-        async with asyncio.timeout(20):
+        async with patience():
             while await self.size() < size:
                 await asyncio.sleep(0.02)
 

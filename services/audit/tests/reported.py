@@ -17,6 +17,7 @@ from postlaw_common.errors import PostlawError
 from postlaw_common.events import new_event, to_record
 from postlaw_common.settings import load
 from postlaw_common.testing.mesh import Mesh, mesh
+from postlaw_common.testing.patience import patience
 
 Happened = tuple[str, Any, str]  # type, message, tenant
 FORMATS = {"report.html": "HTML", "report.csv": "CSV", "report.json": "JSON"}
@@ -46,7 +47,7 @@ async def put(running: Mesh, happened: Sequence[Happened]) -> None:
 
 async def reaches(running: Mesh, size: int) -> None:
     """The log has as many entries."""
-    async with asyncio.timeout(20):
+    async with patience():
         while await _size(running) < size:
             await asyncio.sleep(0.02)
 
@@ -80,7 +81,7 @@ class Customer:
         return await self.at_its_end(await self.asked(kind, **more))
 
     async def at_its_end(self, report: audit.Report) -> audit.Report:
-        async with asyncio.timeout(20):
+        async with patience():
             while report.state in (audit.Report.STATE_QUEUED, audit.Report.STATE_RUNNING):
                 await asyncio.sleep(0.02)
                 report = await self.stub.GetReport(audit.GetReportRequest(report_id=report.report_id))

@@ -23,6 +23,7 @@ from postlaw_common.blobs import BlobsUnavailable
 from postlaw_common.bus import Received
 from postlaw_common.errors import Invalid, NotFound
 from postlaw_common.events import new_event, to_record
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_common.testing.telemetry_memory import reading
 from services.audit.tests.installation import TOPICS, Installation, running
@@ -95,7 +96,7 @@ async def test_while_the_whole_bucket_is_away_the_bus_keeps_events_the_age_is_se
                 for name in ("put", "get", "delete"):
                     patch.setattr(there.blobs, name, away)
                 ids, seen = await there.publish(100), list[float | None]()
-                async with asyncio.timeout(10):
+                async with patience():
                     while asked < 3:
                         await asyncio.sleep(0.02)
                         seen.append(telemetry.value("postlaw.audit.checkpoint.age"))
@@ -118,7 +119,7 @@ async def test_on_a_full_disk_the_writer_waits_and_goes_on_once_there_is_room(th
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", full)
             ids = await there.publish(50)
-            async with asyncio.timeout(10):
+            async with patience():
                 while refused < 2:
                     await asyncio.sleep(0.02)
         assert os.fsync is fsync

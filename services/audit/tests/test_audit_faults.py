@@ -16,6 +16,7 @@ from postlaw_audit.verifying import verify_log
 from postlaw_audit.writer import SEGMENTS
 from postlaw_common.blobs import BlobsUnavailable
 from postlaw_common.bus import Record
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from services.audit.tests.installation import TOPICS, Installation, running
 
@@ -38,7 +39,7 @@ async def test_a_bucket_that_takes_no_tiles_for_a_while_costs_no_entry_and_repea
         with monkeypatch.context() as patch:
             patch.setattr(there.blobs, "put", failing)
             ids = await there.publish(300)
-            async with asyncio.timeout(10):
+            async with patience():
                 while PREFIX + "tile/0/001" not in refused:
                     await asyncio.sleep(0.02)
         ids += await there.publish(100)

@@ -9,6 +9,7 @@ import pytest
 from postlaw_audit.entries import event_id_of
 from postlaw_audit.verifying import verify_log
 from postlaw_common.bus.generation import Generations
+from postlaw_common.testing.patience import until
 from postlaw_common.testing.promises import promise
 from services.audit.tests.installation import TOPICS, Installation, running
 
@@ -84,10 +85,16 @@ async def test_a_bus_that_was_set_back_in_silence_is_not_read_until_somebody_say
         await raised(there)
     await entered(there, 100, 200 + raises_before)
     await there.set_back(copy)
+    said: list[str] = []
+
+    async def is_said() -> bool:
+        said.extend(capsys.readouterr())
+        return "postlaw generation raise" in caplog.text + "".join(said)
+
     async with running(there.writer("a")):
+        await until(is_said)
         await asyncio.sleep(0.5)
         assert await there.size() == 200 + raises_before
-    assert "postlaw generation raise" in caplog.text + "".join(capsys.readouterr())
     await raised(there)
     await entered(there, 100, 301 + raises_before)
     await verify_log(there.files, there.verifier)

@@ -21,6 +21,7 @@ from postlaw_common.reconciling import Difference
 from postlaw_common.reconciling.wire import differed, finished, result_record
 from postlaw_common.settings import load
 from postlaw_common.testing.mesh import Mesh, fake, mesh
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 
 ANN, BEN = b"\1" + b"a" * 32, b"\1" + b"b" * 32
@@ -55,7 +56,7 @@ async def put(running: Mesh, *tenants: str) -> None:
     ]
     bus = running.running.backing.bus
     await bus.publish([to_record(event, "postlaw.sending.outcomes.v1", 0) for event in events])
-    async with asyncio.timeout(20):
+    async with patience():
         while not await indexed(running, len(events)):
             await asyncio.sleep(0.05)
 
@@ -104,7 +105,7 @@ async def test_an_index_that_is_made_anew_finds_the_same(running: Mesh) -> None:
     operator = stub(running, as_service="operator")
     before = (await operator.GetIndex(audit.GetIndexRequest())).generation
     await operator.RebuildIndex(audit.RebuildIndexRequest())
-    async with asyncio.timeout(20):
+    async with patience():
         while (status := await operator.GetIndex(audit.GetIndexRequest())).generation == before or status.indexed < 1:
             await asyncio.sleep(0.05)
     assert len((await stub(running).ListEntries(audit.ListEntriesRequest())).entries) == 1
@@ -119,7 +120,7 @@ async def test_a_customer_sees_what_differs_of_theirs_and_the_operator_all_of_it
     await bus.publish([result_record(bus, *one) for one in told])
 
     async def listed(asked: Any) -> list[audit.Reconciliation]:
-        async with asyncio.timeout(10):
+        async with patience():
             while not (known := (await asked.ListReconciliations(audit.ListReconciliationsRequest())).reconciliations):
                 await asyncio.sleep(0.05)
         return list(known)

@@ -18,6 +18,7 @@ from postlaw_audit.verifying import verify_log
 from postlaw_audit.witness_policy import COSIGNATURE, PolicyInvalid, cosigned_by, parse_policy
 from postlaw_audit.witnessing import Witnessing
 from postlaw_common.testing.log_verifiers import LogVerifiers
+from postlaw_common.testing.patience import PATIENCE_S, patience
 from postlaw_common.testing.promises import promise
 from services.audit.tests.installation import ORIGIN, Installation, running
 from services.audit.tests.logs_made import POLICY, WITNESS_KEYS, WITNESSES, cosigned
@@ -77,13 +78,13 @@ async def test_a_real_witness_cosigns_what_continues_the_log_and_neither_a_rollb
         for lie in (Checkpoint(ORIGIN, 300, bytes(32)), Checkpoint(ORIGIN, 700, bytes(32))):
             liar = witnessing(there, policy)
             liar.publisher.newest = lie, sign(lie, there.key)
-            async with httpx.AsyncClient() as client:
+            async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
                 await liar.once(client, nobody_else)
             assert await there.blobs.get(WITNESSED) == older
 
 
 async def reached(there: Installation, size: int) -> None:
-    async with asyncio.timeout(20):
+    async with patience():
         while await witnessed_size(there) < size:
             await asyncio.sleep(0.02)
 
@@ -132,7 +133,7 @@ async def test_a_witness_that_does_not_cosign_holds_up_neither_the_log_nor_anoth
     async with running(there.writer("a", witnessing=asking)):
         await there.publish(300)
         await there.reaches(300)
-        async with asyncio.timeout(20):
+        async with patience():
             while not cosigned_by(parse_note((await there.blobs.get(CHECKPOINT) or b"").decode()), asking.policy):
                 await asyncio.sleep(0.02)
     assert await there.blobs.get(WITNESSED) is None

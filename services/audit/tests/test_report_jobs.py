@@ -17,6 +17,7 @@ from postlaw_audit.reports.gathering import Gathering
 from postlaw_audit.reports.report import Report
 from postlaw_common.errors import Conflict, KeyReused, Unavailable
 from postlaw_common.testing.mesh import Mesh
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from services.audit.tests.reported import Customer, auditing, key_made, put
 
@@ -85,7 +86,7 @@ async def test_a_report_that_was_cancelled_is_made_no_further(running: Mesh, mon
 
 async def left_nothing(running: Mesh, report: audit.Report) -> None:
     """Of the pages that it was made of."""
-    async with asyncio.timeout(20):
+    async with patience():
         while [key async for key in running.running.backing.blobs.keys(f"reports/ten_1/{report.report_id}/rows/")]:
             await asyncio.sleep(0.02)
 
@@ -97,7 +98,7 @@ async def test_who_asked_for_which_report_at_which_checkpoint_stands_in_the_log(
     assert (await ann.asked("api_keys", seed="x", idempotency_key="once")).report_id == report.report_id
     with pytest.raises(KeyReused):
         await ann.asked("consents", seed="x", idempotency_key="once")
-    async with asyncio.timeout(20):
+    async with patience():
         while len(told := await entries(ann, report.report_id)) < 2:
             await asyncio.sleep(0.05)
     done, asked = told
@@ -122,7 +123,7 @@ async def test_each_customer_has_a_report_of_each_day_with_the_checkpoint_that_c
         ann = Customer(running)
         assert await days(ann) == []
         later_us = 2 * daily.DAY_US + daily.AFTER_US
-        async with asyncio.timeout(20):
+        async with patience():
             while len(found := await days(ann)) < 2 or any(report.state != audit.Report.STATE_DONE for report in found):
                 await asyncio.sleep(0.05)
         first, second = found

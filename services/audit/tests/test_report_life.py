@@ -20,6 +20,7 @@ from postlaw_audit.verifying import bundles
 from postlaw_common.bus import BusUnavailable
 from postlaw_common.errors import Conflict, NotFound
 from postlaw_common.testing.mesh import Mesh
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from services.audit.tests.reported import Customer, auditing, key_made, put
 
@@ -37,7 +38,7 @@ async def files_of(running: Mesh, report: audit.Report) -> list[str]:
 
 
 async def gone(ann: Customer, report: audit.Report) -> None:
-    async with asyncio.timeout(20):
+    async with patience():
         while report.report_id in [one.report_id for one in (await ann.stub.ListReports(audit.ListReportsRequest())).reports]:
             await asyncio.sleep(0.05)
 
@@ -63,7 +64,7 @@ async def test_a_report_past_its_life_loses_its_files_and_the_log_keeps_its_note
                 await asked
         assert (await ann.stub.GetReport(audit.GetReportRequest(report_id=young.report_id))).state == audit.Report.STATE_DONE
         of_it = audit.ListEntriesRequest(object=old.report_id, action="postlaw.audit.ReportChanged")
-        async with asyncio.timeout(20):
+        async with patience():
             while len(told := (await ann.stub.ListEntries(of_it)).entries) < 3:
                 await asyncio.sleep(0.05)
         expired = told[0]
@@ -85,7 +86,7 @@ async def test_a_file_that_somebody_locked_keeps_the_report_expired_until_the_lo
         until = datetime.now(UTC) + timedelta(seconds=2)
         await running.running.backing.blobs.put(locked, b"locked", retain_until=until)
         clock.later_us = DAY_US + 1_000_000
-        async with asyncio.timeout(20):
+        async with patience():
             while (found := await ann.stub.GetReport(audit.GetReportRequest(report_id=report.report_id))).state == report.state:
                 await asyncio.sleep(0.02)
         assert (found.state, list(found.links), found.note) == (audit.Report.STATE_EXPIRED, [], report.note)
@@ -113,7 +114,7 @@ async def test_while_the_bus_is_away_a_report_is_not_forgotten_before_the_log_ha
 
             outage.setattr(bus, "publish", away)
             clock.later_us = DAY_US + 1_000_000
-            async with asyncio.timeout(20):
+            async with patience():
                 while await files_of(running, report):
                     await asyncio.sleep(0.02)
             await asyncio.sleep(0.3)  # several looks
@@ -121,7 +122,7 @@ async def test_while_the_bus_is_away_a_report_is_not_forgotten_before_the_log_ha
             assert found.state == audit.Report.STATE_EXPIRED
         await gone(ann, report)
         of_it = audit.ListEntriesRequest(object=report.report_id, action="postlaw.audit.ReportChanged")
-        async with asyncio.timeout(20):
+        async with patience():
             while "STATE_EXPIRED" not in str((await ann.stub.ListEntries(of_it)).entries):
                 await asyncio.sleep(0.05)
 

@@ -19,6 +19,7 @@ from postlaw.subscribers.v1.subscribers_pb2 import List, ListCreated
 from postlaw_common.errors import Denied, Invalid, Unauthenticated
 from postlaw_common.events import new_event, to_record
 from postlaw_common.testing.mesh import Mesh, fake, mesh
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_consent.consumers import LISTS
 from postlaw_consent.service import ConsentSettings, build
@@ -112,7 +113,7 @@ async def test_a_link_names_its_list_once_subscribers_has_announced_it(tmp_path:
             data = ListCreated(list=List(list_id=LIST.list_id, name=name)).SerializeToString()
             event = new_event("postlaw.subscribers.ListCreated", data, source="subscribers", subject="x", sequence=1, tenant_id=tenant_id)
             await m.running.backing.bus.publish([to_record(event, LISTS, 0)])
-        async with asyncio.timeout(10):
+        async with patience():
             while not (name := (await stranger.DescribeToken(described)).list_name):
                 await asyncio.sleep(0.02)
         assert name == "News"

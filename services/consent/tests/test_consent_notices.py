@@ -11,6 +11,7 @@ import pytest
 from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw_common.caller import acting_as
 from postlaw_common.errors import Conflict, Invalid, NotFound
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_consent.notices import CHANGED, NOTICES
 from postlaw_consent.wire import timestamp
@@ -202,7 +203,7 @@ async def test_a_wording_kept_before_notices_had_more_to_them_is_a_notice(world:
 
 async def told(world: World, count: int) -> list[pb.NoticeChanged]:
     """By the log, in the order of their versions, once there are so many; the wording is in none of them."""
-    async with asyncio.timeout(30):
+    async with patience():
         while len(records := await world.published(CHANGED.name)) < count:
             await asyncio.sleep(0.01)
     assert not any(b"Yes." in record.value for record in records)

@@ -135,7 +135,7 @@ async def test_a_fresh_key_signs_and_receipts_of_the_old_one_still_verify(world:
     [id] = (await world.given(ada)).event_ids
     old = await receipt(world, id, address_key=ada)
     first = keys_of(await key_set(world))
-    world.settings = ConsentSettings(answer_within_s=1.0, receipt_key_version=2)
+    world.settings = ConsentSettings(receipt_key_version=2)
     await world.restart()
     both = keys_of(await key_set(world))
     assert (len(first), len(both)) == (1, 2)

@@ -14,6 +14,7 @@ from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw_common.caller import Actor, Caller
 from postlaw_common.errors import Conflict, Invalid
 from postlaw_common.store import Document
+from postlaw_common.testing.patience import until
 from postlaw_common.testing.promises import promise
 from postlaw_consent.intents import INTENTS, Intents
 from postlaw_consent.ledger import Ledger
@@ -49,11 +50,11 @@ async def test_a_bulk_is_recorded_and_published_in_order_and_leaves_no_intent(wo
     assert [events[id].address_key for id in answer.event_ids] == [world.person(str(number)) for number in range(1000)]
     for record in await world.published():
         assert record.partition == world.partition(pb.ConsentEvent.FromString(record.value).address_key)
-    for _ in range(100):
-        if not await open_intents(world):
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("an intent was left behind")
+
+    async def none_is_left() -> bool:
+        return not await open_intents(world)
+
+    await until(none_is_left)
 
 
 async def test_asking_twice_records_once_and_names_the_first_events(world: World) -> None:

@@ -10,6 +10,7 @@ import pytest
 from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw_common.errors import Conflict, Invalid, NotFound, PostlawError
 from postlaw_common.store import StoreUnavailable
+from postlaw_common.testing.patience import patience, until
 from postlaw_common.testing.promises import promise
 from postlaw_consent.answers import ANSWERS_DUE, Answers
 from postlaw_consent.ledger import LEDGER
@@ -22,12 +23,12 @@ EVERYTHING = pb.Scope(everything=True)
 
 async def settled(world: World, answers: int) -> None:
     """Waits for the work after an answer: the answer's own event and the noted offset."""
-    for _ in range(200):
+
+    async def is_done() -> bool:
         pending = await world.stores["consent"].collection(LEDGER.name).count("pending", "1")
-        if pending == 0 and len(await world.answers()) >= answers:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("the work after the answer did not end")
+        return pending == 0 and len(await world.answers()) >= answers
+
+    await until(is_done)
 
 
 @promise("M6")
@@ -45,6 +46,7 @@ async def test_stopped_is_answered_when_sending_says_so_at_the_events_own_place(
 
 @pytest.mark.parametrize("mode", ["recorded", "fail", "hang", "unknown"])
 async def test_whatever_sending_does_the_withdrawal_is_recorded(world: World, mode: str) -> None:
+    await world.answering_within_a_second()
     person = world.person("ada")
     await world.given(person)
     world.sending.mode = mode
@@ -80,6 +82,7 @@ async def test_with_the_bus_down_the_ledger_has_it_and_the_relay_publishes_it(wo
 
 
 async def test_a_bus_that_never_answers_delays_the_answer_no_longer_than_agreed(world: World) -> None:
+    await world.answering_within_a_second()
     person = world.person("ada")
     await world.given(person)
     world.bus.hanging = True
@@ -88,6 +91,7 @@ async def test_a_bus_that_never_answers_delays_the_answer_no_longer_than_agreed(
 
 @promise("M6")
 async def test_killed_between_ledger_and_bus_the_next_start_publishes(world: World) -> None:
+    await world.answering_within_a_second()
     person = world.person("ada")
     await world.given(person)
     world.bus.hanging = True
@@ -208,7 +212,7 @@ async def test_what_was_answered_while_the_bus_was_away_goes_to_the_log_when_it_
     await world.given(person)
     world.bus.down = True
     receipt = await world.withdraw(person)
-    async with asyncio.timeout(5):
+    async with patience():
         while not await world.stores["consent"].collection(ANSWERS_DUE.name).count():
             await asyncio.sleep(0.01)
     await world.restart()
@@ -220,6 +224,7 @@ async def test_what_was_answered_while_the_bus_was_away_goes_to_the_log_when_it_
 
 
 async def test_a_caller_who_hangs_up_changes_nothing(world: World) -> None:
+    await world.answering_within_a_second()
     person = world.person("ada")
     world.sending.mode = "hang"
     call = asyncio.create_task(world.withdraw(person))

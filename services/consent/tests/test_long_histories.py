@@ -10,6 +10,7 @@ import pytest
 
 from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw_common.store import Document
+from postlaw_common.testing.patience import until
 from postlaw_common.testing.promises import promise
 from postlaw_consent import standings
 from postlaw_consent.ledger import FIRST_VERSIONS, LEDGER, begin_of
@@ -27,13 +28,17 @@ async def long(world: World, person: bytes, events: int) -> None:
 
 
 async def snapshot(world: World, person: bytes) -> Document | None:
-    """Waits a moment for it."""
     name = begin_of(world.caller.tenant_id, world.partition(person), person)
-    for _ in range(100):
-        if (found := await world.stores["consent"].collection(SNAPSHOTS.name).get(name)) is not None:
-            return found
-        await asyncio.sleep(0.01)
-    return None
+    return await world.stores["consent"].collection(SNAPSHOTS.name).get(name)
+
+
+async def taken(world: World, person: bytes) -> None:
+    """Returns once there is one."""
+
+    async def is_there() -> bool:
+        return await snapshot(world, person) is not None
+
+    await until(is_there)
 
 
 @promise("M6")
@@ -41,7 +46,7 @@ async def test_what_came_after_a_snapshot_counts(world: World, monkeypatch: pyte
     person = world.person("ada")
     await long(world, person, 260)
     assert await world.allowed(person)
-    assert await snapshot(world, person)
+    await taken(world, person)
     read: list[int] = []
     go_on = standings.go_on
     monkeypatch.setattr(standings, "go_on", lambda history, texts: read.append(history.fold.version) or go_on(history, texts))
@@ -59,7 +64,7 @@ async def test_a_snapshot_and_the_whole_history_are_the_same_inputs(world: World
     await long(world, person, 260)
     world.stand_still()
     whole = (await world.decide(person)).inputs_hash
-    assert await snapshot(world, person)
+    await taken(world, person)
     assert (await world.decide(person)).inputs_hash == whole
     assert (await world.decide(person, bulk=True)).inputs_hash == whole
 
@@ -68,6 +73,7 @@ async def test_an_ordinary_history_has_no_snapshot(world: World) -> None:
     person = world.person("ada")
     await long(world, person, 40)
     assert await world.allowed(person)
+    await asyncio.sleep(0.5)
     assert await snapshot(world, person) is None
 
 
@@ -75,7 +81,7 @@ async def test_a_snapshot_spares_reading_what_it_holds(world: World, monkeypatch
     person = world.person("ada")
     await long(world, person, 260)
     assert await world.allowed(person)
-    assert await snapshot(world, person)
+    await taken(world, person)
     ledger = world.stores["consent"].collection(LEDGER.name)
     asked: list[str] = []
     get_many = ledger.get_many

@@ -10,6 +10,7 @@ import httpx
 
 from postlaw.identity.v1 import identity_pb2
 from postlaw_common.bus import BusUnavailable, Received
+from postlaw_common.testing.patience import PATIENCE_S
 from postlaw_common.testing.promises import promise
 from postlaw_gateway.consumers import RevocationTail
 from postlaw_gateway.security_events import Refusal, SecurityEvents
@@ -18,7 +19,7 @@ from postlaw_gateway.wire import IDENTITY_TOPIC, REVOKED_TYPE
 
 @promise("G2")
 async def test_an_opt_out_over_a_socket(door: Any) -> None:
-    async with httpx.AsyncClient(base_url=door.mesh.http_url(), trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=door.mesh.http_url(), trust_env=False, timeout=PATIENCE_S) as http:
         page = await http.get("/u/good")
         head = await http.head("/u/good")
         assert (page.status_code, head.status_code, head.content) == (200, 200, b"")
@@ -37,7 +38,7 @@ async def test_an_import_over_a_socket_is_streamed(door: Any) -> None:
             yield b"a@b.example,Ann\r\n" * 1000
 
     headers = {"authorization": f"Bearer {door.secret}", "content-type": "text/csv"}
-    async with httpx.AsyncClient(base_url=door.mesh.http_url(), headers=headers, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=door.mesh.http_url(), headers=headers, trust_env=False, timeout=PATIENCE_S) as http:
         answer = await http.post("/v1/imports?list_id=lst_1", content=body())
         assert answer.status_code == 202
         refused = await http.post("/v1/imports?list_id=lst_gone", content=body())

@@ -23,6 +23,7 @@ from postlaw_common.rpc.context_token import ContextVerifier
 from postlaw_common.rpc.signing_keys import keys_of_identity
 from postlaw_common.service_context import ServiceContexts
 from postlaw_common.testing.mesh import Mesh, mesh
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_identity.commands import changed
 from postlaw_identity.domain import scopes
@@ -361,6 +362,6 @@ def _contents(directory: Path) -> list[bytes]:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with patience():
         while not condition():
             await asyncio.sleep(0.01)

@@ -18,6 +18,7 @@ from postlaw_common.caller import Actor, Caller, current
 from postlaw_common.errors import Invalid, Unavailable
 from postlaw_common.events import Event, from_record
 from postlaw_common.testing.mesh import Mesh, fake, mesh
+from postlaw_common.testing.patience import patience
 from postlaw_subscribers.rooms import TOPIC
 from postlaw_subscribers.service import build
 from postlaw_subscribers.settings import SubscribersSettings
@@ -222,7 +223,7 @@ def until() -> Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]:
     """Polls a durable effect that has no event; fails after ten seconds."""
 
     async def wait(holds: Callable[[], Awaitable[bool]]) -> None:
-        async with asyncio.timeout(10):
+        async with patience():
             while not await holds():
                 await asyncio.sleep(0.01)
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from postlaw.subscribers.v1 import subscribers_pb2 as pb
 from postlaw_subscribers.settings import SubscribersSettings
+from postlaw_subscribers.use_cases import run_import
 
 PEOPLE = b"email\n" + b"".join(b"p%d@example.com\n" % i for i in range(50))
 
 
-async def test_a_runner_that_was_taken_over_cannot_write_again(world: Any, until: Any) -> None:
+async def test_a_runner_that_was_taken_over_cannot_write_again(world: Any, until: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A runner sleeps in the middle of a batch; another raises the epoch; the sleeper wakes and must not count anything."""
+    clock = SimpleNamespace(now=0.0)  # stands still until the lease is to end, however slow the machine is
+    monkeypatch.setattr(run_import, "time", SimpleNamespace(monotonic=lambda: clock.now))
     list_id = await world.make_list()
     world.consent.hold = asyncio.Event()
     started = await world.upload(list_id, PEOPLE)
@@ -30,7 +36,11 @@ async def test_a_runner_that_was_taken_over_cannot_write_again(world: Any, until
     assert (now["owner"], now["counts"]["rows"]) == ("another", 0)
     assert now["v"] == taken["v"]
     # The other one never shows a sign of life: after a lease the job is taken up again, and nobody is counted twice.
-    done = await world.finished(started)
+    running = asyncio.ensure_future(world.finished(started))
+    while not running.done():
+        clock.now += 1.0
+        await asyncio.sleep(0.05)
+    done = await running
     assert (done.rows, done.added) == (50, 50)
     assert (await documents.get(sleeping["_id"]))["epoch"] == sleeping["epoch"] + 2
 

@@ -13,6 +13,7 @@ from postlaw_common.caller import Actor
 from postlaw_common.errors import Denied, Invalid
 from postlaw_common.keys.customer import CustomerKeys
 from postlaw_common.ordered_text import to_text
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_subscribers.everywhere import Everywhere
 from postlaw_subscribers.person_keys import PersonKeys
@@ -128,7 +129,7 @@ async def test_whichever_comes_second_sees_the_other(world: Any, monkeypatch: py
     monkeypatch.setattr(put_subscriber, "meet_suppressions", meet)
     monkeypatch.setattr(Everywhere, "put", keep)
     monkeypatch.setattr(CustomerKeys, "customers", customers)
-    async with asyncio.timeout(20), asyncio.TaskGroup() as both:
+    async with patience(), asyncio.TaskGroup() as both:
         both.create_task(put(world, ANN))
         both.create_task(suppressed())
     assert await stopped(world) == ["ten_a"]

@@ -15,6 +15,7 @@ import pytest
 from postlaw.subscribers.v1 import subscribers_pb2 as pb
 from postlaw_common.errors import Invalid, Unavailable
 from postlaw_common.ordered_text import to_bytes
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_subscribers import digests as digest_documents
 from postlaw_subscribers.addresses import normalise, spellings
@@ -114,7 +115,7 @@ async def test_nobody_of_a_list_is_in_an_audience_before_they_are_stopped(world:
     assert await world.audience(list_id) == []
     before = world.consent.stops
     started = await world.upload(list_id, f"email\n{BOB}\n".encode())
-    async with asyncio.timeout(10):
+    async with patience():
         while world.consent.stops == before:
             await asyncio.sleep(0.01)
     assert await world.audience(list_id) == []
@@ -158,7 +159,7 @@ async def test_whichever_comes_second_sees_the_other(world: Any, monkeypatch: py
     monkeypatch.setattr(put_subscriber, "meet_suppressions", meet)
     monkeypatch.setattr(digest_documents.Digests, "keep", keep)
     monkeypatch.setattr(run_import, "go_through", go)
-    async with asyncio.timeout(20), asyncio.TaskGroup() as both:
+    async with patience(), asyncio.TaskGroup() as both:
         both.create_task(put(world, ANN, list_ids=[list_id]))
         both.create_task(listed(world, [sha256(ANN)]))
     assert await stopped(world, ANN) == [ANN]
@@ -259,7 +260,7 @@ async def test_a_list_that_was_broken_off_goes_on_where_it_was(world: Any) -> No
     suppress = pb.ImportSuppression(source="the old provider", format="sha256")
     data = "\n".join(["sha256", *(sha256(f"p{number}@example.com") for number in range(0, 50, 2))]).encode()
     started = await world.upload("", data, consent=False, suppress=suppress)
-    async with asyncio.timeout(10):
+    async with patience():
         while (await world.stub().GetImport(pb.GetImportRequest(import_id=started.import_id))).digests_kept < 25:
             await asyncio.sleep(0.01)
     await world.stop()

@@ -10,6 +10,7 @@ from typing import Protocol
 import pytest
 
 from postlaw_common.bus import Bus, BusUnavailable, Received, Record, Topic, TopicMismatch
+from postlaw_common.testing.patience import patience
 
 NewBus = Callable[[], Awaitable[Bus]]
 
@@ -25,7 +26,7 @@ def record(topic: str, partition: int, value: str) -> Record:
 async def read_until(reader: Reads, count: int) -> list[Received]:
     """Reads on until there are that many; a bus that loses some fails by the deadline."""
     found: list[Received] = []
-    async with asyncio.timeout(30):
+    async with patience():
         while len(found) < count:
             found += await reader.read(timeout=0.5)
     return found
@@ -96,7 +97,7 @@ async def test_a_reader_takes_no_more_than_it_asked_for_and_skips_nothing(bus: B
     reader = await bus.reader()
     await reader.assign({(topic, partition): 0 for partition in range(4)})
     found: list[Received] = []
-    async with asyncio.timeout(30):
+    async with patience():
         while len(found) < 100:
             part = await reader.read(max_records=7, timeout=0.5)
             assert len(part) <= 7
@@ -115,7 +116,7 @@ async def test_one_topic_is_read_alone_and_what_has_come_of_another_is_kept(bus:
     assert await reader.read(timeout=0.7, topic=other) == []
     await bus.publish([record(other, 1, "of the other")])
     found: list[Received] = []
-    async with asyncio.timeout(30):
+    async with patience():
         while not found:
             found = await reader.read(timeout=0, topic=other)
     assert [(r.topic, r.value) for r in found] == [(other, b"of the other")]

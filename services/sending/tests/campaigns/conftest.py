@@ -21,6 +21,7 @@ from postlaw_common.platform import Platform
 from postlaw_common.service import Service
 from postlaw_common.store import Store
 from postlaw_common.testing.mesh import Mesh, fake, mesh
+from postlaw_common.testing.patience import patience
 from postlaw_sending.campaigns.assembly import CampaignParts, assemble
 from postlaw_sending.campaigns.domain.recipients import State
 from postlaw_sending.campaigns.wire import JOBS, OUTCOMES, SealedBatch
@@ -227,7 +228,7 @@ class World:
         self, campaign_id: str, status: sending.Campaign.Status.ValueType, verdict: Verdict = everyone_gets_it
     ) -> sending.Campaign:
         """Delivers until the campaign has this status and nothing is pending."""
-        async with asyncio.timeout(30):
+        async with patience():
             while True:
                 await self.deliver(verdict)
                 campaign = await self.get(campaign_id)

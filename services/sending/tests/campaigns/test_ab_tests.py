@@ -13,6 +13,7 @@ from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.errors import Conflict, Invalid, Unprocessable
 from postlaw_common.events import new_event, to_record
 from postlaw_common.keys.customer import CustomerKeys
+from postlaw_common.testing.patience import patience
 from postlaw_sending.campaigns.domain.ab_test import AbTest, Measure, Variant, best, variant_of
 from postlaw_sending.campaigns.domain.campaign import Template
 from postlaw_sending.campaigns.domain.recipients import CAMPAIGN_PAUSED, State
@@ -42,7 +43,7 @@ def ab(*shares: int, **said: Any) -> sending.AbTest:
 async def launched(world: World, test: sending.AbTest, **said: Any) -> str:
     campaign_id = (await world.draft(ab_test=test, **said)).campaign_id
     await world.stub.LaunchCampaign(by_id(campaign_id))
-    async with asyncio.timeout(10):
+    async with patience():
         while not (await world.get(campaign_id)).totals.audience_complete:
             await asyncio.sleep(0.02)
     return campaign_id
@@ -112,7 +113,7 @@ async def test_everybody_else_waits_for_the_winner_and_a_retry_has_the_words_of_
     async with open_world() as world:
         world.people.add_list("lst_1", range(1_000))
         campaign_id = await launched(world, ab(20, 20))
-        async with asyncio.timeout(10):
+        async with patience():
             while await waiting_in_log(world) < 300:
                 await asyncio.sleep(0.05)
         await world.stub.PauseCampaign(by_id(campaign_id))
@@ -120,7 +121,7 @@ async def test_everybody_else_waits_for_the_winner_and_a_retry_has_the_words_of_
         assigned = await variants_in_log(world)
         await settled(world, campaign_id, 1_000)
         await world.stub.ResumeCampaign(by_id(campaign_id))
-        async with asyncio.timeout(10):
+        async with patience():
             while len(world.mailed) < 300 or await world.deliver():
                 await world.deliver()
                 await asyncio.sleep(0.1)
@@ -160,7 +161,7 @@ async def test_what_people_did_chooses_at_its_time_and_each_counts_once(open_wor
         await happens(world, campaign_id, *[sending.Hit(kind=click, address_key=key, machine="head-request") for key in first])
         await happens(world, campaign_id, *[sending.Hit(kind=opened, address_key=key) for key in first])
         await happens(world, campaign_id, *[sending.Hit(kind=click) for _ in range(9)], *[sending.Hit(kind=click, address_key=rest[0])])
-        async with asyncio.timeout(10):
+        async with patience():
             while [variant.responses for variant in (await world.get(campaign_id)).ab_test.variants] != [1, 2]:
                 await asyncio.sleep(0.05)
         ahead[0] = 2 * HOUR_US - 60_000_000

@@ -14,6 +14,7 @@ from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw_common.bus import Received
 from postlaw_common.errors import NotFound
 from postlaw_common.events import new_event, to_record
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_common.testing.telemetry_memory import TelemetryMemory
 from postlaw_sending.analytics.wire import CONSENT_EVENTS, counted, erased, tells
@@ -34,7 +35,7 @@ async def publish(world: World, topic: str, kind: str, said: Any, *, id: str = "
 
 async def analytics(world: World, campaign_id: str, **until: int) -> sending.CampaignAnalytics:
     """Once its totals say so."""
-    async with asyncio.timeout(15):
+    async with patience():
         while True:
             found = await world.stub.GetCampaignAnalytics(sending.GetCampaignRequest(campaign_id=campaign_id))
             if all(getattr(found.totals, name) == number for name, number in until.items()):

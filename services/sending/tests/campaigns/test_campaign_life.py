@@ -10,6 +10,7 @@ import pytest
 
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.errors import Conflict, Invalid, NotFound
+from postlaw_common.testing.patience import patience
 from postlaw_sending.campaigns.domain.recipients import CAMPAIGN_CANCELLED, CAMPAIGN_PAUSED, State
 from postlaw_sending.campaigns.leases import LEASES
 from services.sending.tests.campaigns.played import refusal
@@ -35,14 +36,14 @@ def adds_up(totals: sending.Totals) -> bool:
 
 async def settled(world: World, campaign_id: str, pending: int) -> None:
     """Until the projection has seen all that was delivered."""
-    async with asyncio.timeout(30):
+    async with patience():
         while (await world.get(campaign_id)).totals.pending != pending:
             await asyncio.sleep(0.02)
 
 
 async def planned(world: World, campaign_id: str, audience: int) -> None:
     """Until so many people stand in the log."""
-    async with asyncio.timeout(30):
+    async with patience():
         while True:
             sealed = [batch for partition in range(world.bus.partitions) for batch in await world.records(partition)]
             if sum(batch.size for batch in sealed if batch.campaign_id == campaign_id) == audience:
@@ -87,7 +88,7 @@ async def test_each_move_is_announced_once_and_finishing_too(open_world: Opened)
         await world.stub.PauseCampaign(by_id(campaign_id))
         await world.stub.ResumeCampaign(by_id(campaign_id))
         await world.until(campaign_id, C.STATUS_FINISHED)
-        async with asyncio.timeout(30):  # the last is published after the write that tells the status
+        async with patience():  # the last is published after the write that tells the status
             while len(told := await world.events("postlaw.sending.campaigns.v1")) < 5:
                 await asyncio.sleep(0.02)
         changes = [sending.CampaignChanged.FromString(event.data) for event in told]
@@ -189,7 +190,7 @@ async def test_a_large_campaign_blocks_no_small_one_and_no_log(open_world: Opene
         large = await world.launched("lst_1")
         await planned(world, large, 4 * 8 * 200)
         small = await world.launched("lst_2")
-        async with asyncio.timeout(30):
+        async with patience():
             while not await held(world, small):
                 await asyncio.sleep(0.02)
             while (await world.get(small)).totals.sent < 400:

@@ -13,6 +13,7 @@ from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
 from postlaw_common.errors import Invalid, NotFound
 from postlaw_common.keys.customer import CustomerKeys
 from postlaw_common.outbox import Outbox
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_sending.campaigns.campaigns import CAMPAIGN_DOCUMENTS, Campaigns
 from postlaw_sending.campaigns.domain.ab_test import AbTest, Measure, Variant
@@ -29,7 +30,7 @@ C = sending.Campaign
 
 
 async def first_batch(world: World) -> tuple[sending.SealedBatch, int]:
-    async with asyncio.timeout(30):
+    async with patience():
         while True:
             for partition in range(world.bus.partitions):
                 if records := await world.records(partition):
@@ -103,7 +104,7 @@ async def test_the_watch_hears_a_pause_and_takes_what_it_never_saw_for_paused(op
         assert watch.status("cmp_never") == "paused"
         assert await watch.see(campaign_id) == "sending"
         await world.stub.PauseCampaign(sending.GetCampaignRequest(campaign_id=campaign_id))
-        async with asyncio.timeout(10):
+        async with patience():
             while watch.status(campaign_id) != "paused":
                 await asyncio.sleep(0.01)
 

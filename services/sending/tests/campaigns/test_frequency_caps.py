@@ -11,6 +11,7 @@ import pytest
 from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.errors import Invalid
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_sending.campaigns.domain.recipients import State
 from postlaw_sending.frequency.contacts import CONTACTS
@@ -91,7 +92,7 @@ async def test_a_retry_is_no_second_message_and_is_held_against_the_cap_anew(ope
         world.people.add_list("lst_1", range(10))
         await cap(world, 1, 7)
         campaign_id = await world.launched()
-        async with asyncio.timeout(10):
+        async with patience():
             while not await world.deliver(lambda person, attempt: (State.DEFERRED, "campaign_paused")):
                 await asyncio.sleep(0.05)
         await settled(world, campaign_id, 10)

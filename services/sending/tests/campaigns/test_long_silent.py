@@ -9,6 +9,7 @@ import pytest
 
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.errors import Invalid
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_sending.silence.last_signals import LAST_SIGNALS
 from services.sending.tests.campaigns.conftest import World
@@ -73,7 +74,7 @@ async def test_a_click_of_theirs_brings_somebody_back_and_a_machines_does_not(op
         assert left_out(await finished(world, **RULE)) == (2, {"long-silent": 1})
         await follow(world, link)
         await analytics(world, first.campaign_id, people_clicked=1)
-        async with asyncio.timeout(10):
+        async with patience():
             while left_out(await finished(world, **RULE)) != (3, {}):
                 await asyncio.sleep(0.1)
 

@@ -12,6 +12,7 @@ from postlaw.audit.v1 import audit_pb2 as audit
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw_common.errors import Conflict, Invalid, NotFound
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_sending.analytics.assembly import AnalyticsParts, assemble_analytics
 from postlaw_sending.domains.assembly import assemble_domains
@@ -89,7 +90,7 @@ async def test_too_many_complaints_pause_what_a_customer_sends_and_nothing_goes_
             if len(world.mailed) < 1_000:
                 await world.deliver(partitions=[partition])
         mailed = len(world.mailed)
-        async with asyncio.timeout(30):
+        async with patience():
             while (await world.get(campaign_id)).totals.sent < mailed:
                 await asyncio.sleep(0.02)
 
@@ -125,7 +126,7 @@ async def sent_to_gmail(world: World, campaign_id: str, number: int) -> None:
     figures = assemble_analytics(
         world.platform, "sending", world.parts.campaigns, world.parts.tally, hearing(last_signals_in(world.platform, "sending"))
     )
-    async with asyncio.timeout(30):
+    async with patience():
         while (await figures.cells(campaign_id)).get("d|gmail|sent", 0) < number:
             await asyncio.sleep(0.02)
 

@@ -11,6 +11,7 @@ import pytest
 
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.errors import Conflict, Invalid, NotFound, Unavailable
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_sending.domains.assembly import DomainParts, assemble_domains
 from postlaw_sending.domains.checking import Expected
@@ -54,7 +55,7 @@ async def verified(world: World, server: DnsServer) -> sending.SenderDomain:
 
 def watched(world: World, server: DnsServer) -> tuple[DomainParts, DomainWatch]:
     """As another process has them."""
-    parts = assemble_domains(world.platform, "sending", Resolver([server.address], timeout_s=0.2), Expected())
+    parts = assemble_domains(world.platform, "sending", Resolver([server.address], timeout_s=2.0), Expected())
     return parts, DomainWatch(parts.domains, parts.keep, world.parts.pause_senders, world.platform.now_us)
 
 
@@ -226,7 +227,7 @@ async def test_mail_waits_rather_than_going_unsigned_where_its_key_does_not_open
 
 
 async def first_batch(world: World, campaign_id: str) -> tuple[sending.SealedBatch, int]:
-    async with asyncio.timeout(30):
+    async with patience():
         while True:
             for partition in range(world.bus.partitions):
                 for record in await world.records(partition):

@@ -13,6 +13,7 @@ from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw_common.errors import NotFound
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_sending.testing.dns_server import dns_server
 from services.sending.tests.campaigns.conftest import World
@@ -77,7 +78,7 @@ async def follow(world: World, found: tuple[str, str], *, head: bool = False) ->
 
 async def hits(world: World, number: int) -> list[sending.Hit]:
     """All that are on the bus, once there are so many."""
-    async with asyncio.timeout(10):
+    async with patience():
         while True:
             found: list[sending.Hit] = []
             for partition in range(4):

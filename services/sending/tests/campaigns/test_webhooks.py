@@ -20,6 +20,7 @@ from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw_common.errors import Invalid, NotFound
 from postlaw_common.events import new_event, to_record
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from services.sending.tests.campaigns.conftest import TENANT, World
 from services.sending.tests.campaigns.played import address_key
@@ -79,7 +80,7 @@ async def opt_out(world: World, number: int, kind: Any, tenant_id: str = TENANT)
 
 
 async def until(done: Any) -> None:
-    async with asyncio.timeout(15):
+    async with patience():
         while not done():
             await asyncio.sleep(0.02)
 
@@ -169,7 +170,7 @@ async def test_a_webhook_that_takes_nothing_for_three_days_is_disabled_until_it_
         assert not (await stub.GetWebhook(asked)).disabled_because
         ahead_us = 4 * 86_400 * 1_000_000
         await until(lambda: server.refused == 2)
-        async with asyncio.timeout(10):
+        async with patience():
             while not (await stub.GetWebhook(asked)).disabled_because:
                 await asyncio.sleep(0.02)
         server.refuses = ""
@@ -185,7 +186,7 @@ async def test_a_webhook_whose_server_says_that_it_is_gone_is_disabled_at_once(o
         asked = sending.WebhookRequest(webhook_id=made.webhook.webhook_id)
         server.refuses, server.refusal = address_key(1).hex(), b"410 Gone"
         await opt_out(world, 1, E.KIND_WITHDRAWN)
-        async with asyncio.timeout(10):
+        async with patience():
             while not (await stub.GetWebhook(asked)).disabled_because:
                 await asyncio.sleep(0.02)
         assert server.refused == 1

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import pytest
 import uvloop
 
+from postlaw_common.testing.patience import patience
 from postlaw_sending.delivery import Connection, Relay, Reply
 from postlaw_sending.testing.smtp_peer import MESSAGE, HandOff, Peer, Script, Serve
 
@@ -56,6 +57,6 @@ async def serve() -> AsyncIterator[Serve]:
     yield start
     for server in servers:
         server.close()
-    async with asyncio.timeout(10):
+    async with patience():
         for task in running:
             await task

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 
 import dkim
 
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_sending.delivery import Relay, Reply, connect
 from postlaw_sending.domains.key_pairs import new_rsa
@@ -68,7 +69,7 @@ async def test_a_real_postfix_takes_and_relays_what_we_signed(
             outcomes.append(hand_off(connection, address.encode(), message))
         replies = await asyncio.gather(*outcomes)
         await connection.close()
-        async with asyncio.timeout(20):
+        async with patience():
             while len(behind.taken) < len(everybody) - 1:
                 await asyncio.sleep(0.05)
     server.close()

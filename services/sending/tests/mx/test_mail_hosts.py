@@ -19,7 +19,7 @@ async def dns() -> AsyncGenerator[DnsServer]:
 
 
 def hosts(dns: DnsServer, *, private: bool = False) -> MailHosts:
-    return MailHosts(Resolver([dns.address], timeout_s=1.0), frozenset({"mx.ours.example"}), private=private)
+    return MailHosts(Resolver([dns.address], timeout_s=3.0), frozenset({"mx.ours.example"}), private=private)
 
 
 async def test_servers_are_tried_by_preference_and_equal_ones_in_any_order(dns: DnsServer) -> None:

@@ -72,7 +72,7 @@ async def test_a_policy_counts_for_its_whole_age_whatever_the_dns_says_by_then(k
     async with dns_server() as dns:
 
         def started() -> Policies:
-            return Policies(Resolver([dns.address], timeout_s=1.0), fetch, kept, lambda: int(now * 1e6), lambda: now)
+            return Policies(Resolver([dns.address], timeout_s=3.0), fetch, kept, lambda: int(now * 1e6), lambda: now)
 
         policies = started()
         assert await policies.enforced("a.example") is None

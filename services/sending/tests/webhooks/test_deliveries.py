@@ -12,6 +12,7 @@ from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw_common.bus import Received
 from postlaw_common.events import new_event, to_record
 from postlaw_common.store import Store, open_store
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_sending.stop.wire import CONSENT_EVENTS
 from postlaw_sending.webhooks.deliveries import DELIVERIES, HELD_US, Answer, Deliveries
@@ -101,7 +102,7 @@ def said_no(customer: int, person: int, at_us: int) -> Received:
 
 
 async def until(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with patience():
         while not done():
             await asyncio.sleep(0.005)
 
@@ -162,7 +163,7 @@ async def test_what_a_lost_process_was_sending_goes_after_its_time(tmp_path: Pat
         async def first() -> int:
             return min([document["due_us"] async for page in store.collection(DELIVERIES.name).scan() for document in page][:1])
 
-        async with asyncio.timeout(10):
+        async with patience():
             while not await first():
                 await asyncio.sleep(0.005)
         running.cancel()
@@ -184,7 +185,7 @@ async def test_a_disabled_webhook_is_looked_at_no_more_until_it_is_asked_for_aga
         await out.consumer().handler([said_no(1, person, at_us) for person in range(3) for at_us in (1, 2)])
         known.disabled.add("whk_1")
         running = asyncio.create_task(out.run())
-        async with asyncio.timeout(10):
+        async with patience():
             while await store.collection(TURNS.name).count():
                 await asyncio.sleep(0.005)
         assert (await out.waiting("whk_1"), sent.taken) == (6, [])

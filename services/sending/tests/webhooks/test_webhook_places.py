@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from postlaw_common.errors import Invalid
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_sending.domains.dns import Resolver
 from postlaw_sending.domains.public_addresses import is_public
@@ -63,7 +64,7 @@ async def test_names_are_asked_of_the_dns_and_addresses_of_nobody() -> None:
     async with dns_server() as server:
         server.put("shop.example", "A", "8.8.8.8")
         server.troubles["away.example"] = "servfail"
-        resolve = by_dns(Resolver([server.address], timeout_s=1.0))
+        resolve = by_dns(Resolver([server.address], timeout_s=3.0))
         assert (await place_of("https://shop.example/", resolve, private=False)).url == "https://8.8.8.8:443/"
         assert (await place_of("https://8.8.4.4/", resolve, private=False)).url == "https://8.8.4.4:443/"
         for url in ("https://away.example/", "https://nobody.example/", "https://[::1]/", "https://shop..example/"):
@@ -83,7 +84,7 @@ async def test_an_answer_that_comes_byte_by_byte_holds_nothing_up() -> None:
         async def keys(self, webhook: Webhook) -> list[bytes]:
             return [b"k"]
 
-    async with await asyncio.start_server(dribble, "127.0.0.1", 0) as server, asyncio.timeout(4):
+    async with await asyncio.start_server(dribble, "127.0.0.1", 0) as server, patience():
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         post = Posting(cast("Any", NoKeys()), by_system, private=True, within_s=0.1)
         assert await post(Webhook("whk_1", "ten_1", url, 0), "evt_1", b"{}") == "not-taken"

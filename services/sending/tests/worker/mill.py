@@ -14,6 +14,7 @@ from postlaw_common.bus import Bus, Record
 from postlaw_common.bus.generation import Generations
 from postlaw_common.errors import Unavailable
 from postlaw_common.store import Store
+from postlaw_common.testing.patience import PATIENCE_S, patience
 from postlaw_sending.delivery.replies import Kind, Reply
 from postlaw_sending.mx.assembly import Straight
 from postlaw_sending.stop.await_stopped import AwaitStopped
@@ -226,7 +227,7 @@ class Mill:
         reader = await self.bus.reader()
         await reader.assign({(OUTCOMES, partition): 0})
         found: list[sending.BatchSettled] = []
-        async with asyncio.timeout(20):
+        async with patience():
             while len(found) < count:
                 found += [sending.BatchSettled.FromString(record.value) for record in await reader.read()]
         await reader.close()
@@ -244,7 +245,7 @@ async def running(worker: Worker) -> AsyncGenerator[Worker]:
             await task
 
 
-async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
     async with asyncio.timeout(within_s):
         while not condition():
             await asyncio.sleep(0.005)

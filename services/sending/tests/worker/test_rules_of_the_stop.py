@@ -12,6 +12,7 @@ from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw_common.bus import Bus, Received, Record
 from postlaw_common.bus.generation import Generations
 from postlaw_common.foreground import step_aside
+from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_sending.stop.await_stopped import Answer, AwaitStopped
 from postlaw_sending.stop.holding import CLAIMED, DEFERRED, BatchRecord, Holding, OpenClaim
@@ -33,7 +34,7 @@ async def test_stopped_is_never_answered_on_an_earlier_holders_watermark(mill: M
     mark = Applied(0, offset, frozenset(), first.epoch, frozenset(), mill.generation)
     await mill.bus.publish([Record(WATERMARKS, 0, mark.to_bytes())])
     await until(lambda: mill.watermarks.latest(0, mill.generation) == mark)
-    assert (await mill.await_stopped(tag, 0, offset, mill.generation, within_s=1)).stopped
+    assert (await mill.await_stopped(tag, 0, offset, mill.generation)).stopped
     assert await mill.holdings.take(await mill.holdings.read(0), "second", mill.generation)
     assert not (await mill.await_stopped(tag, 0, offset, mill.generation, within_s=0.5)).stopped
 
@@ -127,7 +128,7 @@ async def test_an_overtaken_worker_attests_its_end_only_after_the_last_reply(mil
         await asyncio.sleep(0.2)
         assert [entry.worker for entry in (await mill.holdings.read(0)).left_open] == [worker.id]
         mill.wire.answer(person(0).address)
-        async with asyncio.timeout(10):
+        async with patience():
             while (await mill.holdings.read(0)).left_open:
                 await asyncio.sleep(0.01)
 

@@ -110,7 +110,7 @@ class MailWorld:
             pools=parsed(pools),
         )
         assert self.store is not None
-        return straight_to_mx(settings, Resolver([self.dns.address], timeout_s=1.0), self.store.collection, lambda: self.now_us)
+        return straight_to_mx(settings, Resolver([self.dns.address], timeout_s=3.0), self.store.collection, lambda: self.now_us)
 
     async def close(self) -> None:
         for server in self._servers:
