@@ -177,6 +177,7 @@ class _Run:
         self._suppressions = suppressions
         self._lease_s = lease_s
         self._people_left = False
+        self._writing = asyncio.Lock()  # the job's document
 
     async def to_the_end(self) -> None:
         job = self.opened.job
@@ -333,7 +334,12 @@ class _Run:
             raise
 
     async def _save(self, job: ImportJob, events: list[Record] | None = None) -> None:
-        """Also where its outbox alone was cleared meanwhile. Raises VersionConflict once the job was taken over or cancelled."""
+        """Raises VersionConflict once the job was taken over or cancelled."""
+        async with self._writing:
+            await self._write(job, events)
+
+    async def _write(self, job: ImportJob, events: list[Record] | None = None) -> None:
+        """Also where its outbox alone was cleared meanwhile, or a sign of life was written whose writer did not hear of it."""
         while True:
             try:
                 self.opened = await self._rooms.jobs.save(self.opened, job, events)
@@ -347,6 +353,24 @@ class _Run:
 
     async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
         """Repeats a step for as long as a part that it needs is away, and shows meanwhile that this runner lives."""
+        living = asyncio.create_task(self._show_life())
+        try:
+            await self._repeat(step, living)
+        finally:
+            living.cancel()
+            await asyncio.gather(living, return_exceptions=True)
+
+    async def _show_life(self) -> None:
+        """A step may last longer than a lease where a store is slow: others would take the job up by turns, and it would never end."""
+        while self.opened.job.state is State.RUNNING:
+            await asyncio.sleep(self._lease_s / 4)
+            async with self._writing:
+                job = self.opened.job
+                if job.state is State.RUNNING:
+                    with suppress(*OUTAGES):
+                        await self._write(replace(job, beat=job.beat + 1))
+
+    async def _repeat(self, step: Callable[[], Awaitable[None]], living: asyncio.Task[None]) -> None:
         pause = 0.2
         while True:
             try:
@@ -356,5 +380,5 @@ class _Run:
                 _log.warning("import waits for a part that is away", import_id=self.opened.job.import_id, failure=failure)
             await asyncio.sleep(pause)
             pause = min(2 * pause, self._lease_s / 4)
-            with suppress(*OUTAGES):
-                await self._save(replace(self.opened.job, beat=self.opened.job.beat + 1))
+            if living.done():
+                await living  # the job was taken over or cancelled meanwhile: VersionConflict
