@@ -45,6 +45,7 @@ class FaultMesh:
         self._ports = {name: free_port() for name in ("identity", "subscribers", "consent", "audit", "sending", "gateway")}
         self._programs: dict[str, Program] = {}
         self._count = 0
+        self._told_before = 0  # of what sending's log says, in characters: by tests before
 
     @property
     def gateway(self) -> str:
@@ -105,6 +106,13 @@ class FaultMesh:
         with sink("--smtp", f"127.0.0.1:{self.relay_port}", *options) as outside:
             yield outside
 
+    @property
+    def saw_a_lost_worker(self) -> bool:
+        """Whether a lease ended of a worker that runs or ran in this test: on a busy machine one may stand still for three seconds though
+        nobody paused it, and then the law is that what it had under way is not known."""
+        asked = self._programs["sending"].log.read_text(errors="replace")[self._told_before :]
+        return "holder_lost" in asked or any(worker.program.logged("partitions_of_lost_workers") for worker in self.workers)
+
     def start(self) -> None:
         for name in SERVED:
             self.serve(name)
@@ -113,6 +121,8 @@ class FaultMesh:
         for worker in self.workers:
             worker.end()
         self.workers.clear()
+        if (asked := self._programs.get("sending")) is not None:
+            self._told_before = len(asked.log.read_text(errors="replace"))
 
     def stop_serving(self) -> None:
         self.stop_workers()

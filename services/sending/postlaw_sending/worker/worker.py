@@ -203,6 +203,7 @@ class Worker:
             await self._hearing.still_the_same()
             batches = sum(len(h.batches) for h in void)
             log.alert("holdings of an earlier generation of the topics: what was being sent is void", partitions=len(void), batches=batches)
+        lost = {h.partition for h in wanted if h.owner is not None}  # of workers that stood still for a lease time
         taking = (self._outside.holdings.take(h, self.id, self._generation) for h in wanted)
         taken = [h for h in await asyncio.gather(*taking) if h is not None]
         if not taken:
@@ -221,6 +222,8 @@ class Worker:
         for partition in ready:
             self._hearing.mark(partition.number)
         log.info("partitions_taken", count=len(ready), held=len(self.held))
+        if from_lost := sum(partition.number in lost for partition in ready):
+            log.warning("partitions_of_lost_workers", count=from_lost)
         self._changed()
 
     async def _prepare(self, holding: Holding, end: int) -> HeldPartition:
