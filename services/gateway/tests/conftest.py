@@ -21,6 +21,7 @@ from postlaw.subscribers.v1.subscribers_pb2_grpc import add_SubscribersServiceSe
 from postlaw_common.events import new_event, to_record
 from postlaw_common.ids import new_id
 from postlaw_common.testing.mesh import Mesh, fake, mesh
+from postlaw_common.testing.patience import PATIENCE_S
 from postlaw_gateway.service import GatewaySettings, build
 from postlaw_gateway.wire import IDENTITY_TOPIC, REVOKED_TYPE
 from services.gateway.tests.played import TENANT, FakeAudit, FakeConsent, FakeIdentity, FakeSending, FakeSubscribers, Key
@@ -55,7 +56,7 @@ class Door:
         reader = await bus.reader()
         await reader.assign({("postlaw.gateway.security.v1", partition): 0 for partition in range(bus.partitions)})
         found: list[audit_pb2.AccessRefused] = []
-        ends = time.monotonic() + 10
+        ends = time.monotonic() + PATIENCE_S
         while len(found) < count and time.monotonic() < ends:
             found += [audit_pb2.AccessRefused.FromString(record.value) for record in await reader.read(timeout=0.2)]
         await reader.close()

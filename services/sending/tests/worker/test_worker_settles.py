@@ -27,7 +27,8 @@ async def test_everybody_is_mailed_once_and_the_states_say_so(mill: Mill) -> Non
 
 async def test_what_has_ended_is_written_with_the_next_claim(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
     """600 people are 21 claims; a write more for the end of each would make 42."""
-    monkeypatch.setattr(partition, "GATHER_S", 1.0)  # beyond what a busy machine takes from one claim to the next
+    monkeypatch.setattr(partition, "GATHER_S", 3.0)  # beyond what a busy machine takes from one claim to the next
+    monkeypatch.setattr(partition, "RENEW_EVERY_S", 60.0)  # nothing is written for time's sake, however long all of it takes
     async with running(mill.worker(lanes=1)) as worker:
         await until(lambda: 0 in worker.held)
         before = worker.held[0].holding.renewals
