@@ -25,6 +25,7 @@ from postlaw_common.testing.backing.processes import Program, free_port
 from tests.faults.cut import Cut
 
 HERE = Path(__file__).parent
+CHECKOUT = HERE.parent.parent
 PARTITIONS = 8
 START_S = 180.0  # only so that a program which never starts, or never ends, fails the test
 SERVED = {"people": ("identity", "subscribers"), "door": ("consent", "audit", "gateway"), "sending": ("sending",)}
@@ -88,7 +89,7 @@ class FaultMesh:
         """What `postlaw … --json` says."""
         command = [sys.executable, "-m", "postlaw_mesh", *words, "--json"]
         done = subprocess.run(
-            command, env={**_bare(), **self.environment(self.store_of_others)}, capture_output=True, text=True, check=False
+            command, env={**bare(), **self.environment(self.store_of_others)}, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr or done.stdout
         return json.loads(done.stdout)
@@ -152,7 +153,7 @@ class Worker:
         self.start()
 
     def start(self) -> None:
-        self.program.start([sys.executable, str(HERE / "worker_process.py")], env=self._environment)
+        self.program.start([sys.executable, "-m", "tests.faults.worker_process"], env=self._environment, cwd=CHECKOUT)
 
     @property
     def alive(self) -> bool:
@@ -189,7 +190,7 @@ class Worker:
         assert not self.program.logged("postlaw-sending: ")
 
 
-def _bare() -> dict[str, str]:
+def bare() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("POSTLAW_")}
 
 

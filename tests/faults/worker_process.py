@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from postlaw_common.bus import Record
@@ -23,35 +22,9 @@ from postlaw_sending.service import build
 from postlaw_sending.settings import SendingSettings
 from postlaw_sending.stop.holding import from_document
 from postlaw_sending.stop.wire import OUTCOMES, WATERMARKS
+from tests.faults.death import Death
 
 Document = dict[str, Any]
-
-
-class Death:
-    """At the n-th passing of one point, and on one side of it."""
-
-    def __init__(self, spec: str) -> None:
-        self.point, self.side, number = spec.split(":")
-        self.left = int(number)
-
-    def passes(self, point: str) -> bool:
-        """Whether this passing is the one to die at."""
-        if point != self.point:
-            return False
-        self.left -= 1
-        return self.left == 0
-
-    def die(self) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    async def around(self, point: str, work: Callable[[], Awaitable[Any]]) -> Any:
-        now = self.passes(point)
-        if now and self.side == "before":
-            self.die()
-        done = await work()
-        if now:
-            self.die()
-        return done
 
 
 class MortalTransport:

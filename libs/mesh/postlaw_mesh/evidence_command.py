@@ -40,7 +40,8 @@ def evidence(
 ) -> None:
     """What the log has of one person. The bundle holds the entries, their proofs, and a verifier that needs Python alone.
 
-    A mail is ours where a DKIM key that the log names has signed it, and the log has its hand-over; else it is said why not.
+    A mail is ours where a DKIM key that the log names has signed it, and the log has its hand-over; else it is said why not. One that is
+    attached to the mail that is shown will do.
 
     \b
     Example:

@@ -15,7 +15,8 @@ from postlaw.consent.v1 import consent_pb2 as consent
 from postlaw.consent.v1.consent_pb2_grpc import ConsentServiceStub
 from postlaw_audit.evidence.account import Fact, account_of
 from postlaw_audit.evidence.bundle import Signed, bundle
-from postlaw_audit.evidence.shown import NotOurs, ShownMails, facts_of
+from postlaw_audit.evidence.mail import NotOurs
+from postlaw_audit.evidence.shown import ShownMails, facts_of
 from postlaw_audit.evidence.wire import answers_to_wire, not_ours_to_wire
 from postlaw_audit.evidence.words import Told
 from postlaw_audit.reader import LogReader

@@ -10,7 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from postlaw_audit.evidence.account import Fact
-from postlaw_audit.evidence.mail import DOMAIN_CHANGED, SETTLED, Field, check, delivery_in, keys_in, read_mail, signatures, values
+from postlaw_audit.evidence.mail import (
+    DOMAIN_CHANGED,
+    SETTLED,
+    Field,
+    NotOurs,
+    check,
+    delivery_in,
+    keys_in,
+    mails_in,
+    nearest,
+    signatures,
+    values,
+)
 from postlaw_audit.evidence.schema import schema_of
 from postlaw_audit.evidence.verify import fact_of
 from postlaw_audit.search.calls import People
@@ -23,16 +35,13 @@ _MOST_DOMAINS = 10
 _log = get_logger("audit.evidence")
 
 
-class NotOurs(ValueError):
-    """The message is the reason, and part of a sentence: "it bears no DKIM signature"."""
-
-
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """`header`: as it was shown. `domain_id`: the aggregate whose events tell the key. `key`: as the log has it, with the entry that told
-    first that it was in use."""
+    """`header`: as it was shown. `attached`: to the mail that was shown. `domain_id`: the aggregate whose events tell the key. `key`: as
+    the log has it, with the entry that told first that it was in use."""
 
     header: bytes
+    attached: bool
     body_checked: bool
     message_id: str
     domain: str
@@ -56,39 +65,50 @@ class _Signed:
     events: Sequence[Event]
 
 
+_Keys = tuple[list[Event], dict[str, Fact]]  # a domain's events, and its keys by selector
+
+
 class ShownMails:
     def __init__(self, search: Search, people: People) -> None:
         self._search = search
         self._people = people
 
     async def of(self, tenant_id: str, mail: bytes) -> Ours:
-        """Raises NotOurs, Unavailable."""
+        """The first that is this customer's, of the mail and those attached to it. Raises NotOurs, whose message is part of a sentence: "it
+        bears no DKIM signature"; Unavailable."""
+        wrong, known = list[ValueError](), dict[str, _Keys]()
         try:
-            fields, body = await asyncio.to_thread(read_mail, mail)
-            signed = await self._signed(tenant_id, fields, body)
-            address = _address(values(fields, "to")[0])
-            delivery = delivery_in(await self._deliveries(tenant_id, address), fields, signed.domain, signed.signed_at)
-        except NotOurs:
-            raise
-        except ValueError as wrong:
-            raise NotOurs(str(wrong)) from wrong
+            for fields, body in await asyncio.to_thread(mails_in, mail):
+                try:
+                    return await self._judged(tenant_id, fields, body, known, attached=bool(wrong))
+                except ValueError as refused:
+                    wrong.append(refused)
+        except ValueError as unreadable:
+            raise NotOurs(str(unreadable), near=False) from unreadable
+        raise NotOurs(nearest(wrong), near=False)
+
+    async def _judged(self, tenant_id: str, fields: list[Field], body: bytes | None, known: dict[str, _Keys], *, attached: bool) -> Ours:
+        """Raises ValueError."""
+        signed = await self._signed(tenant_id, fields, body, known)
+        address = _address(values(fields, "to")[0])
         return Ours(
             header=b"".join(line + b"\r\n" for _, line in fields),
+            attached=attached,
             body_checked=body is not None,
             message_id=values(fields, "message-id")[0],
             domain=signed.domain,
             domain_id=_domain_id(tenant_id, signed.domain),
             key=signed.key,
             signed_at=signed.signed_at,
-            delivery=delivery,
+            delivery=delivery_in(await self._deliveries(tenant_id, address), fields, signed.domain, signed.signed_at),
             address=address,
             key_events=signed.events,
         )
 
-    async def _signed(self, tenant_id: str, fields: list[Field], body: bytes | None) -> _Signed:
-        """The first signature by a key of this customer's that holds. Raises ValueError with what is wrong with the first that does not."""
+    async def _signed(self, tenant_id: str, fields: list[Field], body: bytes | None, known: dict[str, _Keys]) -> _Signed:
+        """The first signature by a key of this customer's that holds. `known`: the keys of the domains that were asked for, a few at most.
+        Raises ValueError with what is wrong with the first that does not."""
         wrong = ""
-        known: dict[str, tuple[list[Event], dict[str, Fact]]] = {}
         for at, said in signatures(fields):
             domain = said.get("d", "").lower()
             if domain not in known:
@@ -105,9 +125,9 @@ class ShownMails:
                 wrong = wrong or str(found)
                 continue
             return _Signed(domain, key, signed_at, [event for event in events if key["selector"].encode() in event.data])
-        raise NotOurs(wrong or "it bears no signature of a key that was ever yours")
+        raise NotOurs(wrong or "it bears no signature of a key that was ever yours", near=bool(wrong))
 
-    async def _keys(self, tenant_id: str, domain: str) -> tuple[list[Event], dict[str, Fact]]:
+    async def _keys(self, tenant_id: str, domain: str) -> _Keys:
         subject = _domain_id(tenant_id, domain)
         found = await self._search(Question(tenant_id, object=subject, actions=(DOMAIN_CHANGED,)), _MOST)
         events = [event for event, _ in reversed(found.events)]

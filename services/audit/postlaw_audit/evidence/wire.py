@@ -61,6 +61,7 @@ def _mail(mail: Ours) -> audit.ShownMail:
         delivery_index=mail.delivery["index"],
         campaign_id=mail.delivery["said"]["campaign_id"],
         body_checked=mail.body_checked,
+        attached=mail.attached,
     )
     made.signed_at.FromSeconds(mail.signed_at)
     return made

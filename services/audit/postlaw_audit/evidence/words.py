@@ -59,6 +59,8 @@ def _of_mail(mail: Ours) -> Iterator[str]:
     key = mail.key
     until = f"to {moment(key['superseded_at_us'])}, when another took over" if key.get("superseded_at_us") else "on"
     yield f"Ours: {mail.message_id}, signed {moment(mail.signed_at * 1_000_000)} for {mail.domain} (DKIM)."
+    if mail.attached:
+        yield "It lay in the mail that was shown; of that one nothing is said."
     yield f"The key {mail.selector} was in use from {moment(key['published_at_us'])} {until}  [entry {key['index']}]"
     campaign_id = mail.delivery["said"]["campaign_id"]
     yield f"It was handed over to the person in its To, of campaign {campaign_id}  [entry {mail.delivery['index']}]"

@@ -646,6 +646,7 @@ class ShownMail(_message.Message):
     DELIVERY_INDEX_FIELD_NUMBER: _builtins.int
     CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
     BODY_CHECKED_FIELD_NUMBER: _builtins.int
+    ATTACHED_FIELD_NUMBER: _builtins.int
     ours: _builtins.bool
     reason: _builtins.str
     """why it is not"""
@@ -661,6 +662,8 @@ class ShownMail(_message.Message):
     """or a single message's attempt, msg_…"""
     body_checked: _builtins.bool
     """false: only the header was shown, and nothing is said of the body"""
+    attached: _builtins.bool
+    """it lay in the mail that was shown, and of that one nothing is said"""
     @_builtins.property
     def signed_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -676,10 +679,11 @@ class ShownMail(_message.Message):
         delivery_index: _builtins.int = ...,
         campaign_id: _builtins.str = ...,
         body_checked: _builtins.bool = ...,
+        attached: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["signed_at", b"signed_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_checked", b"body_checked", "campaign_id", b"campaign_id", "delivery_index", b"delivery_index", "domain", b"domain", "key_index", b"key_index", "message_id", b"message_id", "ours", b"ours", "reason", b"reason", "selector", b"selector", "signed_at", b"signed_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attached", b"attached", "body_checked", b"body_checked", "campaign_id", b"campaign_id", "delivery_index", b"delivery_index", "domain", b"domain", "key_index", b"key_index", "message_id", b"message_id", "ours", b"ours", "reason", b"reason", "selector", b"selector", "signed_at", b"signed_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
