@@ -219,10 +219,8 @@ class Writer:
     async def _derive(self, state: LogState, tiles: Sequence[Tile], event_ids: Sequence[str]) -> None:
         """What follows from a commit of entries with these ids. The checkpoint comes last: whoever reads it finds everything below it."""
         if event_ids:
-            # Asked beside the rest: on a busy machine an answer of the store takes a tenth of a second, for which every entry would wait.
-            await asyncio.gather(
-                self._put_tiles(tiles), self._index.add(state.size - len(event_ids), event_ids), self._states.still_owns(state)
-            )
+            await asyncio.gather(self._put_tiles(tiles), self._index.add(state.size - len(event_ids), event_ids))
+            await self._states.still_owns(state)
             await self._publisher.publish(state)
             self._derived = state.size
         elif state.size and await self._publisher.published_size() < state.size:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from typing import Any
 
 import pytest
 
-from postlaw_audit.log_state import LOG, LOG_ID, LogState
+from postlaw_audit.log_state import LEASE_S, LOG, LOG_ID, LogState, WriterOvertaken
 from postlaw_audit.notes import sign
 from postlaw_audit.publishing import CHECKPOINT
 from postlaw_audit.sources import PREFIX
@@ -51,7 +52,8 @@ async def test_a_bucket_that_takes_no_tiles_for_a_while_costs_no_entry_and_repea
 @promise("A3")
 async def test_a_paused_and_overtaken_writer_leaves_the_newer_checkpoint(there: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     paused, go_on, add = asyncio.Event(), asyncio.Event(), there.index.add
-    first_states, clock = there.states("first"), itertools.count(step=100)
+    stood_still, clock = 0.0, itertools.count(step=100)
+    first_states = there.states("first", lambda: time.monotonic() + stood_still)
 
     async def pause(*arguments: Any) -> Any:
         paused.set()
@@ -79,12 +81,33 @@ async def test_a_paused_and_overtaken_writer_leaves_the_newer_checkpoint(there: 
             await put(key, data, **options)
 
         monkeypatch.setattr(there.blobs, "put", watched)
+        stood_still = LEASE_S
         go_on.set()
         await asyncio.sleep(0.3)
         assert CHECKPOINT not in published
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
     assert (await verify_log(there.files, there.verifier)).checkpoint.size == 300
+
+
+@promise("A3")
+async def test_the_store_is_asked_whose_the_log_is_once_another_may_have_taken_it_and_not_before(there: Installation) -> None:
+    now = 0.0
+    states, others = there.states("first", lambda: now), there.states("second", itertools.count(step=100).__next__)
+    state = await states.try_to_own()
+    assert state is not None
+    await others.try_to_own()  # it has seen whose the log is
+    assert await others.try_to_own() is not None
+    now = LEASE_S / 2 - 0.1
+    await states.still_owns(state)
+    now = LEASE_S / 2
+    with pytest.raises(WriterOvertaken):
+        await states.still_owns(state)
+    with pytest.raises(WriterOvertaken):
+        await states.commit(state)
+    now = 0.0
+    with pytest.raises(WriterOvertaken):
+        await states.still_owns(state)
 
 
 @promise("A3")
