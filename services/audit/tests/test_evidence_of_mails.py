@@ -136,6 +136,9 @@ SENT_ON_AS_OURS = {
     "encoded, which is not allowed": sent_on(OUR_MAIL, encoding="base64"),
     "encoded in the other way": sent_on(OUR_MAIL, encoding="quoted-printable"),
     "as a file": sent_on(OUR_MAIL, kind="application/octet-stream", named='; name="Hello, and.EML"', encoding="base64"),
+    "as a file whose name is none in plain letters": sent_on(
+        bytes(300), OUR_MAIL, kind="application/octet-stream", named='; name="=?utf-8?B?R3LDvMOfZS5lbWw=?="', encoding="base64"
+    ),
     "in a digest": sent_on(NOBODYS, OUR_MAIL, of="digest", says=False),
     "by its header, in a report of non-delivery": sent_on(header_of(OUR_MAIL), kind="text/rfc822-headers", of="report"),
 }

@@ -18,7 +18,7 @@ from typing import Any
 
 LARGEST, LARGEST_HEADER, MOST_SIGNATURES = 5 << 20, 1 << 18, 50  # octets: none that is sent is half as large
 MOST_MAILS, MOST_PARTS, DEEPEST = 20, 100, 8  # of one that was shown, in one of its multiparts, and of parts inside parts
-ATTACHED = {"message/rfc822", "message/global", "text/rfc822-headers"}
+ATTACHED, FILE = {"message/rfc822", "message/global", "text/rfc822-headers"}, "application/octet-stream"
 MUST_BE_SIGNED = {"from", "to", "date", "subject", "message-id"}
 OVERLAP_S, CLOCKS_S, SINGLE_WITHIN_S = 7 * 24 * 3600, 300, 600
 SHA256_INFO = bytes.fromhex("3031300d060960864801650304020105000420")  # RFC 8017 9.2
@@ -73,12 +73,13 @@ def attached(fields: list[Field], body: bytes | None, unsaid: str, depth: int) -
             head, _, inner = part.partition(b"\r\n\r\n")
             unsaid = "message/rfc822" if kind == "multipart/digest" else "text/plain"
             yield from attached(fields_of(head.removeprefix(b"\r\n")), inner, unsaid, depth + 1)
-    elif kind in ATTACHED or is_a_file_of_mail(fields):
+    elif kind in ATTACHED or kind == FILE or is_a_file_of_mail(fields):
         try:
             mail = read_mail(decoded(body, parameters(fields, "content-transfer-encoding").get("", "")))
         except ValueError:
             return
-        yield mail
+        if kind != FILE or any(name == "dkim-signature" for name, _ in mail[0]):  # whatever the file is called, and in whatever letters
+            yield mail
         yield from attached(*mail, "text/plain", depth + 1)
 
 
