@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
 from postlaw_sending.analytics.counting import Cells
 
 FIGURES = CollectionSpec("figures", (Index("tenant_id"), Index("campaign_id")))
@@ -68,37 +68,34 @@ class FigureSheets:
         by_place: defaultdict[str, list[Counted]] = defaultdict(list)
         for one in some:
             by_place[one.place].append(one)
-        for place, counted in by_place.items():
-            await self._add(place, counted)
+        if not by_place:
+            return
+        known = await self._open().get_many(list(by_place))
+        fresh = {place: counted for place, counted in by_place.items() if place not in known}
+        # A campaign's first event in each partition is most of what it has: read and written one by one they were a fifth of its calls.
+        there = await self._open().insert_many([_document(place, _counting(*of)) for place, of in fresh.items()]) if fresh else ()
+        for place in (*known, *there):
+            await self._add(place, by_place[place], known.get(place))
 
-    async def _add(self, place: str, counted: Sequence[Counted]) -> None:
+    async def _add(self, place: str, counted: Sequence[Counted], document: Document | None) -> None:
+        """`document`: as it may stand there, None where there may be none."""
         while True:
+            if document is not None and counted[-1].offset <= document["offset"]:
+                return
+            sheet = _counting(*counted, sheet=sheet_of(document) if document else None)
+            if document is None:
+                written = not await self._open().insert_many([_document(place, sheet)])
+            else:
+                written = await self.put(place, sheet, document["v"])
+            if written:
+                return
             document = await self._open().get(place, linearizable=True)
-            sheet = sheet_of(document) if document else Sheet(counted[0].tenant_id, counted[0].campaign_id)
-            if counted[-1].offset <= sheet.offset:
-                return
-            for one in counted:
-                sheet.add(one)
-            if await self.put(place, sheet, document["v"] if document else 0):
-                return
 
     async def put(self, place: str, sheet: Sheet, version: int) -> bool:
-        """False where somebody else wrote since `version` (0: there was none) was read."""
-        document = {
-            "_id": place,
-            "tenant_id": sheet.tenant_id,
-            "campaign_id": sheet.campaign_id,
-            "first": sheet.first,
-            "offset": sheet.offset,
-            "events": sheet.events,
-            "cells": [[cell, number] for cell, number in sorted(sheet.cells.items())],
-        }
+        """False where somebody else wrote since `version` was read."""
         try:
-            if version:
-                await self._open().replace(document, version=version)
-            else:
-                await self._open().insert(document)
-        except (AlreadyExists, VersionConflict):
+            await self._open().replace(_document(place, sheet), version=version)
+        except VersionConflict:
             return False
         return True
 
@@ -121,6 +118,26 @@ class FigureSheets:
             for document in page:
                 found[document["campaign_id"]].update(_cells(document))
         return found
+
+
+def _counting(*counted: Counted, sheet: Sheet | None = None) -> Sheet:
+    """All of one place, added to its sheet or to a new one."""
+    sheet = sheet or Sheet(counted[0].tenant_id, counted[0].campaign_id)
+    for one in counted:
+        sheet.add(one)
+    return sheet
+
+
+def _document(place: str, sheet: Sheet) -> Document:
+    return {
+        "_id": place,
+        "tenant_id": sheet.tenant_id,
+        "campaign_id": sheet.campaign_id,
+        "first": sheet.first,
+        "offset": sheet.offset,
+        "events": sheet.events,
+        "cells": [[cell, number] for cell, number in sorted(sheet.cells.items())],
+    }
 
 
 def sheet_of(document: Document) -> Sheet:
