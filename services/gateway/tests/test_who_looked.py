@@ -66,7 +66,7 @@ async def test_evidence_is_answered_by_id_by_address_and_by_a_mail_of_any_size_a
     whole = await door.http.post("/v1/evidence/mail", content=b"Subject: \xff\r\n\r\n", headers=eml)
     assert whole.json()["mail"] == {
         "ours": False, "reason": "14 octets", "message_id": "", "domain": "", "selector": "", "key_index": 0, "delivery_index": 0,
-        "campaign_id": "", "body_checked": False,
+        "campaign_id": "", "body_checked": False, "attached": False,
     }  # fmt: skip
     large = await door.http.post("/v1/evidence/mail", content=b"x" * (20 << 20), headers=eml)
     assert (large.status_code, large.json()["mail"]["reason"]) == (200, f"{6 << 20} octets")
