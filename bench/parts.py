@@ -8,6 +8,7 @@ from pathlib import Path
 
 from postlaw_common.blobs import Blobs, open_blobs
 from postlaw_common.bus import Bus, Topic, open_bus
+from postlaw_common.memory import settled
 from postlaw_common.store import CollectionSpec, Store, open_store
 
 
@@ -22,6 +23,7 @@ class Parts:
         await self.bus.ensure_topics(topics)
         await self.store.start(collections)
         await self.blobs.start()
+        settled()  # as every process of ours is
 
     async def close(self) -> None:
         await self.blobs.close()

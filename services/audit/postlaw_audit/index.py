@@ -12,7 +12,7 @@ from postlaw_common.store import Collection, CollectionSpec, Document, Index
 
 EVENT_INDEX = CollectionSpec("event_index", (Index("second"),), packed=True)
 _PAGE = 100  # documents: more than a second has, as a rule, and few enough to be read at once
-_MANY = 256  # rows; more of them stand in 16 documents by the hash's first digit: a server of documents takes its time over bytes
+_MANY = 256  # rows; more of them stand in 64 documents by the hash's first six bits: a server of documents takes its time over bytes
 _ROW = 12  # 8 bytes of the id's hash, 4 bytes of distance from the document's start
 
 
@@ -38,8 +38,8 @@ class EventIndex:
                 continue
             parts: dict[int, list[bytes]] = defaultdict(list)
             for row in found:
-                parts[row[0] >> 4].append(row)
-            documents += [_document(f"{second:011d}.{digit:x}", start, part) for digit, part in parts.items()]
+                parts[row[0] >> 2].append(row)
+            documents += [_document(_part(f"{second:011d}", number), start, part) for number, part in parts.items()]
         await self._open().insert_many(documents)
 
     async def candidates(self, event_id: str) -> list[int]:
@@ -48,8 +48,9 @@ class EventIndex:
         if second is None:
             return []
         wanted, name = _short(event_id), f"{second:011d}"
-        few, many = await asyncio.gather(self._rows_at(name, wanted), self._rows_at(f"{name}.{wanted[0] >> 4:x}", wanted))
-        return sorted({*few, *many})  # one that an earlier version had begun stands in both
+        few, many = await asyncio.gather(self._rows_at(name, wanted), self._rows_at(_part(name, wanted[0] >> 2), wanted))
+        # Earlier versions had sixteen parts of a second. One that they had begun stands in both kinds.
+        return sorted({*few, *many}) or await self._rows_at(f"{name}.{wanted[0] >> 4:x}", wanted)
 
     async def _rows_at(self, name: str, wanted: bytes) -> list[int]:
         found, after = list[int](), ""
@@ -65,6 +66,10 @@ class EventIndex:
             if len(page) < _PAGE:
                 return found
             after = page[-1]["_id"]
+
+
+def _part(name: str, number: int) -> str:
+    return f"{name}.{number:02d}"
 
 
 def _document(name: str, start: int, rows: list[bytes]) -> Document:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from postlaw_audit.domain.merkle import node_hash, subtree_root
+from postlaw_audit.domain.merkle import leaf_hashes, node_hash, subtree_root
 from postlaw_audit.domain.proofs import Range, consistency_ranges, inclusion_ranges, perfect
 from postlaw_audit.domain.tiles import WIDTH, entry_of, tile_path, unbundle
 from postlaw_audit.entries import event_id_of, parts_of
@@ -20,6 +21,9 @@ from postlaw_common.errors import Invalid, NotFound, Unavailable
 
 KEPT_BYTES = 16 << 20  # a tile takes 8 kB, a bundle of entries a hundred and more
 LARGEST_KEPT = 1 << 20
+RECENT_S = 1.0
+
+Signed = tuple[tuple[Checkpoint, str], tuple[Checkpoint, str] | None]  # the latest with its note, and the latest that witnesses cosigned
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class LogReader:
         self._has_witnesses = witnessed
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._kept_bytes = 0
+        self._signed: Signed | None = None
+        self._signed_at = 0.0
 
     async def checkpoint(self) -> tuple[Checkpoint, str]:
         """The latest, and its signed note. Raises Unavailable while there is none yet."""
@@ -56,13 +62,13 @@ class LogReader:
     async def prove_event(self, event_id: str) -> Inclusion:
         """NotFound where no entry below the checkpoint holds this event: just now it may be on its way (within a second)."""
         # What is below a checkpoint was in the index before it, so both are asked at once; and as good as always there is one candidate.
-        (newest, newest_note), candidates, cosigned = await asyncio.gather(
-            self.checkpoint(), self._index.candidates(event_id), self._cosigned()
-        )
+        ((newest, newest_note), cosigned), candidates = await asyncio.gather(self._recent(), self._index.candidates(event_id))
+        if candidates and candidates[-1] >= newest.size:
+            (newest, newest_note), cosigned = await self._latest()
         for index in candidates:
             if index < newest.size:
                 checkpoint, note = cosigned if cosigned and cosigned[0].size > index else (newest, newest_note)
-                entry, hashes = await asyncio.gather(self.entry(index, newest.size), self.prove(index, checkpoint))
+                entry, hashes = await self._proved(index, newest.size, checkpoint)
                 if event_id_of(entry) == event_id:
                     found = Inclusion(index, entry, hashes, checkpoint, note)
                     return found if (parts := parts_of(entry)) == 1 else await self._whole(found, parts, newest.size)
@@ -72,10 +78,20 @@ class LogReader:
         """With the proofs of the entries behind it, which one commit put there with it: so a checkpoint covers all of them or none."""
 
         async def proved(index: int) -> Inclusion:
-            entry, hashes = await asyncio.gather(self.entry(index, size), self.prove(index, first.checkpoint))
+            entry, hashes = await self._proved(index, size, first.checkpoint)
             return replace(first, index=index, entry=entry, hashes=hashes)
 
         return replace(first, more=await asyncio.gather(*map(proved, range(first.index + 1, first.index + parts))))
+
+    async def _proved(self, index: int, size: int, checkpoint: Checkpoint) -> tuple[bytes, list[bytes]]:
+        """An entry below a checkpoint of this size, with its proof below one that may be older. What its bundle's hashes are, the bundle
+        says, which is read for it anyway: to ask the bucket for the tile as well takes longer than to hash it."""
+        number = index // WIDTH
+        ranges = inclusion_ranges(index, checkpoint.size)
+        places = _places_of(ranges) - {(0, number)}
+        entries, tiles = await asyncio.gather(self.bundle(number, size), self._tiles(places, checkpoint.size))
+        tiles[0, number] = b"".join(leaf_hashes(entries[: checkpoint.size - number * WIDTH]))
+        return entries[index % WIDTH], [_root_of(leaves, tiles) for leaves in ranges]
 
     async def find_event(self, event_id: str, size: int) -> tuple[int, bytes] | None:
         """Its place and its entry, below a checkpoint of this size."""
@@ -88,6 +104,18 @@ class LogReader:
         """The newest checkpoint that witnesses have cosigned, where it covers the entry."""
         found = await self._cosigned()
         return found if found and found[0].size > index else None
+
+    async def _recent(self) -> Signed:
+        """The checkpoints of a second ago at most: what they cover is proved below them as well, by edge tiles that were read before."""
+        if self._signed is None or time.monotonic() - self._signed_at >= RECENT_S:
+            return await self._latest()
+        return self._signed
+
+    async def _latest(self) -> Signed:
+        asked_at = time.monotonic()
+        self._signed = await asyncio.gather(self.checkpoint(), self._cosigned())
+        self._signed_at = asked_at
+        return self._signed
 
     async def _cosigned(self) -> tuple[Checkpoint, str] | None:
         found = await self._blobs.get(WITNESSED) if self._has_witnesses() else None
@@ -121,10 +149,12 @@ class LogReader:
 
     async def _roots_of(self, ranges: Sequence[Range], size: int) -> list[bytes]:
         """Of subtrees, whose tiles are read side by side, each once."""
-        places = {_tile_of(*peak) for leaves in ranges for peak in perfect(*leaves)}
-        read = await asyncio.gather(*(self._tile(level, number, size) for level, number in places))
-        tiles = dict(zip(places, read, strict=True))
+        tiles = await self._tiles(_places_of(ranges), size)
         return [_root_of(leaves, tiles) for leaves in ranges]
+
+    async def _tiles(self, places: Set[tuple[int, int]], size: int) -> dict[tuple[int, int], bytes]:
+        read = await asyncio.gather(*(self._tile(level, number, size) for level, number in places))
+        return dict(zip(places, read, strict=True))
 
     async def _tile(self, level: int, number: int, size: int, *, once: bool = False) -> bytes:
         there = size >> (8 * max(0, level))
@@ -153,6 +183,10 @@ def _tile_of(start: int, end: int) -> tuple[int, int]:
     """Level and number."""
     level = _level_of(start, end)
     return level, start >> 8 * (level + 1)
+
+
+def _places_of(ranges: Sequence[Range]) -> set[tuple[int, int]]:
+    return {_tile_of(*peak) for leaves in ranges for peak in perfect(*leaves)}
 
 
 def _root_of(leaves: Range, tiles: Mapping[tuple[int, int], bytes]) -> bytes:

@@ -20,6 +20,23 @@ from postlaw_common.testing.promises import promise
 from services.audit.tests.installation import ORIGIN, TOPICS, Installation, running
 
 
+@promise("A1")
+async def test_what_the_checkpoint_of_a_moment_ago_did_not_cover_is_proven_below_the_latest(
+    there: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("postlaw_audit.reader.RECENT_S", 3600.0)
+    async with running(there.writer("a")):
+        first, *_ = await there.publish(300)
+        await there.reaches(300)
+        before = await there.reader.prove_event(first)
+        [later] = await there.publish(1)
+        await there.reaches(301)
+        proof = await there.reader.prove_event(later)
+        again = await there.reader.prove_event(first)
+    assert (before.checkpoint.size, proof.checkpoint.size, again.checkpoint.size) == (300, 301, 301)
+    verify_inclusion(proof.index, 301, leaf_hash(proof.entry), proof.hashes, proof.checkpoint.root)
+
+
 @promise("A1", "A3")
 async def test_every_event_is_provable_and_the_log_verifies(there: Installation) -> None:
     async with running(there.writer("a")):
