@@ -32,6 +32,7 @@ from postlaw_common.events import new_event, to_record
 from postlaw_common.store import open_store
 from postlaw_common.testing.backing.kafka import LocalKafka
 from postlaw_common.testing.backing.mongodb_wire import LocalMongoWire
+from postlaw_common.testing.patience import patience
 from tests.faults.audit_process import run
 from tests.faults.harness import bare
 
@@ -166,7 +167,7 @@ class Audited:
         """Returns once the log has all that stands on the bus now."""
         ends = await end_offsets(self.bus, [(topic, n) for topic in TOPICS for n in range(PARTITIONS)])
         before = ""
-        async with asyncio.timeout(60):
+        async with patience():
             while True:
                 if (await self.note()) == before:
                     await asyncio.sleep(0.1)
@@ -184,7 +185,7 @@ class Audited:
     async def grows(self) -> None:
         """Returns once some commits more are published."""
         seen = set[str]()
-        async with asyncio.timeout(60):
+        async with patience():
             while len(seen) < 4:
                 seen.add(await self.note())
                 await asyncio.sleep(0.05)
@@ -244,14 +245,14 @@ class Audit:
     async def gone(self) -> None:
         """Returns once it was killed: not by a failure of its own."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(60):
+            async with patience():
                 while self._process.is_alive():
                     await asyncio.sleep(0.05)
         assert not self._process.is_alive(), f"{self._log} did not come to where it was to die"
         assert self._process.exitcode == -signal.SIGKILL, self._log.read_text()
 
     async def stands_still(self) -> None:
-        async with asyncio.timeout(60):
+        async with patience():
             while _state_of(self.pid) != "T":
                 assert self._process.is_alive(), self._log.read_text()
                 await asyncio.sleep(0.05)

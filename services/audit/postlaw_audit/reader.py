@@ -68,7 +68,7 @@ class LogReader:
         for index in candidates:
             if index < newest.size:
                 checkpoint, note = cosigned if cosigned and cosigned[0].size > index else (newest, newest_note)
-                entry, hashes = await self._proved(index, newest.size, checkpoint)
+                entry, hashes = await self.proved(index, newest.size, checkpoint)
                 if event_id_of(entry) == event_id:
                     found = Inclusion(index, entry, hashes, checkpoint, note)
                     return found if (parts := parts_of(entry)) == 1 else await self._whole(found, parts, newest.size)
@@ -77,13 +77,13 @@ class LogReader:
     async def _whole(self, first: Inclusion, parts: int, size: int) -> Inclusion:
         """With the proofs of the entries behind it, which one commit put there with it: so a checkpoint covers all of them or none."""
 
-        async def proved(index: int) -> Inclusion:
-            entry, hashes = await self._proved(index, size, first.checkpoint)
+        async def further(index: int) -> Inclusion:
+            entry, hashes = await self.proved(index, size, first.checkpoint)
             return replace(first, index=index, entry=entry, hashes=hashes)
 
-        return replace(first, more=await asyncio.gather(*map(proved, range(first.index + 1, first.index + parts))))
+        return replace(first, more=await asyncio.gather(*map(further, range(first.index + 1, first.index + parts))))
 
-    async def _proved(self, index: int, size: int, checkpoint: Checkpoint) -> tuple[bytes, list[bytes]]:
+    async def proved(self, index: int, size: int, checkpoint: Checkpoint) -> tuple[bytes, list[bytes]]:
         """An entry below a checkpoint of this size, with its proof below one that may be older. What its bundle's hashes are, the bundle
         says, which is read for it anyway: to ask the bucket for the tile as well takes longer than to hash it."""
         number = index // WIDTH

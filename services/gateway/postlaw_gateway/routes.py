@@ -1,4 +1,7 @@
-"""The route table: all of REST in one list. Scopes and the need of a context come from the contract's own method options."""
+"""The route table: all of REST in one list. Scopes and the need of a context come from the contract's own method options.
+
+Longer than most: it is that list, a line or two for each way in.
+"""
 
 from __future__ import annotations
 

@@ -112,8 +112,7 @@ class Making:
         return [await self._proof(what, index, report) for what, index in places]
 
     async def _proof(self, what: str, index: int, report: Report) -> dict[str, Any]:
-        path = await self._reader.prove(index, report.checkpoint)
-        entry = await self._reader.entry(index, report.checkpoint.size)
+        entry, path = await self._reader.proved(index, report.checkpoint.size, report.checkpoint)
         return {"what": what, "index": index, "entry": _base64(entry), "path": [_base64(step) for step in path]}
 
     async def _csv(self, report: Report, numbers: Sequence[int], shown: Shown) -> AsyncGenerator[bytes]:

@@ -79,22 +79,19 @@ class FigureSheets:
 
     async def _add(self, place: str, counted: Sequence[Counted], document: Document | None) -> None:
         """`document`: as it may stand there, None where there may be none."""
-        while True:
-            if document is not None and counted[-1].offset <= document["offset"]:
-                return
+        while document is None or counted[-1].offset > document["offset"]:
             sheet = _counting(*counted, sheet=sheet_of(document) if document else None)
-            if document is None:
-                written = not await self._open().insert_many([_document(place, sheet)])
-            else:
-                written = await self.put(place, sheet, document["v"])
-            if written:
+            if await self.put(place, sheet, document["v"] if document else 0):
                 return
             document = await self._open().get(place, linearizable=True)
 
     async def put(self, place: str, sheet: Sheet, version: int) -> bool:
-        """False where somebody else wrote since `version` was read."""
+        """False where somebody else wrote since `version` (0: there was none) was read."""
+        document = _document(place, sheet)
+        if not version:
+            return not await self._open().insert_many([document])
         try:
-            await self._open().replace(_document(place, sheet), version=version)
+            await self._open().replace(document, version=version)
         except VersionConflict:
             return False
         return True

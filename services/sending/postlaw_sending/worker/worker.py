@@ -2,6 +2,8 @@
 
 A worker that is overtaken on a partition begins nothing more for it; once every hand-off that it had under way there has its final
 reply, it says so, and they no longer count as under way (rule 5).
+
+Past 300 lines by a few: taking a partition, working for it and giving it back are one order, in which the stop's rules hold.
 """
 
 from __future__ import annotations

@@ -84,3 +84,15 @@ async def test_a_sheet_that_went_in_between_is_begun_anew(collection: Collection
     noting.before["replace"] = lambda: collection.delete(sheet["_id"])
     await FigureSheets(lambda: cast("Collection", noting)).add([event(0, 1)])
     assert await sheets.of_campaign("cmp_1") == {SENT: 1}
+
+
+async def test_a_sheet_that_is_missing_is_put_there_once(collection: Collection) -> None:
+    sheets = FigureSheets(lambda: collection)
+    await sheets.add([event(0, 0)])
+    [sheet] = await collection.find("campaign_id", "cmp_1")
+    found = await sheets.find(sheet["_id"])
+    assert found is not None
+    await collection.delete(sheet["_id"])
+    assert await sheets.put(sheet["_id"], found[0], 0)
+    assert not await sheets.put(sheet["_id"], found[0], 0), "somebody else has put it there"
+    assert await sheets.of_campaign("cmp_1") == {SENT: 1}
