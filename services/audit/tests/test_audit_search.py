@@ -17,6 +17,7 @@ from postlaw_audit.search.indexing import CALM, CALM_LOOKS, Indexer
 from postlaw_audit.search.searching import Question, Search
 from postlaw_audit.search.spans import ROWS, SPANS, Spans
 from postlaw_common.caller import Actor, Caller, Origin, acting_as
+from postlaw_common.errors import Unavailable
 from postlaw_common.events import new_event, to_record
 from postlaw_common.testing.promises import promise
 from services.audit.tests.installation import TOPICS, Installation, running
@@ -159,6 +160,97 @@ async def test_two_processes_that_index_the_same_log_disturb_nobody(log: Log) ->
     await log.there.reaches(25)
     await asyncio.gather(log.indexer.follow(), other.indexer.follow())
     assert await log.found(people=(ANN,)) == await other.found(people=(ANN,)) == list(range(24, -1, -1))
+
+
+async def forty_spans(log: Log) -> list[int]:
+    """Where Ann is in them, the newest first."""
+    indexes = [await log.add(GIVEN, given(ANN if n % 5 else BEN)) for n in range(330)]
+    await log.found(people=(BEN,))
+    assert len(log.indexer.spans) >= 40
+    return [index for n, index in reversed([*enumerate(indexes)]) if n % 5]
+
+
+async def everything(log: Log) -> list[int]:
+    return [event.index for event, _ in (await log.search(Question("ten_1", people=(ANN,)), 1000)).events]
+
+
+async def test_spans_that_another_process_made_into_runs_are_found_in_those(log: Log) -> None:
+    wanted = await forty_spans(log)
+    other = Log(log.there)
+    await other.indexer.follow()
+    await other.indexer.join()
+    assert [run.level for run in log.indexer.runs[:9]] == [0] * 9
+    assert await everything(log) == await everything(other) == wanted
+    assert log.indexer.runs == other.indexer.runs and [run.level for run in log.indexer.runs[:5]] == [1] * 5
+    await log.indexer.join()
+    late = Log(log.there)
+    assert await everything(late) == wanted and late.indexer.runs == log.indexer.runs
+
+
+async def test_a_process_that_is_behind_goes_on_where_another_has_come_to(log: Log) -> None:
+    behind, first = Log(log.there), await log.add(GIVEN, given(ANN))
+    await log.there.reaches(1)
+    assert await everything(behind) == [first]
+    wanted = await forty_spans(log)
+    await log.indexer.join()
+    await behind.indexer.look_again()
+    assert behind.indexer.indexed == log.indexer.runs[-1].spans[-1].end
+    assert await everything(behind) == [*wanted, first] and behind.indexer.runs == log.indexer.runs
+
+
+async def test_two_processes_that_make_runs_at_once_disturb_nobody(log: Log) -> None:
+    wanted = await forty_spans(log)
+    other = Log(log.there)
+    await other.indexer.follow()
+    await asyncio.gather(log.indexer.join(), other.indexer.join(), *(everything(log) for _ in range(5)))
+    assert await everything(log) == await everything(other) == wanted
+    assert log.indexer.runs == other.indexer.runs == (await log.spans.all(log.indexer.generation))
+
+
+@pytest.mark.parametrize("write", [3, 16, 17, 18, 300])
+async def test_a_process_killed_while_it_makes_runs_loses_nothing(log: Log, monkeypatch: pytest.MonkeyPatch, write: int) -> None:
+    wanted = await forty_spans(log)
+    writes = 0
+
+    def counted(collection: Any, name: str) -> None:
+        does = getattr(collection, name)
+
+        async def maybe(*given: Any) -> Any:
+            nonlocal writes
+            writes += 1
+            if writes == write:
+                raise KilledHere
+            return await does(*given)
+
+        monkeypatch.setattr(collection, name, maybe)
+
+    with monkeypatch.context():
+        for collection in (log.there.store.collection(ROWS.name), log.there.store.collection(SPANS.name)):
+            counted(collection, "insert_many")
+            counted(collection, "delete")
+        with pytest.raises(KilledHere):
+            await log.indexer.join()
+    after = Log(log.there)
+    assert await everything(after) == wanted
+    await after.indexer.join()
+    assert await everything(after) == wanted and [run.level for run in after.indexer.runs[:5]] == [1] * 5
+
+
+class KilledHere(Exception):
+    pass
+
+
+async def test_an_index_that_lacks_a_document_says_so_and_what_to_do(log: Log) -> None:
+    await forty_spans(log)
+    rows = log.there.store.collection(ROWS.name)
+    async for page in rows.scan():
+        for document in page:
+            await rows.delete(document["_id"])
+    with pytest.raises(Unavailable, match="index rebuild"):
+        await everything(log)
+    await log.indexer.join()  # ends, and leaves it
+    await log.spans.drop()
+    assert len(await everything(log)) == 264
 
 
 async def test_what_comes_in_bulk_is_looked_at_once_it_is_over(there: Installation, monkeypatch: pytest.MonkeyPatch) -> None:

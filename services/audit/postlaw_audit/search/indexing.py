@@ -13,7 +13,7 @@ from postlaw_audit.reader import LogReader
 from postlaw_audit.search.about import about
 from postlaw_audit.search.events import Event, Joined
 from postlaw_audit.search.open_span import OpenSpan
-from postlaw_audit.search.spans import Span, Spans
+from postlaw_audit.search.spans import RowsGone, Run, Span, Spans, joinable
 from postlaw_audit.search.terms import terms_of
 from postlaw_common.blobs import BlobsUnavailable
 from postlaw_common.errors import Unavailable
@@ -33,22 +33,27 @@ AT_ONCE = 32  # entries between two steps aside
 
 
 class Indexer:
-    """`indexed`: entries below it are found, also by those who ask while more is read. `spans` are whole, in the log's order; `newest` is
-    what follows them."""
+    """`indexed`: entries below it are found, also by those who ask while more is read. `runs` are of whole spans, in the log's order;
+    `newest` is what follows them."""
 
     def __init__(self, reader: LogReader, spans: Spans, *, rows_a_span: int = ROWS_A_SPAN) -> None:
         self._reader = reader
         self.store = spans
         self._rows_a_span = rows_a_span
         self._following = asyncio.Lock()
+        self._damaged = -1
         self._begin(0, [])
 
-    def _begin(self, generation: int, spans: list[Span]) -> None:
+    def _begin(self, generation: int, runs: list[Run]) -> None:
         self.generation = generation
-        self.spans = spans
-        self.indexed = spans[-1].end if spans else 0
+        self.runs = runs
+        self.indexed = runs[-1].spans[-1].end if runs else 0
         self.newest = OpenSpan(self.indexed)
         self._joined = Joined()
+
+    @property
+    def spans(self) -> list[Span]:
+        return [span for run in self.runs for span in run.spans]
 
     async def run(self) -> None:
         """Until cancelled. Whoever asks follows the log first, so that nobody needs what is put off here."""
@@ -60,6 +65,7 @@ class Indexer:
                 size = checkpoint.size
                 if calm >= CALM_LOOKS or size - self.indexed > MOST_BEHIND or time.monotonic() - latest > LATEST_S:
                     await self.follow()
+                    await self.join()
                     latest = time.monotonic()
             except (BlobsUnavailable, StoreUnavailable, Unavailable) as away:
                 log.debug("search_waits", reason=str(away))
@@ -94,5 +100,33 @@ class Indexer:
 
     async def _close(self) -> None:
         span = self.newest.span(self.indexed)
-        await self.store.add(self.generation, span, self.newest.buckets())
-        self._begin(self.generation, [*self.spans, span])
+        await self.store.add(self.generation, span, self.newest.rows_by_bucket())
+        self._begin(self.generation, [*self.runs, Run(0, (span,))])
+
+    async def join(self) -> None:
+        """Makes larger runs until there are too few of each size. What is asked meanwhile is answered from what there was before."""
+        while runs := joinable(self.runs):
+            generation = self.generation
+            try:
+                made = await self.store.join(generation, runs)
+            except RowsGone:
+                await self.look_again()
+                if joinable(self.runs) == runs:
+                    if self._damaged != runs[0].start:
+                        log.error("search_index_damaged", start=runs[0].start, todo="postlaw audit index rebuild")
+                    self._damaged = runs[0].start
+                    return
+                continue
+            if generation == self.generation and joinable(self.runs) == runs:
+                at = self.runs.index(runs[0])
+                self.runs = [*self.runs[:at], made, *self.runs[at + len(runs) :]]
+            await self.store.forget(generation, runs)
+
+    async def look_again(self) -> None:
+        """For the runs that other processes have made of ours since."""
+        async with self._following:
+            runs = await self.store.all(self.generation)
+            if runs and runs[-1].spans[-1].end != self.newest.start:
+                self._begin(self.generation, runs)  # they have gone on further than this one
+            elif runs:
+                self.runs = runs

@@ -5,15 +5,15 @@ from __future__ import annotations
 import struct
 from array import array
 from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 
-from postlaw_audit.search.postings import BITMAP, MOST, SPARSE, all_of, bits_of, up_to
-from postlaw_audit.search.spans import BLOCK, BUCKETS, TIMES, Span, bucket_of
+from postlaw_audit.search.postings import MOST, all_of, bits_of, up_to
+from postlaw_audit.search.rows import BUCKET_BITS, Row, bucket_of, in_order, row_of
+from postlaw_audit.search.spans import BLOCK, TIMES, Span
 from postlaw_audit.search.terms import TERM
-from postlaw_common.store import Document
 
-ROW = TERM + 2  # bytes: a term, and the entry's distance from the span's beginning
+PAIR = TERM + 2  # bytes: a term, and the entry's distance from the span's beginning
 _LOOKED_AT_ONCE = 4096  # entries: what is common fills its page from the newest of them
 _LARGEST_EVENT = 4096  # entries
 
@@ -25,7 +25,7 @@ class OpenSpan:
         self.start = start
         self.rows = 0
         self._shared = defaultdict[bytes, "array[int]"](lambda: array("H"))
-        self._rows = [bytearray() for _ in range(BUCKETS)]
+        self._rows = [bytearray() for _ in range(1 << BUCKET_BITS)]
         self._first_us, self._last_us = list[int](), list[int]()  # of each block, when the bus took its events
 
     def add(self, index: int, shared: Iterable[bytes], own: Collection[bytes], time_us: int) -> None:
@@ -36,7 +36,7 @@ class OpenSpan:
         end = distance.to_bytes(2, "big")
         rows = self._rows
         for term in own:
-            rows[term[0] >> 1] += term + end
+            rows[term[0] >> 1] += term + end  # bucket_of(term, 0), in half the time
         self.rows += len(own)
         if distance // BLOCK < len(self._first_us):
             if time_us < self._first_us[-1]:
@@ -56,7 +56,7 @@ class OpenSpan:
 
     def found(self, conditions: Sequence[Sequence[bytes]], end: int) -> Generator[int]:
         """Those below `end` that have one term of each condition, the newest first, in pieces."""
-        own = {term: bits_of(_distances(self._rows[bucket_of(term)], term)) for condition in conditions for term in condition}
+        own = {term: bits_of(_distances(self._rows[bucket_of(term, 0)], term)) for condition in conditions for term in condition}
         for above in range(end - self.start, 0, -_LOOKED_AT_ONCE):
             below = max(0, above - _LOOKED_AT_ONCE)
             piece = up_to(above) ^ up_to(below)
@@ -67,39 +67,30 @@ class OpenSpan:
 
             yield all_of(conditions, having)
 
-    def buckets(self) -> Generator[Document]:
-        """What a span's documents hold, in the order of the buckets."""
+    def rows_by_bucket(self) -> Generator[Row]:
         shared = defaultdict[int, list[bytes]](list)
-        for term in sorted(self._shared):
-            shared[bucket_of(term)].append(term)
+        for term in self._shared:
+            shared[bucket_of(term, 0)].append(term)
         for number, rows in enumerate(self._rows):
-            yield _bucket(bytes(rows), {term: self._shared[term] for term in shared[number]})
+            yield _row(bytes(rows), {term: self._shared[term] for term in shared[number]})
 
 
-def _bucket(rows: bytes, shared: Mapping[bytes, array[int]]) -> Document:
-    ordered = sorted([rows[at : at + ROW] for at in range(0, len(rows), ROW)])
-    counted = Counter([row[:TERM] for row in ordered])
-    own = {term: bits_of(_distances(rows, term)) for term, count in counted.items() if count > SPARSE}
-    few = {term: len(distances) for term, distances in shared.items() if len(distances) <= SPARSE}
-    many = own | {term: bits_of(distances) for term, distances in shared.items() if len(distances) > SPARSE}
-    counts = [*(count for term, count in counted.items() if term not in own), *few.values()]
-    return {
-        "terms": b"".join([*(term for term in counted if term not in own), *few]),
-        "counts": struct.pack(f">{len(counts)}H", *counts),
-        "distances": b"".join(
-            [*(row[TERM:] for row in ordered if row[:TERM] not in own), *(struct.pack(f">{few[term]}H", *shared[term]) for term in few)]
-        ),
-        "common": b"".join(many),
-        "bitmaps": b"".join([bits.to_bytes(BITMAP, "little") for bits in many.values()]),
-    }
+def _row(rows: bytes, shared: Mapping[bytes, array[int]]) -> Row:
+    having = defaultdict[bytes, bytes](bytes)
+    for at in range(0, len(rows), PAIR):
+        having[rows[at : at + TERM]] += rows[at + TERM : at + PAIR]
+    for term, distances in shared.items():
+        packed = struct.pack(f">{len(distances)}H", *distances)
+        having[term] = in_order(having[term] + packed) if term in having else packed
+    return row_of(having)
 
 
 def _distances(rows: bytes | bytearray, term: bytes) -> list[int]:
     found: list[int] = []
     at = rows.find(term)
     while at >= 0:
-        if at % ROW == 0:
-            found.append(int.from_bytes(rows[at + TERM : at + ROW], "big"))
-            at += ROW - 1
+        if at % PAIR == 0:
+            found.append(int.from_bytes(rows[at + TERM : at + PAIR], "big"))
+            at += PAIR - 1
         at = rows.find(term, at + 1)
     return found

@@ -12,11 +12,13 @@ from postlaw_audit.search.about import About, about
 from postlaw_audit.search.events import Event, events_at
 from postlaw_audit.search.indexing import Indexer
 from postlaw_audit.search.postings import newest_first, up_to
-from postlaw_audit.search.spans import Span
+from postlaw_audit.search.spans import RowsGone, Span
 from postlaw_audit.search.terms import ACTION, ACTOR, ALL, CAMPAIGN, OBJECT, REQUEST, SUBSCRIBER, TRACE, person_term, term, trace_of
+from postlaw_common.errors import Unavailable
 
-_SPANS_AT_ONCE = 16
+_RUNS_AT_ONCE = 16
 _READ_AT_ONCE = 32
+_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,16 @@ class Search:
 
     async def __call__(self, question: Question, limit: int) -> Found:
         """Newest first, of all that the log has when it is asked. Raises Unavailable."""
+        for _ in range(_TRIES):
+            try:
+                return await self._found(question, limit)
+            except RowsGone:
+                await self._indexer.look_again()
+        raise Unavailable(
+            "The search index is being changed, or is damaged: try again, or have it made anew by `postlaw audit index rebuild`."
+        )
+
+    async def _found(self, question: Question, limit: int) -> Found:
         await self._indexer.follow()
         below = self._indexer.indexed
         events: list[tuple[Event, About]] = []
@@ -105,18 +117,21 @@ class Search:
         """Entries that may fit, newest first, in pieces."""
         conditions = question.conditions()
         before = min(question.before or below, below)
-        generation, spans = self._indexer.generation, [span for span in self._indexer.spans if span.start < before]
+        generation, runs = self._indexer.generation, [run for run in self._indexer.runs if run.start < before]
         newest = self._indexer.newest
         last = newest.span(below)
         for found in newest.found(conditions, before):
             yield _within(last, found, question, before)
         at_once = 1  # what is common fills its page from one
-        while spans:
-            some, spans = spans[-at_once:], spans[:-at_once]
-            at_once = min(_SPANS_AT_ONCE, 2 * at_once)
-            some = [span for span in some if span.between(question.from_us, question.to_us)]
-            by_span = await self._indexer.store.found(generation, some, conditions)
-            for span in reversed(some):
+        while runs:
+            some, runs = runs[-at_once:], runs[:-at_once]
+            at_once = min(_RUNS_AT_ONCE, 2 * at_once)
+            spans = [span for run in some for span in run.spans if span.start < before and span.between(question.from_us, question.to_us)]
+            wanted = {span.start for span in spans}
+            by_span = await self._indexer.store.found(
+                generation, [run for run in some if not wanted.isdisjoint(span.start for span in run.spans)], conditions
+            )
+            for span in reversed(spans):
                 yield _within(span, by_span[span.start], question, before)
 
 
