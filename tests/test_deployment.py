@@ -9,31 +9,16 @@ from typing import Any
 
 import pytest
 import yaml
-from pydantic_settings import BaseSettings
 
-from postlaw_audit.service import AuditSettings
-from postlaw_common.settings import PlatformSettings, load
-from postlaw_consent.service import ConsentSettings
-from postlaw_gateway.service import GatewaySettings
-from postlaw_identity.service import IdentitySettings
+from postlaw_common.settings import load
 from postlaw_mesh.run_command import SERVICES as RUNNABLE
-from postlaw_sending.settings import SendingSettings
-from postlaw_subscribers.settings import SubscribersSettings
+from tools.service_settings import BY_SERVICE, MODELS, variables
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"] == "postlaw:dev"}
 ONE_SHOT = {"bucket", "certificates", "credentials"}
-MODELS: tuple[type[BaseSettings], ...] = (
-    PlatformSettings,
-    IdentitySettings,
-    SubscribersSettings,
-    ConsentSettings,
-    SendingSettings,
-    AuditSettings,
-    GatewaySettings,
-)
 
 
 def test_every_service_of_the_mesh_is_composed_and_sending_has_workers_beside_its_api() -> None:
@@ -70,14 +55,10 @@ def test_whatever_goes_on_running_is_asked_whether_it_is_well_but_for_the_image_
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_setting_is_one_that_a_service_reads(name: str) -> None:
-    known: set[str] = set()
-    for model in MODELS:
-        prefix = str(model.model_config.get("env_prefix", ""))
-        known |= {f"{prefix}{field}".upper() for field in model.model_fields}
-    by_service = ("POSTLAW_GRPC_PORT_", "POSTLAW_HTTP_PORT_", "POSTLAW_PEER_")
+    known = {variable for variable, _, _ in variables()}
     for variable in OURS[name].get("environment", {}):
         if variable.startswith("POSTLAW_"):
-            start = next((prefix for prefix in by_service if variable.startswith(prefix)), None)
+            start = next((f"{prefix}_" for prefix in BY_SERVICE if variable.startswith(prefix)), None)
             assert variable in known if start is None else variable.removeprefix(start).lower() in RUNNABLE, variable
 
 

@@ -53,6 +53,7 @@ STEPS = [
     Step("contracts", "buf", command("buf", "lint", cwd=ROOT / "protos")),
     Step("generated", "python", contracts_are_fresh),
     Step("asyncapi", "python", command(sys.executable, "-m", "tools.generate_asyncapi", "--check")),
+    Step("chart", "python", command(sys.executable, "-m", "tools.service_settings", "--check")),
     Step("compliance", "python", command(sys.executable, "-m", "tools.compliance", "--check")),
     Step("model", "spin", command(sys.executable, "docs/model/check.py")),
 ]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from postlaw_common.testing import browser, log_verifiers, postfix, telemetry_memory
+from postlaw_common.testing import browser, chart_tools, log_verifiers, postfix, telemetry_memory
 from postlaw_common.testing.backing import Backing, BackingFailed
 from postlaw_common.testing.backing.kafka import LocalKafka
 from postlaw_common.testing.backing.mongodb_wire import LocalMongoWire
@@ -39,6 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(postfix.header())
     if config.stash[BACKING].required and not log_verifiers.installed(config.rootpath):
         raise pytest.UsageError(log_verifiers.header(config.rootpath))
+    if config.stash[BACKING].required and not chart_tools.installed(config.rootpath):
+        raise pytest.UsageError(chart_tools.header(config.rootpath))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -47,7 +49,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    return [*config.stash[BACKING].header(), browser.header(), postfix.header(), log_verifiers.header(config.rootpath)]
+    root = config.rootpath
+    return [*config.stash[BACKING].header(), browser.header(), postfix.header(), log_verifiers.header(root), chart_tools.header(root)]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -60,6 +63,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         lacking.add("postfix_to")
     if not log_verifiers.installed(config.rootpath):
         lacking.add("other_verifiers")
+    if not chart_tools.installed(config.rootpath):
+        lacking.add("charts")
     left_out = [item for item in items if lacking.intersection(getattr(item, "fixturenames", ()))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -94,6 +99,12 @@ def postfix_to() -> Callable[..., AbstractContextManager[int]]:
 def other_verifiers(pytestconfig: pytest.Config) -> log_verifiers.LogVerifiers:
     """See log_verifiers.py."""
     return log_verifiers.LogVerifiers(pytestconfig.rootpath)
+
+
+@pytest.fixture(scope="session")
+def charts(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> chart_tools.ChartTools:
+    """See chart_tools.py."""
+    return chart_tools.ChartTools(pytestconfig.rootpath, tmp_path_factory.mktemp("charts"))
 
 
 @pytest.fixture(scope="session")
