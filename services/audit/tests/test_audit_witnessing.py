@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from postlaw_audit.domain.merkle import leaf_hash, verify_inclusion
-from postlaw_audit.notes import Checkpoint, parse_checkpoint, parse_note, sign, verifier_key
+from postlaw_audit.notes import Checkpoint, parse_checkpoint, parse_note, sign, sign_text, verifier_key
 from postlaw_audit.publishing import CHECKPOINT, WITNESSED
 from postlaw_audit.reader import LogReader
 from postlaw_audit.verifying import verify_log
@@ -21,7 +22,7 @@ from postlaw_common.testing.log_verifiers import LogVerifiers
 from postlaw_common.testing.patience import PATIENCE_S, patience
 from postlaw_common.testing.promises import promise
 from services.audit.tests.installation import ORIGIN, Installation, running
-from services.audit.tests.logs_made import POLICY, WITNESS_KEYS, WITNESSES, cosigned
+from services.audit.tests.logs_made import KEYS, POLICY, WITNESS_KEYS, WITNESSES, cosigned
 
 Answers = Callable[[httpx.Request], httpx.Response]
 
@@ -139,6 +140,73 @@ async def test_a_witness_that_does_not_cosign_holds_up_neither_the_log_nor_anoth
     assert await there.blobs.get(WITNESSED) is None
     assert (await verify_log(there.files, there.verifier, policy=asking.policy)).witnessed is None
     assert (await verify_log(there.files, there.verifier, policy=parse_policy(policy + "quorum one\n"))).witnessed is None
+
+
+def of_its_own(request: httpx.Request) -> httpx.Response:
+    """The second witness signs our text and another line below it, by its own key: each half is well-formed."""
+    text = parse_note(request.content.decode().partition("\n\n")[2]).text
+    longer = cosigned(sign_text(f"{text}\nanother.example/log\n", ORIGIN, KEYS[:1]), 1)
+    return httpx.Response(200, text=longer.removeprefix(f"{text}\n"))
+
+
+@promise("A3")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        of_its_own,
+        lambda _: httpx.Response(200, content=b"\xff", headers={"content-type": "text/plain; charset=hex"}),
+        lambda _: httpx.Response(409, content=b"\xff\xff"),
+        lambda _: httpx.Response(302, headers={"location": "http://one/"}),
+        lambda _: httpx.Response(200, text="x" * (1 << 20)),
+    ],
+    ids=["a text of its own", "an encoding that is none", "a size that is no text", "elsewhere", "a megabyte"],
+)
+async def test_whatever_a_witness_answers_the_others_are_asked_again_and_again(there: Installation, answer: Answers) -> None:
+    def answers(request: httpx.Request) -> httpx.Response:
+        return witness_of(0)(request) if request.url.host == "one" else answer(request)
+
+    asking = witnessing(there, by_url(POLICY, "http://one", "http://two") + "group g any one two\nquorum g\n", answering(answers))
+    async with running(there.writer("a", witnessing=asking)):
+        for size in (10, 20):
+            await there.publish(10)
+            await reached(there, size)
+    note = parse_note((await there.blobs.get(WITNESSED) or b"").decode())
+    assert list(cosigned_by(note, asking.policy)) == ["one"]
+
+
+@promise("A3")
+async def test_a_witness_that_never_comes_to_its_end_holds_up_no_other_one(there: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    connected = 0
+
+    async def drips(_: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        nonlocal connected
+        connected += 1
+        to.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+            while True:
+                to.write(b"x")
+                await to.drain()
+                await asyncio.sleep(0.05)
+
+    async def honest(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "one":
+            return witness_of(0)(request)
+        return await real.handle_async_request(request)
+
+    monkeypatch.setattr("postlaw_audit.witnessing.WITHIN_S", 0.5)
+    server, real = await asyncio.start_server(drips, "127.0.0.1", 0), httpx.AsyncHTTPTransport()
+    port = server.sockets[0].getsockname()[1]
+    policy = by_url(POLICY, "http://one", f"http://127.0.0.1:{port}") + "group g any one two\nquorum g\n"
+    asking = witnessing(there, policy, httpx.MockTransport(honest))
+    async with running(there.writer("a", witnessing=asking)):
+        for size in (10, 20):
+            await there.publish(10)
+            await reached(there, size)
+        async with patience():
+            while connected < 2:  # it was given up, and is asked anew
+                await asyncio.sleep(0.02)
+    server.close()
+    await real.aclose()
 
 
 async def test_cosignatures_that_come_late_never_take_a_newer_checkpoints_place(there: Installation) -> None:
