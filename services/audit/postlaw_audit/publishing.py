@@ -10,9 +10,21 @@ from postlaw_audit.log_state import LogState
 from postlaw_audit.notes import Checkpoint, parse_checkpoint
 from postlaw_audit.sources import PREFIX
 from postlaw_common.blobs import Blobs
+from postlaw_common.telemetry import get_logger
+
+log = get_logger("audit.publishing")
 
 CHECKPOINT = PREFIX + sources.CHECKPOINT
 WITNESSED = PREFIX + sources.WITNESSED
+
+
+def checkpoint_in(note: bytes) -> Checkpoint | None:
+    """Nothing is verified. None where the bytes are no checkpoint: somebody has damaged the object, which the writer then sets again."""
+    try:
+        return parse_checkpoint(note.decode())
+    except ValueError as wrong:
+        log.error("audit_checkpoint_is_damaged", reason=str(wrong))
+        return None
 
 
 class Publisher:
@@ -33,7 +45,8 @@ class Publisher:
     async def published_size(self) -> int:
         """Of what stands there, whoever has set it."""
         note = await self._blobs.get(CHECKPOINT)
-        return parse_checkpoint(note.decode()).size if note else 0
+        there = checkpoint_in(note) if note else None
+        return there.size if there else 0
 
     async def join(self, checkpoint: Checkpoint, note: str, *, enough: bool) -> None:
         """The checkpoint's note, now with cosignatures. `enough`: the policy's quorum is among them."""

@@ -13,8 +13,8 @@ from postlaw_audit.domain.proofs import Range, consistency_ranges, inclusion_ran
 from postlaw_audit.domain.tiles import WIDTH, entry_of, tile_path, unbundle
 from postlaw_audit.entries import event_id_of, parts_of
 from postlaw_audit.index import EventIndex
-from postlaw_audit.notes import Checkpoint, parse_checkpoint
-from postlaw_audit.publishing import CHECKPOINT, WITNESSED
+from postlaw_audit.notes import Checkpoint
+from postlaw_audit.publishing import CHECKPOINT, WITNESSED, checkpoint_in
 from postlaw_audit.sources import BlobFiles, tile
 from postlaw_common.blobs import Blobs
 from postlaw_common.errors import Invalid, NotFound, Unavailable
@@ -53,11 +53,14 @@ class LogReader:
         self._signed_at = 0.0
 
     async def checkpoint(self) -> tuple[Checkpoint, str]:
-        """The latest, and its signed note. Raises Unavailable while there is none yet."""
+        """The latest, and its signed note. Raises Unavailable while there is none yet, or while it is damaged."""
         note = await self._blobs.get(CHECKPOINT)
         if note is None:
             raise Unavailable("The audit log has no checkpoint yet: nothing has happened so far. Try again in a second.")
-        return parse_checkpoint(note.decode()), note.decode()
+        checkpoint = checkpoint_in(note)
+        if checkpoint is None:
+            raise Unavailable("The audit log's checkpoint is damaged: its writer sets it again within seconds. Try again.")
+        return checkpoint, note.decode()
 
     async def prove_event(self, event_id: str) -> Inclusion:
         """NotFound where no entry below the checkpoint holds this event: just now it may be on its way (within a second)."""
@@ -119,7 +122,8 @@ class LogReader:
 
     async def _cosigned(self) -> tuple[Checkpoint, str] | None:
         found = await self._blobs.get(WITNESSED) if self._has_witnesses() else None
-        return (parse_checkpoint(found.decode()), found.decode()) if found else None
+        checkpoint = checkpoint_in(found) if found else None
+        return (checkpoint, found.decode()) if checkpoint and found else None
 
     async def prove_consistency(self, first: int, second: int) -> tuple[int, list[bytes], bytes, bytes]:
         """(second, proof, first's root, second's root); `second` 0 stands for the latest checkpoint's size. Raises Invalid."""

@@ -11,8 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from postlaw_audit.domain.tiles import WIDTH, tile_path
-from postlaw_audit.notes import parse_checkpoint
-from postlaw_audit.publishing import CHECKPOINT, WITNESSED
+from postlaw_audit.publishing import CHECKPOINT, WITNESSED, checkpoint_in
 from postlaw_audit.sources import PREFIX
 from postlaw_common.blobs import BlobRetained, Blobs, BlobsUnavailable
 from postlaw_common.foreground import step_aside
@@ -26,6 +25,7 @@ EVERY_S = 3600.0
 AT_ONCE = 16  # deletes
 SWEPT_ID = "partial-tiles"  # beside the log's state
 _LISTED = 100  # tiles in one list of names
+_DAMAGED = -1  # a size: what is there is no checkpoint, and says nothing of what may go
 
 
 class Sweeping:
@@ -49,9 +49,9 @@ class Sweeping:
 
     async def once(self) -> int:
         """How many partial tiles it deleted; several processes may do so at once."""
-        published = await self._size(CHECKPOINT)
+        published, witnessed = await self._size(CHECKPOINT), await self._size(WITNESSED)
         seen = await self._open().get(SWEPT_ID)
-        if published is None:
+        if published is None or _DAMAGED in (published, witnessed):
             return 0
         if seen is None:
             try:
@@ -61,7 +61,6 @@ class Sweeping:
             return 0
         if self._now_us() - seen["at_us"] < STAY_US:
             return 0
-        witnessed = await self._size(WITNESSED)
         end = min(seen["size"], published if witnessed is None else min(published, witnessed))
         deleted, retained = await self._sweep(seen["swept"], end)
         after: dict[str, Any] = {"swept": seen["swept"] if retained else end, "size": published, "at_us": self._now_us()}
@@ -72,8 +71,12 @@ class Sweeping:
         return deleted
 
     async def _size(self, key: str) -> int | None:
+        """None where there is none."""
         note = await self._blobs.get(key)
-        return parse_checkpoint(note.decode()).size if note else None
+        if note is None:
+            return None
+        checkpoint = checkpoint_in(note)
+        return checkpoint.size if checkpoint else _DAMAGED
 
     async def _sweep(self, begin: int, end: int) -> tuple[int, int]:
         """Of tiles that became full between the two sizes: (deleted, not deleted, since they are under retention)."""
