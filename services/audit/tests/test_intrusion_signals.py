@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import AsyncMock
 
+import pytest
 from google.protobuf.message import Message
 
 from postlaw.audit.v1 import audit_pb2 as audit
@@ -13,7 +15,7 @@ from postlaw.identity.v1 import identity_pb2 as identity
 from postlaw.options.v1 import options_pb2
 from postlaw_audit.intrusion.watching import READ_FROM, SIGNALS, Watching
 from postlaw_audit.intrusion.windows import HOUR_US, Signal
-from postlaw_common.bus import Topic, open_bus
+from postlaw_common.bus import BusUnavailable, Topic, open_bus
 from postlaw_common.caller import Actor, Caller, acting_as
 from postlaw_common.events import Event, from_record, new_event, to_record
 from postlaw_common.testing.promises import promise
@@ -86,6 +88,50 @@ def test_many_peoples_data_within_minutes_is_a_signal_and_over_hours_is_none() -
     export.ended_at.FromSeconds(1)
     [taken] = seen(event(consent.SuppressionExportChanged(export=export)))
     assert (taken.who, taken.count) == ("api_key:key_9", 9_000)
+
+
+@promise("S3")
+def test_tries_around_the_end_of_a_window_are_counted_together() -> None:
+    minute, here = 60_000_000, "192.0.2.0/24"
+    early, late = event(refused("unknown_key"), 1, here, None), event(refused("unknown_key", times=19), 4 * minute + 59_000_000, here, None)
+    after = event(refused("unknown_key", times=20), 5 * minute + 1_000_000, here, None)
+    [signal] = seen(early, late, after)
+    assert signal.count >= 39
+    ids = [event(refused("foreign_id", object_ids=[f"cmp_{at}_{n}" for n in range(6)]), at * minute) for at in (0, 9, 11)]
+    [signal] = seen(*ids)
+    assert signal.count >= 11
+    assert seen(*[event(refused("unknown_key", times=20), n * 6 * minute, here, None) for n in range(1, 9)]) == []
+
+
+@promise("S3")
+def test_a_clock_that_ran_ahead_silences_nobody_once_it_is_right_again() -> None:
+    day, here = 24 * HOUR_US, "192.0.2.0/24"
+    tries = [event(refused("unknown_key", times=21), at, here, None) for at in (400 * day, day, day + 1)]
+    assert [signal.since_us for signal in seen(*tries)] == [400 * day, day]
+    few = [event(refused("unknown_key", times=2), at, here, None) for at in (400 * day, *range(day, 12 * day, day))]
+    assert seen(*few) == []
+
+
+@promise("S3")
+async def test_a_signal_that_the_bus_did_not_take_is_told_when_it_does_and_nothing_is_counted_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus = open_bus("embedded:", state=str(tmp_path), partitions=2)
+    await bus.start()
+    await bus.ensure_topics([SIGNALS, *map(Topic, READ_FROM)])
+    many, few = event(refused("bad_token", times=50), 7, "192.0.2.0/24", None), event(refused("bad_token", times=15), 7, "", None)
+    await bus.publish([to_record(one, READ_FROM[0], 1) for one in (many, few)])
+    batch, handler = await bus.read_range(READ_FROM[0], 1, 0, 2), Watching(bus).consumer().handler
+    with monkeypatch.context() as patch:
+        patch.setattr(bus, "publish", AsyncMock(side_effect=BusUnavailable("away")))
+        for _ in range(3):
+            with pytest.raises(BusUnavailable):
+                await handler(batch)
+    await handler(batch)
+    [record] = [one for p in range(2) for one in await bus.read_range(SIGNALS.name, p, 0, 9)]
+    said = audit.IntrusionSignalled.FromString(from_record(record).data)
+    assert (said.who, said.count) == ("192.0.2.0/24", 50)
+    await bus.close()
 
 
 @promise("S3", "A1")

@@ -42,16 +42,23 @@ class Watching:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._windows = Windows()
+        self._counted: dict[tuple[str, int], int] = {}  # by topic and partition the offset behind what is: a batch may come again
+        self._untold: list[Signal] = []
 
     def consumer(self) -> Consumer:
         for kind in (CREDENTIALS, IDS, PRIVILEGES, EXPORTS):
             _signalled.add(0, {"kind": kind.kind})
 
         async def apply(records: list[Received]) -> None:
-            signals = [signal for record in records for signal in self.seen(from_record(record))]
-            if signals:
-                told = [_event(signal) for signal in signals]
+            for record in records:
+                place = record.topic, record.partition
+                if record.offset >= self._counted.get(place, 0):
+                    self._untold += self.seen(from_record(record))
+                    self._counted[place] = record.offset + 1
+            if self._untold:
+                told = [_event(signal) for signal in self._untold]
                 await self._bus.publish([to_record(one, SIGNALS.name, partition_of(one.subject, self._bus.partitions)) for one in told])
+            signals, self._untold = self._untold, []
             for signal in signals:
                 _signalled.add(1, {"kind": signal.kind})
                 _log.warning(
