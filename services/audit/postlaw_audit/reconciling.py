@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 
 from postlaw.audit.v1 import audit_pb2 as audit
 from postlaw_audit.domain.tiles import WIDTH
+from postlaw_audit.lagging import waiting
 from postlaw_audit.log_state import LogState
 from postlaw_audit.reader import LogReader
 from postlaw_common.bus import Bus, Received
 from postlaw_common.bus.generation import PLACE as GENERATION
-from postlaw_common.bus.once import end_offsets
 from postlaw_common.errors import Unavailable
 from postlaw_common.reconciling import Check, Difference, Step, on_bus
 
@@ -121,14 +121,12 @@ class LogChecks:
         state = await self._state()
         if state is None or cursor:
             return
-        places = [(topic, number) for topic, row in state.offsets.items() for number in range(len(row))]
         before_us, found = self._before_us(), list[Difference]()
-        for (topic, number), end in (await end_offsets(self._bus, places)).items():
-            read = state.offsets[topic][number]
-            waiting = await self._bus.read_range(topic, number, read, read + 1) if end > read else []
-            if waiting and waiting[0].timestamp_us <= before_us:
-                found.append(_lacking(waiting[0], f"{end - read} records wait"))
-        yield Step("looked", len(places), found)
+        async with aclosing(waiting(self._bus, state)) as lacking:
+            async for first, count in lacking:
+                if first.timestamp_us <= before_us:
+                    found.append(_lacking(first, f"{count} records wait"))
+        yield Step("looked", sum(map(len, state.offsets.values())), found)
 
 
 def _read(cursor: str) -> tuple[int, bool, dict[Place, int]]:

@@ -22,6 +22,7 @@ from postlaw_audit.reader import LogReader
 from postlaw_audit.reconciliations import RECONCILED, Reconciliations
 from postlaw_audit.reconciling import LogChecks
 from postlaw_audit.reports.assembly import COLLECTIONS, Reporting
+from postlaw_audit.reports.covering import Covering
 from postlaw_audit.search.calls import People, SearchCalls
 from postlaw_audit.search.indexing import Indexer
 from postlaw_audit.search.searching import Search
@@ -113,7 +114,8 @@ def build(platform: Platform, settings: AuditSettings) -> Service:
     search = SearchCalls(Search(reader, indexer), indexer, reader, People(platform.channel))
 
     evidence = Evidence(Search(reader, indexer), reader, People(platform.channel), platform.channel, signer, lambda: witnessing.policy)
-    reporting = Reporting(platform, reader, indexer, lambda: witnessing.policy, signer, settings.chromium, settings.reports_days)
+    covering = Covering(platform.bus, states.read, reader)
+    reporting = Reporting(platform, reader, indexer, lambda: witnessing.policy, signer, settings.chromium, settings.reports_days, covering)
     files = OpenFiles(BlobFiles(platform.blobs), settings.entries_are_public)
     reconciliations = Reconciliations(lambda: store.collection(RECONCILED.name))
     acts = OperatorActs(platform.bus, "audit")

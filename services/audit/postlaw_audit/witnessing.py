@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from postlaw_audit.log_state import WriterOvertaken
-from postlaw_audit.notes import Checkpoint, NoteInvalid, parse_note, signature_line
+from postlaw_audit.notes import Checkpoint, parse_note, signature_line
 from postlaw_audit.publishing import Publisher
 from postlaw_audit.witness_policy import Policy, Witness, cosigned_by
 from postlaw_common.blobs import BlobsUnavailable

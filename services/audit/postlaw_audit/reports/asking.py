@@ -8,9 +8,11 @@ from dataclasses import replace
 
 from postlaw_audit.notes import parse_note
 from postlaw_audit.reader import LogReader
+from postlaw_audit.reports.covering import Covering
 from postlaw_audit.reports.documents import Reports
 from postlaw_audit.reports.kinds import KINDS
 from postlaw_audit.reports.report import Report
+from postlaw_audit.search.searching import Search
 from postlaw_audit.witness_policy import Policy, cosigned_by, witnesses_of
 from postlaw_common.errors import Conflict, FieldError, Invalid
 from postlaw_common.ids import new_id
@@ -32,6 +34,8 @@ class Asking:
         now_us: Callable[[], int],
         ready: Callable[[], None],
         forget: Callable[[Report], Awaitable[None]],
+        covering: Covering,
+        search: Search,
     ) -> None:
         self._reports = reports
         self._reader = reader
@@ -39,6 +43,8 @@ class Asking:
         self._now_us = now_us
         self._ready = ready
         self._forget = forget
+        self._covering = covering
+        self._search = search
 
     async def ask(
         self,
@@ -52,7 +58,8 @@ class Asking:
         sample_size: int = 0,
         idempotency_key: str = "",
     ) -> Report:
-        """0 stands for the usual. Raises Invalid, KeyReused, Unavailable while the log has no checkpoint."""
+        """0 stands for the usual. Raises Invalid, KeyReused, Unavailable while the log has no checkpoint, or one that does not cover
+        the range yet."""
         now_us = self._now_us()
         asked = (kind, str(since_us), str(until_us), seed, str(sample_size))
         until_us = until_us or now_us
@@ -68,7 +75,8 @@ class Asking:
             wrong.append(FieldError("sample_size", f"must be {LARGEST_SAMPLE} at most"))
         if wrong:
             raise Invalid("This is no report that can be made.", fields=wrong)
-        note, witnesses = await self._checkpoint(until_us)
+        await self._covering.covered(until_us)
+        _, note = await self._reader.checkpoint()
         report = Report(
             tenant_id=tenant_id,
             report_id=new_id("rep"),
@@ -78,11 +86,11 @@ class Asking:
             seed=seed or secrets.token_hex(8),
             sample_size=sample_size or USUAL_SAMPLE,
             checkpoint_note=note,
-            witnesses=witnesses,
+            witnesses=witnesses_of(note, self._policy()),
             requested_by=by,
             requested_us=now_us,
         )
-        made = await self._reports.insert(report, idempotency_key, asked)
+        made = await self._reports.insert(await self._witnessed(report), idempotency_key, asked)
         self._ready()
         return made
 
@@ -101,12 +109,16 @@ class Asking:
             await self._forget(cancelled.report)
             return cancelled.report
 
-    async def _checkpoint(self, until_us: int) -> tuple[str, list[str]]:
-        """The one that enough witnesses have cosigned since the range ended; else the newest, which is then unwitnessed."""
-        policy = self._policy()
-        if (found := await self._reader.witnessed(0)) is not None:
-            by = cosigned_by(parse_note(found[1]), policy)
-            if policy.satisfied(by) and min(by.values()) * 1_000_000 >= until_us:
-                return found[1], sorted(by)
-        _, note = await self._reader.checkpoint()
-        return note, witnesses_of(note, policy)
+    async def _witnessed(self, report: Report) -> Report:
+        """Below the checkpoint that enough witnesses have cosigned since the range ended, where that has all of its events: it may have
+        been signed, and an event entered, while they were asked. Else as it is, below the newest."""
+        policy, found = self._policy(), await self._reader.witnessed(0)
+        if report.witnesses or found is None:
+            return report
+        (checkpoint, note), by = found, cosigned_by(parse_note(found[1]), policy)
+        if not policy.satisfied(by) or min(by.values()) * 1_000_000 < report.until_us:
+            return report
+        newest = (await self._search(report.question, 1)).events
+        if newest and newest[0][0].index >= checkpoint.size:
+            return report
+        return replace(report, checkpoint_note=note, witnesses=sorted(by))

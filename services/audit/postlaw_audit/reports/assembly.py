@@ -7,6 +7,7 @@ from collections.abc import Callable
 from postlaw_audit.reader import LogReader
 from postlaw_audit.reports.asking import Asking
 from postlaw_audit.reports.calls import ReportCalls
+from postlaw_audit.reports.covering import Covering
 from postlaw_audit.reports.customers import CUSTOMERS, DAY_US, GROUP, Customers
 from postlaw_audit.reports.customers import TOPIC as IDENTITY
 from postlaw_audit.reports.daily import Daily
@@ -41,13 +42,15 @@ class Reporting:
         signer: Signer,
         chromium: str,
         days: int,
+        covering: Covering,
     ) -> None:
         store = platform.store("audit")
         reports = Reports(lambda: store.collection(REPORTS.name), platform.bus, encode)
-        gathering = Gathering(Search(reader, indexer), indexer, reader, platform.blobs)
+        search = Search(reader, indexer)
+        gathering = Gathering(search, indexer, reader, platform.blobs)
         making = Making(gathering, reader, platform.blobs, Printer(chromium), signer, platform.now_us)
         running = Running(reports, gathering, making, platform.now_us)
-        asking = Asking(reports, reader, policy, platform.now_us, running.ready, gathering.forget_pages)
+        asking = Asking(reports, reader, policy, platform.now_us, running.ready, gathering.forget_pages, covering, search)
         processors = SubProcessors(lambda: store.collection(PROCESSORS.name), platform.bus)
         customers = Customers(lambda: store.collection(CUSTOMERS.name), platform.now_us)
         daily = Daily(customers, asking, platform.now_us)

@@ -14,9 +14,10 @@ from postlaw_audit.reports.wire import file_of, kind_named, report_to_wire
 from postlaw_audit.search.calls import customer
 from postlaw_common.blobs import Blobs
 from postlaw_common.caller import current
-from postlaw_common.errors import Conflict, NotFound
+from postlaw_common.errors import Conflict, NotFound, RateLimited
 
 MOST, USUAL = 200, 50
+MOST_OPEN = 20  # reports of a customer: they are made one after the other, and others' come in between
 
 
 class ReportCalls:
@@ -33,6 +34,8 @@ class ReportCalls:
         self._life_us = life_us
 
     async def create(self, request: audit.CreateReportRequest) -> audit.Report:
+        if sum(kept.report.tenant_id == customer() for kept in await self._reports.open()) >= MOST_OPEN:
+            raise RateLimited(f"{MOST_OPEN} reports of yours are being made: wait for one, or cancel it.")
         await self._customers.know([customer()])
         report = await self._asking.ask(
             customer(),

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 
+from postlaw_audit.notes import Checkpoint
 from postlaw_audit.reports.kinds.kind import at
 from postlaw_audit.reports.report import Report
 
@@ -14,22 +15,35 @@ FIRST = "postlaw report/1"
 
 def manifest(report: Report, digests: Mapping[str, str]) -> str:
     """`digests`: SHA-256 in hexadecimal, by the file's name."""
-    checkpoint = report.checkpoint
-    lines = [
-        FIRST,
-        f"report {report.report_id}",
-        f"customer {report.tenant_id}",
-        f"kind {report.kind}",
-        f"query {report.query}",
-        f"requested {at(report.requested_us)} by {report.requested_by}",
-        f"made {at(report.finished_us)}",
+    whose, found = told_twice(
+        report.report_id, report.tenant_id, report.kind, report.query, report.checkpoint, report.standing, report.totals,
+        report.sample_size, report.seed,
+    )  # fmt: skip
+    when = f"requested {at(report.requested_us)} by {report.requested_by}", f"made {at(report.finished_us)}"
+    hashes = (f"sha256 {digest} {name}" for name, digest in sorted(digests.items()))
+    return "\n".join([FIRST, *map(one_line, (*whose, *when, *found, *hashes)), ""])
+
+
+def told_twice(
+    report_id: str,
+    customer: str,
+    kind: str,
+    query: str,
+    checkpoint: Checkpoint,
+    standing: str,
+    totals: Mapping[str, int],
+    size: int,
+    seed: str,
+) -> tuple[list[str], list[str]]:
+    """The note's lines that report.json says as well: whoever reads the one has read the other. `size`: of the sample."""
+    whose = [f"report {report_id}", f"customer {customer}", f"kind {kind}", f"query {query}"]
+    found = [
         f"checkpoint {checkpoint.origin} {checkpoint.size} {base64.b64encode(checkpoint.root).decode()}",
-        report.standing,
-        *(f"total {value} {name}" for name, value in report.totals.items()),
-        f"sample of {report.sample_size} by seed {report.seed}",
-        *(f"sha256 {digest} {name}" for name, digest in sorted(digests.items())),
+        standing,
+        *(f"total {value} {name}" for name, value in totals.items()),
+        f"sample of {size} by seed {seed}",
     ]
-    return "\n".join([*map(_one_line, lines), ""])
+    return whose, found
 
 
 def digests_in(text: str) -> dict[str, str]:
@@ -42,6 +56,6 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """A value of others' own words (a key's name among the totals) makes no line of its own."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -48,12 +48,19 @@ class Running:
             self._ready.clear()
             try:
                 for kept in await self._reports.open():
-                    await self._bring_to_its_end(kept)
+                    await self._tried(kept)
             except OUTAGES as away:
                 log.warning("reports wait", failure=type(away).__name__)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_EVERY_S):
                     await self._ready.wait()
+
+    async def _tried(self, kept: Kept) -> None:
+        """What one report cannot reach, perhaps never again (a tile that is gone), holds up no other customer's."""
+        try:
+            await self._bring_to_its_end(kept)
+        except OUTAGES as away:
+            log.warning("a report waits", report_id=kept.report.report_id, failure=type(away).__name__, reason=str(away))
 
     async def _bring_to_its_end(self, kept: Kept) -> None:
         try:

@@ -20,7 +20,7 @@ from postlaw_audit.key_chain import KeyChain
 from postlaw_audit.notes import Checkpoint, NoteInvalid
 from postlaw_audit.reports.kinds import KINDS
 from postlaw_audit.reports.kinds.kind import Line, ReportKind
-from postlaw_audit.reports.manifest import FIRST, digest, digests_in
+from postlaw_audit.reports.manifest import FIRST, digest, digests_in, one_line, told_twice
 from postlaw_audit.reports.totals import RECOUNTED, UNDECODABLE, Totals, drawn, totals_of
 from postlaw_audit.search.about import about
 from postlaw_audit.search.events import Joined
@@ -28,6 +28,7 @@ from postlaw_audit.search.searching import Question
 from postlaw_audit.witness_policy import Policy, witnesses_of
 from postlaw_common.csv_lines import defused
 
+CLOCKS_US = 5_000_000  # by which the bus's clocks and the service's may differ: what was entered around the range's end is no fault
 NOTE, JSON, CSV = "report.note", "report.json", "report.csv"
 
 
@@ -61,7 +62,8 @@ async def verify_report(
     try:
         told: dict[str, Any] = json.loads(files[JSON])  # its key notes prove themselves; the rest counts once it is what was signed
         keys = keys.followed(told.get("keys", ()))
-        checked = _hashes_fit(keys.signed_earlier(files[NOTE].decode()), files)
+        text = keys.signed_earlier(files[NOTE].decode())
+        checked = _hashes_fit(text, files)
         checkpoint = keys.open_earlier(told["report"]["checkpoint"]["note"])
         witnesses = witnesses_of(told["report"]["checkpoint"]["note"], policy or Policy())
     except NoteInvalid as wrong:
@@ -74,6 +76,7 @@ async def verify_report(
     kind = KINDS[told["report"]["kind"]]
     rows: list[Line] = told["rows"]
     undecodable: list[int] = told.get("undecodable", [])  # of before there were any, none
+    _note_fits(text, told, kind, checkpoint)
     totals = _totals_fit(kind, rows, undecodable, told["totals"])
     if CSV in files:
         _same_lines(kind, rows, files[CSV])
@@ -94,6 +97,20 @@ def _hashes_fit(text: str, files: Mapping[str, bytes]) -> list[str]:
         if digests.get(name) != digest(files[name]):
             raise ReportInvalid(f"{name} is not the file that was signed")
     return sorted(files.keys() - {NOTE})
+
+
+def _note_fits(text: str, told: Mapping[str, Any], kind: ReportKind, checkpoint: Checkpoint) -> None:
+    """The note is what people read, and keep: it must be of this very query."""
+    said, sample = told["report"], told["sample"]
+    query = kind.query(said["customer"], said["since_us"], said["until_us"], checkpoint.size)
+    whose, found = told_twice(
+        said["report_id"], said["customer"], kind.name, query, checkpoint, said["standing"], told["totals"], sample["size"], sample["seed"]
+    )
+    lines = text.split("\n")
+    if missing := [line for line in map(one_line, (*whose, *found)) if line not in lines]:
+        raise ReportInvalid(f"the note says something else than {JSON}, by which it has the line: {missing[0]}")
+    if said["query"] != query:
+        raise ReportInvalid(f"{JSON} says that it is of another query than it is: {query}")
 
 
 def _totals_fit(kind: ReportKind, rows: Sequence[Line], undecodable: Sequence[int], told: Mapping[str, int]) -> Totals:
@@ -138,23 +155,30 @@ async def _made_again(
         to_us=told["until_us"],
     )
     tree, joined, together = GrowingTree(), Joined(), kind.together(told["until_us"])
-    again, left_out = list[list[Any]](), list[int]()
+    again, left_out, later, size = list[list[Any]](), list[int](), list[int](), 0
     async for entries in log:
-        start = tree.size
-        entries = entries[: checkpoint.size - start]
-        tree.append(entries)
-        for index, piece in enumerate(entries, start):
+        tree.append(entries[: max(0, checkpoint.size - size)])
+        for index, piece in enumerate(entries, size):
             event = joined.take(index, piece)
             if event is not None and question.fits(event, about(event.entry.type, event.data)):
-                if (row := kind.read(event)) is None:
+                if index >= checkpoint.size:
+                    if event.entry.time_us < question.to_us - CLOCKS_US:
+                        later.append(index)
+                elif (row := kind.read(event)) is None:
                     left_out.append(event.index)
                 else:
                     again += map(list, together.take(row))
+        size += len(entries)
     again += map(list, together.end())
     if (tree.size, tree.root()) != (checkpoint.size, checkpoint.root):
         raise ReportInvalid(f"the log's entries do not lead to the report's checkpoint at size {checkpoint.size}")
     if left_out != [*undecodable]:
         raise ReportInvalid(f"{len(left_out)} entries of the log cannot be decoded, the report names {len(undecodable)}, or others")
+    if later:
+        raise ReportInvalid(
+            f"the log has {len(later)} more events of its range above the report's checkpoint, from entry {later[0]} on: it was made below "
+            f"{checkpoint.size} entries, before the log had them"
+        )
     there = [list(line) for line in rows]
     if again != there:
         differing = (number for number, (one, other) in enumerate(zip(there, again, strict=False), 1) if one != other)
