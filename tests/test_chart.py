@@ -219,6 +219,7 @@ def test_every_service_leads_to_pods_that_listen_there(chart: RenderedChart) -> 
             [container] = workload.containers
             ports = {port["name"]: port["containerPort"] for port in container["ports"]}
             for port in service["spec"]["ports"]:
+                assert port["name"] == port["targetPort"]
                 assert not workload.ours or ports[port["targetPort"]] in listens(container)
     for workload, container in ours(chart):
         if workload.lives and workload.component != "operator":
@@ -275,6 +276,26 @@ def test_the_network_is_closed_to_every_pod_and_from_every_pod_unless_something_
         for port in (8080, MESH, 9000):
             assert not everything.allows(strangers, workload.labels, port)
     assert everything.allows(strangers, everything.component("returns").labels, 2525)  # the world's mail servers
+
+
+def test_helm_tests_pod_reaches_the_door(chart: RenderedChart) -> None:
+    assert chart.allows(chart.component("test").labels, chart.component("gateway").labels, 8080)
+
+
+@promise("S2")
+@pytest.mark.parametrize(("name", "mail"), [("smallest", {587}), ("everything", {25})])
+def test_out_of_the_cluster_goes_what_a_component_needs_and_mail_from_workers_alone(charts: ChartTools, name: str, mail: set[int]) -> None:
+    chart = render(charts, CHART / "ci" / f"{name}-values.yaml")
+    backing = {53, 9093, 27017, 443}
+    for workload in chart.workloads():
+        if workload.lives and workload.ours:
+            [own] = [
+                one["spec"]
+                for one in chart.of("NetworkPolicy")
+                if selects(one["spec"]["podSelector"], workload.labels) and "egress" in one["spec"]
+            ]
+            out = {port["port"] for rule in own["egress"] for port in rule["ports"]} - {9092, MESH, 4317}
+            assert out == backing | (mail if workload.component == "sending-worker" else set()), workload.component
 
 
 @promise("S2", "X1")

@@ -78,7 +78,7 @@ class ComposedMesh:
             command = [*command[:4], "--smtp-port", str(self.port("inbox:2525")), "--port", str(self.port("inbox:8025"))]
         program.start(["env", "-i", *(f"{k}={v}" for k, v in (environment | self.environment(name, instance)).items()), *command])
         health = self.port("inbox:8025" if name == "inbox" else f"{instance}:{self.service(name)['environment']['POSTLAW_HEALTH_PORT']}")
-        program.wait(lambda: _ready(health), START_S)
+        program.wait(lambda: answers(health), START_S)
 
     def once(self, name: str, *words: str) -> str:
         """A one-shot service; what it prints."""
@@ -116,11 +116,11 @@ class ComposedMesh:
             program.stop(signal.SIGTERM, seconds=40)
 
 
-def _ready(port: int) -> bool:
+def answers(port: int, host: str = "127.0.0.1", path: str = "/readyz") -> bool:
     """Asked every 50 ms beside a start, by a connection alone: a client of httpx reads its certificates anew each time."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=1)
+    connection = HTTPConnection(host, port, timeout=1)
     try:
-        connection.request("GET", "/readyz")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, HTTPException):
         return False

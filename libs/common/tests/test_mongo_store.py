@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
+
 import pytest
 from pymongo.errors import BulkWriteError, CursorNotFound, OperationFailure, PyMongoError, WriteError
 
-from postlaw_common.store import CollectionSpec, StoreRefused, StoreUnavailable
+from postlaw_common.store import CollectionSpec, Index, StoreRefused, StoreUnavailable
 from postlaw_common.store.mongodb import MongoStore, as_unavailable, duplicates, split_url
 
 
@@ -55,3 +58,12 @@ async def test_no_server_at_all_is_one_clear_line() -> None:
         await store.start([CollectionSpec("c")])
     assert "\n" not in str(refused.value)
     await store.close()
+
+
+async def test_replicas_that_start_at_once_on_an_empty_server_all_start(mongodb_url: str) -> None:
+    database = f"started_{secrets.token_hex(4)}"
+    replicas = [MongoStore(mongodb_url, database) for _ in range(6)]
+    specs = [CollectionSpec(f"c{number}", indexes=(Index("a"), Index("b", unique=True))) for number in range(12)]
+    await asyncio.gather(*(replica.start(specs) for replica in replicas))
+    for replica in replicas:
+        await replica.close()

@@ -104,7 +104,7 @@ class MongoStore:
     async def _create(self, name: str) -> None:
         assert self._client is not None
         try:
-            await self._client[self._database].create_collection(name)
+            await self._client[self._database].create_collection(name, check_exists=False)  # whose refusal would tell no code
         except OperationFailure as error:
             if error.code != 48:  # NamespaceExists: another replica of this service was quicker
                 raise
