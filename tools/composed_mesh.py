@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from postlaw_common.testing.backing.processes import Program, free_port
+from postlaw_common.free_ports import free_port
+from postlaw_common.testing.backing.processes import Program
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 START_S = 180.0

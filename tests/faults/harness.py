@@ -20,8 +20,9 @@ from typing import Any
 import httpx
 
 from bench.sinks import Sink, sink
+from postlaw_common.free_ports import free_port
 from postlaw_common.testing.backing.kafka import LocalKafka
-from postlaw_common.testing.backing.processes import Program, free_port
+from postlaw_common.testing.backing.processes import Program
 from tests.faults.cut import Cut
 
 HERE = Path(__file__).parent

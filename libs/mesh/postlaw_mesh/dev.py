@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import signal
-import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 import click
 
 from postlaw_common import telemetry
+from postlaw_common.free_ports import free_port
 from postlaw_common.memory import bound_arenas, settled
 from postlaw_common.platform import Platform
 from postlaw_common.runner import ONE_LINERS, BackgroundFailed, Running, run_services
@@ -47,12 +47,6 @@ class Ready:
 
 class PortInUse(Exception):
     """The message is one clear line."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def relay_on_loopback(host: str, port: int) -> SendingSettings:

@@ -10,8 +10,8 @@ import pytest
 
 from postlaw.sending.v1 import sending_pb2 as sending
 from postlaw_common.errors import Invalid
+from postlaw_common.free_ports import free_port
 from postlaw_common.testing.promises import promise
-from postlaw_mesh.dev import free_port
 
 from .signing_up import acme
 from .test_returned_mail_of_the_mesh import HOST, acts_of, consented

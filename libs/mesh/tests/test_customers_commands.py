@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from postlaw_common.free_ports import free_port
 from postlaw_common.settings import PlatformSettings
 from postlaw_common.testing.promises import promise
 from postlaw_mesh.command import main
-from postlaw_mesh.dev import Ready, development_mesh, free_port, relay_on_loopback
+from postlaw_mesh.dev import Ready, development_mesh, relay_on_loopback
 from postlaw_mesh.rest_client import ApiProblem, client
 from postlaw_sending.testing.dns_server import DnsServer, dns_server
 from services.sending.tests.reports.test_reports import dmarc, mail, row, zipped

@@ -19,9 +19,9 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from postlaw_common.free_ports import free_port
 from postlaw_common.probe import ready
 from postlaw_common.rpc.tls import identity_from_files
-from postlaw_common.testing.backing.processes import free_port
 from postlaw_common.testing.patience import PATIENCE_S
 from postlaw_mesh.command import main
 

@@ -17,9 +17,9 @@ from postlaw.sending.v1.sending_pb2_grpc import SendingServiceStub
 from postlaw.subscribers.v1 import subscribers_pb2 as subscribers
 from postlaw.subscribers.v1.subscribers_pb2_grpc import SubscribersServiceStub
 from postlaw_common.events import from_record
+from postlaw_common.free_ports import free_port
 from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
-from postlaw_mesh.dev import free_port
 from postlaw_mesh.smtp_session import SmtpSession
 
 from .signing_up import WORDING, Acme, acme

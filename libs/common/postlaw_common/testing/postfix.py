@@ -16,6 +16,8 @@ from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
+from postlaw_common.free_ports import free_port
+
 _STARTS_WITHIN_S = 60.0
 _SERVICES = """\
 127.0.0.1:{port} inet n - n - - smtpd
@@ -60,9 +62,7 @@ def _running(folder: Path, relay_port: int, settings: dict[str, str]) -> Generat
     for name in ("etc", "spool", "data"):
         (folder / name).mkdir()
     shutil.chown(folder / "data", "postfix")
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     lines = {
         "compatibility_level": "3.6",
         "queue_directory": f"{folder}/spool",

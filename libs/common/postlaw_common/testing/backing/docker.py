@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from testcontainers.core.container import DockerContainer
 
-from postlaw_common.testing.backing.processes import BackingFailed, free_port, listening
+from postlaw_common.free_ports import free_port
+from postlaw_common.testing.backing.processes import BackingFailed, listening
 from postlaw_common.testing.backing.s3 import BUCKET, VERSION, make_bucket
 
 KAFKA_IMAGE = "apache/kafka:4.1.0"

@@ -8,7 +8,8 @@ import signal
 import uuid
 from pathlib import Path
 
-from postlaw_common.testing.backing.processes import BackingFailed, Program, free_port, run
+from postlaw_common.free_ports import free_port
+from postlaw_common.testing.backing.processes import BackingFailed, Program, run
 
 PROPERTIES = """\
 process.roles=broker,controller

@@ -20,7 +20,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from postlaw_common.testing.backing.processes import BackingFailed, Program, free_port, listening, run
+from postlaw_common.free_ports import free_port
+from postlaw_common.testing.backing.processes import BackingFailed, Program, listening, run
 
 TRIGGER = r"""
 CREATE FUNCTION gin_beside() RETURNS event_trigger LANGUAGE plpgsql AS $$

@@ -2,65 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pwd
-import secrets
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
-
-_LOWEST = 10_000
-_OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class BackingFailed(Exception):
     """A backing service cannot be installed or started; the message says why, and where its log is."""
-
-
-class _Given:
-    """Ports that one process of this user was given are not given to another one while it lives, though nobody listens there yet: a
-    dozen services that start beside another dozen on a busy machine come to it a minute later."""
-
-    def __init__(self) -> None:
-        self._ports: set[int] = set()
-        self._file: IO[bytes] | None = None
-
-    def take(self, port: int) -> bool:
-        """False where it is another process's."""
-        if port in self._ports:
-            return False
-        if self._file is None:
-            self._file = (Path(tempfile.gettempdir()) / f"postlaw-ports-{os.getuid()}").open("ab")
-        try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)  # a byte a port, let go when the process ends
-        except OSError:
-            return False
-        self._ports.add(port)
-        return True
-
-
-_given = _Given()
-
-
-def free_port() -> int:
-    """Below those that the kernel gives to outgoing connections: one of these could take it before the program listens there."""
-    outgoing = int(_OUTGOING.read_text().split()[0])
-    while True:
-        port = secrets.randbelow(max(_LOWEST, outgoing - _LOWEST)) + _LOWEST
-        if not _given.take(port):
-            continue
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def _started_at(pid: int) -> str | None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from botocore.session import Session
 
-from postlaw_common.testing.backing.processes import BackingFailed, Program, free_port, listening, run
+from postlaw_common.free_ports import free_port
+from postlaw_common.testing.backing.processes import BackingFailed, Program, listening, run
 
 VERSION = "v1.8.0"
 BUCKET = "postlaw-test"
