@@ -9,16 +9,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 from postlaw_common.keys.platform import ADDRESS_CAPS
-from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store import Collection, CollectionSpec, Document, Index
 from postlaw_common.store.changing import change
+from postlaw_consent.by_day import DAY_US, day_of, forget_old
 
 CONFIRMATION_CAPS = CollectionSpec("confirmation_caps", (Index("day"),))
 
-DAY_US = 24 * 3600 * 1_000_000
 _GMAIL = frozenset({"gmail.com", "googlemail.com"})  # one mailbox under both, with dots or without
 
 Key = Callable[[str], Awaitable[bytes]]
@@ -43,17 +42,14 @@ class ConfirmationCaps:
             too_soon = any(mail["tenant"] == tenant_id and mail["at"] > now_us - self._apart_us for mail in mails)
             if known or too_soon or len(mails) >= self._a_day:
                 return None
-            return {"_id": id, "day": _day(now_us), "mails": [*mails, {"sign_up": sign_up_id, "tenant": tenant_id, "at": now_us}]}
+            return {"_id": id, "day": day_of(now_us), "mails": [*mails, {"sign_up": sign_up_id, "tenant": tenant_id, "at": now_us}]}
 
         _, after = await change(self._collection(), id, counted)
         return any(mail["sign_up"] == sign_up_id for mail in _since(after, now_us - DAY_US))
 
     async def forget(self, now_us: int) -> None:
-        """Drops what no longer counts: of the day before yesterday, and of the week before, in case nobody swept then."""
-        for days in range(2, 9):
-            for document in await self._collection().find("day", _day(now_us - days * DAY_US)):
-                with suppress(VersionConflict):  # it was mailed again just now
-                    await self._collection().delete(document["_id"], version=document["v"])
+        """Drops what no longer counts. Who was mailed again just now stays."""
+        await forget_old(self._collection(), now_us)
 
 
 def _since(document: Document | None, us: int) -> list[Any]:
@@ -64,7 +60,3 @@ def _mailbox(address: str) -> str:
     local, _, domain = address.lower().rpartition("@")
     local = local.strip('"').partition("+")[0]
     return f"{local.replace('.', '')}@gmail.com" if domain in _GMAIL else f"{local}@{domain}"
-
-
-def _day(us: int) -> str:
-    return str(us // DAY_US)

@@ -13,6 +13,7 @@ from typing import Literal
 from postlaw_common.crypto import open_sealed, seal
 from postlaw_common.keys.platform import SIGN_UPS as SEALING_KEY
 from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_consent.by_day import day_of, forget_old
 from postlaw_consent.domain.profile_link import ProfileLink
 from postlaw_consent.domain.scope import scope_of
 
@@ -24,7 +25,6 @@ Taken = Literal["now", "begun", "done", "no"]
 _OPEN = "1"
 _BEGUN, _DONE = b"b", b"d"
 _AGAIN: dict[bytes, Taken] = {_BEGUN: "begun", _DONE: "done"}
-_DAY_US = 24 * 3600 * 1_000_000
 
 Key = Callable[[str], Awaitable[bytes]]
 
@@ -41,7 +41,7 @@ class ProfileLinks:
         document: Document = {
             "_id": link.id,
             "open": _OPEN,
-            "day": _day(link.expires_us),
+            "day": day_of(link.expires_us),
             "kind": link.kind,
             "tenant": link.tenant_id,
             "person": link.address_key,
@@ -97,10 +97,8 @@ class ProfileLinks:
         await self._after(link, use, b"")
 
     async def forget(self, now_us: int) -> None:
-        """Drops what lapsed the day before yesterday, and in the week before, in case nobody swept then."""
-        for days in range(2, 9):
-            for document in await self._collection().find("day", _day(now_us - days * _DAY_US)):
-                await self._collection().delete(document["_id"])
+        """Drops what has lapsed."""
+        await forget_old(self._collection(), now_us)
 
     async def _after(self, link: ProfileLink, use: bytes, used: bytes) -> None:
         while (document := await self._collection().get(link.id, linearizable=True)) is not None:
@@ -133,7 +131,3 @@ class ProfileLinks:
 
 def _place(id: str) -> bytes:
     return f"profile-link/{id}".encode()
-
-
-def _day(us: int) -> str:
-    return str(us // _DAY_US)
