@@ -18,10 +18,11 @@ from typing import Any
 import pytest
 import yaml
 
+from postlaw_common.free_ports import free_port
 from postlaw_common.rpc.tls import DevelopmentCA
 from postlaw_common.testing.backing.kafka import LocalKafka
 from postlaw_common.testing.backing.mongodb_wire import LocalMongoWire
-from postlaw_common.testing.backing.processes import Program, free_port
+from postlaw_common.testing.backing.processes import Program
 from postlaw_common.testing.chart_tools import ChartTools
 from postlaw_common.testing.kms_fake import KmsFake
 from postlaw_common.testing.promises import promise

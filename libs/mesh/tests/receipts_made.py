@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import copy
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,7 +20,7 @@ from postlaw_consent.domain.event import Actor, ConsentEvent
 from postlaw_consent.domain.particulars import Particulars
 from postlaw_consent.domain.receipt import Beside, Controller, receipt_of
 from postlaw_consent.domain.scope import Scope
-from postlaw_consent.receipt_signing import SIGNATURE, key_id, sign
+from postlaw_consent.receipt_signing import SIGNATURE, jwk_of, key_id, sign
 from postlaw_consent.wire import encode
 
 RECEIPT_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -46,6 +49,10 @@ EVENT = ConsentEvent(
     ),
 )  # fmt: skip
 BESIDE = Beside(Controller("ten_1", "Acme Ltd", "1 High Street, London", "GB", "post@acme.example"), "de", "Newsletter")
+
+GOLDEN = Path(__file__).parent / "golden" / "receipt.json"
+JWKS = json.dumps({"keys": [jwk_of(key) for key in KEYS.values()]})
+Place = tuple[str | int, ...]
 
 
 def entry_of(event: ConsentEvent, data: bytes = b"") -> bytes:
@@ -83,3 +90,14 @@ def signed(receipt: Mapping[str, Any], key: Ed25519PrivateKey = RECEIPT_KEY) -> 
 def made(event: ConsentEvent = EVENT, beside: Beside = BESIDE) -> dict[str, Any]:
     """A whole receipt, with the log's proof."""
     return signed({**receipt_of(event, beside), "log": proof_of(entry_of(event))})
+
+
+def changed(receipt: dict[str, Any], place: Place) -> dict[str, Any]:
+    """Another value of the same kind in one place."""
+    other = copy.deepcopy(receipt)
+    holder: Any = other
+    for step in place[:-1]:
+        holder = holder[step]
+    before = holder[place[-1]]
+    holder[place[-1]] = (not before) if isinstance(before, bool) else before + 1 if isinstance(before, int) else "x" + before
+    return other

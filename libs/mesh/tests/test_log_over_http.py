@@ -19,7 +19,7 @@ from postlaw_common.testing.patience import PATIENCE_S, patience
 from postlaw_common.testing.promises import promise
 from postlaw_mesh.builders import builders
 from postlaw_mesh.command import main
-from services.gateway.tests.played import FakeIdentity
+from services.gateway.tests.played.identity import FakeIdentity
 
 TOPIC, COUNT = "postlaw.consent.events.v1", 300  # a full tile, and a partial one
 EVERY = 50  # an entry that is proven: each takes a dozen requests

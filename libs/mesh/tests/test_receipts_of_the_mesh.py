@@ -21,7 +21,7 @@ from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
 from postlaw_mesh.builders import builders
 from postlaw_mesh.command import main
-from services.gateway.tests.played import FakeIdentity, Key
+from services.gateway.tests.played.identity import FakeIdentity, Key
 
 SUBSCRIBER = "sub_06d3k5yznp1w9r8g7f6e5d4c3b"
 

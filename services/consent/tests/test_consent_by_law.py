@@ -15,10 +15,10 @@ from postlaw_consent.senders import Senders
 from postlaw_consent.wire import evidence_to_wire, microseconds, timestamp
 from postlaw_law.loading import the_law
 
-from .conftest import HELD
+from .world import HELD
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from .world import World
 
 both = pytest.mark.parametrize("bulk", [False, True])
 DAY = 86_400_000_000

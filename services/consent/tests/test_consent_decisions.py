@@ -20,7 +20,7 @@ from postlaw_consent.wire import decode, encode, microseconds
 from postlaw_law.loading import the_law
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from .world import World
 
 both = pytest.mark.parametrize("bulk", [False, True])
 

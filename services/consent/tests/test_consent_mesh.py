@@ -24,7 +24,7 @@ from postlaw_common.testing.promises import promise
 from postlaw_consent.consumers import LISTS
 from postlaw_consent.service import ConsentSettings, build
 
-from .conftest import PROVEN
+from .world import PROVEN
 
 PERSON = b"\x01" + bytes(range(32))
 LIST = pb.Scope(list_id="lst_1")

@@ -17,7 +17,7 @@ from postlaw_consent.notices import CHANGED, NOTICES
 from postlaw_consent.wire import timestamp
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from .world import World
 
 LIST = pb.Scope(list_id="lst_1")
 DAY_US = 86_400_000_000

@@ -23,7 +23,7 @@ from postlaw_consent.outgoing import record_of
 from postlaw_consent.wire import decode, encode, encode_alike, timestamp
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from .world import World
 
 
 def people(world: World, count: int) -> list[bytes]:

@@ -18,7 +18,7 @@ from postlaw_consent.receipt_signing import canonical, keys_of, verify
 from postlaw_consent.service import ConsentSettings
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from .world import World
 
 
 async def receipt(world: World, event_id: str, **who: Any) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from postlaw_consent.notices import NOTICES
 from postlaw_consent.wire import timestamp
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from .world import World
 
 LIST = pb.Scope(list_id="lst_1")
 

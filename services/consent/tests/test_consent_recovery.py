@@ -14,7 +14,7 @@ from postlaw_consent.commands import consent
 from postlaw_consent.ledger import LEDGER
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from .world import World
 
 
 async def documents(world: World) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from postlaw_consent.answers import ANSWERS_DUE, Answers
 from postlaw_consent.ledger import LEDGER
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from .world import World
 
 EVERYTHING = pb.Scope(everything=True)
 

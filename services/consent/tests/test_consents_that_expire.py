@@ -21,7 +21,7 @@ from postlaw_law.clocks import microseconds as instant_us
 from postlaw_law.loading import the_law
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from .world import World
 
 DAY = 86_400_000_000
 BOUGHT = instant_us(datetime(2026, 3, 10, 15, tzinfo=UTC))

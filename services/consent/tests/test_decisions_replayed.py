@@ -23,7 +23,7 @@ from postlaw_consent.wire import timestamp
 from postlaw_law.law import Law
 from postlaw_law.loading import law_of, law_texts, the_law
 
-from .conftest import PROVEN, World
+from .world import PROVEN, World
 
 
 def crowd(world: World, count: int) -> list[bytes]:

@@ -14,7 +14,7 @@ from postlaw_consent.outgoing import EVENTS
 from postlaw_consent.reconciling import LedgerChecks
 from postlaw_consent.standings import SNAPSHOTS
 from postlaw_consent.wire import decode
-from services.consent.tests.conftest import World
+from services.consent.tests.world import World
 
 ANN = "ann@example.com"
 

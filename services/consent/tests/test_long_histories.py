@@ -17,7 +17,7 @@ from postlaw_consent.ledger import FIRST_VERSIONS, LEDGER, begin_of
 from postlaw_consent.standings import SNAPSHOTS
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from .world import World
 
 
 async def long(world: World, person: bytes, events: int) -> None:

@@ -10,10 +10,15 @@ from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw_common.caller import acting_as
 from postlaw_common.errors import Invalid
 from postlaw_common.testing.promises import promise
-from postlaw_consent.domain.scope import PLATFORM
+from postlaw_consent.domain.fold import fold
+from postlaw_consent.domain.gate import Gate
+from postlaw_consent.domain.message import Asked, Sender
+from postlaw_consent.domain.scope import PLATFORM, Belongs
+
+from .histories import LAW, NOW, A, fact
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from .world import World
 
 EVERYWHERE = pb.Scope(platform=True)
 
@@ -80,3 +85,10 @@ async def test_who_comes_to_a_customer_later_is_stopped_with_others_at_once(worl
         await world.consent.SuppressMany(request, None)
     events = [event.address_key for event in await world.events() if event.scope == PLATFORM]
     assert sorted(events) == sorted(people), "an opt-out of their own is another thing"
+
+
+@promise("M6")
+def test_what_is_stopped_for_every_customer_is_service_mail_too() -> None:
+    state = fold([fact(1, "given", A), fact(2, "withdrawn", PLATFORM, 1)])
+    service = Gate(Asked("transactional").by(Sender("IE"), Belongs(A)), LAW, NOW).decide(state.person(), state.latest_us)
+    assert [reason.code for reason in service.reasons] == ["SUPPRESSED_PLATFORM"]

@@ -16,10 +16,10 @@ from postlaw_consent.domain.preferences import DAY_US, Listed, pause_ends_us
 from postlaw_consent.list_names import LIST_NAMES, ListNames
 from postlaw_consent.notices import NOTICES
 
-from .conftest import PROVEN
+from .world import PROVEN
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from .world import World
 
 Change = pb.ChangePreferencesRequest
 YES = "Yes: Acme may send me mail on the mailing list “News” again. I can stop it at any time."

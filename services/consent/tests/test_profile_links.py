@@ -15,7 +15,7 @@ from postlaw_common.errors import Invalid, PostlawError
 from postlaw_common.testing.promises import promise
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from .world import World
 
 JANE, NEW = "jane@example.com", "new@example.com"
 HOUR_US = 3600 * 1_000_000

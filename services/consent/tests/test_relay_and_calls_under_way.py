@@ -16,7 +16,7 @@ from postlaw_consent import relay
 from postlaw_consent.intents import INTENTS, Intent, Intents
 from postlaw_consent.ledger import LEDGER, Ledger
 
-from .conftest import World
+from .world import World
 
 PEOPLE, FIRST = 300, 100
 

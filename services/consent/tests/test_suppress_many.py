@@ -17,7 +17,7 @@ from postlaw_consent.intents import INTENTS
 from postlaw_consent.ledger import LEDGER
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from .world import World
 
 
 async def suppress(world: World, people: Sequence[bytes], key: str = "suppress/imp_1") -> list[int]:

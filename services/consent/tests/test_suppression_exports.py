@@ -18,7 +18,7 @@ from postlaw_consent.domain.suppression_export import TO_BE_TAKEN_WITHIN_US
 from postlaw_consent.suppression_exports import EXPORTED
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from .world import World
 
 State = pb.SuppressionExport.State
 

@@ -24,7 +24,11 @@ from postlaw_common.testing.mesh import Mesh, fake, mesh
 from postlaw_common.testing.patience import PATIENCE_S
 from postlaw_gateway.service import GatewaySettings, build
 from postlaw_gateway.wire import IDENTITY_TOPIC, REVOKED_TYPE
-from services.gateway.tests.played import TENANT, FakeAudit, FakeConsent, FakeIdentity, FakeSending, FakeSubscribers, Key
+from services.gateway.tests.played.audit import FakeAudit
+from services.gateway.tests.played.consent import FakeConsent
+from services.gateway.tests.played.identity import TENANT, FakeIdentity, Key
+from services.gateway.tests.played.sending import FakeSending
+from services.gateway.tests.played.subscribers import FakeSubscribers
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 from postlaw.consent.v1 import consent_pb2
 from postlaw_common.errors import Unavailable
 from postlaw_common.testing.promises import promise
-from services.gateway.tests.played import TENANT
+from services.gateway.tests.played.identity import TENANT
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
 FORM = {"content-type": "application/x-www-form-urlencoded"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from postlaw_common.testing.promises import promise
-from services.gateway.tests.played import REPORT_ID
+from services.gateway.tests.played.audit import REPORT_ID
 from services.gateway.tests.test_who_looked import reads
 
 REPORTS = "/v1/reports"

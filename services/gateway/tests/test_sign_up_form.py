@@ -14,7 +14,7 @@ from postlaw_gateway.public_pages.form_tokens import LIFE_US, SHOWN_US, FormToke
 from postlaw_gateway.public_pages.languages import LANGUAGES
 from postlaw_gateway.public_pages.texts import TEXTS
 from postlaw_gateway.public_pages.visitors import Visitor
-from services.gateway.tests.played import FORM_ID
+from services.gateway.tests.played.consent import FORM_ID
 from services.gateway.tests.test_opt_out_page import outline
 
 FORM = f"/f/{FORM_ID}"

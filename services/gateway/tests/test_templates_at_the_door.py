@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from postlaw_common.testing.promises import promise
-
-from .test_gateway_rest import CAMPAIGN
+from services.gateway.tests.played.sending import CAMPAIGN
 
 ORDER = {"name": "Orders", "template_class": "transactional", "template": {"subject": "Your order", "text": "On its way."}}
 

@@ -24,9 +24,9 @@ from postlaw_sending.stop.observing import Observer
 from postlaw_sending.stop.scope import recipient_tag
 from postlaw_sending.stop.watermarks import Watermarks
 from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, SINGLES
-from postlaw_sending.worker.live_batch import Recipient
 from postlaw_sending.worker.ownership import WORKERS
 from postlaw_sending.worker.worker import Outside, Worker
+from services.sending.tests.simulation.mailing import Open, Person, opened
 from services.sending.tests.simulation.receiver import Wire
 from services.sending.tests.simulation.world import PARTITIONS, FakeBus, FakeStore, Process, World
 
@@ -49,52 +49,6 @@ STOPPING = [
 CHAOS_S, FINISHES_S = 25.0, 1000.0
 
 BatchName = tuple[str, int, int]  # campaign, partition, number
-
-
-@dataclass
-class Person:
-    number: int
-    refusals: tuple[str, ...] = ()
-
-    @property
-    def address_key(self) -> bytes:
-        return b"\x01" + self.number.to_bytes(32, "big")
-
-    @property
-    def subscriber_id(self) -> str:
-        return f"sub_{self.number}"
-
-    @property
-    def address(self) -> str:
-        return f"user{self.number}@example.com"
-
-
-@dataclass
-class Open:
-    """A batch as a worker opens it; each message names its campaign in its envelope's recipient, for the receiver's books."""
-
-    recipients: list[Any]
-    campaign: str
-
-    @property
-    def compiled(self) -> Open:
-        return self
-
-    def render(self, recipient: Recipient) -> bytes:
-        return b"hello"
-
-    def envelope_from(self, recipient: Recipient) -> bytes:
-        return b"news@example.org"
-
-
-class Addressed(Person):
-    """As `Person`, at an address that says which campaign it got."""
-
-    campaign = ""
-
-    @property
-    def address(self) -> str:
-        return f"{self.campaign}/{self.number}"
 
 
 @dataclass
@@ -435,12 +389,3 @@ async def until_it_is_back(ask: Callable[[], Awaitable[str]]) -> str:
             return await ask()
         except BusUnavailable:
             await asyncio.sleep(0.2)
-
-
-def opened(sealed: sending.SealedBatch) -> Open:
-    people: list[Person] = []
-    for word in sealed.sealed.decode().split():
-        person = Addressed(int(word.rstrip("!")), ("withdrawn",) if word.endswith("!") else ())
-        person.campaign = sealed.campaign_id
-        people.append(person)
-    return Open(people, sealed.campaign_id)
