@@ -104,6 +104,20 @@ def test_the_chart_asks_for_the_oldest_kubernetes_that_it_is_held_against() -> N
     assert yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["kubeVersion"] == f">={OLDEST}.0-0"
 
 
+def test_names_and_labels_are_ones_that_kubernetes_takes_under_the_longest_name_of_a_release(charts: ChartTools) -> None:
+    release = "r" * 53  # Helm's own limit
+    done = charts.helm("template", release, str(CHART), "-f", str(CHART / "ci" / "everything-values.yaml"))
+    chart = RenderedChart(done.stdout)
+    names = [(one["kind"], one["metadata"]["name"]) for one in chart.objects]
+    assert len(set(names)) == len(names)
+    assert [name for _, name in names if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name)] == []
+    for labels in [one["metadata"]["labels"] for one in chart.objects] + [dict(one.labels) for one in chart.workloads()]:
+        assert [v for v in labels.values() if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", v)] == []
+    for workload in chart.workloads():
+        for container in workload.containers:
+            assert [port for port in container.get("ports", ()) if len(port["name"]) > 15] == []
+
+
 @promise("S2")
 def test_no_container_is_root_or_may_become_it_or_writes_to_its_image(chart: RenderedChart) -> None:
     for workload in chart.workloads():
@@ -484,3 +498,4 @@ def test_the_package_holds_what_lies_outside_the_chart(charts: ChartTools, tmp_p
     from_package = charts.helm("template", RELEASE, str(package), "-n", NAMESPACE, "-f", str(CHART / "ci" / "everything-values.yaml"))
     from_folder = charts.helm("template", RELEASE, str(CHART), "-n", NAMESPACE, "-f", str(CHART / "ci" / "everything-values.yaml"))
     assert from_package.stdout == from_folder.stdout
+    assert "PartitionHalted" in from_package.stdout  # of alerts.yaml, which is a link here
