@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import time
 from typing import Any
@@ -13,8 +14,10 @@ import pytest
 from postlaw.audit.v1 import audit_pb2 as audit
 from postlaw_audit.domain.merkle import leaf_hash, verify_inclusion
 from postlaw_audit.entries import DATA_LIMIT, UNDECODABLE, entries_of
+from postlaw_audit.evidence.shown import facts_of
+from postlaw_audit.ocsf.mapping import ocsf_of
 from postlaw_audit.open_files import OpenFiles
-from postlaw_audit.search.about import about
+from postlaw_audit.search.about import about, event_messages
 from postlaw_audit.search.events import Event as FoundEvent
 from postlaw_audit.search.searching import Found, Question
 from postlaw_audit.search.wire import page_to_wire
@@ -48,6 +51,25 @@ async def test_an_event_whose_bytes_are_none_of_its_type_is_entered_found_and_fl
     event = FoundEvent(0, entry, entry.data, (found.entry,))
     [shown] = page_to_wire(Found([(event, about(entry.type, entry.data))], more=False, below=1), Question("ten_1")).entries
     assert dict(shown.said) == {"undecodable": "3 bytes that are no postlaw.sending.BatchSettled"}
+
+
+ODD = [
+    b"\x08\x01", b"\x0a\x05ab", b"\x0d" + bytes(4), b"\x09" + bytes(8), b"\x10" + b"\xff" * 3000 + b"\x01", b"\x0a\x01\xff",
+    *(bytes([number << 3 | wire]) + b"\x01A" * 4 for number in range(1, 16) for wire in (0, 1, 2, 5)),
+]  # fmt: skip
+
+
+@promise("A1")
+@pytest.mark.parametrize("type", event_messages())
+def test_whatever_bytes_an_event_has_it_is_shown_exported_and_asked_about(type: str) -> None:
+    for data in ODD:
+        entry = audit.Entry(event_id="evt_1", type=type, tenant_id="ten_1", subject="sub_1", data=data)
+        event = FoundEvent(0, entry, data, (entry.SerializeToString(),))
+        found = Found([(event, about(type, data))], more=False, below=1)
+        for question in (Question("ten_1"), Question("ten_1", subscribers=("sub_1",))):
+            assert page_to_wire(found, question).entries[0].type == type
+        json.dumps(ocsf_of(event), allow_nan=False)
+        assert len(facts_of([event], ["sub_1"])) <= 1
 
 
 @promise("A1", "A3")

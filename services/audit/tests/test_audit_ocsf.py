@@ -120,5 +120,9 @@ def test_a_log_is_exported_line_by_line_and_one_that_is_not_whole_is_told_at_the
     bundle.write_bytes(bundle.read_bytes().replace(b"key_1", b"key_2", 1))
     damaged = run(str(log))
     assert (damaged.exit_code, damaged.stderr[:10]) == (1, "NOT VALID:")
+    for nothing in (b"\xff\xff", audit.Entry(data=b"\xff", context={"part": "2/2"}).SerializeToString()[:-1]):
+        write_log(tmp_path / "other", [*entries[:2], nothing])
+        other = run(str(tmp_path / "other"))
+        assert (other.exit_code, len(other.stdout.splitlines()), other.stderr) == (1, 2, "NOT VALID: entry 2 is no entry of ours\n")
     assert run(str(tmp_path / "nothing")).exit_code == 3
     assert CliRunner().invoke(commands, ["export", str(log)]).exit_code == 2

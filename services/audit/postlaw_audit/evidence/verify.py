@@ -1,8 +1,8 @@
 """Checks the bundle of evidence that it lies in: python3 verify.py [LOG_KEY [WITNESS_KEY…]]. Needs Python 3.11 or later, and nothing else.
 
-Each entry's place below the signed checkpoint, the bundle's own signature, each file's hash; then each entry is read anew by schema.json
-(the product's published contracts), compared with the facts, and printed. LOG_KEY is what GET /v1/audit/checkpoint gives: get it once, and
-keep it; log.vkey in the bundle shows only that it agrees with itself. Exit code 1 names the first thing that is wrong."""
+Each entry's place below the signed checkpoint, the bundle's signature, each file's hash; each entry is read by schema.json (the product's
+contracts), compared with the facts, and printed. LOG_KEY is what GET /v1/audit/checkpoint gives: keep it; log.vkey in the bundle shows
+only that it agrees with itself. Exit code 1 names the first thing that is wrong."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ def need(holds: bool, wrong: str) -> None:
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
-    while data[at] > 127:
+    while data[at] > 127 and shift < 70:
         value, shift, at = value | (data[at] & 127) << shift, shift + 7, at + 1
     return value | data[at] << shift, at + 1
 
@@ -37,6 +37,7 @@ def read(data: bytes, message: str, schema: Any) -> dict[str, Any]:
         at = start if tag & 7 == 0 else start + size
         values: list[Any] = [size if tag & 7 == 0 else data[start:at]]
         name, kind, several = schema[message].get(str(tag >> 3), ("", "", False))
+        need(at <= len(data) and tag & 7 in (range(6) if not kind else (0, 2) if kind[:4] in ("numb", "enum") else (2,)), f"no {message}")
         if kind in ("string", "bytes"):
             values = [values[0].decode() if kind == "string" else values[0].hex()]
         elif kind in schema and not kind.startswith("enum "):
@@ -118,8 +119,7 @@ def root_of(index: int, size: int, leaf: bytes, path: list[bytes]) -> bytes:
     """The root that an entry and its proof lead to (RFC 6962 2.1.1, upwards)."""
     if size == 1:
         return b"" if path else leaf
-    half = 1 << (size - 1).bit_length() - 1
-    right = index >= half
+    right = index >= (half := 1 << (size - 1).bit_length() - 1)
     found = root_of(index - half if right else index, size - half if right else half, leaf, path[:-1])
     return hashlib.sha256(b"\1" + (path[-1] + found if right else found + path[-1])).digest()
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
+from google.protobuf.message import DecodeError
+
 from postlaw_audit.domain.tiles import GrowingTree
 from postlaw_audit.key_chain import key_chain
 from postlaw_audit.ocsf.mapping import ocsf_of
@@ -30,7 +32,10 @@ async def exported(files: LogFiles, key: str, *, tenant_id: str = "", since: int
             first = tree.size
             tree.append(entries)
             for index, piece in enumerate(entries, first):
-                event = joined.take(index, piece)
+                try:
+                    event = joined.take(index, piece)
+                except (DecodeError, ValueError) as wrong:
+                    raise LogInvalid(f"entry {index} is no entry of ours") from wrong
                 if event is not None and index >= since and tenant_id in ("", event.entry.tenant_id):
                     yield ocsf_of(event)
     if tree.root() != checkpoint.root:
