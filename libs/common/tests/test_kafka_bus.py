@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from postlaw_common.bus import BusUnavailable, Record, Topic, TopicMismatch
 from postlaw_common.bus.generation import GENERATIONS, Generations
@@ -19,6 +19,8 @@ from postlaw_common.bus.kafka import KafkaBus
 from postlaw_common.bus.kafka_connection import parse
 from postlaw_common.bus.kafka_readers import KafkaReader
 from postlaw_common.testing.backing.kafka import LocalKafka
+from postlaw_common.testing.patience import patience
+from postlaw_common.testing.promises import promise
 
 
 async def test_a_dead_broker_is_told_from_a_quiet_one_and_its_return_is_noticed(local_kafka: Callable[[], LocalKafka]) -> None:
@@ -52,6 +54,23 @@ async def test_a_dead_broker_is_told_from_a_quiet_one_and_its_return_is_noticed(
     assert (await ends.end_offsets([("t", 1)]))["t", 1] >= 1
     for client in (reader, ends, member, bus):
         await client.close()
+
+
+@promise("S8")
+async def test_a_look_back_at_what_retention_took_finds_what_is_left_and_comes_to_an_end(kafka_url: str) -> None:
+    name = f"postlaw.test.{uuid.uuid4().hex}.v1"
+    bus = KafkaBus(kafka_url, partitions=1)
+    await bus.start()
+    await bus.ensure_topics([Topic(name)])
+    await bus.publish([Record(name, 0, b"%d" % n) for n in range(7)])
+    admin = AIOKafkaAdminClient(**parse(kafka_url, "test").options)
+    await admin.start()
+    for before, left in ((3, [b"3", b"4"]), (7, [])):
+        await admin.delete_records({TopicPartition(name, 0): RecordsToDelete(before_offset=before)})
+        async with patience():
+            assert [record.value for record in await bus.read_range(name, 0, 0, 5)] == left
+    await admin.close()
+    await bus.close()
 
 
 async def test_a_reader_takes_another_assignment_and_is_closed_while_its_broker_is_gone(local_kafka: Callable[[], LocalKafka]) -> None:

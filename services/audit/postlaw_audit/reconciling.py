@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict, defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final, NamedTuple
 
@@ -20,9 +20,11 @@ from postlaw_audit.log_state import LogState
 from postlaw_audit.reader import LogReader
 from postlaw_common.bus import Bus, Received
 from postlaw_common.bus.generation import PLACE as GENERATION
+from postlaw_common.bus.generation import resumed_at
 from postlaw_common.errors import Unavailable
 from postlaw_common.reconciling import Check, Difference, Step, on_bus
 
+LOOK_BACK: Final = 500  # records before one that the log has: so many of a longer gap are named
 REMEMBERED: Final = 50_000  # aggregates whose last version is known; of one that is heard of seldom, a gap may go unseen
 UNBROKEN: Final = ("postlaw.consent.events.v1", "postlaw.sending.webhooks.v1", "postlaw.consent.forms.v1", "postlaw.sending.domains.v1")
 """Topics whose aggregates have every version on the bus, from 1 on."""
@@ -61,15 +63,20 @@ class LogChecks:
             return  # nothing has happened yet
         if state is None:
             return
+        before_us = self._before_us()
         first, comparing, following = _read(cursor) if cursor else (0, len(state.generations) < 2, {})
         async with aclosing(self._bundles(first, size, comparing, following, state.generations)) as steps:
             async for step, now in steps:
-                comparing = now
+                cursor, comparing = step.cursor, now
                 yield step
         if not comparing:  # a log that began after the last restore has no entry of it: all of it is of the present generation
-            async with aclosing(self._bundles(0, size, True, {}, state.generations)) as steps:
+            following.clear()
+            async with aclosing(self._bundles(0, size, True, following, state.generations)) as steps:
                 async for step, _ in steps:
+                    cursor = step.cursor
                     yield step
+        if found := await self._passed_over(state, following, before_us):
+            yield Step(cursor, 0, found)
 
     async def _bundles(
         self, first: int, size: int, comparing: bool, following: dict[Place, int], generations: Sequence[str]
@@ -84,8 +91,9 @@ class LogChecks:
                 place = (entry.topic, entry.partition)
                 if place == GENERATION:
                     comparing = entry.data.partition(b"\n")[0].decode() == generations[-1]
+                    _follow(following, held)
+                    following.update(resumed_at(entry.data, following))
                     held.clear()
-                    following.clear()
                     pieces.clear()
                     continue
                 part, _, parts = entry.context.get("part", "").partition("/")
@@ -98,15 +106,26 @@ class LogChecks:
                 found += _gap(versions, entry, index)
             if comparing:
                 for place, records in held.items():
-                    found += await self._compared(place, records, following)
+                    found += await self._compared(place, records, following.get(place, 0))
+            _follow(following, held)
             on_from = min([number + 1, *(began for began, _ in pieces.values())])
             at = json.dumps([on_from, comparing, [[*place, offset] for place, offset in following.items()]])
             yield Step(at, len(entries), found), comparing
 
-    async def _compared(self, place: Place, held: dict[int, _Held], following: dict[Place, int]) -> list[Difference]:
+    async def _passed_over(self, state: LogState, following: Mapping[Place, int], before_us: int) -> list[Difference]:
+        """What the log counts as read, and has no entry of at its end: a whole partition, perhaps."""
+        found = list[Difference]()
+        for topic, row in state.offsets.items():
+            for partition, read in enumerate(row):
+                first = max(following.get((topic, partition), 0), read - LOOK_BACK)
+                passed = await self._bus.read_range(topic, partition, first, read) if first < read else []
+                found += [_lacking(record) for record in passed if record.timestamp_us <= before_us]
+        return found
+
+    async def _compared(self, place: Place, held: dict[int, _Held], following: int) -> list[Difference]:
+        """`following`: the offset that comes next, by what was read before."""
         topic, partition = place
-        first, last = following.get(place, min(held)), max(held)
-        following[place] = last + 1
+        first, last = max(following, min(held) - LOOK_BACK), max(held)
         there = {record.offset: record for record in await self._bus.read_range(topic, partition, first, last + 1)}
         found = [_lacking(record) for offset, record in sorted(there.items()) if offset not in held]
         for offset, one in sorted(held.items()):
@@ -127,6 +146,10 @@ class LogChecks:
                 if first.timestamp_us <= before_us:
                     found.append(_lacking(first, f"{count} records wait"))
         yield Step("looked", sum(map(len, state.offsets.values())), found)
+
+
+def _follow(following: dict[Place, int], held: Mapping[Place, dict[int, _Held]]) -> None:
+    following.update({place: max(records) + 1 for place, records in held.items()})
 
 
 def _read(cursor: str) -> tuple[int, bool, dict[Place, int]]:

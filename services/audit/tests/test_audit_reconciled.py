@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from postlaw_audit.reconciling import LogChecks
 from postlaw_common.bus import Received
+from postlaw_common.bus.generation import Generations
 from postlaw_common.events import new_event, to_record
 from postlaw_common.reconciling import Difference
 from postlaw_common.testing.promises import promise
@@ -103,3 +106,31 @@ async def test_a_version_of_a_person_that_never_came_is_named(there: Installatio
         await there.reaches(4)
     [gap] = await found(there)
     assert (gap.what, gap.ids[1:], gap.tenant_id) == ("an aggregate without its event 3", ("entry 3", "ten_1/person"), "ten_1")
+
+
+@promise("S8", "A1")
+async def test_a_log_that_begins_behind_an_event_or_has_none_of_a_partition_is_told_apart_from_a_whole_one(there: Installation) -> None:
+    ids = await there.publish(16)  # of the first topic partitions 0 and 2 have four each, of the second 1 and 3
+    states = there.states("before")
+    state = await states.try_to_own()
+    assert state is not None
+    await states.let_go(replace(state, offsets={TOPICS[0]: [1, 0, 4, 0], TOPICS[1]: [0, 0, 0, 0]}))
+    async with running(there.writer("one")):
+        await there.reaches(11)
+    named = [(one.ids[0], one.ids[1]) for one in await found(there)]
+    wanted = [(ids[0], 0, 0), *((id, 2, offset) for offset, id in enumerate(ids[2::4]))]
+    assert named == [(id, f"{TOPICS[0]}/{partition}@{offset}") for id, partition, offset in wanted]
+
+
+@promise("S8", "A1")
+async def test_what_stood_before_a_generation_that_was_raised_is_no_difference(there: Installation) -> None:
+    await there.publish(16)
+    async with running(there.writer("one")):
+        await there.reaches(16)
+    generations = Generations(there.bus)
+    await generations.raise_(TOPICS)
+    await generations.close()
+    async with running(there.writer("two")):
+        await there.publish(16)
+        await there.reaches(33)
+    assert await found(there) == []

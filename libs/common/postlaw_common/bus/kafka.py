@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
 
@@ -151,7 +151,10 @@ class KafkaBus:
         async with self._looking_back:
             if self._ends is None:
                 self._ends = await self.end_offset_client()
-            end = min(end, (await self._ends.end_offsets([(topic, partition)]))[topic, partition])
+            place = TopicPartition(topic, partition)
+            ends, first = await asyncio.gather(self._ends.end_offsets([(topic, partition)]), self._ends.beginning_offset(place))
+            # Where retention took all of it, nothing would ever come of waiting for its last record.
+            start, end = max(start, first), min(end, ends[topic, partition])
             if start >= end:
                 return []
             if self._back is None:
