@@ -6,7 +6,8 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-_STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FULL_WIDTH = ("\uff1d", "\uff0b", "\uff0d", "\uff20")  # which Japanese Excel reads like the first four
+_STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *_FULL_WIDTH)
 
 
 def defused(cell: str) -> str:

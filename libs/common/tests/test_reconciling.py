@@ -101,6 +101,14 @@ async def test_of_a_store_that_differs_everywhere_the_first_hundred_are_told_and
 
 
 @promise("S8")
+async def test_a_customer_whose_differences_come_after_the_first_hundred_hears_of_one(world: World) -> None:
+    world.pages = [[Difference("x", (str(number),), f"ten_{number // 90}") for number in range(270)]]
+    await world.reconciler("one").now()
+    told = [event.tenant_id for event in await world.told() if event.type == DIFFERED]
+    assert (told[:TOLD], told[TOLD:]) == (["ten_0"] * 90 + ["ten_1"] * 10, ["ten_2"])
+
+
+@promise("S8")
 async def test_one_process_at_a_time_and_another_goes_on_where_a_lost_one_was(world: World) -> None:
     world.lost_after = 2
     with pytest.raises(StoreUnavailable):

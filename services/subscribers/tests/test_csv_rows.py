@@ -116,7 +116,7 @@ def test_columns_of_consent_are_found_by_their_usual_names_or_by_the_names_given
         read_header(b"email,name\n", Columns(grade="proof"))
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\n=1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20x"])
 def test_cells_that_a_spreadsheet_would_run_are_defused(cell: str) -> None:
     assert defused(cell) == "'" + cell
     assert next(csv.reader(io.StringIO(lines([Refusal(2, "no_address", "", [cell])]).decode(), newline="")))[3] == "'" + cell

@@ -27,6 +27,7 @@ from postlaw_common.telemetry.gauges import Gauge
 
 RECONCILIATIONS: Final = CollectionSpec("reconciliations")
 TOLD: Final = 100  # differences of a run: a store that was set back differs everywhere
+MOST_TOLD: Final = 1_000  # with the first of each customer that comes later: who has none is not told that theirs agree
 LEASE_S: Final = 120.0
 LOOK_EVERY_S: Final = 30.0
 
@@ -153,7 +154,7 @@ class Reconciler:
     async def _note(self, name: str, document: Document, step: Step) -> Document:
         """The events first: what a crash in between tells twice is better than what nobody is told."""
         found: list[Difference] = [Difference(one["what"], tuple(one["ids"]), one["tenant_id"]) for one in json.loads(document["found"])]
-        fresh = step.differences[: TOLD - len(found)]
+        fresh = _to_tell(found, step.differences)
         if fresh:
             told = [differed(self._service, name, document["run_id"], one) for one in fresh]
             await self._bus.publish([result_record(self._bus, *one) for one in told])
@@ -167,3 +168,12 @@ class Reconciler:
             },
             version=document["v"],
         )
+
+
+def _to_tell(before: Sequence[Difference], some: Sequence[Difference]) -> list[Difference]:
+    told, whose = [*before], {one.tenant_id for one in before}
+    for one in some:
+        if len(told) < TOLD or (one.tenant_id not in whose and len(told) < MOST_TOLD):
+            told.append(one)
+            whose.add(one.tenant_id)
+    return told[len(before) :]
