@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
@@ -13,14 +12,14 @@ from postlaw_audit.domain.proofs import Range, consistency_ranges, inclusion_ran
 from postlaw_audit.domain.tiles import WIDTH, entry_of, tile_path, unbundle
 from postlaw_audit.entries import event_id_of, parts_of
 from postlaw_audit.index import EventIndex
+from postlaw_audit.kept_files import KeptFiles
 from postlaw_audit.notes import Checkpoint
 from postlaw_audit.publishing import CHECKPOINT, WITNESSED, checkpoint_in
 from postlaw_audit.sources import BlobFiles, tile
 from postlaw_common.blobs import Blobs
 from postlaw_common.errors import Invalid, NotFound, Unavailable
 
-KEPT_BYTES = 16 << 20  # a tile takes 8 kB, a bundle of entries a hundred and more
-LARGEST_KEPT = 1 << 20
+KEPT_BYTES = 8 << 20  # of tiles, and as many of bundles: a tile takes 8 kB and serves 65,536 entries' proofs, a bundle a hundred and more
 RECENT_S = 1.0
 
 Signed = tuple[tuple[Checkpoint, str], tuple[Checkpoint, str] | None]  # the latest with its note, and the latest that witnesses cosigned
@@ -47,8 +46,7 @@ class LogReader:
         self._files = BlobFiles(blobs)
         self._index = index
         self._has_witnesses = witnessed
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._kept_bytes = 0
+        self._tiles_kept, self._bundles_kept = KeptFiles(KEPT_BYTES), KeptFiles(KEPT_BYTES)
         self._signed: Signed | None = None
         self._signed_at = 0.0
 
@@ -164,17 +162,14 @@ class LogReader:
         there = size >> (8 * max(0, level))
         width = min(WIDTH, there - number * WIDTH)
         path = tile_path(level, number, width)
-        if path in self._kept:
-            self._kept.move_to_end(path)
-            return self._kept[path]
+        kept = self._bundles_kept if level < 0 else self._tiles_kept
+        if (data := kept.get(path)) is not None:
+            return data
         data = await tile(self._files, level, number, width)
         if data is None:
             raise Unavailable(f"The audit log's {path} cannot be read now. Try again.")
-        if not once and len(data) <= LARGEST_KEPT and path not in self._kept:  # another reader may have been quicker
-            self._kept[path] = data
-            self._kept_bytes += len(data)
-            while self._kept_bytes > KEPT_BYTES:
-                self._kept_bytes -= len(self._kept.popitem(last=False)[1])
+        if not once:
+            kept.keep(path, data)
         return data
 
 
