@@ -1,32 +1,23 @@
 package main
 
 import (
-	"bytes"
-	"encoding/binary"
+	"bufio"
 	"errors"
 	"hash/fnv"
 	"io"
 	"log"
 	"net"
 	"sync"
-
-	"github.com/FerretDB/wire"
-	"github.com/FerretDB/wire/wirebson"
 )
 
-const (
-	headerSize = 16
-	opMsg      = 2013
-	largest    = 64 << 20
-)
-
-// front passes MongoDB messages on to FerretDB, one request and its reply at a time on each connection.
+// front answers MongoDB messages, one request at a time on each connection: itself what it knows (tables.go), by FerretDB the rest.
 //
 // FerretDB 1.24 updates in two steps, a find by the filter and a write by _id alone, so that of eight concurrent replacements
 // at one version two to eight succeeded (in 129 rounds of 162). MongoDB's update is atomic, and what rests on it must be
-// testable: the front lets only one update or delete of a document run at a time. A find by many _ids it splits: split.go.
+// testable: the front lets only one update or delete of a document run at a time, whoever does it.
 type front struct {
 	socket string
+	tables *tables
 	mu     sync.Mutex
 	locks  map[string]*lock
 }
@@ -37,8 +28,8 @@ type lock struct {
 	places [256]sync.Mutex
 }
 
-func newFront(socket string) *front {
-	return &front{socket: socket, locks: map[string]*lock{}}
+func newFront(socket string, tables *tables) *front {
+	return &front{socket: socket, tables: tables, locks: map[string]*lock{}}
 }
 
 func (f *front) serve(listener net.Listener) {
@@ -59,8 +50,9 @@ func (f *front) serve(listener net.Listener) {
 func (f *front) relay(client net.Conn) error {
 	server := &upstream{socket: f.socket}
 	defer server.close()
+	from := bufio.NewReaderSize(client, 1<<16)
 	for {
-		request, err := read(client)
+		request, err := read(from)
 		if err != nil {
 			return err
 		}
@@ -74,40 +66,48 @@ func (f *front) relay(client net.Conn) error {
 	}
 }
 
-func (f *front) exchange(server *upstream, request []byte) ([]byte, error) {
-	switch command, collection := command(request); command {
-	case "update", "delete", "findAndModify", "findandmodify":
-		defer f.lock(collection).take(writtenID(request))()
+func (f *front) exchange(server *upstream, message []byte) ([]byte, error) {
+	request := parsed(message)
+	if request == nil {
+		return server.exchange(message)
 	}
-	return split(request, server.exchange)
+	switch command := request.command(); command {
+	case "update", "delete", "findAndModify", "findandmodify":
+		_, collection := request.namespace()
+		defer f.lock(collection).take(request.writtenID())()
+	case "drop", "dropDatabase", "renameCollection":
+		defer f.tables.forget()
+	}
+	if reply := f.tables.answer(request); reply != nil {
+		return reply, nil
+	}
+	return server.exchange(message)
 }
 
-// upstream is a client's own connections to FerretDB: the first for what it asks, the others for the parts of a find that is split.
+// upstream is a client's own connection to FerretDB.
 type upstream struct {
-	socket      string
-	connections [lanes]net.Conn
+	socket     string
+	connection net.Conn
 }
 
-// exchange sends a message on one of the connections, and returns its reply.
-func (u *upstream) exchange(lane int, message []byte) ([]byte, error) {
-	if u.connections[lane] == nil {
+// exchange sends a message, and returns its reply.
+func (u *upstream) exchange(message []byte) ([]byte, error) {
+	if u.connection == nil {
 		connection, err := net.Dial("unix", u.socket)
 		if err != nil {
 			return nil, err
 		}
-		u.connections[lane] = connection
+		u.connection = connection
 	}
-	if _, err := u.connections[lane].Write(message); err != nil {
+	if _, err := u.connection.Write(message); err != nil {
 		return nil, err
 	}
-	return read(u.connections[lane])
+	return read(u.connection)
 }
 
 func (u *upstream) close() {
-	for _, connection := range u.connections {
-		if connection != nil {
-			connection.Close()
-		}
+	if u.connection != nil {
+		u.connection.Close()
 	}
 }
 
@@ -139,48 +139,21 @@ func (l *lock) take(id string) func() {
 }
 
 // writtenID is the _id of the one document that an update or delete asks for, "" where it may be about others.
-func writtenID(request []byte) string {
-	var parsed wire.OpMsg
-	if err := parsed.UnmarshalBinaryNocopy(request[headerSize:]); err != nil {
+func (r *request) writtenID() string {
+	if !r.usual || len(r.documents) != 1 {
 		return ""
 	}
-	_, writes := parsed.RawSections()
-	if size, err := wirebson.FindRaw(writes); err != nil || size != len(writes) {
-		return ""
+	write, _ := elements(r.documents[0])
+	for _, part := range write {
+		if string(part.name) == "q" && part.kind == kindDocument {
+			query, _ := elements(part.value)
+			for _, field := range query {
+				if string(field.name) == "_id" {
+					id, _ := field.text()
+					return id
+				}
+			}
+		}
 	}
-	id, _ := document(document(wirebson.RawDocument(writes)).Get("q")).Get("_id").(string)
-	return id
-}
-
-func read(conn net.Conn) ([]byte, error) {
-	header := make([]byte, headerSize)
-	if _, err := io.ReadFull(conn, header); err != nil {
-		return nil, err
-	}
-	size := binary.LittleEndian.Uint32(header)
-	if size < headerSize || size > largest {
-		return nil, errors.New("not a MongoDB message")
-	}
-	message := make([]byte, size)
-	copy(message, header)
-	_, err := io.ReadFull(conn, message[headerSize:])
-	return message, err
-}
-
-// command is the first element of an OP_MSG's body: the command's name, and the collection where it is a string.
-func command(message []byte) (string, string) {
-	// header, flags, section kind 0, document length, then the first element: type, name, value
-	if binary.LittleEndian.Uint32(message[12:]) != opMsg || len(message) < headerSize+10 || message[headerSize+4] != 0 {
-		return "", ""
-	}
-	element := message[headerSize+9:]
-	name, value, found := bytes.Cut(element[1:], []byte{0})
-	if !found || element[0] != 2 || len(value) < 5 {
-		return string(name), ""
-	}
-	size := int(binary.LittleEndian.Uint32(value))
-	if size < 1 || len(value) < 4+size {
-		return string(name), ""
-	}
-	return string(name), string(value[4 : 4+size-1])
+	return ""
 }

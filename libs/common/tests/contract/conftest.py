@@ -11,11 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pymongo import AsyncMongoClient
 
 from postlaw_common.blobs import Blobs, open_blobs
 from postlaw_common.bus import Bus, Topic, open_bus
 from postlaw_common.keys import RootKey, open_root_key
-from postlaw_common.store import CollectionSpec, Store, open_store
+from postlaw_common.store import CollectionSpec, Document, Store, open_store
+from postlaw_common.store.mongodb import split_url
 from postlaw_common.testing.kms_fake import KmsFake
 from postlaw_common.testing.plugin import BACKING
 
@@ -84,6 +86,9 @@ async def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
     yield new
     for store in opened:
         await store.close()
+    if server == "mongodb":  # the server of tests looks at every database when it starts
+        async with AsyncMongoClient[Document](split_url(url)[0]) as client:
+            await client.drop_database(database)
 
 
 @pytest.fixture

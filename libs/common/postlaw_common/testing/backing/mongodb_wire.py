@@ -1,12 +1,11 @@
-"""A MongoDB-wire server as local processes: FerretDB in a small Go program, over a PostgreSQL cluster of our own.
+"""A MongoDB-wire server as local processes: a small Go program over a PostgreSQL cluster of our own (deploy/backing/mongodb-wire).
 
-It knows no majority, fail-over or linearizable reads: what rests on these is not proved by tests that run on it. FerretDB 1.24
-filters by `_jsonb->'field' @> …`, which no B-tree serves, so that each find reads everything; an event trigger in PostgreSQL
-puts a GIN index beside every index that FerretDB makes (365 → 1,657 finds a second in 8,000 documents).
+The program holds FerretDB 1.24, and before it a front that answers by itself what the store's adapter asks, over FerretDB's own tables
+(ADR 55): finds by `_id`, lists and ranges of them and an indexed value, inserts, replacements at a version, removals, counts. FerretDB
+answers the rest, and an update is atomic whoever does it.
 
-Nor is its update atomic, and it reads a whole collection where documents are asked for by a list of `_id`s: the Go program mends
-both, in front of it (front.go, split.go). What it still lacks beside MongoDB: lists inside lists, NUL in text, and a name of its own
-for a unique value that an update meets.
+It is no MongoDB: it knows no majority, fail-over or linearizable reads, and what rests on these is not proved by tests that run on it. It
+lacks NUL in text, names with dots in them, and equality with what is inside a list. What FerretDB answers reads a whole collection.
 """
 
 from __future__ import annotations
@@ -16,40 +15,20 @@ import pwd
 import secrets
 import shutil
 import signal
-import subprocess
 import tempfile
 from pathlib import Path
 
 from postlaw_common.free_ports import free_port
 from postlaw_common.testing.backing.processes import BackingFailed, Program, listening, run
 
-TRIGGER = r"""
-CREATE FUNCTION gin_beside() RETURNS event_trigger LANGUAGE plpgsql AS $$
-DECLARE made record; field text; home regclass;
-BEGIN
-  FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE command_tag = 'CREATE INDEX' LOOP
-    field := substring(pg_get_indexdef(made.objid) from 'USING btree \(\(\(?_jsonb -> ''([A-Za-z0-9_.]+)''');
-    IF field IS NOT NULL THEN
-      SELECT indrelid::regclass INTO home FROM pg_index WHERE indexrelid = made.objid;
-      EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON %s USING gin ((_jsonb->%L) jsonb_path_ops) WITH (fastupdate = off)',
-                     'gin_' || home::oid || '_' || md5(field), home, field);
-    END IF;
-  END LOOP;
-END $$;
-CREATE EVENT TRIGGER gin_beside ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION gin_beside();
-"""
-
-_FERRETDB = "github.com/FerretDB/FerretDB"
-
 SETTINGS = (
     "fsync=off",
     "synchronous_commit=off",
     "full_page_writes=off",
-    "plan_cache_mode=force_custom_plan",  # a generic plan passes over the GIN indexes
     "max_connections=200",
     "unix_socket_directories=",
     "jit=off",  # its estimates of JSON conditions are far too high
-    "autovacuum_naptime=1s",  # every version of a document that is written each second stays in its indexes until then
+    "autovacuum_naptime=10s",  # versions of a document that is written each second stay in its indexes until then; 1 s costs 13 ms a second
 )
 
 
@@ -72,32 +51,8 @@ def install(project: Path, bin: Path) -> None:
     bin.mkdir(parents=True, exist_ok=True)
     tags = "ferretdb_no_hana,ferretdb_no_mysql"
     fresh = bin / f"mongodb-wire.{os.getpid()}"  # one that runs keeps the program that it began with
-    with tempfile.TemporaryDirectory(prefix="postlaw-build-") as directory:
-        source = _without_tracking(project, Path(directory))
-        run(["go", "build", "-trimpath", "-tags", tags, "-o", str(fresh), "."], cwd=source, env=_experiment())
+    run(["go", "build", "-trimpath", "-tags", tags, "-o", str(fresh), "."], cwd=project)
     fresh.rename(bin / "mongodb-wire")
-
-
-def _without_tracking(project: Path, directory: Path) -> Path:
-    """A copy of the program beside a FerretDB that does not note who opened what (untracked/resource.go): 72 → 47 µs a document."""
-    source = directory / "mongodb-wire"
-    shutil.copytree(project, source, ignore=shutil.ignore_patterns("untracked"))
-    run(["go", "mod", "download", _FERRETDB], cwd=source)
-    found = subprocess.run(["go", "list", "-m", "-f", "{{.Dir}}", _FERRETDB], cwd=source, capture_output=True, text=True, check=True)
-    ours = directory / "ferretdb"
-    shutil.copytree(found.stdout.strip(), ours, copy_function=shutil.copyfile)
-    for place in (ours, *ours.rglob("*/")):  # the module cache is read-only: nobody but root could write to such a copy, or remove it
-        place.chmod(0o755)
-    shutil.copyfile(project / "untracked" / "resource.go", ours / "internal" / "util" / "resource" / "resource.go")
-    run(["go", "mod", "edit", f"-replace={_FERRETDB}={ours}"], cwd=source)
-    return source
-
-
-def _experiment() -> dict[str, str]:
-    """Go's newer JSON decoder, where this Go has it: FerretDB spends most of a find on decoding (140 → 100 µs a document)."""
-    known = {"GOEXPERIMENT": "jsonv2"}
-    asked = subprocess.run(["go", "env", "GOEXPERIMENT"], env=os.environ | known, capture_output=True, check=False)
-    return {} if asked.returncode else known
 
 
 def _up_to_date(program: Path, project: Path) -> bool:
@@ -127,7 +82,7 @@ class LocalMongoWire:
 
     @property
     def url(self) -> str:
-        return f"mongodb://127.0.0.1:{(self._directory / 'port').read_text()}/?postlawReadConcern=local&postlawIdRanges=read-all"
+        return f"mongodb://127.0.0.1:{(self._directory / 'port').read_text()}/?postlawReadConcern=local"
 
     def start(self, seconds: float = 120.0) -> None:
         programs = postgres_bin()
@@ -139,7 +94,6 @@ class LocalMongoWire:
         if not (self._directory / "ready").exists():
             psql = [str(programs / "psql"), "-q", "-v", "ON_ERROR_STOP=1"]
             run([*psql, url.rpartition("/")[0] + "/postgres", "-c", "CREATE DATABASE postlaw"])
-            run([*psql, url, "-c", TRIGGER])
             (self._directory / "ready").touch()
         wire_port = self._port("port")
         state = self._directory / "state"

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const duplicateKey = 11000
+
+// writeTo is the table that a command with a section of documents writes to; "" where this does not serve it.
+func (t *tables) writeTo(r *request, section string) string {
+	if r.section != section || len(r.documents) == 0 || !r.only("ordered") {
+		return ""
+	}
+	return t.table(r.namespace())
+}
+
+// failed is the reply to a write of which it is unknown whether it has happened, nil where FerretDB may try it.
+func (t *tables) failed(r *request, err error) []byte {
+	if refused(err) {
+		t.forget()
+		return nil
+	}
+	return newReply(r.id).message(err)
+}
+
+// insert serves inserts of documents whose _ids are text. All go in by one statement, or those that are not there yet where their
+// order does not matter.
+func (t *tables) insert(r *request) []byte {
+	table := t.writeTo(r, "documents")
+	if table == "" {
+		return nil
+	}
+	ordered := true
+	if field, ok := r.field("ordered"); ok {
+		ordered = field.yes()
+	}
+	stored := make([]string, len(r.documents))
+	places := make(map[string]int, len(r.documents))
+	for i, document := range r.documents {
+		text, ok := toStored(make([]byte, 0, 2*len(document)+200), document)
+		if !ok {
+			return nil
+		}
+		stored[i] = string(text)
+		fields, _ := elements(document)
+		for _, field := range fields {
+			if string(field.name) == "_id" {
+				id, _ := field.text()
+				places[id] = i
+			}
+		}
+	}
+	if len(places) < len(stored) {
+		return nil // one _id twice: FerretDB says which
+	}
+	written := newReply(r.id)
+	if ordered && len(stored) > 1 {
+		if _, err := t.pool.Exec(context.Background(), `INSERT INTO `+table+` (_jsonb) SELECT unnest($1::jsonb[])`, stored); err != nil {
+			return t.failed(r, err)
+		}
+		written.int("n", len(stored))
+		return written.message(nil)
+	}
+	sql := `INSERT INTO ` + table + ` (_jsonb) SELECT unnest($1::jsonb[]) ON CONFLICT DO NOTHING RETURNING _jsonb->>'_id'`
+	rows, err := t.pool.Query(context.Background(), sql, stored)
+	if err == nil {
+		var id string
+		_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
+			delete(places, id)
+			return nil
+		})
+	}
+	if err != nil {
+		return t.failed(r, err)
+	}
+	written.int("n", len(stored)-len(places))
+	written.duplicates(r, slices.Sorted(maps.Values(places)))
+	return written.message(nil)
+}
+
+// duplicates writes the errors of writes, by their places, whose documents would have what another one has.
+func (r *reply) duplicates(of *request, places []int) {
+	if len(places) == 0 {
+		return
+	}
+	database, collection := of.namespace()
+	r.within(kindArray, "writeErrors")
+	for i, place := range places {
+		r.place(kindDocument, i)
+		r.begin()
+		r.int("index", place)
+		r.int("code", duplicateKey)
+		r.text("errmsg", fmt.Sprintf("E11000 duplicate key error collection: %s.%s", database, collection))
+		r.end()
+	}
+	r.end()
+}
+
+// replace serves the replacement of one document at a version: {q: {_id: …, v: 1}, u: {_id: …, v: 2, …}}.
+func (t *tables) replace(r *request) []byte {
+	table := t.writeTo(r, "updates")
+	if table == "" || len(r.documents) != 1 {
+		return nil
+	}
+	fields, ok := elements(r.documents[0])
+	if !ok {
+		return nil
+	}
+	var query, replacement element
+	for _, field := range fields {
+		switch string(field.name) {
+		case "q":
+			query = field
+		case "u":
+			replacement = field
+		case "multi", "upsert":
+			if field.yes() {
+				return nil
+			}
+		default:
+			return nil
+		}
+	}
+	text, ok := toStored(nil, replacement.value)
+	if !ok || replacement.kind != kindDocument {
+		return nil
+	}
+	wanted := condition{parameters: []any{string(text)}}
+	id, version, ok := wanted.version(query)
+	if !ok || version.name == nil {
+		return nil
+	}
+	same, changed := false, false
+	after, _ := elements(replacement.value)
+	for _, field := range after {
+		if string(field.name) == "_id" {
+			same = bytes.Equal(field.value, id.value)
+		}
+		if bytes.Equal(field.name, version.name) {
+			before, _ := version.whole()
+			now, whole := field.whole()
+			changed = whole && now != before
+		}
+	}
+	if !same || !changed { // otherwise the number of changed documents takes a comparison
+		return nil
+	}
+	done, err := t.pool.Exec(context.Background(), `UPDATE `+table+` SET _jsonb = $1`+wanted.where(), wanted.parameters...)
+	if err != nil && !taken(err) {
+		return t.failed(r, err)
+	}
+	written := newReply(r.id)
+	written.int("n", int(done.RowsAffected())) // of an error: none
+	written.int("nModified", int(done.RowsAffected()))
+	if err != nil {
+		written.duplicates(r, []int{0})
+	}
+	return written.message(nil)
+}
+
+// delete serves the removal of one document by its _id, or by that and a version.
+func (t *tables) delete(r *request) []byte {
+	table := t.writeTo(r, "deletes")
+	if table == "" || len(r.documents) != 1 {
+		return nil
+	}
+	fields, ok := elements(r.documents[0])
+	if !ok {
+		return nil
+	}
+	wanted := condition{}
+	asked := false
+	for _, field := range fields {
+		switch string(field.name) {
+		case "q":
+			if _, _, asked = wanted.version(field); !asked {
+				return nil
+			}
+		case "limit":
+		default:
+			return nil
+		}
+	}
+	if !asked {
+		return nil
+	}
+	done, err := t.pool.Exec(context.Background(), `DELETE FROM `+table+wanted.where(), wanted.parameters...)
+	if err != nil {
+		return t.failed(r, err)
+	}
+	written := newReply(r.id)
+	written.int("n", int(done.RowsAffected()))
+	return written.message(nil)
+}
+
+// version asks for {_id: text} or {_id: text, v: whole number}, and returns both; false where it is none of these.
+func (c *condition) version(query element) (id, version element, ok bool) {
+	fields, ok := elements(query.value)
+	if !ok || query.kind != kindDocument || len(fields) < 1 || len(fields) > 2 {
+		return
+	}
+	for _, field := range fields {
+		if string(field.name) == "_id" && c.named(field) {
+			id = field
+		} else if field.kind == kindInt || field.kind == kindLong {
+			if !c.equal(field) {
+				return id, version, false
+			}
+			version = field
+		} else {
+			return id, version, false
+		}
+	}
+	return id, version, id.name != nil && (len(fields) == 1 || version.name != nil)
+}
