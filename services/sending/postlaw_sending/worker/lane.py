@@ -58,15 +58,21 @@ class Lane:
         self._status = status
         self._mark = mark
         self._latest: Connection | None = None
+        self.waits = True  # it has nothing to hand over before its next claim is written down
 
-    async def run(self, next_claim: Callable[[], Coroutine[Any, Any, tuple[HeldPartition, Claim]]]) -> None:
-        """Background: hands over one claim while the next is being written down."""
+    async def run(self, next_claim: Callable[[Lane], Coroutine[Any, Any, tuple[HeldPartition, Claim]]], hurry: Callable[[], None]) -> None:
+        """Background: hands over one claim while the next is being written down, which is hurried once there is nothing else to do: until
+        then other lanes' claims go into the same write."""
         await self._connection()
-        coming = asyncio.create_task(next_claim())
+        coming = asyncio.create_task(next_claim(self))
         try:
             while True:
+                if not coming.done():
+                    self.waits = True
+                    hurry()
                 partition, claim = await asyncio.shield(coming)
-                coming = asyncio.create_task(next_claim())
+                self.waits = False
+                coming = asyncio.create_task(next_claim(self))
                 try:
                     await self.hand_over(partition, claim)
                 finally:

@@ -32,7 +32,7 @@ _refused = meter("postlaw.sending").create_counter(
     "postlaw.sending.epoch.refusals", unit="{write}", description="Writes of a holding refused, because the partition had been taken over"
 )
 
-GATHER_S = 0.05  # what nobody waits for is written so late at most, so that it mostly goes with the next claim's write
+GATHER_S = 0.05  # what nobody needs at once is written so late at most: with it goes what the other lanes claim meanwhile
 CAMPAIGNS_KEPT = 256
 WINDOW_KEPT = 20_000  # blocked recipients before those decided on are forgotten
 
@@ -75,7 +75,7 @@ class HeldPartition:
         self._mark = mark
         self._arrived = arrived
         self._dirty = asyncio.Event()
-        self._awaited = asyncio.Event()  # somebody waits for the next write
+        self._awaited = asyncio.Event()  # somebody needs the next write to go on
         self._waiters: list[asyncio.Future[None]] = []
         self._publishing: set[asyncio.Task[None]] = set()
         self._being_published: set[Place] = set()
@@ -120,26 +120,26 @@ class HeldPartition:
         """A job record that leads to nothing: taken before, or not ours to read."""
         self.holding.pass_by(place_of(record))
 
-    async def claim(self) -> Claim | None:
+    async def claim(self, *, at_once: bool = True) -> Claim | None:
         """The next claim, durable, a single message's before a campaign's; None where nothing is left to claim or the partition is
-        gone."""
+        gone. Not `at_once`: a campaign's may wait for other claims to be written with it, until `hurry` at the latest."""
         if not self.gives_claims:
             return None
         for batch in chain(self.singles.values(), self.batches.values()):
             if batch.unclaimed:
-                return await self._noted(Claim.take(batch))
+                return await self._noted(Claim.take(batch), at_once=at_once or batch.place.single)
         return None
 
     async def claim_of(self, batch: LiveBatch, route: Route, most: int) -> Claim | None:
         """The next claim on that route, as `claim`."""
         if not self.gives_claims or not batch.queues.get(route):
             return None
-        return await self._noted(Claim.take(batch, route, most))
+        return await self._noted(Claim.take(batch, route, most), at_once=True)
 
-    async def _noted(self, claim: Claim) -> Claim | None:
+    async def _noted(self, claim: Claim, *, at_once: bool) -> Claim | None:
         self.claims.add(claim)
         try:
-            await self.written()
+            await self.written(at_once=at_once)
         except asyncio.CancelledError:
             self.give_back(claim)
             raise
@@ -188,15 +188,21 @@ class HeldPartition:
     def touch(self) -> None:
         self._dirty.set()
 
-    async def written(self) -> None:
+    async def written(self, *, at_once: bool = True) -> None:
         """Returns after a write that contains everything as it is now, or once the partition is lost."""
         if self.lost:
             return
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         self._dirty.set()
-        self._awaited.set()
+        if at_once:
+            self._awaited.set()
         await waiter
+
+    def hurry(self) -> None:
+        """Whoever waits for the next write needs it now."""
+        if self._waiters:
+            self._awaited.set()
 
     async def keep(self) -> None:
         """The writer: runs for as long as the partition is held, and renews when nothing else is to be written."""

@@ -100,7 +100,7 @@ class Worker:
             ):
                 group.create_task(loop())
             for lane in lanes:
-                group.create_task(lane.run(self._next_claim))
+                group.create_task(lane.run(self._next_claim, self._hurry))
             group.create_task(self._cut_off(lanes))
             if self._destinations is not None:
                 group.create_task(self._destinations.look_after())
@@ -145,11 +145,15 @@ class Worker:
         self._work.set()
         self._jobs.more()
 
-    async def _next_claim(self) -> tuple[HeldPartition, Claim]:
+    def _hurry(self) -> None:
+        for partition in self.held.values():
+            partition.hurry()
+
+    async def _next_claim(self, lane: Lane) -> tuple[HeldPartition, Claim]:
         """The next durable claim."""
         while True:
             while (partition := self._whose_turn()) is not None:
-                claim = await partition.claim()
+                claim = await partition.claim(at_once=lane.waits)
                 if claim is not None:
                     self._jobs.more()
                     return partition, claim
