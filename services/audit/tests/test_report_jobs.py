@@ -133,5 +133,35 @@ async def test_each_customer_has_a_report_of_each_day_with_the_checkpoint_that_c
         assert [report.report_id for report in await days(ann)] == [report.report_id for report in found]
 
 
+@promise("A2")
+async def test_days_that_a_clock_ran_ahead_over_are_reported_again_as_they_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daily, "_EVERY_S", 0.05)
+    ahead_us = 0
+    async with auditing(tmp_path, now_us=lambda: time.time_ns() // 1000 + ahead_us) as running:
+        made = identity.TenantCreated(tenant=identity.Tenant(tenant_id="ten_1"))
+        await put(running, [("postlaw.identity.TenantCreated", made, "ten_1")])
+        ann = Customer(running)
+        assert await days(ann) == []
+
+        async def there_are(count: int) -> list[audit.Report]:
+            async with patience():
+                while len(found := await days(ann)) < count or any(report.state != audit.Report.STATE_DONE for report in found):
+                    await asyncio.sleep(0.05)
+            assert len(found) == count
+            return found
+
+        ahead_us = 4 * daily.DAY_US + daily.AFTER_US
+        knew = {report.report_id: report.events for report in await there_are(4)}
+        ahead_us = 0
+        await asyncio.sleep(0.5)  # the clock is set right, and looked at
+        assert {report.report_id for report in await days(ann)} == {*knew}
+        await put(running, [key_made("key_1", "shop")])
+        ahead_us = 2 * daily.DAY_US + daily.AFTER_US
+        again = [report.events for report in await there_are(6) if report.report_id not in knew]
+        assert max(again) > max(knew.values())  # the key is in it
+        await asyncio.sleep(0.3)
+        assert len(await days(ann)) == 6
+
+
 async def days(customer: Customer) -> list[audit.Report]:
     return list((await customer.stub.ListReports(audit.ListReportsRequest())).reports)

@@ -1,5 +1,5 @@
 """Which customers there are, a document each: heard from identity's events, and by whoever asks for a report. It says the last day (UTC,
-since the epoch) of which a customer has had a daily report."""
+since the epoch) of which a customer has had a daily report, and on which day such reports were found to be of days that were not over."""
 
 from __future__ import annotations
 
@@ -45,3 +45,7 @@ class Customers:
     async def has_had(self, customer: Document, day: int) -> Document:
         """As it then stands. Raises VersionConflict."""
         return await self._collection().replace(customer | {"last_day": day}, version=customer["v"])
+
+    async def set_back(self, customer: Document, today: int) -> Document:
+        """As it then stands: the days from this one on are to come. Raises VersionConflict."""
+        return await self._collection().replace(customer | {"last_day": today - 1, "set_back": today}, version=customer["v"])
