@@ -68,7 +68,7 @@ BACKINGS = {"kafka": kafka_backing, "real": real_backing}
 
 @contextmanager
 def composed_mesh(
-    home: Path, backing: Mapping[str, str], relay: str, workers: int | None, settings: Mapping[str, str]
+    home: Path, backing: Mapping[str, str], relay: str, workers: int | None, settings: Mapping[str, str], *, together: bool = False
 ) -> Generator[dict[str, Any]]:
     """What `bench.running.mesh` gives; `pid` is the first sending worker's where there is one, `pids` every service's."""
     changed = {"POSTLAW_GATEWAY_RATE_PER_SECOND": "2000", "POSTLAW_GATEWAY_RATE_BURST": "4000", **settings}
@@ -79,7 +79,7 @@ def composed_mesh(
         changed |= {"POSTLAW_SENDING_RELAY_HOST": host, "POSTLAW_SENDING_RELAY_PORT": port}
     mesh = ComposedMesh(home, backing, changed)
     try:
-        mesh.start_all(workers)
+        mesh.start_all(workers, together=together)
         pids = {name: program.pid for name, program in mesh.programs.items()}
         yield {
             **mesh.ready(),

@@ -49,12 +49,13 @@ def _middle(values: list[Any]) -> Any:
 
 @contextmanager
 def mesh(
-    backend: str, relay: str = "", *, workers: int | None = None, settings: Mapping[str, str] | None = None
+    backend: str, relay: str = "", *, workers: int | None = None, settings: Mapping[str, str] | None = None, together: bool = False
 ) -> Generator[dict[str, Any]]:
     """A fresh installation, running beside us: gateway, inbox, api_key, pid, pids by service, state.
 
     `relay`: HOST:PORT of whoever takes the mail. `settings`: environment of every service. `workers`: processes that deliver, where they
-    have processes of their own (`kafka` and `real`, whose `composed` is the ComposedMesh); by default as many as docker-compose.yml has."""
+    have processes of their own (`kafka` and `real`, whose `composed` is the ComposedMesh); by default as many as docker-compose.yml has.
+    `together`: all other services in one process there, not each in its own."""
     with tempfile.TemporaryDirectory(prefix="postlaw-bench-") as directory:
         home = Path(directory)
         if backend == "embedded":
@@ -64,8 +65,17 @@ def mesh(
         else:
             from bench.real_mesh import BACKINGS, composed_mesh
 
-            with BACKINGS[backend](home) as backing, composed_mesh(home, backing, relay, workers, settings or {}) as ready:
+            with (
+                BACKINGS[backend](home) as backing,
+                composed_mesh(home, backing, relay, workers, settings or {}, together=together) as ready,
+            ):
                 yield ready
+
+
+def deployed(options: argparse.ArgumentParser) -> None:
+    """How many processes a mesh has that is more than one: `workers`, `together`, as `mesh` takes them."""
+    options.add_argument("--workers", type=int, help="processes that deliver, where they have processes of their own")
+    options.add_argument("--together", action="store_true", help="all other services in one process, not each in its own")
 
 
 def resident_mb(pid: int, *, peak: bool = False) -> float:

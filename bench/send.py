@@ -24,7 +24,7 @@ from typing import Any
 
 from bench import crash, delivery, memory, scaling
 from bench.campaigns import campaign, imported, raw, taken
-from bench.running import Figures, mesh, parser, report, resident_mb, say
+from bench.running import Figures, deployed, mesh, parser, report, resident_mb, say
 from bench.signing import name_server, signing_rate, verified_domain, verifies
 from bench.sinks import Sink, sink
 from postlaw_mesh.rest_client import client
@@ -43,7 +43,9 @@ def measure(options: argparse.Namespace, outside: Sink) -> Figures:
         names = stack.enter_context(name_server()) if options.dkim else None
         if names is not None:
             settings = {"POSTLAW_SENDING_DNS": names.address}
-        ready = stack.enter_context(mesh(options.backend, outside.place, workers=options.workers, settings=settings))
+        ready = stack.enter_context(
+            mesh(options.backend, outside.place, workers=options.workers, settings=settings, together=options.together)
+        )
         if names is not None:
             asyncio.run(_verified(ready, names))
         list_id = asyncio.run(imported(ready, recipients))
@@ -95,7 +97,7 @@ def main(arguments: list[str]) -> int:
     options_of = parser("send", __doc__ or "", ("embedded", "kafka", "real"))
     options_of.add_argument("--recipients", type=int, default=50_000)
     options_of.add_argument("--campaigns", type=int, default=5, help="by turns with the raw client; the median counts")
-    options_of.add_argument("--workers", type=int, help="processes that deliver, where they have processes of their own")
+    deployed(options_of)
     options_of.add_argument("--dkim", action="store_true", help="sign each message by RSA-2048")
     options_of.add_argument("--scaling", action="store_true", help="one, two and four workers")
     options_of.add_argument("--crash", action="store_true", help="kill a worker in the middle of a campaign")

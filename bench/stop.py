@@ -16,7 +16,7 @@ from typing import Any
 from bench.campaigns import launched
 from bench.imports import imported_list
 from bench.raw_client import raw_rate
-from bench.running import Figures, mesh, parser, report, resident_mb
+from bench.running import Figures, deployed, mesh, parser, report, resident_mb
 from bench.sinks import Sink, sink
 from postlaw_mesh.demo.law import Answered, HandOver, judge
 from postlaw_mesh.rest_client import RestClient, accounted, client
@@ -73,10 +73,12 @@ async def say_stop(api: RestClient, campaign_id: str, recipients: int, links: di
     return campaign, answers
 
 
-def measure(backend: str, recipients: int, opt_outs: int, outside: Sink, answers_file: str) -> Figures:
+def measure(
+    backend: str, recipients: int, opt_outs: int, outside: Sink, answers_file: str, *, workers: int | None = None, together: bool = False
+) -> Figures:
     raw_before = raw_rate(outside.host, outside.port)
     outside.reset()
-    with mesh(backend, outside.place) as ready:
+    with mesh(backend, outside.place, workers=workers, together=together) as ready:
         campaign, answers = asyncio.run(campaign_with_opt_outs(ready, recipients, opt_outs))
         peak = resident_mb(ready["pid"], peak=True)
     records = [HandOver(to, begin, end) for begin, end, to, _ in outside.records()]
@@ -118,6 +120,7 @@ def main(arguments: list[str]) -> int:
     options_of.add_argument("--sink", metavar="HOST:PORT", help="an SMTP sink that already runs, on loopback")
     options_of.add_argument("--stats", metavar="URL", help="where that sink lists its records")
     options_of.add_argument("--answers", default="", metavar="FILE", help="write address, answer, when (epoch nanoseconds), a line each")
+    deployed(options_of)
     options = options_of.parse_args(arguments)
     if bool(options.sink) != bool(options.stats):
         options_of.error("--sink and --stats go together")
@@ -128,4 +131,5 @@ def main(arguments: list[str]) -> int:
             outside = Sink("given", host, int(port), options.stats.rstrip("/"), 0)
         else:
             outside = stack.enter_context(sink())
-        return report(options, lambda: measure(options.backend, recipients, opt_outs, outside, options.answers))
+        how = {"workers": options.workers, "together": options.together}
+        return report(options, lambda: measure(options.backend, recipients, opt_outs, outside, options.answers, **how))

@@ -17,6 +17,7 @@ import yaml
 
 from postlaw_common.free_ports import free_port
 from postlaw_common.testing.backing.processes import Program
+from postlaw_mesh.run_command import SERVICES
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 START_S = 180.0
@@ -81,6 +82,20 @@ class ComposedMesh:
         health = self.port("inbox:8025" if name == "inbox" else f"{instance}:{self.service(name)['environment']['POSTLAW_HEALTH_PORT']}")
         program.wait(lambda: answers(health), START_S)
 
+    def start_together(self, names: Sequence[str]) -> None:
+        """These services in one process, with the environment of all of them; it is `together` among the programs."""
+        program = self.programs["together"] = Program(self.home, "together")
+        given: dict[str, str] = {}
+        for name in names:
+            given |= self.environment(name)
+        for name in names:
+            given.pop(f"POSTLAW_PEER_{name.upper()}", None)  # a service that has an address is called there, over the network
+        for name in ("POSTLAW_TLS_CERTIFICATE", "POSTLAW_TLS_KEY"):
+            given[name] = given[name].replace(f"/{self._certificate(names[-1])}/", "/{service}/")
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("POSTLAW_")} | given
+        program.start(["env", "-i", *(f"{k}={v}" for k, v in environment.items()), sys.executable, "-m", "postlaw_mesh", "run", *names])
+        program.wait(lambda: answers(int(given["POSTLAW_HEALTH_PORT"])), START_S)
+
     def once(self, name: str, *words: str) -> str:
         """A one-shot service; what it prints."""
         command = [sys.executable, "-m", "postlaw_mesh", *(words or self.service(name)["command"])]
@@ -88,13 +103,20 @@ class ComposedMesh:
         assert done.returncode == 0, done.stderr or done.stdout
         return done.stdout
 
-    def start_all(self, workers: int | None = None) -> None:
-        """In the file's order, each row at once. `workers`: how many, in place of the file's number."""
+    def start_all(self, workers: int | None = None, *, together: bool = False) -> None:
+        """In the file's order, each row at once. `workers`: how many, in place of the file's number. `together`: all services but the
+        workers in one process."""
+        delivering = range(self.service("sending-worker")["deploy"]["replicas"] if workers is None else workers)
         self.once("certificates", "certificates", str(self.home / "certificates"))
+        if together:
+            self.start("inbox")
+            self.start_together(SERVICES)
+            self.start_workers(delivering)
+            return
         self.start("identity")
         with ThreadPoolExecutor(4) as row:
             list(row.map(self.start, ("inbox", "subscribers", "consent", "audit", "sending")))
-        self.start_workers(range(self.service("sending-worker")["deploy"]["replicas"] if workers is None else workers), beside=["gateway"])
+        self.start_workers(delivering, beside=["gateway"])
 
     def start_workers(self, numbers: Iterable[int], beside: Sequence[str] = ()) -> None:
         """`sending-worker-1` is number 0. Returns when all are ready, and the services that are started beside them."""

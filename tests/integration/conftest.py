@@ -16,8 +16,18 @@ from tools.composed_mesh import ComposedMesh
 
 
 @pytest.fixture
+def started() -> Callable[[ComposedMesh], None]:
+    """How `composed_mesh` is started: a process a service, unless a test says otherwise."""
+    return ComposedMesh.start_all
+
+
+@pytest.fixture
 def composed_mesh(
-    local_kafka: Callable[[], LocalKafka], local_mongodb: LocalMongoWire, s3_url: str, tmp_path: Path
+    local_kafka: Callable[[], LocalKafka],
+    local_mongodb: LocalMongoWire,
+    s3_url: str,
+    tmp_path: Path,
+    started: Callable[[ComposedMesh], None],
 ) -> Iterator[ComposedMesh]:
     """Runs until the test ends, on a broker and a database server of its own (topics and databases have fixed names)."""
     bucket, _, endpoint = s3_url.partition("?")
@@ -34,5 +44,5 @@ def composed_mesh(
     )
     with ExitStack() as stack:
         stack.callback(mesh.stop_all)
-        mesh.start_all()
+        started(mesh)
         yield mesh

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from postlaw_common.blobs import open_blobs
@@ -26,6 +27,7 @@ T = TypeVar("T")
 
 PLATFORM_DATABASE = "platform"
 GENERATION_EVERY_S = 5.0
+SERVICE_IN_PATHS = "{service}"
 
 
 class StartRefused(Exception):
@@ -151,12 +153,15 @@ def _measured_store(store: Store, url: str, database: str) -> Store:
 
 
 def identities_of(settings: PlatformSettings) -> Identities:
-    """The certificates: from the files that settings name (one service a process), or made by the state's development CA.
+    """The certificates: from the files that settings name, whose paths say {service} where a process runs several, or made by the state's
+    development CA.
 
     Raises TlsFilesWrong, StartRefused."""
     ca, certificate, key = settings.tls_ca, settings.tls_certificate, settings.tls_key
     if ca and certificate and key:
-        return lambda service: identity_from_files(service, trusted=ca, certificate=certificate, key=key)
+        return lambda service: identity_from_files(
+            service, trusted=_of(service, ca), certificate=_of(service, certificate), key=_of(service, key)
+        )
     try:
         authority = DevelopmentCA(settings.state / "tls")
     except (OSError, ValueError) as wrong:
@@ -164,6 +169,10 @@ def identities_of(settings: PlatformSettings) -> Identities:
         raise StartRefused(f"POSTLAW_STATE is {settings.state}: {said}; give a directory that we can write") from wrong
     known: dict[str, TlsIdentity] = {}
     return lambda service: known.setdefault(service, known.get(service) or authority.identity(service))
+
+
+def _of(service: str, path: Path) -> Path:
+    return Path(str(path).replace(SERVICE_IN_PATHS, service))
 
 
 async def asked_as_operator(service: str, ask: Callable[[MeshChannel], Awaitable[T]]) -> T:

@@ -46,8 +46,11 @@ class PlatformSettings(BaseSettings):
     peer: Mapping[str, Address] = Field(default_factory=dict, description="host:port, for each service")
 
     tls_ca: Path | None = Field(default=None, description="the PEM file of the mesh's certificate authority")
-    tls_certificate: Path | None = Field(default=None, description="the PEM file of this service's certificate")
-    tls_key: Path | None = Field(default=None, description="the PEM file of this service's private key")
+    tls_certificate: Path | None = Field(
+        default=None,
+        description="the PEM file of this service's certificate; {service} stands for each one's name, where there are several",
+    )
+    tls_key: Path | None = Field(default=None, description="the PEM file of this service's private key; {service} as above")
 
     unready_s: float = Field(default=0.0, ge=0, le=60, description="seconds between not-ready and closing, for balancers to take notice")
     drain_s: float = Field(default=20.0, gt=0, le=3600, description="seconds that stopping may take")
