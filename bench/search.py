@@ -143,7 +143,7 @@ async def run(parts: Parts, entries: int, rounds: int, rows_a_span: int) -> Figu
     every = [each for some in took.values() for each in some]
     return {
         "entries": entries, "p99_ms": _at(every, 99), "median_ms": _at(every, 50), "index_mb": round(index_bytes / 1e6, 1),
-        "index_us": round(worked / entries * 1e6, 1), "spans": len(indexer.spans), "runs": len(indexer.runs),
+        "index_us": round(worked / entries * 1e6, 1), "spans": len(indexer.spans), "index_runs": len(indexer.runs),
         "p99_of": {kind: _at(some, 99) for kind, some in took.items()}, "median_of": {kind: _at(some, 50) for kind, some in took.items()},
     }  # fmt: skip
 

@@ -17,8 +17,8 @@ SWITCH_S = 0.001
 def run(services: tuple[str, ...]) -> None:
     """One service alone, as settings in the environment say (the same as `python -m postlaw_SERVICE`), or several in one process.
 
-    Together they call each other without a network, so they take less of a small machine, and who says stop waits less. Their settings
-    are the same, all in one environment; {service} in the paths of POSTLAW_TLS_CERTIFICATE and POSTLAW_TLS_KEY stands for each name.
+    Together they call each other without a network, so they take less of a small machine. Their settings are
+    the same, all in one environment; {service} in the paths of POSTLAW_TLS_CERTIFICATE and POSTLAW_TLS_KEY stands for each name.
 
     \b
     Example:
