@@ -73,18 +73,19 @@ class ComposedMesh:
     def start(self, name: str, instance: str = "") -> None:
         """Starts it and waits until it is ready. Raises BackingFailed with the end of its log."""
         instance = instance or name
-        program = self.programs[instance] = Program(self.home, instance)
-        command = [sys.executable, "-m", "postlaw_mesh", *self.service(name)["command"]]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("POSTLAW_")}
+        given, words = self.environment(name, instance), self.service(name)["command"]
         if name == "inbox":
-            command = [*command[:4], "--smtp-port", str(self.port("inbox:2525")), "--port", str(self.port("inbox:8025"))]
-        program.start(["env", "-i", *(f"{k}={v}" for k, v in (environment | self.environment(name, instance)).items()), *command])
-        health = self.port("inbox:8025" if name == "inbox" else f"{instance}:{self.service(name)['environment']['POSTLAW_HEALTH_PORT']}")
+            words = [*words[:1], "--smtp-port", str(self.port("inbox:2525")), "--port", str(self.port("inbox:8025"))]
+        self._begin(instance, given, words, self.port("inbox:8025") if name == "inbox" else int(given["POSTLAW_HEALTH_PORT"]))
+
+    def _begin(self, instance: str, given: Mapping[str, str], words: Sequence[str], health: int) -> None:
+        program = self.programs[instance] = Program(self.home, instance)
+        environment = {**{key: value for key, value in os.environ.items() if not key.startswith("POSTLAW_")}, **given}
+        program.start(["env", "-i", *(f"{k}={v}" for k, v in environment.items()), sys.executable, "-m", "postlaw_mesh", *words])
         program.wait(lambda: answers(health), START_S)
 
     def start_together(self, names: Sequence[str]) -> None:
         """These services in one process, with the environment of all of them; it is `together` among the programs."""
-        program = self.programs["together"] = Program(self.home, "together")
         given: dict[str, str] = {}
         for name in names:
             given |= self.environment(name)
@@ -92,9 +93,7 @@ class ComposedMesh:
             given.pop(f"POSTLAW_PEER_{name.upper()}", None)  # a service that has an address is called there, over the network
         for name in ("POSTLAW_TLS_CERTIFICATE", "POSTLAW_TLS_KEY"):
             given[name] = given[name].replace(f"/{self._certificate(names[-1])}/", "/{service}/")
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("POSTLAW_")} | given
-        program.start(["env", "-i", *(f"{k}={v}" for k, v in environment.items()), sys.executable, "-m", "postlaw_mesh", "run", *names])
-        program.wait(lambda: answers(int(given["POSTLAW_HEALTH_PORT"])), START_S)
+        self._begin("together", given, ["run", *names], int(given["POSTLAW_HEALTH_PORT"]))
 
     def once(self, name: str, *words: str) -> str:
         """A one-shot service; what it prints."""

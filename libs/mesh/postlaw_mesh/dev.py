@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import signal
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from postlaw_common import telemetry
 from postlaw_common.free_ports import free_port
 from postlaw_common.memory import bound_arenas, settled
 from postlaw_common.platform import Platform
-from postlaw_common.runner import ONE_LINERS, BackgroundFailed, Running, run_services
+from postlaw_common.runner import ONE_LINERS, BackgroundFailed, Running, run_services, share_interpreter
 from postlaw_common.service import Service
 from postlaw_common.settings import PlatformSettings, load
 from postlaw_gateway.service import GatewaySettings
@@ -154,9 +153,7 @@ def dev(state: Path | None, port: int | None, inbox_port: int | None, relay: str
         bound_arenas()
         settings = development_settings(state, port, inbox_port)
         telemetry.setup(settings, service="dev")
-        # Every service's threads and one loop share the interpreter here: a thread that waits for the disk asks for it back a dozen times,
-        # each time for up to this long. At Python's 5 ms the log's checkpoint came twice as late; sending is as fast with either.
-        sys.setswitchinterval(0.001)
+        share_interpreter()
         import uvloop
 
         uvloop.run(_until_stopped(settings, sending, as_json))

@@ -8,8 +8,6 @@ import sys
 import click
 
 SERVICES = ("identity", "subscribers", "consent", "sending", "audit", "gateway")
-# Several services share the interpreter: a thread that waits for an answer asks for it back, each time for up to this long (else 5 ms).
-SWITCH_S = 0.001
 
 
 @click.command()
@@ -28,9 +26,9 @@ def run(services: tuple[str, ...]) -> None:
     """
     if len(services) == 1:
         os.execv(sys.executable, [sys.executable, "-m", f"postlaw_{services[0]}"])
-    from postlaw_common.runner import run_process
+    from postlaw_common.runner import run_process, share_interpreter
     from postlaw_mesh.builders import builders
 
-    sys.setswitchinterval(SWITCH_S)
+    share_interpreter()
     known = builders()
     sys.exit(run_process("postlaw", [known[service] for service in SERVICES if service in services]))

@@ -16,6 +16,8 @@ from postlaw_common.keys.customer import CustomerKeys
 from postlaw_common.testing.promises import promise
 from postlaw_subscribers.person_keys import KEY_DATABASE, PROOF_EVIDENCE, PersonKeys, place
 
+from .import_files import finished_after_a_crash
+
 HELD = ["affirmative_act", "purpose", "separate"]
 TOLD = [consent_pb2.EVIDENCE_AFFIRMATIVE_ACT, consent_pb2.EVIDENCE_PURPOSE, consent_pb2.EVIDENCE_SEPARATE]
 ATTESTED: dict[str, Any] = {"held": HELD, "territories": ["GB"], "language": "en", "method": "web form"}
@@ -139,15 +141,8 @@ async def test_what_many_rows_share_is_flagged_and_not_shown(world: Any) -> None
 async def test_a_crash_flags_no_row_twice(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("postlaw_subscribers.use_cases.run_import.TOGETHER", 7)
     list_id = await world.make_list()
-    world.consent.away = True
     data = b"email,ip,country\n" + b"".join(b"p%d@example.com,192.0.2.1,Atlantis\n" % i for i in range(50))
-    started = await world.upload(list_id, data, attested=ATTESTED)
-    while not world.consent.calls:
-        await asyncio.sleep(0.01)
-    await world.stop()
-    world.consent.away = False
-    await world.start()
-    done = await world.finished(started)
+    done = await finished_after_a_crash(world, list_id, data, attested=ATTESTED)
     assert ([(flag.what, flag.rows) for flag in done.flags], dict(done.warnings)) == ([("ip", 50)], {"unknown_territory": 50})
 
 

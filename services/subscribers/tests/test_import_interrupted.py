@@ -14,7 +14,7 @@ from postlaw_common.testing.promises import promise
 from postlaw_subscribers.domain.csv_rows import Row
 from postlaw_subscribers.use_cases.import_batch import Candidate, stretches
 
-from .import_files import counts, rows
+from .import_files import counts, finished_after_a_crash, rows
 
 Until = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
 
@@ -22,18 +22,9 @@ Until = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
 @promise("S8")
 @pytest.mark.parametrize("together", [4000, 70], ids=["whole", "in parts"])
 async def test_a_crash_before_the_checkpoint_leaves_the_totals_exact(world: Any, monkeypatch: pytest.MonkeyPatch, together: int) -> None:
-    """Much of the batch is stored when the process dies: consent, the last step before the checkpoint, is away."""
     monkeypatch.setattr("postlaw_subscribers.use_cases.run_import.TOGETHER", together)
     list_id = await world.make_list()
-    world.consent.away = True
-    data = rows(300) + b"p5@example5.com,Again\nbroken,X\n"
-    started = await world.upload(list_id, data)
-    while not world.consent.calls:
-        await asyncio.sleep(0.01)
-    await world.stop()
-    world.consent.away = False
-    await world.start()
-    done = await world.finished(started)
+    done = await finished_after_a_crash(world, list_id, rows(300) + b"p5@example5.com,Again\nbroken,X\n")
     assert counts(done) == (302, 300, 0, 0, 2)
     assert len(await world.audience(list_id)) == 300
     assert len(world.consent.records) == 300

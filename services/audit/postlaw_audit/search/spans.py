@@ -103,8 +103,7 @@ class Spans:
         await self._raise(before)
         for collection in (self._spans(), self._rows()):
             async for page in collection.under(_prefix(before)):
-                for at in range(0, len(page), _DELETED_AT_ONCE):
-                    await asyncio.gather(*(collection.delete(document["_id"]) for document in page[at : at + _DELETED_AT_ONCE]))
+                await _delete(collection, [document["_id"] for document in page])
 
     async def all(self, generation: int) -> list[Run]:
         """In the log's order, each beginning where the one before ends."""
@@ -148,10 +147,7 @@ class Spans:
     async def forget(self, generation: int, runs: Sequence[Run]) -> None:
         """Deletes the documents of runs that a larger one was made of."""
         for run in runs:
-            ids = [_row_id(generation, run.level, run.start, bucket) for bucket in range(1 << _bits(run.level))]
-            for at in range(0, len(ids), _DELETED_AT_ONCE):
-                await asyncio.gather(*map(self._rows().delete, ids[at : at + _DELETED_AT_ONCE]))
-                await step_aside()
+            await _delete(self._rows(), [_row_id(generation, run.level, run.start, bucket) for bucket in range(1 << _bits(run.level))])
 
     async def _stands(self, generation: int, level: int, start: int, **more: int | bytes) -> None:
         await self._spans().insert_many([{"_id": f"{_prefix(generation)}{start:015d}.{level}", "start": start, "level": level, **more}])
@@ -182,6 +178,12 @@ class Spans:
                 await self._spans().replace(current | {"format": FORMAT, "generation": before + 1}, version=current["v"])
         except (AlreadyExists, VersionConflict):
             return  # another process has
+
+
+async def _delete(collection: Collection, ids: Sequence[str]) -> None:
+    for at in range(0, len(ids), _DELETED_AT_ONCE):
+        await asyncio.gather(*map(collection.delete, ids[at : at + _DELETED_AT_ONCE]))
+        await step_aside()
 
 
 def _rows_of(documents: dict[str, Document], id: str) -> Iterator[Row]:

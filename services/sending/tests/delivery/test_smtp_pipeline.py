@@ -1,4 +1,7 @@
-"""How messages are handed over: pipelined where the server can, step by step where it cannot, and never garbled."""
+"""How messages are handed over: pipelined where the server can, step by step where it cannot, and never garbled.
+
+Past 300 lines by a few: with and without each extension, the same cases stand beside each other.
+"""
 
 from __future__ import annotations
 
