@@ -17,7 +17,7 @@ from postlaw_common.bus import BusUnavailable, Record, Topic, TopicMismatch
 from postlaw_common.bus.generation import GENERATIONS, Generations
 from postlaw_common.bus.kafka import KafkaBus
 from postlaw_common.bus.kafka_connection import parse
-from postlaw_common.bus.kafka_readers import KafkaReader
+from postlaw_common.bus.kafka_readers import FRESH, KafkaReader
 from postlaw_common.testing.backing.kafka import LocalKafka
 from postlaw_common.testing.patience import patience
 from postlaw_common.testing.promises import promise
@@ -157,16 +157,23 @@ async def test_an_unhurried_reader_gathers_what_comes_steadily(kafka_url: str) -
         await client.close()
 
 
-async def test_one_partition_stands_for_all_that_its_leader_has(kafka_url: str) -> None:
+async def test_one_partition_stands_for_all_that_its_leader_has_and_an_answer_for_a_moment(kafka_url: str) -> None:
     bus = KafkaBus(kafka_url, partitions=2)
     await bus.start()
     topic = f"postlaw.led.{uuid.uuid4().hex}.v1"
     await bus.ensure_topics([Topic(topic)])
     ends = await bus.end_offset_client()
-    led = [TopicPartition(topic, 0), TopicPartition(topic, 1)]
-    assert ends.one_a_leader(led) == [(topic, 0), (topic, 1)]  # nobody's, as far as this client knows yet
+    both, unheard = [TopicPartition(topic, 0), TopicPartition(topic, 1)], TopicPartition("unheard.of", 0)
+    now = asyncio.get_running_loop().time()
+    assert ends.to_ask(both, now) == ({}, [(topic, 0), (topic, 1)])  # nobody's, as far as this client knows yet
     await ends.end_offsets([(topic, 0), (topic, 1)])
-    assert ends.one_a_leader([*led, TopicPartition("unheard.of", 0)]) == [(topic, 0), ("unheard.of", 0)]
+    led, unknown = ends.to_ask([*both, unheard], now)
+    assert list(led.values()) == [(topic, 0)]
+    assert unknown == [("unheard.of", 0)]
+    await ends.answer(both)
+    asked_at = asyncio.get_running_loop().time()
+    assert ends.to_ask([*both, unheard], now + FRESH / 2) == ({}, [("unheard.of", 0)])
+    assert ends.to_ask([*both, unheard], asked_at + FRESH) == (led, unknown)
     await ends.close()
     await bus.close()
 

@@ -17,6 +17,9 @@ from postlaw_common.bus.kafka_readers import KafkaEndOffsets, KafkaGroupReader, 
 PUBLISH_SECONDS = 5.0  # long enough for a broker's place to be taken by another, short enough for a caller to be told
 BATCH_BYTES = 1 << 20  # aiokafka sends one batch a partition at a time
 METADATA_MS = 5000
+# How long the broker keeps a fetch that finds nothing. A new assignment is read once the fetch for the old one is back: who takes over
+# partitions in a hurry asks as often as aiokafka does by itself, all others a fourth as often.
+LONG_POLL_MS = 2000
 
 
 class KafkaBus:
@@ -27,6 +30,7 @@ class KafkaBus:
         self._partitions = partitions
         self._producer: AIOKafkaProducer | None = None
         self._renewing = asyncio.Lock()
+        self._sharing = asyncio.Lock()
         self._looking_back = asyncio.Lock()
         self._back: KafkaReader | None = None
         self._ends: KafkaEndOffsets | None = None
@@ -131,28 +135,37 @@ class KafkaBus:
         return consumer
 
     async def reader(self, *, unhurried: bool = False) -> KafkaReader:
-        consumer = await self._started(self._consumer(auto_offset_reset="none"))
+        poll = {"fetch_max_wait_ms": LONG_POLL_MS} if unhurried else {}
+        consumer = await self._started(self._consumer(auto_offset_reset="none", **poll))
         if unhurried:
             kafka_fetching.unhurried(consumer)
-        return KafkaReader(consumer, await self.end_offset_client(), self._connection)
+        return KafkaReader(consumer, await self._shared_ends(), self._connection)
 
     async def group(self, group: str, topics: Sequence[str]) -> KafkaGroupReader:
         consumer = self._consumer(
-            *topics, group_id=group, auto_offset_reset="earliest", session_timeout_ms=10_000, heartbeat_interval_ms=1000
+            *topics,
+            group_id=group,
+            auto_offset_reset="earliest",
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=1000,
+            fetch_max_wait_ms=LONG_POLL_MS,
         )
-        return KafkaGroupReader(
-            kafka_fetching.unhurried(await self._started(consumer)), topics, await self.end_offset_client(), self._connection
-        )
+        unhurried = kafka_fetching.unhurried(await self._started(consumer))
+        return KafkaGroupReader(unhurried, topics, await self._shared_ends(), self._connection)
 
     async def end_offset_client(self) -> KafkaEndOffsets:
         return KafkaEndOffsets(await self._started(self._consumer()), self._connection)
 
-    async def read_range(self, topic: str, partition: int, start: int, end: int) -> list[Received]:
-        async with self._looking_back:
+    async def _shared_ends(self) -> KafkaEndOffsets:
+        async with self._sharing:
             if self._ends is None:
                 self._ends = await self.end_offset_client()
-            place = TopicPartition(topic, partition)
-            ends, first = await asyncio.gather(self._ends.end_offsets([(topic, partition)]), self._ends.beginning_offset(place))
+            return self._ends
+
+    async def read_range(self, topic: str, partition: int, start: int, end: int) -> list[Received]:
+        async with self._looking_back:
+            shared, place = await self._shared_ends(), TopicPartition(topic, partition)
+            ends, first = await asyncio.gather(shared.end_offsets([(topic, partition)]), shared.beginning_offset(place))
             # Where retention took all of it, nothing would ever come of waiting for its last record.
             start, end = max(start, first), min(end, ends[topic, partition])
             if start >= end:
