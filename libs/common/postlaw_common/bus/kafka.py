@@ -17,9 +17,6 @@ from postlaw_common.bus.kafka_readers import KafkaEndOffsets, KafkaGroupReader, 
 PUBLISH_SECONDS = 5.0  # long enough for a broker's place to be taken by another, short enough for a caller to be told
 BATCH_BYTES = 1 << 20  # aiokafka sends one batch a partition at a time
 METADATA_MS = 5000
-# How long the broker keeps a fetch that finds nothing. A new assignment is read once the fetch for the old one is back: who takes over
-# partitions in a hurry asks as often as aiokafka does by itself, all others a fourth as often.
-LONG_POLL_MS = 2000
 
 
 class KafkaBus:
@@ -135,20 +132,14 @@ class KafkaBus:
         return consumer
 
     async def reader(self, *, unhurried: bool = False) -> KafkaReader:
-        poll = {"fetch_max_wait_ms": LONG_POLL_MS} if unhurried else {}
-        consumer = await self._started(self._consumer(auto_offset_reset="none", **poll))
+        consumer = await self._started(self._consumer(auto_offset_reset="none"))
         if unhurried:
             kafka_fetching.unhurried(consumer)
         return KafkaReader(consumer, await self._shared_ends(), self._connection)
 
     async def group(self, group: str, topics: Sequence[str]) -> KafkaGroupReader:
         consumer = self._consumer(
-            *topics,
-            group_id=group,
-            auto_offset_reset="earliest",
-            session_timeout_ms=10_000,
-            heartbeat_interval_ms=1000,
-            fetch_max_wait_ms=LONG_POLL_MS,
+            *topics, group_id=group, auto_offset_reset="earliest", session_timeout_ms=10_000, heartbeat_interval_ms=1000
         )
         unhurried = kafka_fetching.unhurried(await self._started(consumer))
         return KafkaGroupReader(unhurried, topics, await self._shared_ends(), self._connection)
