@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+
+import aiohttp
 
 from postlaw_common.http_client import httpx
 from postlaw_mesh.demo.law import Answered
@@ -26,8 +29,9 @@ class ApiProblem(Exception):
 class RestClient:
     """Every method raises ApiProblem where the API does not answer as asked."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: httpx.AsyncClient, clicks: aiohttp.ClientSession) -> None:
         self._http = http
+        self._clicks = clicks  # many a second, beside a mesh that has the same processors: a click by httpx costs four times as much
 
     async def call(self, verb: str, path: str, **request: Any) -> dict[str, Any]:
         """Waits and asks again where a limit or a restart says so."""
@@ -92,19 +96,18 @@ class RestClient:
     async def say_stop(self, link: str, address: str) -> Answered:
         """The one click of RFC 8058, as a mailbox provider does it: no cookie, no redirect."""
         began = time.perf_counter()
-        body = {"List-Unsubscribe": "One-Click"}
         path = httpx.URL(link).raw_path.decode()
-        headers = {"accept": "application/json", "authorization": ""}
         while True:
-            response = await self._http.post(path, data=body, headers=headers, follow_redirects=False)
-            if response.status_code != 503:  # no answer yet: whoever clicks for a person asks again, and so do we
+            async with self._clicks.post(path, data={"List-Unsubscribe": "One-Click"}, allow_redirects=False) as response:
+                answer = await response.text()
+            if response.status != 503:  # no answer yet: whoever clicks for a person asks again, and so do we
                 break
             await asyncio.sleep(0.1)
         took = time.perf_counter() - began
         at = time.time_ns()
-        if response.is_error:
-            raise ApiProblem(f"one click: {response.status_code} {response.text[:200]}")
-        receipt = response.json()
+        if not response.ok:
+            raise ApiProblem(f"one click: {response.status} {answer[:200]}")
+        receipt = json.loads(answer)
         return Answered(address, receipt["outcome"], at, took * 1000, receipt["event_id"])
 
     async def insist(self, link: str, address: str, patience_s: float) -> Answered:
@@ -126,4 +129,8 @@ def accounted(totals: dict[str, Any]) -> int:
 async def client(gateway: str, api_key: str) -> AsyncGenerator[RestClient]:
     limits = httpx.Limits(max_connections=64)
     async with httpx.AsyncClient(base_url=gateway, headers={"authorization": f"Bearer {api_key}"}, timeout=60, limits=limits) as http:
-        yield RestClient(http)
+        connector, patience = aiohttp.TCPConnector(limit=64), aiohttp.ClientTimeout(total=60)
+        async with aiohttp.ClientSession(
+            gateway, connector=connector, timeout=patience, headers={"accept": "application/json"}, cookie_jar=aiohttp.DummyCookieJar()
+        ) as clicks:
+            yield RestClient(http, clicks)

@@ -1,18 +1,18 @@
 """What people were answered, on its way to the log: at once, or kept while the bus is away and published when it is back.
 
 Nothing is written before the answer, nor after it while the bus takes the event: an opt-out's own writes stay two. So a process that
-is killed within the milliseconds between an answer and its event loses that event; the withdrawal itself it never loses.
+is killed within the tenth of a second between an answer and its event loses that event; the withdrawal itself it never loses.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from postlaw_common.bus import Bus, BusUnavailable
+from postlaw_common.bus import Bus, BusUnavailable, Record
 from postlaw_common.events import Event, to_record
 from postlaw_common.outbox import pack, unpack
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Index, StoreUnavailable
+from postlaw_common.store import Collection, CollectionSpec, Index, StoreUnavailable
 from postlaw_common.telemetry import get_logger
 from postlaw_consent.outgoing import ANSWERS
 
@@ -25,21 +25,23 @@ _PAGE = 200
 _log = get_logger(__name__)
 
 
+def record_of_answer(answered: Event, partition: int) -> Record:
+    return to_record(answered, ANSWERS.name, partition)
+
+
 class Answers:
     def __init__(self, collection: Callable[[], Collection], bus: Bus) -> None:
         self._collection = collection
         self._bus = bus
 
-    async def publish(self, answered: Event, partition: int) -> None:
-        """Returns once the bus has it, or the store keeps it. Raises StoreUnavailable where neither does."""
-        record = to_record(answered, ANSWERS.name, partition)
+    async def publish(self, records: Sequence[Record]) -> None:
+        """Returns once the bus has them, or the store keeps them. Raises StoreUnavailable where neither does."""
         try:
-            await self._bus.publish([record])
+            await self._bus.publish(records)
         except BusUnavailable:
-            try:
-                await self._collection().insert({"_id": answered.id, "due": DUE, "record": pack(record)})
-            except AlreadyExists:
-                return
+            await self._collection().insert_many(
+                [{"_id": record.headers["ce_id"].decode(), "due": DUE, "record": pack(record)} for record in records]
+            )
 
     async def run(self) -> None:
         """Background."""
