@@ -123,12 +123,12 @@ class Bus(Protocol):
         ...
 
     async def reader(self, *, unhurried: bool = False) -> Reader:
-        """`unhurried`: for whoever reads much and steadily, and need not have each record at once: it may come a tenth of a second later,
-        with those that follow it."""
+        """`unhurried`: for whoever reads much and steadily, and need not have each record at once: it may come a quarter of a second
+        later, with those that follow it."""
         ...
 
     async def group(self, group: str, topics: Sequence[str]) -> GroupReader:
-        """Its readers are unhurried."""
+        """Its readers are unhurried, too: a tenth of a second."""
         ...
 
     async def end_offset_client(self) -> EndOffsets: ...

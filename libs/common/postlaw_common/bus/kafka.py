@@ -134,14 +134,14 @@ class KafkaBus:
     async def reader(self, *, unhurried: bool = False) -> KafkaReader:
         consumer = await self._started(self._consumer(auto_offset_reset="none"))
         if unhurried:
-            kafka_fetching.unhurried(consumer)
+            kafka_fetching.unhurried(consumer, kafka_fetching.READER_PAUSE_S)
         return KafkaReader(consumer, await self._shared_ends(), self._connection)
 
     async def group(self, group: str, topics: Sequence[str]) -> KafkaGroupReader:
         consumer = self._consumer(
             *topics, group_id=group, auto_offset_reset="earliest", session_timeout_ms=10_000, heartbeat_interval_ms=1000
         )
-        unhurried = kafka_fetching.unhurried(await self._started(consumer))
+        unhurried = kafka_fetching.unhurried(await self._started(consumer), kafka_fetching.GROUP_PAUSE_S)
         return KafkaGroupReader(unhurried, topics, await self._shared_ends(), self._connection)
 
     async def end_offset_client(self) -> KafkaEndOffsets:

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -25,9 +26,18 @@ _FETCH = "_proc_fetch_request"  # (assignment, node id, request) -> whether to w
 _RECORD = "_consumer_record"  # (partition, decoded record) -> what a consumer returns
 _MENDED = "postlaw_mended"
 _FETCHER = "_fetcher"  # of a consumer, once it has started
-_NEXT = "postlaw_next"  # of an unhurried consumer's fetcher: by node, when on the loop's clock it may be asked again
+_PACE = "postlaw_pace"  # of an unhurried consumer's fetcher
 
-PAUSE_S = 0.1
+GROUP_PAUSE_S = 0.1  # after a fetch that found something
+READER_PAUSE_S = 0.25  # of the log's writer, which reads every topic: 400 partitions, whose fetch costs it and the broker 5 ms each
+
+
+@dataclass(slots=True)
+class _Pace:
+    """`next_at`: by node, when on the loop's clock it may be asked again."""
+
+    pause_s: float
+    next_at: dict[int, float] = field(default_factory=dict[int, float])
 
 
 def mend() -> None:
@@ -37,14 +47,14 @@ def mend() -> None:
 
     async def fetch_quietly(self: Fetcher, assignment: Any, node_id: int, request: Any) -> bool:
         try:
-            next_at: dict[int, float] | None = getattr(self, _NEXT, None)
-            if next_at is None:
+            pace: _Pace | None = getattr(self, _PACE, None)
+            if pace is None:
                 return await fetch(self, assignment, node_id, request)
             loop = asyncio.get_running_loop()
-            await asyncio.sleep(next_at.get(node_id, 0.0) - loop.time())
+            await asyncio.sleep(pace.next_at.get(node_id, 0.0) - loop.time())
             found = await fetch(self, assignment, node_id, request)
             if found:
-                next_at[node_id] = loop.time() + PAUSE_S
+                pace.next_at[node_id] = loop.time() + pace.pause_s
             return found
         except asyncio.CancelledError:
             return False
@@ -55,9 +65,9 @@ def mend() -> None:
     setattr(PartitionRecords, _RECORD, _received)
 
 
-def unhurried(consumer: AIOKafkaConsumer) -> AIOKafkaConsumer:
-    """A started one, which from here on waits PAUSE_S after each fetch that found something."""
-    setattr(getattr(consumer, _FETCHER), _NEXT, dict[int, float]())
+def unhurried(consumer: AIOKafkaConsumer, pause_s: float) -> AIOKafkaConsumer:
+    """A started one, which from here on waits so many seconds after each fetch that found something."""
+    setattr(getattr(consumer, _FETCHER), _PACE, _Pace(pause_s))
     return consumer
 
 
