@@ -199,6 +199,16 @@ def test_the_settings_are_ones_that_a_start_accepts(chart: RenderedChart, monkey
                 load(model)
 
 
+def test_requests_of_cpu_put_whoever_answers_a_person_who_says_stop_before_the_rest(chart: RenderedChart) -> None:
+    asked = {
+        name: int(chart.component(name).containers[0]["resources"]["requests"]["cpu"].removesuffix("m"))
+        for name in (*RUNNABLE, "sending-worker")
+    }
+    assert min(asked[name] for name in ("gateway", "consent", "sending")) >= 2 * max(
+        asked[name] for name in ("sending-worker", "subscribers", "audit")
+    )
+
+
 def test_a_service_gets_what_compose_gives_it_but_for_what_is_told_here(smallest: RenderedChart) -> None:
     composed = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
     of_development = {"POSTLAW_SENDING_UNVERIFIED_DOMAINS", "POSTLAW_GATEWAY_RATE_PER_SECOND", "POSTLAW_GATEWAY_RATE_BURST"}

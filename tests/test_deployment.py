@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from postlaw_common.settings import load
+from postlaw_common.testing.backing.processes import Program
 from postlaw_mesh.run_command import SERVICES as RUNNABLE
+from tools.composed_mesh import SHARES, weigh
 from tools.service_settings import BY_SERVICE, MODELS, variables
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -27,6 +29,24 @@ def test_every_service_of_the_mesh_is_composed_and_sending_has_workers_beside_it
     roles = [service["environment"]["POSTLAW_SENDING_ROLE"] for service in OURS.values() if service["command"][:2] == ["run", "sending"]]
     assert sorted(roles) == ["api", "worker"]
     assert OURS["sending-worker"]["deploy"]["replicas"] == 2
+
+
+def test_whoever_answers_a_person_who_says_stop_weighs_three_times_what_the_rest_does_where_processors_are_short() -> None:
+    shares = {name: service.get("cpu_shares", 1024) for name, service in SERVICES.items()}
+    assert {shares[name] for name in ("gateway", "consent", "sending", "identity", "kafka", "mongodb")} == {1024}
+    assert {shares[name] for name in ("sending-worker", "subscribers", "audit")} == {341}
+
+
+def test_a_composed_process_has_its_share_of_a_busy_machine(tmp_path: Path) -> None:
+    sleeping = Program(tmp_path, "sleeping")
+    sleeping.start(["sleep", "60"])
+    weight = Path(f"/proc/{sleeping.pid}/autogroup")
+    try:
+        weigh(sleeping, SHARES // 3)
+        if weight.exists():  # else this kernel weighs all processes the same, and nothing is to be said to it
+            assert weight.read_text().split()[-1] == "5"  # sched(7): a weight of 335 beside 1,024
+    finally:
+        sleeping.stop()
 
 
 @pytest.mark.parametrize("name", OURS)
