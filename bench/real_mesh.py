@@ -38,7 +38,7 @@ def real_backing(home: Path) -> Generator[dict[str, str]]:
         stack.callback(kafka.kill)
         mongodb = LocalMongoWire(home / "mongodb", local.bin)
         mongodb.start()
-        stack.callback(mongodb.stop)
+        stack.callback(mongodb.remove)
         yield {
             "POSTLAW_BUS": kafka.url,
             "POSTLAW_STORE": mongodb.url,

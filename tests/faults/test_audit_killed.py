@@ -41,6 +41,7 @@ def parts(backing: Backing, s3_url: str, tmp_path_factory: pytest.TempPathFactor
     made = Parts(home, LocalKafka(home / "kafka", backing.local.kafka_libs), LocalMongoWire(home / "mongodb", backing.local.bin), s3_url)
     yield made
     made.stop()
+    made.server.remove()
 
 
 @pytest.fixture

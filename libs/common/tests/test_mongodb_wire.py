@@ -8,6 +8,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import CursorNotFound, DuplicateKeyError
 
 from postlaw_common.store.mongodb import split_url
+from postlaw_common.testing.backing.mongodb_wire import LocalMongoWire
 
 People = AsyncCollection[dict[str, Any]]
 
@@ -138,3 +140,11 @@ async def test_a_collection_that_was_dropped_or_renamed_is_another_one(people: P
     assert await people.find_one({"_id": "b"}) is None
     await people.insert_one({"_id": "b"})
     assert await people.find({}).to_list() == [{"_id": "b"}]
+
+
+def test_a_server_of_one_test_leaves_nothing_behind(local_mongodb: LocalMongoWire, tmp_path: Path) -> None:
+    cluster = Path((tmp_path / "mongodb" / "cluster").read_text())
+    assert cluster.is_dir()
+    local_mongodb.remove()
+    assert not cluster.exists() or cluster.is_relative_to(tmp_path)
+    local_mongodb.remove()

@@ -6,6 +6,8 @@ async with mesh(tmp_path, [build_consent, fake("sending", add_SendingServiceServ
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
@@ -34,7 +36,9 @@ _KEY_ID = "test"
 @cache
 def _authority() -> DevelopmentCA:
     """One a test session."""
-    return DevelopmentCA(Path(tempfile.mkdtemp(prefix="postlaw-test-ca-")))
+    directory = tempfile.mkdtemp(prefix="postlaw-test-ca-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return DevelopmentCA(Path(directory))
 
 
 @cache

@@ -147,7 +147,7 @@ def local_mongodb(backing: Backing, tmp_path: Path) -> Iterator[LocalMongoWire]:
     server = LocalMongoWire(tmp_path / "mongodb", backing.local.bin)
     server.start()
     yield server
-    server.stop()
+    server.remove()
 
 
 @pytest.fixture(scope="session")
@@ -165,4 +165,4 @@ def breakable_mongodb(backing: Backing, tmp_path_factory: pytest.TempPathFactory
     server = LocalMongoWire(tmp_path_factory.mktemp("mongodb"), backing.local.bin)
     server.start()
     yield server
-    server.stop()
+    server.remove()
