@@ -85,7 +85,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
     outgoing = Outgoing(platform.bus)
     afterwards = Afterwards()
     notices = Notices(lambda: store.collection(NOTICES.name), platform.bus, encode_change, ledger.partition_of, afterwards, platform.now_us)
-    answers = Answers(lambda: store.collection(ANSWERS_DUE.name), platform.bus)
+    answers = Answers(lambda: store.collection(ANSWERS_DUE.name), platform.bus, afterwards)
     ends = Ends(platform.bus)
     names = ListNames(lambda: store.collection(LIST_NAMES.name))
     tokens = Tokens(platform.platform_keys, version=settings.token_key_version)

@@ -12,6 +12,7 @@ from postlaw_common.errors import Conflict, Invalid, NotFound, PostlawError
 from postlaw_common.store import StoreUnavailable
 from postlaw_common.testing.patience import patience, until
 from postlaw_common.testing.promises import promise
+from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.answers import ANSWERS_DUE, Answers
 from postlaw_consent.ledger import LEDGER
 
@@ -216,7 +217,7 @@ async def test_what_was_answered_while_the_bus_was_away_goes_to_the_log_when_it_
         while not await world.stores["consent"].collection(ANSWERS_DUE.name).count():
             await asyncio.sleep(0.01)
     await world.restart()
-    assert await Answers(lambda: world.stores["consent"].collection(ANSWERS_DUE.name), world.bus).sweep() == 1
+    assert await Answers(lambda: world.stores["consent"].collection(ANSWERS_DUE.name), world.bus, Afterwards()).sweep() == 1
     assert [(answer.withdrawal.event_id, answer.withdrawal.outcome) for answer in await world.answers()] == [
         (receipt.event_id, pb.OUTCOME_RECORDED)
     ]

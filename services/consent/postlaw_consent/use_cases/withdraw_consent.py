@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from postlaw_common.bus import Record
 from postlaw_common.errors import Conflict, Unavailable
 from postlaw_common.events import Event
 from postlaw_common.foreground import answering
@@ -20,12 +19,11 @@ from postlaw_common.ids import new_id
 from postlaw_common.store import AlreadyExists
 from postlaw_common.telemetry import get_logger, meter
 from postlaw_consent.afterwards import Afterwards
-from postlaw_consent.answers import Answers, record_of_answer
+from postlaw_consent.answers import Answers
 from postlaw_consent.domain.event import Actor, ConsentEvent, Kind, Route, person_of
 from postlaw_consent.domain.fold import fold
 from postlaw_consent.domain.particulars import NONE_STATED, Particulars
 from postlaw_consent.domain.scope import Scope
-from postlaw_consent.gathered import Gathered
 from postlaw_consent.ledger import Entry, Ledger, Line
 from postlaw_consent.outgoing import Outgoing
 from postlaw_consent.referring import referring
@@ -33,7 +31,6 @@ from postlaw_consent.referring import referring
 Outcome = Literal["stopped", "recorded"]
 
 WITHIN_S = 8.0  # of a caller's ten: an honest "recorded" must still arrive
-LOGGED_WITHIN_S = 0.1  # an answer is lost to the log where the process is killed within it
 _TRIES = 20
 
 _log = get_logger(__name__)
@@ -121,7 +118,7 @@ class WithdrawConsent:
     ) -> None:
         self._ledger = ledger
         self._outgoing = outgoing
-        self._answered = Gathered(answers.publish, afterwards, seconds=LOGGED_WITHIN_S, what="answers to the log")
+        self._answers = answers
         self._await_stopped = await_stopped
         self._encode_answer = encode_answer
         self._generation = generation
@@ -171,7 +168,7 @@ class WithdrawConsent:
             relay_may_hold=stop.relay_may_hold,
             relay_until_us=stop.relay_until_us,
         )
-        self._answered.add(self._answer(receipt))
+        self._tell(receipt)
         return receipt
 
     async def _commit(self, request: Request) -> tuple[Line, bool]:
@@ -237,7 +234,7 @@ class WithdrawConsent:
             _log.warning("the stop could not be confirmed", partition=partition, failure=type(failure).__name__)
             return _UNCONFIRMED
 
-    def _answer(self, receipt: Receipt) -> Record:
+    def _tell(self, receipt: Receipt) -> None:
         person = person_of(receipt.tenant_id, receipt.address_key)
         event = Event(
             id=new_id("evt"),
@@ -250,7 +247,7 @@ class WithdrawConsent:
             data=self._encode_answer(receipt),
             actor="service:consent",
         )
-        return record_of_answer(event, receipt.partition)
+        self._answers.tell(event, receipt.partition)
 
 
 def _standing(history: list[Line], request: Request) -> Line | None:
