@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -80,7 +81,8 @@ class ComposedMesh:
         if name == "inbox":
             words = [*words[:1], "--smtp-port", str(self.port("inbox:2525")), "--port", str(self.port("inbox:8025"))]
         self._begin(instance, given, words, self.port("inbox:8025") if name == "inbox" else int(given["POSTLAW_HEALTH_PORT"]))
-        weigh(self.programs[instance], self.service(name).get("cpu_shares", SHARES))
+        if shares := self.service(name).get("cpu_shares"):
+            weigh(self.programs[instance], shares)
 
     def _begin(self, instance: str, given: Mapping[str, str], words: Sequence[str], health: int) -> None:
         program = self.programs[instance] = Program(self.home, instance)
@@ -147,7 +149,12 @@ def weigh(program: Program, shares: int) -> None:
     value (sched(7), "The autogroup feature"). Where it does not, all weigh the same."""
     nice = round(math.log(SHARES / shares, 1.25))
     with suppress(OSError):
-        Path(f"/proc/{program.pid}/autogroup").write_text(str(nice))
+        while True:
+            try:
+                Path(f"/proc/{program.pid}/autogroup").write_text(str(nice))
+                return
+            except BlockingIOError:  # one change in a tenth of a second, over all sessions, from whoever is not root
+                time.sleep(0.1)
 
 
 def answers(port: int, host: str = "127.0.0.1", path: str = "/readyz") -> bool:

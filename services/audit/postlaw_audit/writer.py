@@ -45,7 +45,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 BATCH = 4096  # records a commit, at most: three batches are in memory at a time, some 2 kB a record
-GATHER_S = 0.3
+GATHER_S = 0.3  # a commit costs the same however few are in it; an entry is to be below the checkpoint within a second (ADR 58)
 FEW = 64  # entries that take a millisecond of the event loop
 SEGMENTS = PREFIX + "segment/"
 AT_ONCE = 16  # requests to the bucket

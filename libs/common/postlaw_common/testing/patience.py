@@ -17,5 +17,5 @@ def patience() -> asyncio.Timeout:
 async def until(holds: Callable[[], Awaitable[bool]], every_s: float = 0.01) -> None:
     """Returns once it holds. Raises TimeoutError."""
     async with patience():
-        while not await holds():  # noqa: ASYNC110
+        while not await holds():  # noqa: ASYNC110 - what is waited for is often another process's, which sets no event here
             await asyncio.sleep(every_s)
