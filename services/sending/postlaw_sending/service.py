@@ -76,7 +76,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         tracking_tokens=tracking_tokens,
         require_free=counts.require_free,
         held_at=counts.held_at,
-        long_silent=signals.long_silent,
+        last_signals=signals,
         links_host=domain.keep.links_host,
         answers_reach=team_addresses.reach,
         may_send_from=may_send_from,

@@ -30,7 +30,7 @@ from postlaw_sending.campaigns.opening import BatchOpener
 from postlaw_sending.campaigns.outcomes import BATCHES, TOTALS, Outcomes
 from postlaw_sending.campaigns.paces import PACES, Paces
 from postlaw_sending.campaigns.planner import Planner, Seeds
-from postlaw_sending.campaigns.planning import HeldAt, LongSilent, Planning
+from postlaw_sending.campaigns.planning import HeldAt, Planning
 from postlaw_sending.campaigns.plans import PLANS, Plans
 from postlaw_sending.campaigns.responses import RESPONSES, Responses
 from postlaw_sending.campaigns.retries import RETRIES, Retries
@@ -53,6 +53,7 @@ from postlaw_sending.frequency.contacts import CONTACTS, Contacts
 from postlaw_sending.frequency.wire import CAPS_CHANGED
 from postlaw_sending.messages.campaign import CompiledCampaign, compile_campaign
 from postlaw_sending.messages.return_path import ReturnPaths
+from postlaw_sending.silence.last_signals import LastSignals
 from postlaw_sending.tracking.messages import TrackedCampaign, tracked
 from postlaw_sending.tracking.tokens import Tokens
 
@@ -106,7 +107,7 @@ def assemble(
     tracking_tokens: Tokens,
     require_free: Callable[[str, str], Awaitable[None]],
     held_at: HeldAt,
-    long_silent: LongSilent,
+    last_signals: LastSignals,
     links_host: Callable[[str, str], Awaitable[str]],
     answers_reach: AnswersReach,
     may_send_from: SenderCheck | None = None,
@@ -115,7 +116,7 @@ def assemble(
     """`database`: sending's own. `approved`: a template's version. `holdings`: the stop's, whose job offsets say what stands in the log.
     `is_single`: of a settled batch, whether it is a single message's, which `settle_single` takes. `refused`: see
     outcomes_consumer. `may_send_from`, `require_free`: see MoveCampaign. `links_host`: see BatchOpener. `answers_reach`: see
-    CreateCampaign. `held_at`, `long_silent`: see Planning."""
+    CreateCampaign. `held_at`: see Planning."""
     store = platform.store(database)
 
     def opened(spec: CollectionSpec) -> Collection:
@@ -164,7 +165,17 @@ def assemble(
         keys=keys,
         watch=watch,
         planning=Planning(
-            platform.bus, plans, retries, kept, paces, subscribers, consent, capping.had_enough, long_silent, held_at, platform.now_us
+            platform.bus,
+            plans,
+            retries,
+            kept,
+            paces,
+            subscribers,
+            consent,
+            capping.had_enough,
+            last_signals.long_silent,
+            held_at,
+            platform.now_us,
         ),
         backlog=Backlog(platform.bus, lambda: opened(holdings), backlog_limit),
         retries=retries,
@@ -190,6 +201,7 @@ def assemble(
         check_template,
         may_send_from,
         answers_reach,
+        last_signals.number_silent,
         second_opinion,
     )
     identity = Identity(platform.channel)

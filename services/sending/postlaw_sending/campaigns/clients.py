@@ -44,6 +44,10 @@ class Decisions:
     gate: Gate
     verdicts: Sequence[consent.Verdict] = ()
 
+    def might_give_a_sign(self, address_keys: Sequence[bytes]) -> list[bytes]:
+        """`address_keys`: those asked about, in that order. Of them, who may have it and allows some of what the campaign asks to know."""
+        return [key for key, one in zip(address_keys, self.each, strict=True) if one.allow and self.rulings[one.verdict].tracking]
+
 
 class Subscribers:
     """`channel`: the platform's."""

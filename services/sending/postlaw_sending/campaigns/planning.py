@@ -240,8 +240,7 @@ class Planning:
 
     async def _silent(self, campaign: Campaign, keys: Sequence[bytes], answer: Decisions, full: Collection[bytes]) -> set[bytes]:
         """Of those whom the law and the cap let have it, and who allow what this campaign asks to know: nobody else could give a sign."""
-        said = zip(keys, answer.each, strict=True)
-        might = [key for key, one in said if one.allow and answer.rulings[one.verdict].tracking and key not in full]
+        might = [key for key in answer.might_give_a_sign(keys) if key not in full]
         return await self._long_silent(campaign.tenant_id, campaign.leave_out_silent_days, might) if might else set()
 
     async def _held(self, campaign: Campaign) -> frozenset[str]:

@@ -18,10 +18,11 @@ OURS: Final = frozenset({"address", "unsubscribe_url"})  # fields that everybody
 @dataclass(slots=True)
 class Sample:
     """People of the audience as the first gate has just decided on them; no address of theirs leaves it. `bases`: how many rest on
-    what, by regime."""
+    what, by regime. `watched`: address keys of those who may have it and allow some of what the campaign asks to know."""
 
     people: list[JobRecipient] = field(default_factory=list[JobRecipient])
     bases: Counter[str] = field(default_factory=Counter[str])
+    watched: list[bytes] = field(default_factory=list[bytes])
 
     @property
     def allowed(self) -> list[JobRecipient]:
@@ -57,6 +58,19 @@ def fields(names: Collection[str], placed: Collection[str], sample: Sample) -> I
             "fields", "warn", f"Missing of {len(people):,} looked at: {_counted(Counter(missing))}.", "Give the template a default."
         )
     return Item("fields", "pass", "Everyone looked at has every field." if lacking else "The templates read no field.")
+
+
+def long_silent(days: int, watched: int, silent: int) -> Item:
+    """`days`: the campaign's rule, 0 where it has none. `watched`: those looked at who could have given a sign; `silent`: how many of them
+    gave none for longer."""
+    if not days:
+        return Item("long_silent", "pass", "Nobody was counted: the campaign leaves out no silent (leave_out_silent_days).")
+    if not watched:
+        return Item("long_silent", "pass", "Nobody looked at may have it and allows signs of theirs to be known: nobody counts as silent.")
+    what = f"Of {watched:,} people looked at who may have it and allow signs of theirs to be known, {silent:,} gave none for {days:,} days."
+    if not silent:
+        return Item("long_silent", "pass", what)
+    return Item("long_silent", "warn", what, "They get nothing. Ask them once, without the rule, whether they still want mail, or stop.")
 
 
 def _counted(counts: Counter[str]) -> str:

@@ -53,7 +53,8 @@ class Compile(Protocol):
 class Checklist:
     """`check_template` raises NotFound or Conflict where the version that a campaign names is not approved, `may_send_from` Conflict
     where this customer may not mail from that address (None: from any). `answers_reach`: whether somebody reads what is passed on to a team
-    address. `second_opinion` raises nothing, and warns at most."""
+    address. `number_silent`: by customer and days, how many of these people gave no sign for longer. `second_opinion` raises nothing, and
+    warns at most."""
 
     subscribers: Subscribers
     consent: Consent
@@ -64,6 +65,7 @@ class Checklist:
     check_template: Callable[[Campaign], Awaitable[None]]
     may_send_from: Callable[[str, str], Awaitable[None]] | None
     answers_reach: Callable[[str, str], Awaitable[bool]]
+    number_silent: Callable[[str, int, Sequence[bytes]], Awaitable[int]]
     second_opinion: Callable[[Campaign], Awaitable[Item | None]] | None = None
 
     async def __call__(self, campaign: Campaign) -> list[Item]:
@@ -86,12 +88,14 @@ class Checklist:
             items.append(opinion)
         if away:
             said = f"Could not be looked at: {away}"[:150]
-            return [*items, *(Item(id, "warn", said, "Look again.") for id in ("audience", "fields", "unsubscribe"))]
+            *others, silent = (Item(id, "warn", said, "Look again.") for id in ("audience", "fields", "unsubscribe", "long_silent"))
+            return [*items, *others, silent if campaign.leave_out_silent_days else audience_checks.long_silent(0, 0, 0)]
         return [
             *items,
             audience_checks.audience(sample),
             audience_checks.fields(*_fields(campaign), sample),
             await self._unsubscribe(campaign, compiled, sample),
+            await self._long_silent(campaign, sample),
         ]
 
     def _of_all_words(self, campaign: Campaign, sample: Sample) -> list[Item]:
@@ -139,6 +143,7 @@ class Checklist:
     async def _decide(self, campaign: Campaign, partition: int, page: Page, sample: Sample) -> None:
         answer = await self.consent.decide(campaign, partition, page.address_keys)
         sample.people += recipients(job_batch(page.people, answer.each, answer.rulings))
+        sample.watched += answer.might_give_a_sign(page.address_keys)
         for decision in answer.each:
             verdict = answer.verdicts[decision.verdict]
             if verdict.allow:
@@ -171,6 +176,11 @@ class Checklist:
         except Conflict as unverified:
             return Item("domain", "fail", unverified.detail[:190])
         return Item("domain", "pass", "The sender's domain is verified.")
+
+    async def _long_silent(self, campaign: Campaign, sample: Sample) -> Item:
+        days = campaign.leave_out_silent_days
+        silent = await self.number_silent(campaign.tenant_id, days, sample.watched) if days and sample.watched else 0
+        return audience_checks.long_silent(days, len(sample.watched), silent)
 
     async def _unsubscribe(self, campaign: Campaign, compiled: CompiledCampaign, sample: Sample) -> Item:
         """One real link, as one of the sample would get it: it stands where it must, and is known as theirs where it leads."""

@@ -39,11 +39,15 @@ class LastSignals:
         known = await self._open().get_many(list(by_id))
         if met := [_document(id, now_us, now_us) for id in by_id if id not in known]:
             await self._open().insert_many(met)
-        # A day's grace, since signs are kept to a day.
-        silent = [document for document in known.values() if now_us - document["at_us"] > (days + 1) * DAY_US]
+        silent = _silent(known, days, now_us)
         left_out = [document for document in silent if document["year"] != _year(now_us)]
         await asyncio.gather(*(self._replace(document, _document(document["_id"], document["at_us"], now_us)) for document in left_out))
         return {by_id[document["_id"]] for document in silent}
+
+    async def number_silent(self, tenant_id: str, days: int, address_keys: Sequence[bytes]) -> int:
+        """How many of them `long_silent` would name. Writes nothing: who is only looked at has not been met. Raises StoreUnavailable."""
+        known = await self._open().get_many([_id(tenant_id, key) for key in address_keys])
+        return len(_silent(known, days, self._now_us()))
 
     async def heard(self, signs: Mapping[tuple[str, bytes], int]) -> None:
         """By customer and address key, or its first octets: when they gave a sign. Who is not known stays so. Again changes nothing.
@@ -87,6 +91,11 @@ def last_signals_in(platform: Platform, database: str) -> LastSignals:
     """`database`: sending's own."""
     store = platform.store(database)
     return LastSignals(lambda: store.collection(LAST_SIGNALS.name), platform.now_us)
+
+
+def _silent(known: Mapping[str, Document], days: int, now_us: int) -> list[Document]:
+    # A day's grace, since signs are kept to a day.
+    return [document for document in known.values() if now_us - document["at_us"] > (days + 1) * DAY_US]
 
 
 def _document(id: str, at_us: int, told_us: int) -> Document:

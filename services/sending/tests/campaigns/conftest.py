@@ -91,7 +91,7 @@ class World:
             refused=Refusals(received_in(self.platform, "sending")).take,
             require_free=counts_in(self.platform, "sending")[0].require_free,
             held_at=counts_in(self.platform, "sending")[0].held_at,
-            long_silent=last_signals_in(self.platform, "sending").long_silent,
+            last_signals=last_signals_in(self.platform, "sending"),
             links_host=assemble_domains(self.platform, "sending", Resolver(), Expected()).keep.links_host,
             answers_reach=team_addresses_in(self.platform, "sending")[0].reach,
             return_paths=ReturnPaths(self.platform.platform_keys),

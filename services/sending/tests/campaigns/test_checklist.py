@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 L = sending.Checklist
 IDS = [
     "template", "sender", "answers", "domain", "renders", "postal_address", "subject", "label", "text", "size", "links",
-    "audience", "fields", "unsubscribe",
+    "audience", "fields", "unsubscribe", "long_silent",
 ]  # fmt: skip
 
 
@@ -42,6 +42,7 @@ async def test_a_campaign_in_order_passes_every_item(open_world: Opened) -> None
         assert list(found) == IDS
         assert [item.id for item in found.values() if item.state != L.STATE_PASS] == ["domain"]  # the tests' mail is captured
         assert found["audience"].what == "Of 40 people looked at, 40 may have it (UK: express_consent 40)."
+        assert found["long_silent"].what.startswith("Nobody was counted")
 
 
 @promise("M2", "M7")
@@ -95,8 +96,12 @@ async def test_what_cannot_be_looked_at_is_said_and_stops_no_launch(open_world: 
     """Without consent nobody gets a token, so nothing can go: the launch waits for it as planning does."""
     async with open_world() as world:
         world.law.away = True
+        unseen = {"domain", "audience", "fields", "unsubscribe"}
         found = await looked_at(world)
-        assert {id for id, item in found.items() if item.state == L.STATE_WARN} == {"domain", "audience", "fields", "unsubscribe"}
+        assert list(found) == IDS
+        assert {id for id, item in found.items() if item.state == L.STATE_WARN} == unseen
+        found = await looked_at(world, tracking=sending.Tracking(clicks=True), leave_out_silent_days=30)
+        assert {id for id, item in found.items() if item.state == L.STATE_WARN} == unseen | {"long_silent"}
 
 
 async def test_a_field_that_some_lack_warns_and_a_default_is_enough(open_world: Opened) -> None:

@@ -79,6 +79,51 @@ async def test_a_click_of_theirs_brings_somebody_back_and_a_machines_does_not(op
                 await asyncio.sleep(0.1)
 
 
+async def checked(world: World, **changed: Any) -> tuple[bool, str]:
+    """(whether the checklist warns of the silent, what it says)."""
+    campaign = await world.draft(template=sending.Template(subject="Hello", text="Hello", html=PAGE), **changed)
+    found = await world.stub.GetChecklist(sending.GetCampaignRequest(campaign_id=campaign.campaign_id))
+    [item] = [item for item in found.items if item.id == "long_silent"]
+    assert found.passed and bool(item.what_to_do) == (item.state == sending.Checklist.STATE_WARN)
+    return item.state == sending.Checklist.STATE_WARN, item.what
+
+
+@promise("M7", "M9")
+async def test_before_a_launch_the_checklist_counts_who_would_be_left_out_and_meets_nobody_by_looking(open_world: Any) -> None:
+    clock = Clock()
+    people, law = audience()
+    async with open_world(people, law, now_us=clock) as world:
+        assert await checked(world, **RULE) == (False, said(1, 0))
+        assert await world.store.collection(LAST_SIGNALS.name).count() == 0, "silence begins with a campaign, not with a look"
+        first = await finished(world, **RULE)
+        link = await link_of(world, first.campaign_id, ALL)
+        clock.ahead_s = 32 * DAY_S
+        people.add_list("lst_1", (ALL, OPENS, NOTHING, NEWCOMER))
+        law.verdicts[address_key(NEWCOMER)] = verdict(clicks=True)
+        asked = len(law.asked)
+        assert await checked(world, **RULE) == (True, said(2, 1)), "who allows no clicks is not counted, nor is who has just come"
+        assert len(law.asked) == asked + 4, "a question for each partition"
+        assert await checked(world, **RULE | {"leave_out_silent_days": 60}) == (False, said(2, 0, 60))
+        (counted_none, what) = await checked(world, tracking=sending.Tracking(clicks=True))
+        assert (counted_none, what.startswith("Nobody was counted")) == (False, True)
+        await follow(world, link, head=True)
+        await analytics(world, first.campaign_id, machine_clicks=1)
+        assert (await checked(world, **RULE))[0], "a machine's click is no sign"
+        await follow(world, link)
+        async with patience():
+            while (await checked(world, **RULE))[0]:
+                await asyncio.sleep(0.1)
+        law.verdicts = {}
+        assert (await checked(world, **RULE)) == (
+            False,
+            "Nobody looked at may have it and allows signs of theirs to be known: nobody counts as silent.",
+        )
+
+
+def said(watched: int, silent: int, days: int = 30) -> str:
+    return f"Of {watched} people looked at who may have it and allow signs of theirs to be known, {silent} gave none for {days} days."
+
+
 async def test_where_no_campaign_leaves_anybody_out_nothing_is_kept_of_peoples_signs(open_world: Any) -> None:
     async with open_world(*audience()) as world:
         campaign = await finished(world, tracking=sending.Tracking(clicks=True))
