@@ -1,3 +1,8 @@
+// Which requests are answered from FerretDB's tables, and which table is a collection's.
+//
+// FerretDB 1.24 goes by an index to a single _id only, decodes and encodes each document several times, and updates in two steps: 40 to
+// 400 µs of processor time for each document read where this takes about ten, and 1.3 ms for a replacement where this takes 0.2.
+
 package main
 
 import (
@@ -5,7 +10,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"regexp"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,9 +27,6 @@ var ordinary = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 // tables answers the requests that the store of this project makes (libs/common/postlaw_common/store/mongodb.py) straight from
 // FerretDB's tables, each by one statement; what it does not know it leaves to FerretDB, which reads and writes the same tables.
-//
-// FerretDB 1.24 goes by an index to a single _id only, decodes and encodes each document several times, and updates in two steps: 40 to
-// 400 µs of processor time for each document read where this takes about ten, and 1.3 ms for a replacement where this takes 0.2.
 //
 // It is no MongoDB: equality is of whole values (nothing is looked for inside lists), one server with no sessions, and times are
 // the client's to keep.
@@ -123,57 +124,4 @@ func refused(err error) bool {
 func taken(err error) bool {
 	var said *pgconn.PgError
 	return errors.As(err, &said) && said.Code == pgerrcode.UniqueViolation
-}
-
-// condition is what a statement asks of documents, and its parameters; each a value as it is stored.
-type condition struct {
-	sql        []string
-	parameters []any
-}
-
-func (c *condition) add(before string, parameter any, behind string) {
-	c.parameters = append(c.parameters, parameter)
-	c.sql = append(c.sql, before+"$"+string(rune('0'+len(c.parameters)))+behind)
-}
-
-func (c *condition) where() string {
-	if len(c.sql) == 0 {
-		return ""
-	}
-	return " WHERE " + strings.Join(c.sql, " AND ")
-}
-
-const textual = `_jsonb->'$s'->'p'->'_id' = '{"t":"string"}'`
-
-// named asks for the one document of an _id, whose text it returns; false where it is none.
-func (c *condition) named(id element) bool {
-	if id.kind != kindString {
-		return false
-	}
-	value, ok := appendValue(nil, id)
-	c.add(`_jsonb->'_id' = `, string(value), "")
-	c.sql = append(c.sql, textual)
-	return ok
-}
-
-// equal asks for a value of a field; false where it is none that this compares. JSON does not tell text from bytes, the schema does.
-func (c *condition) equal(field element) bool {
-	if !ordinary.Match(field.name) {
-		return false
-	}
-	name := `_jsonb->'` + string(field.name) + `'`
-	kind := `_jsonb->'$s'->'p'->'` + string(field.name) + `'`
-	value, ok := appendValue(nil, field)
-	c.add(name+` = `, string(value), "")
-	switch field.kind {
-	case kindString:
-		c.sql = append(c.sql, kind+` = '{"t":"string"}'`)
-	case kindBinary:
-		c.sql = append(c.sql, kind+` = '{"s":0,"t":"binData"}'`)
-	case kindInt, kindLong:
-		c.sql = append(c.sql, kind+`->>'t' IN ('int', 'long', 'double')`)
-	default:
-		return false
-	}
-	return ok
 }

@@ -1,16 +1,15 @@
+// Inserts, replacements and removals: those that the store of this project asks for, each by one statement, so that none is half done.
+
 package main
 
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
 )
-
-const duplicateKey = 11000
 
 // writeTo is the table that a command with a section of documents writes to; "" where this does not serve it.
 func (t *tables) writeTo(r *request, section string) string {
@@ -82,24 +81,6 @@ func (t *tables) insert(r *request) []byte {
 	written.int("n", len(stored)-len(places))
 	written.duplicates(r, slices.Sorted(maps.Values(places)))
 	return written.message(nil)
-}
-
-// duplicates writes the errors of writes, by their places, whose documents would have what another one has.
-func (r *reply) duplicates(of *request, places []int) {
-	if len(places) == 0 {
-		return
-	}
-	database, collection := of.namespace()
-	r.within(kindArray, "writeErrors")
-	for i, place := range places {
-		r.place(kindDocument, i)
-		r.begin()
-		r.int("index", place)
-		r.int("code", duplicateKey)
-		r.text("errmsg", fmt.Sprintf("E11000 duplicate key error collection: %s.%s", database, collection))
-		r.end()
-	}
-	r.end()
 }
 
 // replace serves the replacement of one document at a version: {q: {_id: …, v: 1}, u: {_id: …, v: 2, …}}.
@@ -197,25 +178,4 @@ func (t *tables) delete(r *request) []byte {
 	written := newReply(r.id)
 	written.int("n", int(done.RowsAffected()))
 	return written.message(nil)
-}
-
-// version asks for {_id: text} or {_id: text, v: whole number}, and returns both; false where it is none of these.
-func (c *condition) version(query element) (id, version element, ok bool) {
-	fields, ok := elements(query.value)
-	if !ok || query.kind != kindDocument || len(fields) < 1 || len(fields) > 2 {
-		return
-	}
-	for _, field := range fields {
-		if string(field.name) == "_id" && c.named(field) {
-			id = field
-		} else if field.kind == kindInt || field.kind == kindLong {
-			if !c.equal(field) {
-				return id, version, false
-			}
-			version = field
-		} else {
-			return id, version, false
-		}
-	}
-	return id, version, id.name != nil && (len(fields) == 1 || version.name != nil)
 }
