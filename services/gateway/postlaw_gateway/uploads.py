@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 
 from postlaw_common.caller import Caller
 from postlaw_common.errors import Conflict, FieldError, Invalid
+from postlaw_common.rpc.calls import LONGEST_S
 from postlaw_common.rpc.validate import validate
 from postlaw_common.store import StoreUnavailable, VersionConflict
 from postlaw_gateway.answers import Answer
@@ -25,7 +26,6 @@ from postlaw_gateway.requests import UnsupportedMediaType, body_pieces, header, 
 from postlaw_gateway.rest import Endpoint
 from postlaw_gateway.wire import import_chunk_part, import_settings_part, names_where_people_go
 
-_DEADLINE_S = 24 * 3600.0
 _CHUNK = 256 * 1024
 _RENEW_S = 20.0
 
@@ -63,7 +63,7 @@ class Upload(Endpoint):
     async def _carried(self, scope: Any, first: Message, pieces: AsyncIterator[bytes]) -> Answer:
         # What goes wrong while the body is drawn (a client gone, a broken part) is raised in here and cancels the call: it must
         # not look like the file's regular end, else half a file would be imported.
-        return self.made(scope, await self.parts.calls.upload(self.method, _messages(first, pieces), timeout=_DEADLINE_S))
+        return self.made(scope, await self.parts.calls.upload(self.method, _messages(first, pieces), timeout=LONGEST_S))
 
     async def _noted(self, claim: Claim, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Feeds the fingerprint, and keeps the claim ours however long the upload takes."""

@@ -26,6 +26,7 @@ from postlaw_common.telemetry.spans import written
 
 DEFAULT_S = 10.0
 STREAM_S = 3600.0  # a stream's deadline where the caller names none
+LONGEST_S = 24 * 3600.0  # the longest that a caller may name: an upload's
 _ATTEMPTS = 3
 _PAUSE_S = 0.05  # before the second attempt, doubled for each further one, each ± 50 %
 _LONGEST_PAUSE_S = 0.15  # a server that asks for a longer one is not asked again here

@@ -12,6 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha.reflection import aio as reflection_aio
 
+from postlaw_common.rpc.calls import LONGEST_S
 from postlaw_common.rpc.context_token import ContextVerifier
 from postlaw_common.rpc.door import Door
 from postlaw_common.rpc.method_table import NOBODY, policies_of
@@ -19,6 +20,7 @@ from postlaw_common.rpc.tls import TlsIdentity
 from postlaw_common.service import Servicer
 
 LARGEST_MESSAGE = 16 << 20  # bytes
+CONNECTION_AGE_S = 600.0  # give or take a tenth, by gRPC: then callers connect anew, which asks the DNS, which knows of new replicas
 _OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.so_reuseport", 0),  # else a second process would quietly share the port
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
@@ -26,6 +28,8 @@ _OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.max_concurrent_streams", 1000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    # From its age on a connection takes no new call; those under way go on in it, and no deadline is longer than this.
+    ("grpc.max_connection_age_grace_ms", int((LONGEST_S + 60) * 1000)),
 )
 _SENT_S = 0.5  # for a last answer to leave, in a loop that others keep busy
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -37,12 +41,15 @@ class PortTaken(Exception):
 
 
 class MeshServer:
-    """One service's gRPC server. Make it inside the running loop, then `bind`, `start`, `set_ready`; at the end `drain`."""
+    """One service's gRPC server. Make it inside the running loop, then `bind`, `start`, `set_ready`; at the end `drain`.
+    `connection_age_s`: how long a connection takes new calls."""
 
-    def __init__(self, identity: TlsIdentity, verifier: ContextVerifier, servicers: Sequence[Servicer]) -> None:
+    def __init__(
+        self, identity: TlsIdentity, verifier: ContextVerifier, servicers: Sequence[Servicer], *, connection_age_s: float = CONNECTION_AGE_S
+    ) -> None:
         self._identity = identity
         self.door = Door(verifier)
-        self._server = grpc.aio.server(options=_OPTIONS)
+        self._server = grpc.aio.server(options=(*_OPTIONS, ("grpc.max_connection_age_ms", int(connection_age_s * 1000))))
         self._health: Any = cast("Any", health).aio.HealthServicer()
         self._names = [servicer.name for servicer in servicers]
         registrar: Any = _Registrar(self._server, self.door)
