@@ -202,10 +202,10 @@ def test_the_settings_are_ones_that_a_start_accepts(chart: RenderedChart, monkey
 def test_requests_of_cpu_put_whoever_answers_a_person_who_says_stop_before_the_rest(chart: RenderedChart) -> None:
     asked = {
         name: int(chart.component(name).containers[0]["resources"]["requests"]["cpu"].removesuffix("m"))
-        for name in (*RUNNABLE, "sending-worker")
+        for name in (*RUNNABLE, "sending-planner", "sending-worker")
     }
     assert min(asked[name] for name in ("gateway", "consent", "sending")) >= 2 * max(
-        asked[name] for name in ("sending-worker", "subscribers", "audit")
+        asked[name] for name in ("sending-planner", "sending-worker", "subscribers", "audit")
     )
 
 
@@ -214,7 +214,7 @@ def test_a_service_gets_what_compose_gives_it_but_for_what_is_told_here(smallest
     of_development = {"POSTLAW_SENDING_UNVERIFIED_DOMAINS", "POSTLAW_GATEWAY_RATE_PER_SECOND", "POSTLAW_GATEWAY_RATE_BURST"}
     elsewhere = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "POSTLAW_OTLP_ENDPOINT"}  # the pods' own role; watching it is off
     of_a_cluster = {"POSTLAW_UNREADY_S", "POSTLAW_DRAIN_S"}
-    for name in (*RUNNABLE, "sending-worker"):
+    for name in (*RUNNABLE, "sending-planner", "sending-worker"):
         [container] = smallest.component(name).containers
         assert container["args"] == composed[name]["command"]
         assert environment(container).keys() - of_a_cluster == composed[name]["environment"].keys() - of_development - elsewhere, name
@@ -223,7 +223,7 @@ def test_a_service_gets_what_compose_gives_it_but_for_what_is_told_here(smallest
 def test_every_service_of_the_mesh_runs_and_sending_in_each_of_its_roles(everything: RenderedChart) -> None:
     run = [(c["args"][1], environment(c).get("POSTLAW_SENDING_ROLE")) for _, c in ours(everything) if c.get("args", [""])[0] == "run"]
     expected = [(service, None) for service in RUNNABLE if service != "sending"] + [
-        ("sending", role) for role in ("api", "worker", "returns")
+        ("sending", role) for role in ("api", "planner", "worker", "returns")
     ]
     assert sorted(map(str, run)) == sorted(map(str, expected))
 

@@ -23,18 +23,18 @@ OURS = {name: service for name, service in SERVICES.items() if service["image"] 
 ONE_SHOT = {"bucket", "certificates", "credentials"}
 
 
-def test_every_service_of_the_mesh_is_composed_and_sending_has_workers_beside_its_api() -> None:
+def test_every_service_of_the_mesh_is_composed_and_sending_has_planner_and_workers_beside_its_api() -> None:
     run = [service["command"][1] for service in OURS.values() if service["command"][0] == "run"]
     assert set(run) == set(RUNNABLE)
     roles = [service["environment"]["POSTLAW_SENDING_ROLE"] for service in OURS.values() if service["command"][:2] == ["run", "sending"]]
-    assert sorted(roles) == ["api", "worker"]
+    assert sorted(roles) == ["api", "planner", "worker"]
     assert OURS["sending-worker"]["deploy"]["replicas"] == 2
 
 
 def test_whoever_answers_a_person_who_says_stop_weighs_three_times_what_the_rest_does_where_processors_are_short() -> None:
     shares = {name: service.get("cpu_shares", 1024) for name, service in SERVICES.items()}
     assert {shares[name] for name in ("gateway", "consent", "sending", "identity", "kafka", "mongodb")} == {1024}
-    assert {shares[name] for name in ("sending-worker", "subscribers", "audit")} == {341}
+    assert {shares[name] for name in ("sending-planner", "sending-worker", "subscribers", "audit")} == {341}
 
 
 def test_a_composed_process_has_its_share_of_a_busy_machine(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ class ComposedMesh:
             given |= self.environment(name)
         for name in names:
             given.pop(f"POSTLAW_PEER_{name.upper()}", None)  # a service that has an address is called there, over the network
+        given["POSTLAW_SENDING_ROLE"] = "api,planner"
         for name in ("POSTLAW_TLS_CERTIFICATE", "POSTLAW_TLS_KEY"):
             given[name] = given[name].replace(f"/{self._certificate(names[-1])}/", "/{service}/")
         self._begin("together", given, ["run", *names], int(given["POSTLAW_HEALTH_PORT"]))
@@ -120,7 +121,7 @@ class ComposedMesh:
             return
         self.start("identity")
         with ThreadPoolExecutor(4) as row:
-            list(row.map(self.start, ("inbox", "subscribers", "consent", "audit", "sending")))
+            list(row.map(self.start, ("inbox", "subscribers", "consent", "audit", "sending", "sending-planner")))
         self.start_workers(delivering, beside=["gateway"])
 
     def start_workers(self, numbers: Iterable[int], beside: Sequence[str] = ()) -> None:

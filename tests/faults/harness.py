@@ -73,7 +73,7 @@ class FaultMesh:
         """Starts `people`, `door`, `sending` or one service alone, and waits until it is ready. `faults`: see services_process.py."""
         health = free_port()
         store = self.store_of_sending if name == "sending" else self.store_of_others
-        environment = {**self.environment(store), "POSTLAW_HEALTH_PORT": str(health), "POSTLAW_SENDING_ROLE": "api"}
+        environment = {**self.environment(store), "POSTLAW_HEALTH_PORT": str(health), "POSTLAW_SENDING_ROLE": "api,planner"}
         environment |= {"POSTLAW_SENDING_UNVERIFIED_DOMAINS": "allow", **faults}
         program = self._programs.setdefault(name, Program(self.home, name))
         program.start([sys.executable, str(HERE / "services_process.py"), *SERVED.get(name, (name,))], env=environment)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.consumer.fetcher import Fetcher
 
 from postlaw_common.bus import BusUnavailable, Record, Topic, TopicMismatch
 from postlaw_common.bus.generation import GENERATIONS, Generations
@@ -155,6 +156,38 @@ async def test_an_unhurried_reader_gathers_what_comes_steadily(kafka_url: str) -
     assert len(gathered) * 2 <= len(at_once)
     for client in (*readers, bus):
         await client.close()
+
+
+async def test_a_standing_reader_asks_for_all_of_its_partitions_or_for_none(kafka_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it asked for the rest alone, what came for the others would be read only once that question is answered."""
+    bus = KafkaBus(kafka_url, partitions=2)
+    await bus.start()
+    topic = f"postlaw.standing.{uuid.uuid4().hex}.v1"
+    await bus.ensure_topics([Topic(topic)])
+    asked: dict[int, list[int]] = {}
+    fetch: Any = vars(Fetcher)["_proc_fetch_request"]
+
+    async def note(self: Fetcher, assignment: object, node: int, request: Any) -> bool:
+        asked.setdefault(id(self), []).extend(len(partitions) for name, partitions in request.topics if name == topic)
+        return await fetch(self, assignment, node, request)
+
+    monkeypatch.setattr(Fetcher, "_proc_fetch_request", note)
+    seen: list[list[int]] = []
+    for standing in (False, True):
+        await bus.publish([Record(topic, 0, b"one"), Record(topic, 0, b"two")])
+        reader = await bus.reader(standing=standing)
+        await reader.assign({(topic, 0): 0, (topic, 1): 0})
+        asked.clear()
+        assert len(await reader.read(max_records=1)) == 1
+        await asyncio.sleep(0.3)  # aiokafka waits a tenth of a second for whoever takes the second
+        assert len(await reader.read(max_records=1)) == 1
+        [partitions] = asked.values()
+        seen.append(partitions)
+        await reader.close()
+    prompt, standing = seen
+    assert 1 in prompt
+    assert set(standing) == {2}
+    await bus.close()
 
 
 async def test_one_partition_stands_for_all_that_its_leader_has_and_an_answer_for_a_moment(kafka_url: str) -> None:

@@ -108,7 +108,7 @@ class Writer:
             await self._recover()
             try:
                 await self._enter_generations()
-                reader = await self._bus.reader(unhurried=True)
+                reader = await self._bus.reader(unhurried=True, standing=True)
                 try:
                     offsets = self._offsets()
                     await reader.assign({(topic, n): offset for topic, row in offsets.items() for n, offset in enumerate(row)})

@@ -35,7 +35,7 @@ class UnreliableBus:
             raise BusUnavailable("taken away by the test")
         return await self.inner.publish(records)
 
-    async def reader(self, *, unhurried: bool = False) -> Reader:
+    async def reader(self, *, unhurried: bool = False, standing: bool = False) -> Reader:
         return await self.inner.reader()
 
     async def group(self, group: str, topics: Sequence[str]) -> GroupReader:

@@ -39,7 +39,7 @@ class RevocationTail:
                 await asyncio.sleep(0.2)
 
     async def _read_while_it_lasts(self, revoke: Callable[[str], None]) -> None:
-        reader = await self._bus.reader()
+        reader = await self._bus.reader(standing=True)
         try:
             await reader.assign(self._positions)
             while True:

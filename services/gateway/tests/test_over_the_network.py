@@ -66,7 +66,7 @@ class _Bus:
     async def end_offsets(self, partitions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
         return dict.fromkeys(partitions, 5)
 
-    async def reader(self, *, unhurried: bool = False) -> _Bus:
+    async def reader(self, *, unhurried: bool = False, standing: bool = False) -> _Bus:
         if self.away:
             self.turned_away += 1
             raise BusUnavailable

@@ -86,8 +86,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     checking = Background("sender domains", watch.run)
     relay_queue = stop.relay_queue_in(platform, DATABASE, settings.declared_queue_life)
     stopping = stop.assemble_stop(platform, DATABASE, relay_queue)
-    serving = settings.role in ("all", "api")
-    working = settings.role in ("all", "worker")
+    serving, planning, working, returned = map(settings.is_, ("api", "planner", "worker", "returns"))
     posting = Posting(single.singles, parts.single_consent, platform.placement)
     send_single = SendSingle(
         posting, parts.subscribers, parts.identity, parts.contexts, written.judge.approved_now, parts.compiled, may_send_from
@@ -217,14 +216,15 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         servicers=(Servicer("postlaw.sending.v1.SendingService", add_SendingServiceServicer_to_server, servicer), reconciled.servicer)
         if serving
         else (),
-        consumers=(*parts.consumers, figures.consumer, hooks.consumer) if serving else (),
+        consumers=(*((*parts.consumers, figures.consumer) if planning else ()), *((hooks.consumer,) if serving else ())),
         backgrounds=(
             *parts.always,
+            *((parts.sweeping,) if serving or planning else ()),
+            *((*parts.planning, figures.reconciling) if planning else ()),
             *(
                 (
                     stopping.answering,
                     *stopping.sweeping,
-                    *parts.planning,
                     single.sweeping,
                     written.sweeping,
                     team.sweeping,
@@ -232,7 +232,6 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                     checking,
                     reported.forgetting,
                     hits.recording,
-                    figures.reconciling,
                     forgetting("people's last signs", signals.forget_old, every_s=24 * 3600.0),
                     *hooks.backgrounds,
                     reconciled.background,
@@ -241,8 +240,8 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
                 else ()
             ),
             *((Background("worker", worker.run),) if working else ()),
-            *(returning.acting if settings.role != "worker" else ()),
-            *(returning.taking if settings.role in ("all", "returns") else ()),
+            *(returning.acting if serving or returned else ()),
+            *(returning.taking if returned else ()),
         ),
         on_start=start,
     )

@@ -17,14 +17,16 @@ from postlaw_sending.returns.listener import Inbox
 from postlaw_sending.returns.webhooks.taking import Secrets
 from postlaw_sending.stop.relay_queue import LONGEST_S
 
+ROLES = frozenset({"api", "planner", "worker", "returns"})
+
 
 class SendingSettings(BaseSettings):
-    """`role`: one process does everything, or the API with planner and projection, or delivery alone (which scales by itself),
-    or what comes back alone (which stands where the world's servers reach it)."""
+    """`role`: one process does everything, or some of four: the API with what answers people who say stop, the planner with what counts
+    outcomes, delivery (which scales by itself), what comes back (which stands where the world's servers reach it)."""
 
     model_config = SettingsConfigDict(env_prefix="POSTLAW_SENDING_", env_ignore_empty=True, extra="ignore", frozen=True)
 
-    role: Literal["all", "api", "worker", "returns"] = Field(default="all", description="all, api, worker or returns")
+    role: str = Field(default="all", description="all, or some of api, planner, worker and returns, with commas between them")
 
     relay_host: str = Field(default="127.0.0.1", min_length=1, description="the host name of the server that takes our mail")
     relay_port: int = Field(default=2525, ge=1, le=65535, description="a port from 1 to 65535")
@@ -115,6 +117,17 @@ class SendingSettings(BaseSettings):
         default="deny",
         description="deny, or allow in development: whether webhooks may lead to private addresses and be sent without TLS",
     )
+
+    @field_validator("role")
+    @classmethod
+    def _are_roles(cls, value: str) -> str:
+        if value != "all" and not (_listed(value) and set(_listed(value)) <= ROLES):
+            raise ValueError("no such role")
+        return value
+
+    def is_(self, role: str) -> bool:
+        """Whether this process has that role."""
+        return self.role == "all" or role in _listed(self.role)
 
     @field_validator("dns", "addresses")
     @classmethod

@@ -5,7 +5,7 @@
 {{- $_ := required "store.existingSecret is empty: name the Secret that holds MongoDB's address" .Values.store.existingSecret -}}
 {{- $_ := required "blobs.url is empty: give s3://bucket?region=…" .Values.blobs.url -}}
 {{- $_ := required "keys.url is empty: give awskms:KEY?region=…" .Values.keys.url -}}
-{{- range list "sending" "sendingWorker" "returns" -}}
+{{- range list "sending" "sendingPlanner" "sendingWorker" "returns" -}}
 {{- $settings := merge (dict) (default dict (get $.Values.services .).settings) $.Values.settings -}}
 {{- if and (ne (toString $settings.POSTLAW_SENDING_DELIVERY) "mx") (not $settings.POSTLAW_SENDING_RELAY_HOST) -}}
 {{- fail "settings.POSTLAW_SENDING_RELAY_HOST is missing: give the server that takes our mail, or POSTLAW_SENDING_DELIVERY: mx" -}}

@@ -19,6 +19,11 @@ returns:
   service: sending
   role: returns
   uses: [bus, store, blobs, keys, telemetry]
+sendingPlanner:
+  name: sending-planner
+  service: sending
+  role: planner
+  uses: [bus, store, blobs, keys, telemetry]
 sending:
   name: sending
   service: sending
@@ -52,7 +57,7 @@ operator:
 
 {{/* Their keys in that order: a YAML map has none once it is read. */}}
 {{- define "postlaw.order" -}}
-[identity, sendingWorker, returns, sending, audit, consent, subscribers, gateway, operator]
+[identity, sendingWorker, returns, sendingPlanner, sending, audit, consent, subscribers, gateway, operator]
 {{- end }}
 
 {{/* Those that this release has, one key after the other. */}}

@@ -122,13 +122,13 @@ class Bus(Protocol):
         Raises BusUnavailable: each record may then be in the log, or not."""
         ...
 
-    async def reader(self, *, unhurried: bool = False) -> Reader:
+    async def reader(self, *, unhurried: bool = False, standing: bool = False) -> Reader:
         """`unhurried`: for whoever reads much and steadily, and need not have each record at once: it may come a quarter of a second
-        later, with those that follow it."""
+        later, with those that follow it. `standing`: for whoever is given its partitions once and reads all of them; it asks less often."""
         ...
 
     async def group(self, group: str, topics: Sequence[str]) -> GroupReader:
-        """Its readers are unhurried, too: a tenth of a second."""
+        """Its readers are unhurried, too (a tenth of a second), and standing: what a member is given later may wait two seconds."""
         ...
 
     async def end_offset_client(self) -> EndOffsets: ...

@@ -173,7 +173,7 @@ class EmbeddedBus:
         for log, count in counts.items():
             del log.tail[:count]
 
-    async def reader(self, *, unhurried: bool = False) -> EmbeddedReader:
+    async def reader(self, *, unhurried: bool = False, standing: bool = False) -> EmbeddedReader:
         return EmbeddedReader(self._logs, self._load, self._check)
 
     async def group(self, group: str, topics: Sequence[str]) -> EmbeddedGroupReader:

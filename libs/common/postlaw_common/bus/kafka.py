@@ -131,18 +131,28 @@ class KafkaBus:
             raise
         return consumer
 
-    async def reader(self, *, unhurried: bool = False) -> KafkaReader:
-        consumer = await self._started(self._consumer(auto_offset_reset="none"))
+    async def reader(self, *, unhurried: bool = False, standing: bool = False) -> KafkaReader:
+        wait_ms = kafka_fetching.STANDING_WAIT_MS if standing else kafka_fetching.WAIT_MS
+        consumer = await self._started(self._consumer(auto_offset_reset="none", fetch_max_wait_ms=wait_ms))
         if unhurried:
             kafka_fetching.unhurried(consumer, kafka_fetching.READER_PAUSE_S)
+        if standing:
+            kafka_fetching.standing(consumer)
         return KafkaReader(consumer, await self._shared_ends(), self._connection)
 
     async def group(self, group: str, topics: Sequence[str]) -> KafkaGroupReader:
         consumer = self._consumer(
-            *topics, group_id=group, auto_offset_reset="earliest", session_timeout_ms=10_000, heartbeat_interval_ms=1000
+            *topics,
+            group_id=group,
+            auto_offset_reset="earliest",
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=3000,
+            fetch_max_wait_ms=kafka_fetching.STANDING_WAIT_MS,
         )
-        unhurried = kafka_fetching.unhurried(await self._started(consumer), kafka_fetching.GROUP_PAUSE_S)
-        return KafkaGroupReader(unhurried, topics, await self._shared_ends(), self._connection)
+        await self._started(consumer)
+        kafka_fetching.unhurried(consumer, kafka_fetching.GROUP_PAUSE_S)
+        kafka_fetching.standing(consumer)
+        return KafkaGroupReader(consumer, topics, await self._shared_ends(), self._connection)
 
     async def end_offset_client(self) -> KafkaEndOffsets:
         return KafkaEndOffsets(await self._started(self._consumer()), self._connection)

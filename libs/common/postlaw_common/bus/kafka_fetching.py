@@ -6,6 +6,8 @@
 - A consumer may be `unhurried`: what it has just been given is followed by a pause, in which more gathers. A fetch names every partition
   that is read, in question and answer, and ends with the first record that comes: where records come steadily, one consumer of twenty
   topics asked a hundred times a second for a record each, at some 5 ms of its own and the broker's processor time.
+- A consumer may be `standing`: it asks for all of its partitions or for none. aiokafka asks for the others where one's records have not been
+  taken for a tenth of a second, and for nothing else until that is answered: what comes for that one waits as long as the fetch does.
 - A record comes out as our own Received at once. aiokafka's ConsumerRecord, made into one in a second pass, costs a third of all reading.
 
 `mend` may be called as often as one likes.
@@ -26,10 +28,14 @@ _FETCH = "_proc_fetch_request"  # (assignment, node id, request) -> whether to w
 _RECORD = "_consumer_record"  # (partition, decoded record) -> what a consumer returns
 _MENDED = "postlaw_mended"
 _FETCHER = "_fetcher"  # of a consumer, once it has started
+_BACKOFF = "_prefetch_backoff"  # of a fetcher, seconds that it waits for whoever takes what it has before it asks for the rest alone
 _PACE = "postlaw_pace"  # of an unhurried consumer's fetcher
 
 GROUP_PAUSE_S = 0.1  # after a fetch that found something
 READER_PAUSE_S = 0.25  # of the log's writer, which reads every topic: 400 partitions, whose fetch costs it and the broker 5 ms each
+WAIT_MS = 500  # of a fetch that finds nothing
+STANDING_WAIT_MS = 2000
+_ALL_TAKEN_S = 3600.0
 
 
 @dataclass(slots=True)
@@ -65,10 +71,16 @@ def mend() -> None:
     setattr(PartitionRecords, _RECORD, _received)
 
 
-def unhurried(consumer: AIOKafkaConsumer, pause_s: float) -> AIOKafkaConsumer:
+def unhurried(consumer: AIOKafkaConsumer, pause_s: float) -> None:
     """A started one, which from here on waits so many seconds after each fetch that found something."""
     setattr(getattr(consumer, _FETCHER), _PACE, _Pace(pause_s))
-    return consumer
+
+
+def standing(consumer: AIOKafkaConsumer) -> None:
+    """A started one, which from here on asks for all of its partitions or for none."""
+    fetcher = getattr(consumer, _FETCHER)
+    getattr(fetcher, _BACKOFF)  # AttributeError where another aiokafka names it otherwise
+    setattr(fetcher, _BACKOFF, _ALL_TAKEN_S)
 
 
 def _received(_: PartitionRecords, partition: TopicPartition, record: Any) -> Received:

@@ -60,8 +60,8 @@ class MeasuredBus:
         finally:
             _duration.record(time.perf_counter() - began, about)
 
-    async def reader(self, *, unhurried: bool = False) -> Reader:
-        return await self._bus.reader(unhurried=unhurried)
+    async def reader(self, *, unhurried: bool = False, standing: bool = False) -> Reader:
+        return await self._bus.reader(unhurried=unhurried, standing=standing)
 
     async def group(self, group: str, topics: Sequence[str]) -> GroupReader:
         return await self._bus.group(group, topics)

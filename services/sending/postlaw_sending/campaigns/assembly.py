@@ -65,7 +65,8 @@ TOPICS = (Topic(CAMPAIGNS), Topic(JOBS), Topic(OUTCOMES), Topic(CAPS_CHANGED))
 
 @dataclass(frozen=True, slots=True)
 class CampaignParts:
-    """What the service is made of. `always` runs in every process of sending, `planning` and `consumers` beside the API."""
+    """What the service is made of. `always` runs in every process of sending, `sweeping` where campaigns are changed (by people or by
+    the planner), `planning` and `consumers` in the planner's."""
 
     create: CreateCampaign
     move: MoveCampaign
@@ -89,6 +90,7 @@ class CampaignParts:
     opener: BatchOpener
     watch: CampaignWatch
     always: Sequence[Background]
+    sweeping: Background
     planning: Sequence[Background]
     consumers: Sequence[Consumer]
 
@@ -236,8 +238,8 @@ def assemble(
         opener=BatchOpener(keys, campaigns, watch, mailed, links_host),
         watch=watch,
         always=(Background("campaign watch", watch.run),),
+        sweeping=Background("campaign outbox", outbox.run),
         planning=(
-            Background("campaign outbox", outbox.run),
             Background("planner", planner.run),
             Background("scheduled campaigns", begin_scheduled.run),
             forgetting("frequency caps", capping.forget),

@@ -65,7 +65,7 @@ class CampaignWatch:
             try:
                 if positions is None:
                     positions = await self._ends()
-                reader = await self._bus.reader()
+                reader = await self._bus.reader(standing=True)
                 await reader.assign(positions)
                 self._tailing.set()
                 while True:

@@ -24,7 +24,7 @@ def _anything() -> str | None:
 class Tail:
     """`positions`: where to read on, asked at the start, after each `reassign` and after each outage. `take` gets what was read,
     `max_records` at most. `room`: for ANYTHING, for one topic alone, or (None) for nothing; asked before each read, and again after
-    `go_on`."""
+    `go_on`. `standing`: see Bus.reader."""
 
     def __init__(
         self,
@@ -34,12 +34,14 @@ class Tail:
         *,
         max_records: int,
         room: Callable[[], str | None] = _anything,
+        standing: bool = False,
     ) -> None:
         self._bus = bus
         self._positions = positions
         self._take = take
         self._max_records = max_records
         self._room = room
+        self._standing = standing
         self._moved = asyncio.Event()
         self._again = asyncio.Event()
 
@@ -62,7 +64,7 @@ class Tail:
                 await asyncio.sleep(AGAIN_AFTER_S)
 
     async def _read_on(self) -> None:
-        reader = await self._bus.reader()
+        reader = await self._bus.reader(standing=self._standing)
         try:
             self._moved.set()
             while True:

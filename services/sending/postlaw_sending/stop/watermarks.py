@@ -17,7 +17,7 @@ class Watermarks:
         self._bus = bus
         self._latest: dict[tuple[int, str], Applied] = {}  # by generation of the topics, too: after a restore epochs may come again
         self._changed: dict[int, asyncio.Event] = {}
-        self._tail = Tail(bus, self._last, self.see, max_records=5000)
+        self._tail = Tail(bus, self._last, self.see, max_records=5000, standing=True)
 
     def latest(self, partition: int, generation: str) -> Applied | None:
         return self._latest.get((partition, generation))

@@ -130,7 +130,7 @@ class FakeBus:
             raise BusUnavailable("it is in the log, and we do not know")
         return offsets
 
-    async def reader(self, *, unhurried: bool = False) -> FakeReader:
+    async def reader(self, *, unhurried: bool = False, standing: bool = False) -> FakeReader:
         await self._ask()
         return FakeReader(self._process)
 

@@ -187,7 +187,7 @@ class Gap:
         self._record = Received(CONSENT_EVENTS, 0, 4, value, None, {}, 0)
         self.read_once = asyncio.Event()
 
-    async def reader(self, *, unhurried: bool = False) -> Gap:
+    async def reader(self, *, unhurried: bool = False, standing: bool = False) -> Gap:
         return self
 
     async def assign(self, positions: Mapping[tuple[str, int], int]) -> None: ...

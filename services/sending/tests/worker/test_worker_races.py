@@ -49,7 +49,7 @@ class Log:
         self.asked = asyncio.Event()
         self.assigned: list[int] = []
 
-    async def reader(self, *, unhurried: bool = False) -> Log:
+    async def reader(self, *, unhurried: bool = False, standing: bool = False) -> Log:
         return self
 
     async def assign(self, positions: Mapping[tuple[str, int], int]) -> None:
