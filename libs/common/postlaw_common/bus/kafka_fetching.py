@@ -6,8 +6,8 @@
 - A consumer may be `unhurried`: what it has just been given is followed by a pause, in which more gathers. A fetch names every partition
   that is read, in question and answer, and ends with the first record that comes: where records come steadily, one consumer of twenty
   topics asked a hundred times a second for a record each, at some 5 ms of its own and the broker's processor time.
-- A consumer may be `standing`: it asks for all of its partitions or for none. aiokafka asks for the others where one's records have not been
-  taken for a tenth of a second, and for nothing else until that is answered: what comes for that one waits as long as the fetch does.
+- A consumer may be `standing`: it asks for all of its partitions or for none. Where one's records have not been taken for a tenth of a
+  second, aiokafka asks for the others alone, and for nothing else until that is answered: what comes for the one waits as long.
 - A record comes out as our own Received at once. aiokafka's ConsumerRecord, made into one in a second pass, costs a third of all reading.
 
 `mend` may be called as often as one likes.
