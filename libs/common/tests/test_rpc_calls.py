@@ -100,6 +100,31 @@ async def test_an_idempotent_call_is_repeated_on_unavailable_and_then_answers(tm
         assert (await ask(m, near)).size == 3
 
 
+async def test_a_call_that_a_server_ends_as_it_closes_the_connection_is_repeated_only_where_it_is_idempotent(tmp_path: Path) -> None:
+    class Closing(Moody):
+        """gRPC's answer to what arrives at the very moment a connection is closed."""
+
+        async def GetCheckpoint(self, request: Any, context: Any) -> audit_pb2.Checkpoint:
+            self.calls += 1
+            if self.calls < 3:
+                await context.abort(grpc.StatusCode.CANCELLED, "")
+            return audit_pb2.Checkpoint(size=self.calls)
+
+        async def CreateTenant(self, request: Any, context: Any) -> identity_pb2.Tenant:
+            self.calls += 1
+            return await context.abort(grpc.StatusCode.CANCELLED, "")
+
+    audit, identity = Closing(), Closing()
+    async with mesh(tmp_path, [fake("audit", add_audit, audit), fake("identity", add_identity, identity)]) as m:
+        assert (await ask(m, near=False)).size == 3
+        stub: Any = identity_pb2_grpc.IdentityServiceStub(
+            m.channel("identity", as_service="operator", caller=m.caller("", ["platform:admin"]), near=False)
+        )
+        with pytest.raises(Unavailable, match="may have happened"):
+            await stub.CreateTenant(identity_pb2.CreateTenantRequest(name="Acme"))
+    assert identity.calls == 1
+
+
 @pytest.mark.parametrize("failure", [Conflict("no"), DeadlineExceeded("late"), ValueError("bug")])
 async def test_no_other_failure_is_repeated(tmp_path: Path, near: bool, failure: Exception) -> None:
     audit = Moody(failure)

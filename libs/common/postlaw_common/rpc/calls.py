@@ -1,7 +1,7 @@
 """What a call of ours carries: the caller's signed context, the trace, and a deadline (10 s, or what is left of the call served).
 
-It raises the very error that the server raised; and it is repeated, a few times and on UNAVAILABLE only, where the method's
-option says `idempotent`.
+It raises the very error that the server raised; and it is repeated, a few times and only where the server was not there or ended
+it unanswered (UNAVAILABLE, CANCELLED), where the method's option says `idempotent`.
 """
 
 from __future__ import annotations

@@ -93,6 +93,9 @@ def error_of(call_error: grpc.aio.AioRpcError, service: str) -> PostlawError:
     code, said = call_error.code(), call_error.details() or ""
     if code is grpc.StatusCode.UNAVAILABLE:
         return Unavailable(f"The service {service} cannot be reached now. Try again.")
+    if code is grpc.StatusCode.CANCELLED:
+        # Our own raise CancelledError. A server that closes a connection, by its age or for good, ends so what has just arrived.
+        return Unavailable(f"The service {service} ended the call before it answered. What was asked for may have happened, or not.")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceeded(f"The service {service} did not answer in time. What was asked for may have happened, or not.")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
