@@ -266,7 +266,7 @@ def open_world(tmp_path: Path) -> Opened:
 
         def build_sending(platform: Platform) -> Service:
             platforms.append(platform)
-            usual = {"role": "api", "planner_backlog": backlog, "unverified_domains": "allow"}
+            usual = {"role": "api,planner", "planner_backlog": backlog, "unverified_domains": "allow"}
             return build(platform, SendingSettings.model_validate({**usual, **settings}))
 
         builders = [
