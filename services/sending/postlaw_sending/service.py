@@ -86,7 +86,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     checking = Background("sender domains", watch.run)
     relay_queue = stop.relay_queue_in(platform, DATABASE, settings.declared_queue_life)
     stopping = stop.assemble_stop(platform, DATABASE, relay_queue)
-    serving, planning, working, returned = map(settings.is_, ("api", "planner", "worker", "returns"))
+    serving, planning, working, returned = map(settings.has_role, ("api", "planner", "worker", "returns"))
     posting = Posting(single.singles, parts.single_consent, platform.placement)
     send_single = SendSingle(
         posting, parts.subscribers, parts.identity, parts.contexts, written.judge.approved_now, parts.compiled, may_send_from

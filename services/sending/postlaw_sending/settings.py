@@ -125,7 +125,7 @@ class SendingSettings(BaseSettings):
             raise ValueError("no such role")
         return value
 
-    def is_(self, role: str) -> bool:
+    def has_role(self, role: str) -> bool:
         """Whether this process has that role."""
         return self.role == "all" or role in _listed(self.role)
 

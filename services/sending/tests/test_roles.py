@@ -14,7 +14,7 @@ from postlaw_sending.settings import ROLES, SendingSettings
 def test_a_process_has_the_roles_that_it_is_given(given: str, has: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POSTLAW_SENDING_ROLE", given)
     settings = load(SendingSettings)
-    assert {role for role in ROLES if settings.is_(role)} == has
+    assert {role for role in ROLES if settings.has_role(role)} == has
 
 
 @pytest.mark.parametrize("given", ["plan", "api,plan", ",", "all,api"])

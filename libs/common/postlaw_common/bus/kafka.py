@@ -132,8 +132,7 @@ class KafkaBus:
         return consumer
 
     async def reader(self, *, unhurried: bool = False, standing: bool = False) -> KafkaReader:
-        wait_ms = kafka_fetching.STANDING_WAIT_MS if standing else kafka_fetching.WAIT_MS
-        consumer = await self._started(self._consumer(auto_offset_reset="none", fetch_max_wait_ms=wait_ms))
+        consumer = await self._started(self._consumer(auto_offset_reset="none"))
         if unhurried:
             kafka_fetching.unhurried(consumer, kafka_fetching.READER_PAUSE_S)
         if standing:
@@ -142,12 +141,7 @@ class KafkaBus:
 
     async def group(self, group: str, topics: Sequence[str]) -> KafkaGroupReader:
         consumer = self._consumer(
-            *topics,
-            group_id=group,
-            auto_offset_reset="earliest",
-            session_timeout_ms=10_000,
-            heartbeat_interval_ms=3000,
-            fetch_max_wait_ms=kafka_fetching.STANDING_WAIT_MS,
+            *topics, group_id=group, auto_offset_reset="earliest", session_timeout_ms=10_000, heartbeat_interval_ms=3000
         )
         await self._started(consumer)
         kafka_fetching.unhurried(consumer, kafka_fetching.GROUP_PAUSE_S)

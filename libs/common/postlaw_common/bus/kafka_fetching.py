@@ -29,12 +29,12 @@ _RECORD = "_consumer_record"  # (partition, decoded record) -> what a consumer r
 _MENDED = "postlaw_mended"
 _FETCHER = "_fetcher"  # of a consumer, once it has started
 _BACKOFF = "_prefetch_backoff"  # of a fetcher, seconds that it waits for whoever takes what it has before it asks for the rest alone
+_WAIT = "_fetch_max_wait_ms"  # of a fetcher
 _PACE = "postlaw_pace"  # of an unhurried consumer's fetcher
 
 GROUP_PAUSE_S = 0.1  # after a fetch that found something
 READER_PAUSE_S = 0.25  # of the log's writer, which reads every topic: 400 partitions, whose fetch costs it and the broker 5 ms each
-WAIT_MS = 500  # of a fetch that finds nothing
-STANDING_WAIT_MS = 2000
+STANDING_WAIT_MS = 2000  # of a fetch that finds nothing; another's is aiokafka's, 500
 _ALL_TAKEN_S = 3600.0
 
 
@@ -77,10 +77,11 @@ def unhurried(consumer: AIOKafkaConsumer, pause_s: float) -> None:
 
 
 def standing(consumer: AIOKafkaConsumer) -> None:
-    """A started one, which from here on asks for all of its partitions or for none."""
+    """A started one, which from here on asks for all of its partitions or for none, and waits longer for something to come."""
     fetcher = getattr(consumer, _FETCHER)
-    getattr(fetcher, _BACKOFF)  # AttributeError where another aiokafka names it otherwise
-    setattr(fetcher, _BACKOFF, _ALL_TAKEN_S)
+    for name, value in ((_BACKOFF, _ALL_TAKEN_S), (_WAIT, STANDING_WAIT_MS)):
+        getattr(fetcher, name)  # AttributeError where another aiokafka names it otherwise
+        setattr(fetcher, name, value)
 
 
 def _received(_: PartitionRecords, partition: TopicPartition, record: Any) -> Received:
