@@ -16,7 +16,7 @@ from postlaw_common.bus.kafka_readers import KafkaEndOffsets, KafkaGroupReader, 
 
 PUBLISH_SECONDS = 5.0  # long enough for a broker's place to be taken by another, short enough for a caller to be told
 BATCH_BYTES = 1 << 20  # aiokafka sends one batch a partition at a time
-METADATA_MS = 5000
+METADATA_MS = 30_000  # a place that has moved is looked up as soon as the old one does not answer; each look-up names all partitions
 
 
 class KafkaBus:

@@ -19,7 +19,7 @@ from aiokafka.structs import OffsetAndMetadata
 from postlaw_common.bus import BusUnavailable, Received
 from postlaw_common.bus.kafka_connection import Connection, as_unavailable
 
-PROBE_EVERY = 0.7  # seconds; a dead broker is known after this, FRESH and PROBE_TIMEOUT
+PROBE_EVERY = 1.5  # seconds; a dead broker is known after this, FRESH and PROBE_TIMEOUT
 PROBE_TIMEOUT = 1.3
 FRESH = 0.5  # seconds for which what a leader has answered to one reader counts for the others
 _CLIENT = "_client"  # of a consumer: it knows who leads what
