@@ -17,8 +17,9 @@ from itertools import takewhile
 
 from postlaw_common.ordered_text import to_text
 from postlaw_common.placement import Placement
-from postlaw_common.store import Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
 from postlaw_common.store.bulk import bulk_insert
+from postlaw_common.together import Together
 from postlaw_consent.domain.event import ConsentEvent
 from postlaw_consent.domain.fact import Fact, fact_of, text_of
 
@@ -27,6 +28,7 @@ LEDGER = CollectionSpec("ledger", (Index("pending"),), range_parts=2, packed=Tru
 PENDING = "1"
 FIRST_VERSIONS = 3  # most people have given a consent or two, and perhaps withdrawn it
 _DOCUMENTS = 300  # asked for at a time
+LOOKING_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class Ledger:
         self._encode = encode
         self._decode = decode
         self._placement = placement
+        self._inserting: Together[Document, bool] = Together(self._insert)
+        self._looking: Together[str, bool] = Together(self._are_there, apart_s=LOOKING_S)
 
     def entry(self, event: ConsentEvent) -> Entry:
         return Entry(event, self._encode(event), self.partition_of(event.tenant_id, event.address_key))
@@ -98,8 +102,35 @@ class Ledger:
         """One event, marked as not yet published. Raises AlreadyExists when the person has that version already."""
         document = document_of(entry)
         document["pending"] = PENDING
-        await self._collection().insert(dict(document))
+        if not await self._inserting(document):
+            raise AlreadyExists(f"the person has version {entry.event.version} already")
         return self._line_of(document)
+
+    async def _insert(self, documents: Sequence[Document]) -> list[bool]:
+        """Which are in. Of those with the same `_id` only the first can be."""
+        new = {document["_id"]: document for document in reversed(documents)}
+        if len(new) > 1:
+            taken = await self._collection().insert_many([dict(document) for document in new.values()])
+        else:
+            taken = await self._insert_one(documents[0])
+        return [new[document["_id"]] is document and document["_id"] not in taken for document in documents]
+
+    async def _insert_one(self, document: Document) -> set[str]:
+        try:
+            await self._collection().insert(dict(document))
+        except AlreadyExists:
+            return {document["_id"]}
+        return set()
+
+    async def is_next(self, line: Line) -> bool:
+        """Whether the version before this line's is there: else whoever reads the person's history never comes to it. Asked about many
+        within LOOKING_S, it is one look-up."""
+        version = line.fact.version
+        return version == 1 or await self._looking(id_of(person_in(line.document), version - 1))
+
+    async def _are_there(self, ids: Sequence[str]) -> list[bool]:
+        found = await self._collection().get_many(ids)
+        return [id in found for id in ids]
 
     async def append_documents(self, documents: Iterable[Document], call: str) -> set[str]:
         """At most one event a person; `call` names their intent. Returns the `_id`s whose version was taken."""

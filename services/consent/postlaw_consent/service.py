@@ -117,6 +117,7 @@ def build(platform: Platform, settings: ConsentSettings) -> Service:
         generation=platform.generation,
         afterwards=afterwards,
         now_us=platform.now_us,
+        known=views.known,
         within_s=settings.answer_within_s,
     )
     exports = SuppressionExports(lambda: store.collection(EXPORTS.name), platform.bus, encode_export, ledger.partition_of, platform.now_us)

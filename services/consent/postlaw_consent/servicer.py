@@ -13,6 +13,7 @@ from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw_common.caller import current
 from postlaw_common.errors import FieldError, Invalid
 from postlaw_consent.clients import Subscribers
+from postlaw_consent.committing import Request
 from postlaw_consent.decisions_wire import asked_from_wire, decisions_to_wire, expiring_to_wire, explained_to_wire
 from postlaw_consent.domain.event import ADDRESS_KEY_BYTES, CLOSING, Actor, Kind, Route, scope_of_act
 from postlaw_consent.domain.notice import digest_of
@@ -33,7 +34,7 @@ from postlaw_consent.use_cases.get_decisions import GetDecisions
 from postlaw_consent.use_cases.list_expiring import ListExpiring
 from postlaw_consent.use_cases.read_ledger import DescribeToken, ListConsentEvents
 from postlaw_consent.use_cases.record_consents import Consent, RecordConsents, Recorded
-from postlaw_consent.use_cases.withdraw_consent import Request, WithdrawConsent
+from postlaw_consent.use_cases.withdraw_consent import WithdrawConsent
 from postlaw_consent.wire import (
     belongs_from_wire,
     event_to_wire,

@@ -7,11 +7,12 @@ from typing import Any
 from postlaw.consent.v1 import consent_pb2 as pb
 from postlaw_common.caller import current
 from postlaw_common.errors import FieldError, Invalid
+from postlaw_consent.committing import Request
 from postlaw_consent.domain.event import ADDRESS_KEY_BYTES, Actor
 from postlaw_consent.domain.scope import EVERYTHING, PLATFORM
 from postlaw_consent.use_cases.lift_platform_stop import LiftPlatformStop
 from postlaw_consent.use_cases.suppress_many import Suppression, SuppressMany
-from postlaw_consent.use_cases.withdraw_consent import Request, WithdrawConsent
+from postlaw_consent.use_cases.withdraw_consent import WithdrawConsent
 from postlaw_consent.wire import receipt_to_wire
 
 

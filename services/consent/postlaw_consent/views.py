@@ -16,7 +16,7 @@ from postlaw_common.bus import Bus
 from postlaw_common.foreground import step_aside
 from postlaw_common.ordered_text import to_bytes
 from postlaw_common.store import Document
-from postlaw_consent.domain.gate import Standing, standing_of
+from postlaw_consent.domain.gate import NOBODY, Standing, standing_of
 from postlaw_consent.ends import Ends
 from postlaw_consent.ledger import Ledger, person_in
 from postlaw_consent.outgoing import EVENTS
@@ -76,6 +76,14 @@ class Views:
                 self._views.pop(place, None)
                 view = self._views[place] = await self._load(tenant_id, partition)
             return view
+
+    def known(self, tenant_id: str, address_key: bytes) -> Standing:
+        """Where the person stood when a campaign last asked, a minute ago at most; NOBODY where that is not known. There may be more of
+        them in the ledger by now."""
+        view = self._views.get((tenant_id, self._ledger.partition_of(tenant_id, address_key)))
+        if view is None or view.loaded < self._clock() - KEEP_S:
+            return NOBODY
+        return view.people.get(address_key, NOBODY)
 
     def _drop_old(self) -> None:
         oldest = self._clock() - KEEP_S

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from postlaw_consent.domain.fact import fact_of
+from postlaw_consent.domain.fact import Fact, fact_of
 from postlaw_consent.domain.fold import Fold, fold, person_of
 from postlaw_consent.domain.snapshot import History
 from postlaw_law.clocks import instant, microseconds
@@ -44,6 +44,11 @@ def standing_of(texts: Sequence[str]) -> Standing:
     history = History(Fold())
     go_on(history, texts)
     return folded(history)
+
+
+def facts_of(texts: str) -> list[Fact]:
+    """The events of a standing that is a text."""
+    return [fact_of(version, text) for version, text in enumerate(texts.split("\n"), 1)]
 
 
 def go_on(history: History, texts: Iterable[str]) -> None:
@@ -112,7 +117,7 @@ class Gate:
         if "\n" not in texts:
             fact = fact_of(1, texts)
             return self.decide(person_of(fact), fact.at_us)
-        state = fold(fact_of(version, text) for version, text in enumerate(texts.split("\n"), 1))
+        state = fold(facts_of(texts))
         return self.decide(state.person(), state.latest_us)
 
     def inputs(self) -> bytes:

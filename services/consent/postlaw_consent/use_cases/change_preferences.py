@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from postlaw_common.errors import FieldError, Invalid
+from postlaw_consent.committing import Request
 from postlaw_consent.domain.event import Actor, Kind
 from postlaw_consent.domain.particulars import Particulars
 from postlaw_consent.domain.preferences import Preferences, pause_ends_us
@@ -20,7 +21,7 @@ from postlaw_consent.domain.token import OptOut
 from postlaw_consent.tokens import Tokens
 from postlaw_consent.use_cases.describe_preferences import DescribePreferences
 from postlaw_consent.use_cases.record_consents import Consent, RecordConsents
-from postlaw_consent.use_cases.withdraw_consent import Outcome, Request, WithdrawConsent
+from postlaw_consent.use_cases.withdraw_consent import Outcome, WithdrawConsent
 
 Act = Literal["stop", "start", "pause", "resume", "tracking_off", "tracking_on"]
 

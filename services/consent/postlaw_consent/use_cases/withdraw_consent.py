@@ -12,26 +12,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from postlaw_common.errors import Conflict, Unavailable
+from postlaw_common.errors import Conflict
 from postlaw_common.events import Event
 from postlaw_common.foreground import answering
 from postlaw_common.ids import new_id
-from postlaw_common.store import AlreadyExists
+from postlaw_common.store import StoreUnavailable
 from postlaw_common.telemetry import get_logger, meter
 from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.answers import Answers
-from postlaw_consent.domain.event import Actor, ConsentEvent, Kind, Route, person_of
-from postlaw_consent.domain.fold import fold
-from postlaw_consent.domain.particulars import NONE_STATED, Particulars
+from postlaw_consent.committing import Committing, Request
+from postlaw_consent.domain.event import person_of
+from postlaw_consent.domain.gate import NOBODY, Standing
 from postlaw_consent.domain.scope import Scope
-from postlaw_consent.ledger import Entry, Ledger, Line
+from postlaw_consent.ledger import Ledger, Line
 from postlaw_consent.outgoing import Outgoing
-from postlaw_consent.referring import referring
 
 Outcome = Literal["stopped", "recorded"]
 
 WITHIN_S = 8.0  # of a caller's ten: an honest "recorded" must still arrive
-_TRIES = 20
+AGAIN_S = 0.5
 
 _log = get_logger(__name__)
 _answered = meter("postlaw.consent").create_histogram(
@@ -75,26 +74,6 @@ class Receipt:
     relay_until_us: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Who says stop to what, and how: `kind` is one of CLOSING. `campaign_id`: of the message whose link was used. `source`: why, where it
-    is no act of the person. `unless_standing`: a pause, or a no to tracking, that stands just so already is not said again; a withdrawal
-    never is."""
-
-    tenant_id: str
-    address_key: bytes
-    scope: Scope
-    route: Route
-    actor: Actor
-    on_behalf_of: Actor | None = None
-    campaign_id: str = ""
-    idempotency_key: str = ""
-    kind: Kind = "withdrawn"
-    particulars: Particulars = NONE_STATED
-    unless_standing: bool = False
-    source: str = ""
-
-
 class AwaitStopped(Protocol):
     """May raise anything."""
 
@@ -114,6 +93,7 @@ class WithdrawConsent:
         generation: Callable[[], str],
         afterwards: Afterwards,
         now_us: Callable[[], int],
+        known: Callable[[str, bytes], Standing] = lambda _tenant_id, _address_key: NOBODY,
         within_s: float = WITHIN_S,
     ) -> None:
         self._ledger = ledger
@@ -124,6 +104,7 @@ class WithdrawConsent:
         self._generation = generation
         self._afterwards = afterwards
         self._now_us = now_us
+        self._commit = Committing(ledger, known, now_us)
         self._within_s = within_s
 
     async def __call__(self, request: Request) -> Receipt:
@@ -143,9 +124,12 @@ class WithdrawConsent:
             _answered.record(time.perf_counter() - began, {"outcome": outcome, "route": request.route})
         return receipt
 
-    async def _withdraw(self, request: Request) -> Receipt:
+    async def _withdraw(self, request: Request, *, read: bool = False) -> Receipt:
         ends = asyncio.get_running_loop().time() + self._within_s
-        line, repeated = await self._commit(request)
+        committed = await self._commit(request, read=read)
+        line = committed.line
+        if committed.unread:
+            self._afterwards.begin(self._make_sure(request, line), what="looking for what a withdrawal follows")
         # An offset of earlier topics means nothing now: the withdrawal is published once more, into those that workers read.
         noted = line.offset if line.generation == self._generation() else None
         offset = noted if noted is not None else await self._publish(line, ends)
@@ -161,7 +145,7 @@ class WithdrawConsent:
             outcome=stop.outcome,
             withdrawn_at_us=line.fact.at_us,
             answered_at_us=self._now_us(),
-            already_withdrawn=repeated,
+            already_withdrawn=committed.repeated,
             partition=line.partition,
             offset=-1 if offset is None else offset,
             epoch=stop.epoch,
@@ -171,42 +155,17 @@ class WithdrawConsent:
         self._tell(receipt)
         return receipt
 
-    async def _commit(self, request: Request) -> tuple[Line, bool]:
-        """The withdrawal that stands in the ledger, and whether it stood there before."""
-        for _ in range(_TRIES):
-            history = await self._ledger.history(request.tenant_id, request.address_key)
-            if _standing(history, request) is not None:
-                # A stale read would hide that the scope was reopened since: look again behind a fence.
-                await self._ledger.fence()
-                history = await self._ledger.history(request.tenant_id, request.address_key)
-                if (line := _standing(history, request)) is not None:
-                    return line, True
+    async def _make_sure(self, request: Request, line: Line) -> None:
+        """A store that was set back (a leader that had not told the others, a backup) may lack what was known, and the line behind that
+        gap is never read: then the withdrawal is said again."""
+        while True:
             try:
-                return await self._ledger.append(self._entry(request, history)), False
-            except AlreadyExists:
-                continue
-        raise Unavailable("This person's entries change too fast right now. Try again.", retry_after_s=1)
-
-    def _entry(self, request: Request, history: list[Line]) -> Entry:
-        now = self._now_us()
-        event = ConsentEvent(
-            event_id=new_id("evt"),
-            tenant_id=request.tenant_id,
-            address_key=request.address_key,
-            version=history[-1].fact.version + 1 if history else 1,
-            kind=request.kind,
-            scope=request.scope,
-            route=request.route,
-            at_us=max([now, *(line.fact.at_us for line in history)]),  # clocks of two instances may differ
-            recorded_at_us=now,
-            actor=request.actor,
-            on_behalf_of=request.on_behalf_of,
-            source=request.source,
-            campaign_id=request.campaign_id,
-            idempotency_key=request.idempotency_key,
-            particulars=referring(request.particulars, ((line.fact.version, line.event().event_id) for line in history)),
-        )
-        return self._ledger.entry(event)
+                if not await self._ledger.is_next(line):
+                    _log.error("a withdrawal stood behind a gap in the ledger, and is said again", partition=line.partition)
+                    await self._withdraw(request, read=True)
+                return
+            except StoreUnavailable:
+                await asyncio.sleep(AGAIN_S)
 
     async def _publish(self, line: Line, ends: float) -> int | None:
         """The offset; None where the bus did not take it in time: the relay publishes it later."""
@@ -248,22 +207,3 @@ class WithdrawConsent:
             actor="service:consent",
         )
         self._answers.tell(event, receipt.partition)
-
-
-def _standing(history: list[Line], request: Request) -> Line | None:
-    """The earlier withdrawal that this request repeats; None where a new one is needed."""
-    if request.idempotency_key:
-        for line in history:
-            if line.event().idempotency_key == request.idempotency_key:
-                if line.fact.kind != request.kind or line.fact.scope != request.scope.key:
-                    raise Conflict("This idempotency key was used for something else of this person.", type="idempotency-key-reused")
-                return line
-    state = fold(line.fact for line in history)
-    version: int | None = None  # each complaint, objection, restriction … is an act of its own
-    if request.kind == "withdrawn":
-        version = state.standing_withdrawal(request.scope)
-    elif request.unless_standing and request.kind == "paused":
-        version = state.standing_pause(request.particulars.until_us)
-    elif request.unless_standing and request.kind == "tracking_withdrawn":
-        version = state.standing_no_to_tracking()
-    return next((line for line in history if line.fact.version == version), None)
