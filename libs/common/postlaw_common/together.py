@@ -39,6 +39,7 @@ class Together(Generic[Q, A]):
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
+        some: list[tuple[Q, asyncio.Future[A]]] = []
         try:
             while self._waiting:
                 if (left_s := self._next_at - loop.time()) > 0:
@@ -48,18 +49,16 @@ class Together(Generic[Q, A]):
                 await self._answer(some)
         finally:
             self._asking = None
-            for _, answer in self._waiting:  # this task was cancelled: the loop is closing
+            for _, answer in (*some, *self._waiting):  # who has no answer yet: this task was cancelled, for the loop is closing
                 answer.cancel()
 
     async def _answer(self, some: Sequence[tuple[Q, asyncio.Future[A]]]) -> None:
         try:
             answers = await self._ask([question for question, _ in some])
-        except BaseException as error:
-            for _, answer in some:
-                if not answer.done():
-                    answer.set_exception(error) if isinstance(error, Exception) else answer.cancel()
-            if not isinstance(error, Exception):
-                raise
+        except Exception as error:
+            for _, waiting in some:
+                if not waiting.done():
+                    waiting.set_exception(error)
             return
         for (_, waiting), given in zip(some, answers, strict=True):
             if not waiting.done():

@@ -28,7 +28,7 @@ LEDGER = CollectionSpec("ledger", (Index("pending"),), range_parts=2, packed=Tru
 PENDING = "1"
 FIRST_VERSIONS = 3  # most people have given a consent or two, and perhaps withdrawn it
 _DOCUMENTS = 300  # asked for at a time
-LOOKING_S = 0.25
+LOOKING_S = 0.25  # between two look-ups behind answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +109,8 @@ class Ledger:
     async def _insert(self, documents: Sequence[Document]) -> list[bool]:
         """Which are in. Of those with the same `_id` only the first can be."""
         new = {document["_id"]: document for document in reversed(documents)}
-        if len(new) > 1:
-            taken = await self._collection().insert_many([dict(document) for document in new.values()])
-        else:
-            taken = await self._insert_one(documents[0])
+        taken = await self._collection().insert_many([dict(document) for document in new.values()])
         return [new[document["_id"]] is document and document["_id"] not in taken for document in documents]
-
-    async def _insert_one(self, document: Document) -> set[str]:
-        try:
-            await self._collection().insert(dict(document))
-        except AlreadyExists:
-            return {document["_id"]}
-        return set()
 
     async def is_next(self, line: Line) -> bool:
         """Whether the version before this line's is there: else whoever reads the person's history never comes to it. Asked about many

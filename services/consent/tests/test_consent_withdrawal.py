@@ -114,10 +114,10 @@ async def test_the_same_bytes_stand_in_the_ledger_and_on_the_bus(world: World) -
 
 
 async def test_without_the_ledger_nothing_is_promised(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def gone(document: object) -> None:
+    async def gone(documents: object) -> None:
         raise StoreUnavailable("taken away by the test")
 
-    monkeypatch.setattr(world.stores["consent"].collection(LEDGER.name), "insert", gone)
+    monkeypatch.setattr(world.stores["consent"].collection(LEDGER.name), "insert_many", gone)
     with pytest.raises(StoreUnavailable):
         await world.withdraw(world.person("ada"))
     assert world.sending.asked == []

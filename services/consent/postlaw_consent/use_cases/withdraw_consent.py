@@ -22,7 +22,7 @@ from postlaw_consent.afterwards import Afterwards
 from postlaw_consent.answers import Answers
 from postlaw_consent.committing import Committing, Request
 from postlaw_consent.domain.event import person_of
-from postlaw_consent.domain.gate import NOBODY, Standing
+from postlaw_consent.domain.gate import Standing
 from postlaw_consent.domain.scope import Scope
 from postlaw_consent.ledger import Ledger, Line
 from postlaw_consent.outgoing import Outgoing
@@ -93,7 +93,7 @@ class WithdrawConsent:
         generation: Callable[[], str],
         afterwards: Afterwards,
         now_us: Callable[[], int],
-        known: Callable[[str, bytes], Standing] = lambda _tenant_id, _address_key: NOBODY,
+        known: Callable[[str, bytes], Standing],
         within_s: float = WITHIN_S,
     ) -> None:
         self._ledger = ledger
