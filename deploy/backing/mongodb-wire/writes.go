@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // writeTo is the table that a command with a section of documents writes to; "" where this does not serve it.
@@ -83,42 +84,38 @@ func (t *tables) insert(r *request) []byte {
 	return written.message(nil)
 }
 
-// replace serves the replacement of one document at a version: {q: {_id: …, v: 1}, u: {_id: …, v: 2, …}}.
-func (t *tables) replace(r *request) []byte {
-	table := t.writeTo(r, "updates")
-	if table == "" || len(r.documents) != 1 {
-		return nil
-	}
-	fields, ok := elements(r.documents[0])
+// replacement is the statement that one {q: {_id: …, v: 1}, u: {_id: …, v: 2, …}} comes to; false where this does not serve it.
+func replacement(table string, update []byte) (sql string, wanted condition, ok bool) {
+	fields, ok := elements(update)
 	if !ok {
-		return nil
+		return
 	}
-	var query, replacement element
+	var query, becomes element
 	for _, field := range fields {
 		switch string(field.name) {
 		case "q":
 			query = field
 		case "u":
-			replacement = field
+			becomes = field
 		case "multi", "upsert":
 			if field.yes() {
-				return nil
+				return sql, wanted, false
 			}
 		default:
-			return nil
+			return sql, wanted, false
 		}
 	}
-	text, ok := toStored(nil, replacement.value)
-	if !ok || replacement.kind != kindDocument {
-		return nil
+	text, ok := toStored(nil, becomes.value)
+	if !ok || becomes.kind != kindDocument {
+		return sql, wanted, false
 	}
-	wanted := condition{parameters: []any{string(text)}}
+	wanted.parameters = []any{string(text)}
 	id, version, ok := wanted.version(query)
 	if !ok || version.name == nil {
-		return nil
+		return sql, wanted, false
 	}
 	same, changed := false, false
-	after, _ := elements(replacement.value)
+	after, _ := elements(becomes.value)
 	for _, field := range after {
 		if string(field.name) == "_id" {
 			same = bytes.Equal(field.value, id.value)
@@ -129,16 +126,46 @@ func (t *tables) replace(r *request) []byte {
 			changed = whole && now != before
 		}
 	}
-	if !same || !changed { // otherwise the number of changed documents takes a comparison
+	// Otherwise the number of changed documents takes a comparison.
+	return `UPDATE ` + table + ` SET _jsonb = $1` + wanted.where(), wanted, same && changed
+}
+
+// replace serves replacements of documents at their versions: of one, or of several in no order, which go in together or not at all.
+func (t *tables) replace(r *request) []byte {
+	table := t.writeTo(r, "updates")
+	if table == "" {
 		return nil
 	}
-	done, err := t.pool.Exec(context.Background(), `UPDATE `+table+` SET _jsonb = $1`+wanted.where(), wanted.parameters...)
-	if err != nil && !taken(err) {
+	if field, ok := r.field("ordered"); len(r.documents) > 1 && (!ok || field.yes()) {
+		return nil
+	}
+	batch := &pgx.Batch{}
+	for _, update := range r.documents {
+		sql, wanted, ok := replacement(table, update)
+		if !ok {
+			return nil
+		}
+		batch.Queue(sql, wanted.parameters...)
+	}
+	changed := 0
+	results := t.pool.SendBatch(context.Background(), batch)
+	var err error
+	for range r.documents {
+		var done pgconn.CommandTag
+		if done, err = results.Exec(); err != nil {
+			break
+		}
+		changed += int(done.RowsAffected())
+	}
+	if closed := results.Close(); err == nil {
+		err = closed
+	}
+	if err != nil && (len(r.documents) > 1 || !taken(err)) {
 		return t.failed(r, err)
 	}
 	written := newReply(r.id)
-	written.int("n", int(done.RowsAffected())) // of an error: none
-	written.int("nModified", int(done.RowsAffected()))
+	written.int("n", changed)
+	written.int("nModified", changed)
 	if err != nil {
 		written.duplicates(r, []int{0})
 	}

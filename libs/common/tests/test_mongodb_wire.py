@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from pymongo import AsyncMongoClient, UpdateOne
+from pymongo import AsyncMongoClient, ReplaceOne, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import CursorNotFound, DuplicateKeyError
+from pymongo.errors import CursorNotFound, DuplicateKeyError, OperationFailure
 
 from postlaw_common.store.mongodb import split_url
 from postlaw_common.testing.backing.mongodb_wire import LocalMongoWire
@@ -105,6 +105,20 @@ async def test_a_replacement_says_what_it_has_changed(people: People) -> None:
         await people.replace_one({"_id": "a", "v": 3}, {"_id": "a", "v": 4, "place": "x"})
     done = await people.bulk_write([UpdateOne({"_id": "a"}, {"$set": {"n": 1}}), UpdateOne({"_id": "b"}, {"$set": {"n": 2}})])
     assert done.modified_count == 2 and [d["n"] async for d in people.find({}).sort("_id", 1)] == [1, 2]
+
+
+async def test_replacements_of_several_are_counted_and_go_in_together_or_one_by_one(people: People) -> None:
+    await people.insert_many([{"_id": id, "v": 1} for id in "abc"])
+    for v, ordered, id in ((1, False, "c"), (2, True, "c"), (3, False, "missing")):
+        some = [ReplaceOne({"_id": one, "v": v}, {"_id": one, "v": v + 1, "n": v}) for one in ("a", "b", id)]
+        done = await people.bulk_write([*some, ReplaceOne({"_id": "c", "v": 9}, {"_id": "c", "v": 10})], ordered=ordered)
+        assert (done.matched_count, done.modified_count) == ((2, 2) if id == "missing" else (3, 3))
+    assert [(d["_id"], d["v"], d["n"]) async for d in people.find({}).sort("_id", 1)] == [("a", 4, 3), ("b", 4, 3), ("c", 3, 2)]
+    await people.create_index("place", unique=True, sparse=True)
+    with pytest.raises(OperationFailure):  # the second finds a value taken
+        both = [ReplaceOne({"_id": id, "v": 4}, {"_id": id, "v": 5, "place": "x"}) for id in "ab"]
+        await people.bulk_write(both, ordered=False)
+    assert {d["v"] async for d in people.find({"_id": {"$in": ["a", "b"]}})} == {4, 5}
 
 
 async def test_a_cursor_keeps_to_its_limit_and_order_and_is_gone_when_it_was_closed(people: People) -> None:

@@ -17,7 +17,7 @@ from itertools import takewhile
 
 from postlaw_common.ordered_text import to_text
 from postlaw_common.placement import Placement
-from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index, VersionConflict
+from postlaw_common.store import AlreadyExists, Collection, CollectionSpec, Document, Index
 from postlaw_common.store.bulk import bulk_insert
 from postlaw_common.together import Together
 from postlaw_consent.domain.event import ConsentEvent
@@ -29,6 +29,7 @@ PENDING = "1"
 FIRST_VERSIONS = 3  # most people have given a consent or two, and perhaps withdrawn it
 _DOCUMENTS = 300  # asked for at a time
 LOOKING_S = 0.25  # between two look-ups behind answers
+NOTING_S = 0.25  # between two notes of offsets, behind answers: after a crash the relay publishes again what was not noted
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class Ledger:
         self._placement = placement
         self._inserting: Together[Document, bool] = Together(self._insert)
         self._looking: Together[str, bool] = Together(self._are_there, apart_s=LOOKING_S)
+        self._noting: Together[Document, None] = Together(self._note, apart_s=NOTING_S)
 
     def entry(self, event: ConsentEvent) -> Entry:
         return Entry(event, self._encode(event), self.partition_of(event.tenant_id, event.address_key))
@@ -202,14 +204,17 @@ class Ledger:
     async def pending(self, *, after: str, limit: int) -> list[Line]:
         return [self._line_of(document) for document in await self._collection().find("pending", PENDING, after=after, limit=limit)]
 
-    async def note_published(self, line: Line, offset: int, generation: str) -> None:
-        """Puts the offset in the mark's place. Whoever comes second leaves it as it is."""
-        document = {name: value for name, value in line.document.items() if name != "pending"}
-        document["offset"], document["generation"] = offset, generation
-        try:
-            await self._collection().replace(document, version=line.document.get("v", 1))
-        except VersionConflict:
-            return
+    async def note_published(self, published: Iterable[tuple[Line, int]], generation: str) -> None:
+        """Puts the offsets in the marks' place. Whoever comes second leaves them as they are."""
+        await self._note([_noted(line, offset, generation) for line, offset in published])
+
+    async def note_soon(self, line: Line, offset: int, generation: str) -> None:
+        """The same of one, in one write with all others of NOTING_S."""
+        await self._noting(_noted(line, offset, generation))
+
+    async def _note(self, documents: Sequence[Document]) -> list[None]:
+        await self._collection().replace_many(documents)
+        return [None] * len(documents)
 
     def _line_of(self, document: Document) -> Line:
         return Line(
@@ -221,6 +226,11 @@ class Ledger:
             document=document,
             decode=self._decode,
         )
+
+
+def _noted(line: Line, offset: int, generation: str) -> Document:
+    document = {name: value for name, value in line.document.items() if name != "pending"}
+    return {"v": 1, **document, "offset": offset, "generation": generation}
 
 
 def _of_call(document: Document, call: str) -> Document:

@@ -98,10 +98,7 @@ class Relay:
             old = [line for line in lines if line.event().recorded_at_us <= before]
             self._waiting = len(old)
             offsets = await self._outgoing.publish_lines(old)
-            generation = self._generation()
-            await asyncio.gather(
-                *(self._ledger.note_published(line, offset, generation) for line, offset in zip(old, offsets, strict=True))
-            )
+            await self._ledger.note_published(zip(old, offsets, strict=True), self._generation())
             published += len(old)
         self._waiting = 0
         return published

@@ -94,6 +94,13 @@ class Collection(Protocol):
         StoreRefused."""
         ...
 
+    async def replace_many(self, documents: Sequence[Document]) -> None:
+        """Replaces each that is still at the version which it names as its `v`, as it was read, and leaves the others alone.
+
+        Each is a write of its own, in no order, that changes no unique value. Raises StoreRefused for any one of them: of the others some
+        may be replaced."""
+        ...
+
     async def delete(self, id: str, *, version: int | None = None) -> bool:
         """True when it was there. Raises VersionConflict when `version` is given and differs."""
         ...

@@ -181,6 +181,10 @@ class EmbeddedCollection:
         await self._store.write(lambda c: self._table.replace(c, row, version), one=True)
         return {**document, "v": version + 1}
 
+    async def replace_many(self, documents: Sequence[Document]) -> None:
+        rows = [(self._table.row(document), document["v"]) for document in documents]
+        await self._store.write(lambda c: self._table.replace_many(c, rows))
+
     async def delete(self, id: str, *, version: int | None = None) -> bool:
         return await self._store.write(lambda c: self._table.delete(c, id, version), one=True)
 

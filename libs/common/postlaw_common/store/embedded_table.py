@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from postlaw_common.store import AlreadyExists, CollectionSpec, Document, VersionConflict, end_of, packed
@@ -117,6 +118,11 @@ class Table:
             raise AlreadyExists(f"{self.spec.name}/{row[0]}: a unique value is taken") from error
         if not changed:
             raise VersionConflict(f"{self.spec.name}/{row[0]} is not at version {version}")
+
+    def replace_many(self, connection: sqlite3.Connection, rows: Sequence[tuple[Row, int]]) -> None:
+        for row, version in rows:
+            with suppress(VersionConflict):
+                self.replace(connection, row, version)
 
     def delete(self, connection: sqlite3.Connection, id: str, version: int | None) -> bool:
         if version is None:

@@ -47,7 +47,8 @@ class MeasuredCollection:
     def __init__(self, collection: Collection, about: dict[str, str]) -> None:
         self._collection = collection
         self._about = {
-            name: {**about, "db.operation.name": name} for name in ("insert", "insert_many", "insert_in_order", "replace", "delete")
+            name: {**about, "db.operation.name": name}
+            for name in ("insert", "insert_many", "insert_in_order", "replace", "replace_many", "delete")
         }
 
     async def _write(self, name: str, writing: Awaitable[T]) -> T:
@@ -71,6 +72,9 @@ class MeasuredCollection:
 
     async def replace(self, document: Document, *, version: int) -> Document:
         return await self._write("replace", self._collection.replace(document, version=version))
+
+    async def replace_many(self, documents: Sequence[Document]) -> None:
+        await self._write("replace_many", self._collection.replace_many(documents))
 
     async def delete(self, id: str, *, version: int | None = None) -> bool:
         return await self._write("delete", self._collection.delete(id, version=version))

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from bson import Int64
 from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
-from pymongo import ASCENDING, AsyncMongoClient, ReadPreference, WriteConcern
+from pymongo import ASCENDING, AsyncMongoClient, ReadPreference, ReplaceOne, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 from pymongo.read_concern import ReadConcern
@@ -202,6 +202,18 @@ class MongoCollection:
         if not done.matched_count:
             raise VersionConflict(f"{self._name}/{document['_id']} is not at version {version}")
         return new
+
+    async def replace_many(self, documents: Sequence[Document]) -> None:
+        for first in range(0, len(documents), BULK):
+            writes = [
+                ReplaceOne(
+                    {"_id": document["_id"], "v": document["v"]},
+                    self._stored(without_none({**document, "v": document["v"] + 1}, self._unique)),
+                )
+                for document in documents[first : first + BULK]
+            ]
+            with as_unavailable(self._name):
+                await self._collection.bulk_write(writes, ordered=False)
 
     async def delete(self, id: str, *, version: int | None = None) -> bool:
         wanted: dict[str, Any] = {"_id": id} if version is None else {"_id": id, "v": version}

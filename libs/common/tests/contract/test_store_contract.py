@@ -95,6 +95,29 @@ async def test_of_concurrent_replacements_at_one_version_one_wins(new_store: New
         assert await people.get("a", linearizable=True) == winners[0]
 
 
+async def test_many_are_replaced_where_they_are_as_they_were_read(new_store: NewStore) -> None:
+    people = (await new_store(PEOPLE)).collection("people")
+    await people.replace_many([])
+    await people.insert_many([{"_id": f"{n:04d}", "list_id": "new", "n": 0} for n in range(1200)])
+    read = await people.get_many(["0000", "0001", "0002"]) | {d["_id"]: d async for page in people.scan() for d in page}
+    await people.replace({"_id": "0001", "n": 5}, version=1)
+    await people.delete("0002")
+    await people.replace_many([{**document, "list_id": "old", "n": 1} for document in read.values()])
+    now = {d["_id"]: d async for page in people.scan() for d in page}
+    assert now.pop("0001") == {"_id": "0001", "n": 5, "v": 2}
+    assert now == {id: {"_id": id, "list_id": "old", "n": 1, "v": 2} for id in read if id not in ("0001", "0002")}
+    assert await people.count("list_id", "old") == 1198 and await people.count("list_id", "new") == 0
+
+
+async def test_of_replacements_of_many_at_one_version_each_is_one_writers(new_store: NewStore) -> None:
+    people = (await new_store(PEOPLE)).collection("people")
+    await people.insert_many([{"_id": f"{n}", "by": -1} for n in range(20)])
+    read = await people.get_many([f"{n}" for n in range(20)])
+    await asyncio.gather(*(people.replace_many([{**d, "by": writer} for d in read.values()]) for writer in range(6)))
+    now = await people.get_many(list(read))
+    assert all(document["v"] == 2 and 0 <= document["by"] < 6 for document in now.values()) and len(now) == 20
+
+
 async def test_a_replacement_cannot_take_anothers_unique_value(new_store: NewStore) -> None:
     people = (await new_store(PEOPLE)).collection("people")
     await people.insert_many([{"_id": "a", "address_key": b"1"}, {"_id": "b", "address_key": b"2"}])

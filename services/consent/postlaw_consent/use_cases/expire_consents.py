@@ -151,5 +151,5 @@ class ExpireConsents:
             [offset] = await self._outgoing.publish_lines([told])
         except BusUnavailable:
             return True  # the relay publishes it
-        await self._ledger.note_published(told, offset, self._generation())
+        await self._ledger.note_published([(told, offset)], self._generation())
         return True

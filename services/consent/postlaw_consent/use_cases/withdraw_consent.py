@@ -177,7 +177,7 @@ class WithdrawConsent:
 
     async def _publish_and_note(self, line: Line) -> int:
         [offset] = await self._outgoing.publish_lines([line])
-        self._afterwards.begin(self._ledger.note_published(line, offset, self._generation()), what="noting an offset")
+        self._afterwards.begin(self._ledger.note_soon(line, offset, self._generation()), what="noting an offset")
         return offset
 
     async def _ask(self, request: Request, partition: int, offset: int, ends: float) -> Stop:

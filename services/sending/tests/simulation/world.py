@@ -244,6 +244,9 @@ class FakeCollection:
     async def insert_in_order(self, documents: Sequence[Document]) -> int:
         raise AssertionError("workers insert one by one")
 
+    async def replace_many(self, documents: Sequence[Document]) -> None:
+        raise AssertionError("workers replace one by one")
+
     async def get(self, id: str, *, linearizable: bool = False) -> Document | None:
         await self._before()
         found = deepcopy(self._documents.get(id))
