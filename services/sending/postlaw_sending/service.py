@@ -98,7 +98,14 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
     mx = settings.mx()
     straight = None if mx is None else lambda: straight_to_mx(mx, settings.resolver(), platform.store(DATABASE).collection, platform.now_us)
     worker = stop.WorkerParts(
-        platform, DATABASE, settings.relay(), opening, status(parts.watch.status, platform.now_us), straight, relay_queue
+        platform,
+        DATABASE,
+        settings.relay(),
+        opening,
+        status(parts.watch.status, platform.now_us),
+        straight,
+        relay_queue,
+        alone=settings.role == "worker",
     )
     reported = reports.assemble_reports(platform, DATABASE, domain, return_paths)
     figures = analytics.assemble_analytics(platform, DATABASE, parts.campaigns, parts.tally, hearing(signals))

@@ -26,6 +26,7 @@ from postlaw_sending.stop.wire import CONSENT_EVENTS, JOBS, OUTCOMES, SINGLES, W
 from postlaw_sending.worker import figures
 from postlaw_sending.worker.jobs import Opener
 from postlaw_sending.worker.ownership import WORKERS
+from postlaw_sending.worker.turns import spent
 from postlaw_sending.worker.worker import Outside, Worker
 
 COLLECTIONS = (HOLDINGS, WORKERS, AT_RELAY)
@@ -110,7 +111,7 @@ def assemble_stop(platform: Platform, database: str, relay_queue: RelayQueue | N
 
 class WorkerParts:
     """One worker with its lanes, as a background that hands its partitions back when it is told to stop. `straight`: makes the way to
-    the recipients' own servers; None: all mail goes to the relay."""
+    the recipients' own servers; None: all mail goes to the relay. `alone`: nothing else is in this process."""
 
     def __init__(
         self,
@@ -121,7 +122,10 @@ class WorkerParts:
         status: Callable[[str], str],
         straight: Callable[[], Straight] | None = None,
         relay_queue: RelayQueue | None = None,
+        *,
+        alone: bool = False,
     ) -> None:
+        self._alone = alone
         self._platform = platform
         self._database = database
         self._relay = relay
@@ -147,6 +151,7 @@ class WorkerParts:
                 exchange=straight.exchange if straight is not None else None,
                 router=straight.router if straight is not None else None,
                 relay_queue=self._relay_queue,
+                spent=spent if self._alone else None,
             )
         )
         running = asyncio.create_task(worker.run())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from opentelemetry.trace import SpanKind
 
@@ -30,14 +30,17 @@ _ABOUT = {"messaging.operation.name": "process", "messaging.destination.name": C
 
 
 class Hearing:
-    """`held`: the partitions held now, by number; shared with the worker, who calls `reassign` when it changes.
-    `generation`: of the topics, with which the worker began."""
+    """`held`: the partitions held now, by number; shared with the worker, who calls `reassign` when it changes. `withdrawn`: called for
+    each withdrawal heard. `generation`: of the topics, with which the worker began."""
 
-    def __init__(self, bus: Bus, held: Mapping[int, HeldPartition], generations: Generations) -> None:
+    def __init__(
+        self, bus: Bus, held: Mapping[int, HeldPartition], generations: Generations, withdrawn: Callable[[], None] = lambda: None
+    ) -> None:
         self.generation = ""
         self._generations = generations
         self._bus = bus
         self._held = held
+        self._withdrawn = withdrawn
         self._tail = Tail(bus, self._positions, self._apply, max_records=2000)
         self._to_mark: dict[int, str] = {}  # with the trace of whoever waits for it, if one is read
         self._mark = asyncio.Event()
@@ -82,6 +85,7 @@ class Hearing:
                     partition.lately_stopped.say(record.offset, *heard)
                 partition.gate.advance(record.offset + 1)
                 self.mark(record.partition)
+                self._withdrawn()
 
     def _halt(self, record: Received, why: Exception) -> None:
         """On the stop's own path nothing is skipped: the permit ends, and nothing is sent until somebody has looked."""

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from postlaw_common.foreground import step_aside
 from postlaw_sending.delivery.replies import Reply
 from postlaw_sending.messages import RenderFailed
 from postlaw_sending.stop.holding import BOUNCED, DEFERRED, FAILED, REFUSED, SENT, UNKNOWN
@@ -15,6 +14,7 @@ from postlaw_sending.stop.second_gate import HandOff
 from postlaw_sending.worker.connections import Connection
 from postlaw_sending.worker.live_batch import Claim
 from postlaw_sending.worker.partition import HeldPartition
+from postlaw_sending.worker.turns import Turns
 
 IN_A_ROW = 8  # messages a turn
 NO_PERMIT_S = 0.02
@@ -44,16 +44,16 @@ class Ended:
 class Lane:
     """`connection` gives a live connection, waiting for as long as there is none; `status` is a campaign's, from memory.
 
-    `turn` is shared by all lanes: one at a time writes, so that each turn of the event loop is short and others get theirs."""
+    `turns` are shared by all lanes: one at a time writes, so that each turn of the event loop is short and others get theirs."""
 
     def __init__(
         self,
         connection: Callable[[], Awaitable[Connection]],
         status: Callable[[str], str],
         mark: Callable[[int], None],
-        turn: asyncio.Lock,
+        turns: Turns,
     ) -> None:
-        self._turn = turn
+        self._turns = turns
         self._connection = connection
         self._status = status
         self._mark = mark
@@ -95,9 +95,8 @@ class Lane:
             if not partition.may_send():
                 await asyncio.sleep(NO_PERMIT_S)
                 continue
-            async with self._turn:
+            async with self._turns:
                 self._hand_over_some(connection, partition, claim)
-                await step_aside()
 
     def cut_off(self) -> None:
         """The connection is reset where it has still to write what may no longer be sent."""

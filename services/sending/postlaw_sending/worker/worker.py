@@ -37,6 +37,7 @@ from postlaw_sending.worker.live_batch import CLAIM_SIZE, Claim, LiveBatch
 from postlaw_sending.worker.ownership import Roll, fair_share, new_worker_id, to_take
 from postlaw_sending.worker.partition import HeldPartition
 from postlaw_sending.worker.routes import ROUTED_LANES, Exchange, Router
+from postlaw_sending.worker.turns import Spent, Turns
 from postlaw_sending.worker.wire import SealedBatch, parse_job, settled_record
 
 log = get_logger("sending.worker")
@@ -60,6 +61,7 @@ class Outside:
     exchange: Exchange | None = None
     router: Router | None = None
     relay_queue: RelayQueue | None = None  # where the relay declares one
+    spent: Callable[[], Spent] | None = None  # where the process does nothing but deliver (turns.py)
 
 
 class Worker:
@@ -72,9 +74,9 @@ class Worker:
         self._roll = Roll(outside.workers, self.id)
         self._observer = Observer()
         self._generation = ""
-        self._hearing = Hearing(outside.bus, self.held, outside.generations)
+        self._turns = Turns(outside.spent)
+        self._hearing = Hearing(outside.bus, self.held, outside.generations, self._turns.owe)
         self._jobs = Jobs(outside.bus, self.held, outside.opener, self._wanted, outside.router)
-        self._writing = asyncio.Lock()
         self._destinations = Destinations(outside.exchange, self._lane, self._start) if outside.exchange is not None else None
         self._wanted_ahead = 3 * CLAIM_SIZE * (len(outside.connections) or ROUTED_LANES)
         self._turn: deque[int] = deque()
@@ -106,7 +108,7 @@ class Worker:
                 group.create_task(self._destinations.look_after())
 
     def _lane(self, connection: Callable[[], Awaitable[Connection]]) -> Lane:
-        return Lane(connection, self._outside.status, self._hearing.mark, self._writing)
+        return Lane(connection, self._outside.status, self._hearing.mark, self._turns)
 
     async def _cut_off(self, lanes: Sequence[Lane]) -> None:
         """A permit ends by itself: bytes that wait in a connection for a slow receiver must not follow later (rule 4)."""
