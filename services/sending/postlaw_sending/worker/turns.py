@@ -17,7 +17,7 @@ from typing import NamedTuple
 from postlaw_common.foreground import step_aside
 from postlaw_common.telemetry import meter
 
-OWED_S = 0.02  # for a withdrawal
+OWED_S = 0.025  # for a withdrawal
 MOST_OWED_S = 0.25
 WORK_S = 0.003  # of processor time, then a rest: shorter ones would not be worth the timer
 REST = 4  # seconds at most for each second worked
