@@ -1,4 +1,5 @@
-// Inserts, replacements and removals: those that the store of this project asks for, each by one statement, so that none is half done.
+// Inserts, replacements and removals: those that the store of this project asks for, each by one statement, or several that
+// PostgreSQL makes one transaction, so that none is half done.
 
 package main
 
@@ -130,7 +131,8 @@ func replacement(table string, update []byte) (sql string, wanted condition, ok 
 	return `UPDATE ` + table + ` SET _jsonb = $1` + wanted.where(), wanted, same && changed
 }
 
-// replace serves replacements of documents at their versions: of one, or of several in no order, which go in together or not at all.
+// replace serves replacements of documents at their versions: of one, or of several in no order. A batch is one transaction, for it ends
+// with one Sync: they go in together or not at all. No two run at once on collections of one name (front.go), so none waits in a circle.
 func (t *tables) replace(r *request) []byte {
 	table := t.writeTo(r, "updates")
 	if table == "" {

@@ -18,7 +18,7 @@ A = TypeVar("A")
 
 class Together(Generic[Q, A]):
     """`ask` gets questions in the order in which they came, and returns an answer for each; what it raises, all of them get. `apart_s`:
-    seconds that lie between the beginnings of two at least; `most`: questions that go together."""
+    seconds that lie between the beginnings of two at least, unless as many wait as go together: `most`."""
 
     def __init__(self, ask: Callable[[Sequence[Q]], Awaitable[Sequence[A]]], *, apart_s: float = 0.0, most: int = 100) -> None:
         self._ask = ask

@@ -107,18 +107,28 @@ async def test_a_replacement_says_what_it_has_changed(people: People) -> None:
     assert done.modified_count == 2 and [d["n"] async for d in people.find({}).sort("_id", 1)] == [1, 2]
 
 
-async def test_replacements_of_several_are_counted_and_go_in_together_or_one_by_one(people: People) -> None:
+async def test_replacements_of_several_are_counted(people: People) -> None:
     await people.insert_many([{"_id": id, "v": 1} for id in "abc"])
     for v, ordered, id in ((1, False, "c"), (2, True, "c"), (3, False, "missing")):
         some = [ReplaceOne({"_id": one, "v": v}, {"_id": one, "v": v + 1, "n": v}) for one in ("a", "b", id)]
         done = await people.bulk_write([*some, ReplaceOne({"_id": "c", "v": 9}, {"_id": "c", "v": 10})], ordered=ordered)
         assert (done.matched_count, done.modified_count) == ((2, 2) if id == "missing" else (3, 3))
     assert [(d["_id"], d["v"], d["n"]) async for d in people.find({}).sort("_id", 1)] == [("a", 4, 3), ("b", 4, 3), ("c", 3, 2)]
+    twice = [ReplaceOne({"_id": "a", "v": v}, {"_id": "a", "v": v + 1}) for v in (4, 5, 4)]
+    assert (await people.bulk_write(twice, ordered=False)).modified_count == 2
+    assert await people.find_one({"_id": "a"}) == {"_id": "a", "v": 6}
     await people.create_index("place", unique=True, sparse=True)
     with pytest.raises(OperationFailure):  # the second finds a value taken
-        both = [ReplaceOne({"_id": id, "v": 4}, {"_id": id, "v": 5, "place": "x"}) for id in "ab"]
+        both = [ReplaceOne({"_id": id, "v": v}, {"_id": id, "v": v + 1, "place": "x"}) for id, v in (("b", 4), ("c", 3))]
         await people.bulk_write(both, ordered=False)
-    assert {d["v"] async for d in people.find({"_id": {"$in": ["a", "b"]}})} == {4, 5}
+
+
+async def test_replacements_of_several_are_the_fronts(people: People) -> None:
+    """FerretDB takes no lists in lists."""
+    await people.insert_many([{"_id": id, "v": 1} for id in "ab"])
+    lists = [ReplaceOne({"_id": id, "v": 1}, {"_id": id, "v": 2, "sheet": [[1, 2], [3]]}) for id in "ab"]
+    assert (await people.bulk_write(lists, ordered=False)).modified_count == 2
+    assert [d["sheet"] async for d in people.find({}).sort("_id", 1)] == [[[1, 2], [3]]] * 2
 
 
 async def test_a_cursor_keeps_to_its_limit_and_order_and_is_gone_when_it_was_closed(people: People) -> None:

@@ -85,6 +85,7 @@ class Ledger:
         self._inserting: Together[Document, bool] = Together(self._insert)
         self._looking: Together[str, bool] = Together(self._are_there, apart_s=LOOKING_S)
         self._noting: Together[Document, None] = Together(self._note, apart_s=NOTING_S)
+        self._published: dict[str, tuple[int, str]] = {}  # offset and generation, by `_id`, until they are noted
 
     def entry(self, event: ConsentEvent) -> Entry:
         return Entry(event, self._encode(event), self.partition_of(event.tenant_id, event.address_key))
@@ -210,18 +211,27 @@ class Ledger:
 
     async def note_soon(self, line: Line, offset: int, generation: str) -> None:
         """The same of one, in one write with all others of NOTING_S."""
-        await self._noting(_noted(line, offset, generation))
+        id = line.document["_id"]
+        self._published[id] = offset, generation
+        try:
+            await self._noting(_noted(line, offset, generation))
+        finally:
+            self._published.pop(id, None)
 
     async def _note(self, documents: Sequence[Document]) -> list[None]:
-        await self._collection().replace_many(documents)
+        if documents:
+            await self._collection().replace_many(documents)
         return [None] * len(documents)
 
     def _line_of(self, document: Document) -> Line:
+        offset, generation = document.get("offset"), document.get("generation", "")
+        if offset is None:
+            offset, generation = self._published.get(document["_id"], (None, ""))
         return Line(
             fact=fact_of(int(document["_id"][-8:]), document["fact"]),
             partition=int(person_in(document).split("/")[-2]),
-            offset=document.get("offset"),
-            generation=document.get("generation", ""),
+            offset=offset,
+            generation=generation,
             call=document.get("call", ""),
             document=document,
             decode=self._decode,

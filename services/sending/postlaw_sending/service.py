@@ -105,7 +105,7 @@ def build(platform: Platform, settings: SendingSettings) -> Service:
         status(parts.watch.status, platform.now_us),
         straight,
         relay_queue,
-        alone=settings.role == "worker",
+        rests=settings.only_delivers,
     )
     reported = reports.assemble_reports(platform, DATABASE, domain, return_paths)
     figures = analytics.assemble_analytics(platform, DATABASE, parts.campaigns, parts.tally, hearing(signals))

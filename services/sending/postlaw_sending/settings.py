@@ -129,6 +129,11 @@ class SendingSettings(BaseSettings):
         """Whether this process has that role."""
         return self.role == "all" or role in _listed(self.role)
 
+    @property
+    def only_delivers(self) -> bool:
+        """Whether nothing else of sending is in this process, so that whoever says stop is answered by others."""
+        return set(_listed(self.role)) == {"worker"}
+
     @field_validator("dns", "addresses")
     @classmethod
     def _are_servers(cls, value: str) -> str:

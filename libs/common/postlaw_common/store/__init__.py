@@ -97,8 +97,8 @@ class Collection(Protocol):
     async def replace_many(self, documents: Sequence[Document]) -> None:
         """Replaces each that is still at the version which it names as its `v`, as it was read, and leaves the others alone.
 
-        Each is a write of its own, in no order, that changes no unique value. Raises StoreRefused for any one of them: of the others some
-        may be replaced."""
+        Each is a write of its own, in no order. None may change a unique value: where one is taken, the call fails. Raises StoreRefused for
+        any one of them: of the others some may be replaced."""
         ...
 
     async def delete(self, id: str, *, version: int | None = None) -> bool:

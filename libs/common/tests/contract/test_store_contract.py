@@ -109,13 +109,23 @@ async def test_many_are_replaced_where_they_are_as_they_were_read(new_store: New
     assert await people.count("list_id", "old") == 1198 and await people.count("list_id", "new") == 0
 
 
-async def test_of_replacements_of_many_at_one_version_each_is_one_writers(new_store: NewStore) -> None:
+async def test_what_one_has_replaced_no_replacement_of_many_from_before_takes_back(new_store: NewStore) -> None:
     people = (await new_store(PEOPLE)).collection("people")
-    await people.insert_many([{"_id": f"{n}", "by": -1} for n in range(20)])
+    await people.insert_many([{"_id": f"{n}", "by": "nobody"} for n in range(20)])
     read = await people.get_many([f"{n}" for n in range(20)])
-    await asyncio.gather(*(people.replace_many([{**d, "by": writer} for d in read.values()]) for writer in range(6)))
+
+    async def one(id: str) -> bool:
+        try:
+            await people.replace({"_id": id, "by": "one"}, version=1)
+        except VersionConflict:
+            return False
+        return True
+
+    many = [people.replace_many([{**document, "by": "many"} for document in read.values()]) for _ in range(4)]
+    mine, *_ = await asyncio.gather(asyncio.gather(*map(one, read)), *many)
     now = await people.get_many(list(read))
-    assert all(document["v"] == 2 and 0 <= document["by"] < 6 for document in now.values()) and len(now) == 20
+    assert {id: "one" if own else "many" for id, own in zip(read, mine, strict=True)} == {id: now[id]["by"] for id in read}
+    assert {document["v"] for document in now.values()} == {2}
 
 
 async def test_a_replacement_cannot_take_anothers_unique_value(new_store: NewStore) -> None:

@@ -111,7 +111,7 @@ def assemble_stop(platform: Platform, database: str, relay_queue: RelayQueue | N
 
 class WorkerParts:
     """One worker with its lanes, as a background that hands its partitions back when it is told to stop. `straight`: makes the way to
-    the recipients' own servers; None: all mail goes to the relay. `alone`: nothing else is in this process."""
+    the recipients' own servers; None: all mail goes to the relay. `rests`: whether lanes do (turns.py)."""
 
     def __init__(
         self,
@@ -123,9 +123,9 @@ class WorkerParts:
         straight: Callable[[], Straight] | None = None,
         relay_queue: RelayQueue | None = None,
         *,
-        alone: bool = False,
+        rests: bool = False,
     ) -> None:
-        self._alone = alone
+        self._rests = rests
         self._platform = platform
         self._database = database
         self._relay = relay
@@ -151,7 +151,7 @@ class WorkerParts:
                 exchange=straight.exchange if straight is not None else None,
                 router=straight.router if straight is not None else None,
                 relay_queue=self._relay_queue,
-                spent=spent if self._alone else None,
+                spent=spent if self._rests else None,
             )
         )
         running = asyncio.create_task(worker.run())

@@ -27,6 +27,8 @@ _LEAVING_ALONE = frozenset({
 })  # fmt: skip
 # The others that close, close everything: GDPR art. 18 and 21 and a pause know no topics. A complaint knows brands.
 _OF_THEIR_SCOPE = frozenset({_Event.KIND_WITHDRAWN, _Event.KIND_REFUSED, _Event.KIND_INVALIDATED})
+# Acts of somebody who is answered: a bounce, a complaint by mail or an erasure is not.
+_AWAITED = frozenset({_Event.KIND_WITHDRAWN, _Event.KIND_REFUSED, _Event.KIND_OBJECTED, _Event.KIND_RESTRICTED, _Event.KIND_PAUSED})
 
 
 def scope_text(scope: consent.Scope) -> str:
@@ -53,6 +55,12 @@ def closing(value: bytes) -> tuple[bytes, str] | None:
     of_its_scope = event.kind in _OF_THEIR_SCOPE or (event.kind == _Event.KIND_COMPLAINED and event.scope.HasField("brand"))
     scope = scope_text(event.scope) if of_its_scope else EVERYTHING
     return recipient_tag(event.tenant_id, event.address_key), scope
+
+
+def awaited(value: bytes) -> bool:
+    """Whether a person, or who asks for them, waits for what becomes of this event: not where mail came back, nor in an import."""
+    event = consent.ConsentEvent.FromString(value)
+    return event.kind in _AWAITED and event.route != consent.ROUTE_IMPORT
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from postlaw_common.telemetry import exporting, get_logger
 from postlaw_common.telemetry.gauges import Gauge
 from postlaw_common.telemetry.spans import TRACEPARENT, begun, outgoing, processing
 from postlaw_sending.stop.tailing import AGAIN_AFTER_S, Tail
-from postlaw_sending.stop.wire import CONSENT_EVENTS, WATERMARKS, Applied, closing
+from postlaw_sending.stop.wire import CONSENT_EVENTS, WATERMARKS, Applied, awaited, closing
 from postlaw_sending.worker.partition import HeldPartition
 
 log = get_logger("sending.hearing")
@@ -31,7 +31,7 @@ _ABOUT = {"messaging.operation.name": "process", "messaging.destination.name": C
 
 class Hearing:
     """`held`: the partitions held now, by number; shared with the worker, who calls `reassign` when it changes. `withdrawn`: called for
-    each withdrawal heard. `generation`: of the topics, with which the worker began."""
+    each withdrawal heard for which somebody waits. `generation`: of the topics, with which the worker began."""
 
     def __init__(
         self, bus: Bus, held: Mapping[int, HeldPartition], generations: Generations, withdrawn: Callable[[], None] = lambda: None
@@ -85,7 +85,8 @@ class Hearing:
                     partition.lately_stopped.say(record.offset, *heard)
                 partition.gate.advance(record.offset + 1)
                 self.mark(record.partition)
-                self._withdrawn()
+                if awaited(record.value):
+                    self._withdrawn()
 
     def _halt(self, record: Received, why: Exception) -> None:
         """On the stop's own path nothing is skipped: the permit ends, and nothing is sent until somebody has looked."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from postlaw_common.telemetry import meter
 
 OWED_S = 0.025  # for a withdrawal
 MOST_OWED_S = 0.25
+LAPSES_S = 0.5  # after the last of them
 WORK_S = 0.003  # of processor time, then a rest: shorter ones would not be worth the timer
 REST = 4  # seconds at most for each second worked
 
@@ -43,46 +45,64 @@ def spent() -> Spent:
 
 
 class Turns:
-    """`async with` it: one turn, short. `spent`: of a process that does nothing but deliver; None where there is more in it, which would
-    rest with it: there background work steps aside for whoever waits (foreground.py)."""
+    """`async with` it: one turn, short. `spent`: of a process whose lanes should rest; None where they never do."""
 
-    def __init__(self, spent: Callable[[], Spent] | None = None, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        spent: Callable[[], Spent] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._spent = spent
         self._sleep = sleep
+        self._monotonic = monotonic
         self._lock = asyncio.Lock()
         self._owed_s = 0.0
+        self._lapses_at = 0.0  # on the monotonic clock
         self._since = Spent(0.0, 0)
 
     def owe(self) -> None:
-        """A withdrawal was heard."""
-        if self._spent is not None:
-            if not self._owed_s:
-                self._since = self._spent()
-            self._owed_s = min(self._owed_s + OWED_S, MOST_OWED_S)
+        """A withdrawal was heard for which somebody waits."""
+        if self._spent is None:
+            return
+        if not self._owed():
+            self._since = self._spent()
+        self._owed_s = min(self._owed_s + OWED_S, MOST_OWED_S)
+        self._lapses_at = self._monotonic() + LAPSES_S
 
     async def __aenter__(self) -> None:
         await self._lock.acquire()
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, failure: type[BaseException] | None, *_: object) -> None:
         try:
-            if rest_s := self._rest_s():
-                _rested.add(rest_s)
-                await self._sleep(rest_s)
-            else:
-                await step_aside()
+            if failure is None:
+                await self._between()
         finally:
             self._lock.release()
 
+    async def _between(self) -> None:
+        rest_s = self._rest_s() if self._owed() else 0.0
+        if not rest_s or self._spent is None:
+            await step_aside()
+            return
+        await self._sleep(rest_s)
+        _rested.add(rest_s)
+        self._owed_s = max(0.0, self._owed_s - rest_s)
+        self._since = self._spent()
+
+    def _owed(self) -> bool:
+        """Whether anything is; of those who said stop a while ago, nothing is any more."""
+        if self._owed_s and self._monotonic() >= self._lapses_at:
+            self._owed_s = 0.0
+        return self._owed_s > 0.0
+
     def _rest_s(self) -> float:
-        if not self._owed_s or self._spent is None:
-            return 0.0
+        assert self._spent is not None
         now = self._spent()
         worked_s = now.seconds - self._since.seconds
         if worked_s < WORK_S:
             return 0.0
-        preempted, self._since = now.preempted > self._since.preempted, now
-        if not preempted:
-            return 0.0
-        rest_s = min(self._owed_s, REST * worked_s)
-        self._owed_s -= rest_s
-        return rest_s
+        if now.preempted > self._since.preempted:
+            return min(self._owed_s, REST * worked_s)
+        self._since = now
+        return 0.0

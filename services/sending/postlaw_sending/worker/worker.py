@@ -61,7 +61,7 @@ class Outside:
     exchange: Exchange | None = None
     router: Router | None = None
     relay_queue: RelayQueue | None = None  # where the relay declares one
-    spent: Callable[[], Spent] | None = None  # where the process does nothing but deliver (turns.py)
+    spent: Callable[[], Spent] | None = None  # where lanes should rest while people say stop (turns.py)
 
 
 class Worker:
@@ -74,7 +74,8 @@ class Worker:
         self._roll = Roll(outside.workers, self.id)
         self._observer = Observer()
         self._generation = ""
-        self._turns = Turns(outside.spent)
+        # Among routes a slow one is told by its pace (destinations.py), which rests of our own would change.
+        self._turns = Turns(outside.spent if outside.exchange is None else None)
         self._hearing = Hearing(outside.bus, self.held, outside.generations, self._turns.owe)
         self._jobs = Jobs(outside.bus, self.held, outside.opener, self._wanted, outside.router)
         self._destinations = Destinations(outside.exchange, self._lane, self._start) if outside.exchange is not None else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -214,6 +214,27 @@ async def test_a_gap_in_the_consent_log_halts_the_partition() -> None:
     tailing.cancel()
     await asyncio.gather(tailing, return_exceptions=True)
     assert gate.next_offset == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "route", "awaited"),
+    [
+        (consent.ConsentEvent.KIND_WITHDRAWN, consent.ROUTE_ONE_CLICK, True),
+        (consent.ConsentEvent.KIND_OBJECTED, consent.ROUTE_API, True),
+        (consent.ConsentEvent.KIND_WITHDRAWN, consent.ROUTE_IMPORT, False),
+        (consent.ConsentEvent.KIND_BOUNCED, consent.ROUTE_API, False),
+        (consent.ConsentEvent.KIND_GIVEN, consent.ROUTE_API, False),
+    ],
+)
+async def test_lanes_are_told_of_withdrawals_for_which_somebody_waits(kind: Any, route: Any, awaited: bool) -> None:
+    event = consent.ConsentEvent(tenant_id="ten_1", address_key=b"key", kind=kind, route=route)
+    gate, told = SecondGate(4), list[bool]()
+    hearing = Hearing(cast("Bus", Gap(event.SerializeToString())), {0: held(gate)}, cast("Generations", None), lambda: told.append(True))
+    tailing = asyncio.create_task(hearing.tail())
+    await until(lambda: gate.next_offset == 5)
+    tailing.cancel()
+    await asyncio.gather(tailing, return_exceptions=True)
+    assert told == [True] * awaited
 
 
 class SlowToPublish:
