@@ -25,7 +25,7 @@ PLACE = (GENERATIONS.name, 0)
 FOLLOWS = "follows"
 RAISED = "postlaw.bus.GenerationRaised"
 _PATIENCE_S = 1.0
-APART_S = 0.03  # between two questions, which cost both sides a millisecond: less than an opt-out that asks waits for its worker
+APART_S = 0.02  # between two questions, which cost both sides a millisecond: less than an opt-out that asks waits for its worker
 
 
 class GenerationOver(Exception):
