@@ -26,7 +26,8 @@ const connections = 8
 var ordinary = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 // tables answers the requests that the store of this project makes (libs/common/postlaw_common/store/mongodb.py) straight from
-// FerretDB's tables, each by one statement or one batch of them; what it does not know it leaves to FerretDB, which reads and writes the same tables.
+// FerretDB's tables, each by one statement or one batch of them; what it does not know it leaves to FerretDB, which reads and writes
+// the same tables.
 //
 // It is no MongoDB: equality is of whole values (nothing is looked for inside lists), one server with no sessions, and times are
 // the client's to keep.

@@ -18,7 +18,7 @@ A = TypeVar("A")
 
 class Together(Generic[Q, A]):
     """`ask` gets questions in the order in which they came, and returns an answer for each; what it raises, all of them get. `apart_s`:
-    seconds that lie between the beginnings of two at least, unless as many wait as go together: `most`."""
+    seconds that lie between the beginnings of two at least, but no pause is made where `most` wait, as many as go together."""
 
     def __init__(self, ask: Callable[[Sequence[Q]], Awaitable[Sequence[A]]], *, apart_s: float = 0.0, most: int = 100) -> None:
         self._ask = ask
@@ -42,7 +42,7 @@ class Together(Generic[Q, A]):
         some: list[tuple[Q, asyncio.Future[A]]] = []
         try:
             while self._waiting:
-                if (left_s := self._next_at - loop.time()) > 0:
+                if len(self._waiting) < self._most and (left_s := self._next_at - loop.time()) > 0:
                     await asyncio.sleep(left_s)
                 some, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
                 self._next_at = loop.time() + self._apart_s

@@ -77,6 +77,23 @@ async def test_the_first_after_a_rest_waits_for_nothing_and_the_next_for_its_tim
     assert slept == [pytest.approx(3.0)]
 
 
+async def test_no_pause_is_made_where_as_many_wait_as_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked()
+    together = Together(asked, apart_s=5.0, most=2)
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def sleeping(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(asyncio, "sleep", sleeping)
+        await asyncio.gather(*map(together, range(7)))
+    assert asked.groups == [[0, 1], [2, 3], [4, 5], [6]]
+    assert len(pauses) == 1  # before the last, who is alone
+
+
 async def test_what_goes_wrong_is_told_to_all_of_its_group_and_to_nobody_else() -> None:
     asked = Asked()
     together = Together(asked, most=2)

@@ -1,4 +1,7 @@
-"""What every store keeps to."""
+"""What every store keeps to.
+
+Past 300 lines by a few: each adapter is held to all of it, and what is said twice would be seen only side by side.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ stricter of two readings:
 - A hard bounce holds everything until the address is said to be reachable: it is no act of the person, and no opt-out.
 - An erasure is an opt-out of everything after which the consents before it, and relationships, and a yes to tracking, are no more.
 - A relationship stated anew, such as a contract that has ended, replaces what was stated of it before.
-Replaying an event changes nothing. All of it stands in one file: no rule is safe but beside the others.
+Replaying an event changes nothing. Past 300 lines by a few: all of it stands in one file, for no rule is safe but beside the others.
 """
 
 from __future__ import annotations

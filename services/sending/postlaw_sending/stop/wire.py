@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -43,9 +44,17 @@ def scope_text(scope: consent.Scope) -> str:
             return EVERYTHING
 
 
-def closing(value: bytes) -> tuple[bytes, str] | None:
-    """(recipient's tag, scope) of an event of the consent log that stops mail; None for one that does not. ValueError where it cannot
-    be read."""
+class Closing(NamedTuple):
+    """What stops mail, to whom (the recipient's tag) and of which scope. `awaited`: a person, or who asks for them, waits for what becomes
+    of it; not where mail came back, nor in an import."""
+
+    tag: bytes
+    scope: str
+    awaited: bool
+
+
+def closing(value: bytes) -> Closing | None:
+    """Of an event of the consent log; None for one that stops nothing. ValueError where it cannot be read."""
     try:
         event = consent.ConsentEvent.FromString(value)
     except DecodeError as wrong:
@@ -54,13 +63,8 @@ def closing(value: bytes) -> tuple[bytes, str] | None:
         return None
     of_its_scope = event.kind in _OF_THEIR_SCOPE or (event.kind == _Event.KIND_COMPLAINED and event.scope.HasField("brand"))
     scope = scope_text(event.scope) if of_its_scope else EVERYTHING
-    return recipient_tag(event.tenant_id, event.address_key), scope
-
-
-def awaited(value: bytes) -> bool:
-    """Whether a person, or who asks for them, waits for what becomes of this event: not where mail came back, nor in an import."""
-    event = consent.ConsentEvent.FromString(value)
-    return event.kind in _AWAITED and event.route != consent.ROUTE_IMPORT
+    awaited = event.kind in _AWAITED and event.route != consent.ROUTE_IMPORT
+    return Closing(recipient_tag(event.tenant_id, event.address_key), scope, awaited)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from postlaw_common.telemetry import exporting, get_logger
 from postlaw_common.telemetry.gauges import Gauge
 from postlaw_common.telemetry.spans import TRACEPARENT, begun, outgoing, processing
 from postlaw_sending.stop.tailing import AGAIN_AFTER_S, Tail
-from postlaw_sending.stop.wire import CONSENT_EVENTS, WATERMARKS, Applied, awaited, closing
+from postlaw_sending.stop.wire import CONSENT_EVENTS, WATERMARKS, Applied, closing
 from postlaw_sending.worker.partition import HeldPartition
 
 log = get_logger("sending.hearing")
@@ -33,9 +33,7 @@ class Hearing:
     """`held`: the partitions held now, by number; shared with the worker, who calls `reassign` when it changes. `withdrawn`: called for
     each withdrawal heard for which somebody waits. `generation`: of the topics, with which the worker began."""
 
-    def __init__(
-        self, bus: Bus, held: Mapping[int, HeldPartition], generations: Generations, withdrawn: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, bus: Bus, held: Mapping[int, HeldPartition], generations: Generations, withdrawn: Callable[[], None]) -> None:
         self.generation = ""
         self._generations = generations
         self._bus = bus
@@ -80,12 +78,12 @@ class Hearing:
                 partition.gate.advance(record.offset + 1)
                 continue
             with processing("apply withdrawal", (record.headers,), _ABOUT):
-                partition.gate.apply(record.offset, *heard)
+                partition.gate.apply(record.offset, heard.tag, heard.scope)
                 if partition.lately_stopped is not None:
-                    partition.lately_stopped.say(record.offset, *heard)
+                    partition.lately_stopped.say(record.offset, heard.tag, heard.scope)
                 partition.gate.advance(record.offset + 1)
                 self.mark(record.partition)
-                if awaited(record.value):
+                if heard.awaited:
                     self._withdrawn()
 
     def _halt(self, record: Received, why: Exception) -> None:

@@ -172,7 +172,7 @@ class Jobs:
                 return
             for offset, heard in heard_before:
                 if heard is not None:
-                    partition.gate.block(offset, *heard)
+                    partition.gate.block(offset, heard.tag, heard.scope)
             partition.gate.window_start = start
 
 

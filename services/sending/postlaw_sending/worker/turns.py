@@ -81,8 +81,7 @@ class Turns:
             self._lock.release()
 
     async def _between(self) -> None:
-        rest_s = self._rest_s() if self._owed() else 0.0
-        if not rest_s or self._spent is None:
+        if self._spent is None or not self._owed() or not (rest_s := self._rest_s(self._spent())):
             await step_aside()
             return
         await self._sleep(rest_s)
@@ -96,9 +95,7 @@ class Turns:
             self._owed_s = 0.0
         return self._owed_s > 0.0
 
-    def _rest_s(self) -> float:
-        assert self._spent is not None
-        now = self._spent()
+    def _rest_s(self, now: Spent) -> float:
         worked_s = now.seconds - self._since.seconds
         if worked_s < WORK_S:
             return 0.0

@@ -246,9 +246,9 @@ class Worker:
                 end = record.offset  # hearing comes upon it and halts: short of the log's end there is no permit
                 break
             if heard is not None:
-                gate.apply(record.offset, *heard)
+                gate.apply(record.offset, heard.tag, heard.scope)
                 if lately is not None:
-                    lately.say(record.offset, *heard)
+                    lately.say(record.offset, heard.tag, heard.scope)
         gate.advance(end)
         arrived = self._destinations.arrived if self._destinations is not None else None
         partition = HeldPartition(holding, gate, self._outside.holdings, self._publish_settled, self._changed, self._hearing.mark, arrived)

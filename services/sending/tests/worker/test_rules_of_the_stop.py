@@ -207,7 +207,7 @@ async def test_a_gap_in_the_consent_log_halts_the_partition() -> None:
     """Whatever stood there may have been a withdrawal."""
     bus = Gap(consent.ConsentEvent(tenant_id="ten_1", address_key=b"key", kind=consent.ConsentEvent.KIND_WITHDRAWN).SerializeToString())
     gate = SecondGate(3)
-    hearing = Hearing(cast("Bus", bus), {0: held(gate)}, cast("Generations", None))
+    hearing = Hearing(cast("Bus", bus), {0: held(gate)}, cast("Generations", None), lambda: None)
     tailing = asyncio.create_task(hearing.tail())
     await bus.read_once.wait()
     await asyncio.sleep(0.05)
@@ -251,7 +251,7 @@ class SlowToPublish:
 
 async def test_while_a_watermark_goes_out_the_workers_lanes_step_aside() -> None:
     bus = SlowToPublish()
-    hearing = Hearing(cast("Bus", bus), {0: held(SecondGate(0))}, cast("Generations", None))
+    hearing = Hearing(cast("Bus", bus), {0: held(SecondGate(0))}, cast("Generations", None), lambda: None)
     publishing = asyncio.create_task(hearing.publish_marks())
     hearing.mark(0)
     await bus.asked.wait()
