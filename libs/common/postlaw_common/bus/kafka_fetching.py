@@ -33,7 +33,7 @@ _WAIT = "_fetch_max_wait_ms"  # of a fetcher
 _PACE = "postlaw_pace"  # of an unhurried consumer's fetcher
 
 GROUP_PAUSE_S = 0.5  # after a fetch that found something, which a commit follows: two requests, while nobody waits for a group (ADR 62)
-READER_PAUSE_S = 0.25  # of the log's writer, which reads every topic: 400 partitions, whose fetch costs it and the broker 5 ms each
+READER_PAUSE_S = 0.25  # of the log's writer, which reads every topic: of 400 partitions a fetch costs it and the broker 5 ms each
 STANDING_WAIT_MS = 2000  # of a fetch that finds nothing; another's is aiokafka's, 500
 _ALL_TAKEN_S = 3600.0
 
