@@ -54,9 +54,8 @@ async def test_no_more_go_together_than_may() -> None:
     assert asked.groups == [[0, 1], [2, 3], [4]]
 
 
-async def test_the_first_after_a_rest_waits_for_nothing_and_the_next_for_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = Asked()
-    together = Together(asked, apart_s=5.0)
+def passing_at_once(stopped: pytest.MonkeyPatch) -> list[float]:
+    """Sleeps take no time; the seconds of each are noted in what is returned."""
     slept: list[float] = []
     sleep = asyncio.sleep
 
@@ -64,11 +63,18 @@ async def test_the_first_after_a_rest_waits_for_nothing_and_the_next_for_its_tim
         slept.append(seconds)
         await sleep(0)
 
+    stopped.setattr(asyncio, "sleep", sleeping)
+    return slept
+
+
+async def test_the_first_after_a_rest_waits_for_nothing_and_the_next_for_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked()
+    together = Together(asked, apart_s=5.0)
     loop = asyncio.get_running_loop()
     now = 100.0
     with monkeypatch.context() as stopped:
         stopped.setattr(loop, "time", lambda: now)
-        stopped.setattr(asyncio, "sleep", sleeping)
+        slept = passing_at_once(stopped)
         await together(1)
         now = 102.0
         await together(2)
@@ -80,15 +86,8 @@ async def test_the_first_after_a_rest_waits_for_nothing_and_the_next_for_its_tim
 async def test_no_pause_is_made_where_as_many_wait_as_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = Asked()
     together = Together(asked, apart_s=5.0, most=2)
-    pauses: list[float] = []
-    sleep = asyncio.sleep
-
-    async def sleeping(seconds: float) -> None:
-        pauses.append(seconds)
-        await sleep(0)
-
     with monkeypatch.context() as stopped:
-        stopped.setattr(asyncio, "sleep", sleeping)
+        pauses = passing_at_once(stopped)
         await asyncio.gather(*map(together, range(7)))
     assert asked.groups == [[0, 1], [2, 3], [4, 5], [6]]
     assert len(pauses) == 1  # before the last, who is alone
